@@ -16,7 +16,7 @@ from promise_seg.cli.common import quiet_libraries
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.features.contents import entries_of
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.encoding import Sample, sam_features
 from promise_seg.vocabulary import PromptSource
 from promise_seg.workflows.models import load
 
@@ -42,7 +42,7 @@ def main() -> None:
             samples = [Sample.of(row, model.sam, model.config.fit) for row in rows[:8]]
             errors = {}
             for sample in samples:
-                one, other = (features_of([sample], model.sam, store, model.stages_read) for store in (half, eight))
+                one, other = (sam_features([sample], model.sam, store, model.stages_read) for store in (half, eight))
                 for tensor, value in other.tensors.items():
                     whole = one.tensors.get(tensor)
                     whole = one.stage(int(tensor[-1])) if whole is None else whole

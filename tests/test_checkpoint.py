@@ -72,7 +72,7 @@ def damage_variant(config):
     ("damage", "message"),
     [
         (damage_version, "format 99"),
-        (damage_unknown, "surprise: Extra inputs"),
+        (damage_unknown, r"surprise: unknown key; expected one of apm, .*, variant"),
         (damage_variant, "variant: expected sam, apm, ips or apm"),
     ],
 )

@@ -44,7 +44,7 @@ def check_class_set(folder: Path, labels: Sequence[int], *, one_model: bool = Fa
             f"{folder}: contains models of the classes {known}, but the masks now have {', '.join(map(str, labels))}. "
             "Choose another -o folder"
         )
-    if is_class_set(folder) and _is_one_model(folder) != one_model:
+    if is_class_set(folder) and is_one_model(folder) != one_model:
         held, way_out = "a model for each class, trained one by one", "leave --one-model out to go on with it"
         if not one_model:
             held, way_out = "one model for all classes", "give --one-model to go on with it"
@@ -65,7 +65,12 @@ def read_class_set(folder: str | Path) -> list[int]:
     return _read(folder)[0]
 
 
-def _is_one_model(folder: Path) -> bool:
+def is_one_model(folder: Path) -> bool:
+    """Whether the models of a folder are trained as one network.
+
+    Raises:
+        CheckpointError: if the record of them is damaged.
+    """
     return _read(folder)[1]
 
 

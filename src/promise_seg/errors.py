@@ -1,8 +1,5 @@
 """Errors that a user can fix. The command line prints them as one line and exits with code 2."""
 
-from collections.abc import Mapping
-from typing import Any
-
 
 class PromiseError(Exception):
     """Base of every error caused by the user's data, files or settings, never by a bug of ours."""
@@ -12,35 +9,6 @@ def first_line(error: BaseException) -> str:
     """Return the message of a library's exception, in one line without a full stop; its type if there is none."""
     lines = str(error).strip().splitlines()
     return lines[0].strip().rstrip(".:") if lines else type(error).__name__
-
-
-_EXPECTED = {
-    "greater_than": "expected more than {gt}",
-    "greater_than_equal": "expected at least {ge}",
-    "less_than": "expected less than {lt}",
-    "less_than_equal": "expected at most {le}",
-    "finite_number": "expected a finite number",
-    "int_parsing": "expected a whole number",
-    "int_type": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "float_parsing": "expected a number",
-    "float_type": "expected a number",
-    "bool_parsing": "expected true or false",
-    "bool_type": "expected true or false",
-    "literal_error": "expected {expected}",
-    "enum": "expected {expected}",
-    "missing": "is needed, but missing",
-    "model_type": "expected a mapping of names to values",
-    "dict_type": "expected a mapping of names to values",
-}
-"""The words for the commonest kinds of fault that pydantic finds, by its name of the kind."""
-
-
-def words_of(fault: Mapping[str, Any]) -> str:
-    """Return what was expected, of one fault that pydantic found; messages of our own as they are."""
-    if words := _EXPECTED.get(fault["type"]):
-        return words.format(**fault.get("ctx", {})).replace("'", "")
-    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 class ManifestError(PromiseError):

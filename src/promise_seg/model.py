@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from promise_seg._version import __version__
 from promise_seg.config_versions import as_version_1, from_version_1
-from promise_seg.errors import CheckpointError, words_of
+from promise_seg.errors import CheckpointError
 from promise_seg.given_prompts import Answer, form_of
 from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
 from promise_seg.instance_rule import InstanceRule
@@ -29,6 +29,7 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import tuned
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import EncoderPrecision, Fit, MaskChoice, PromptForm, TrainAlso, Variant
 from promise_seg.volume_rule import VolumeRule
 
@@ -131,8 +132,7 @@ class ModelConfig(BaseModel):
         try:
             return ModelConfig.model_validate(values)
         except ValidationError as error:
-            details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'config'}: {words_of(e)}" for e in error.errors())
-            raise CheckpointError(f"{where}: {details}") from error
+            raise CheckpointError(f"{where}: {faults_of(error, ModelConfig, 'config')}") from error
 
     def sha256_with(self, state: str) -> str:
         """Return the hash of this config and of the state of what was trained, itself a hash.

@@ -1,4 +1,4 @@
-"""The progress of long-running work: one protocol for all rooms, whatever displays it."""
+"""The progress of long-running work: one protocol for all packages, whatever displays it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar

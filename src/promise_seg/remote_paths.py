@@ -229,8 +229,8 @@ class _Copies:
     """The copies of one process."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
-        self._turns: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._fetching: dict[str, threading.Lock] = {}
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
         self._expected: dict[str, ObjectState] = {}
         self._folder: Path | None = None
@@ -252,7 +252,7 @@ class _Copies:
             OSError: if the server does not say so.
         """
         now = time.monotonic()
-        with self._turn:
+        with self._lock:
             copy = self._copies.get(str(path))
         if copy is not None and now - copy.at < _FRESH_SECONDS:
             return copy.state
@@ -269,10 +269,10 @@ class _Copies:
             OSError: if it cannot be fetched, or is another than it was before.
         """
         name = str(path)
-        with self._turn:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
-            with self._turn:
+        with self._lock:
+            fetching = self._fetching.setdefault(name, threading.Lock())
+        with fetching:
+            with self._lock:
                 if (copy := self._copies.get(name)) is not None and copy.path.exists():
                     self._copies.move_to_end(name)
                     return copy.path
@@ -280,7 +280,7 @@ class _Copies:
 
     def _fetched(self, path: RemotePath, name: str) -> Path:
         folder, key = _place_of(path)
-        with self._turn:
+        with self._lock:
             self._count += 1
             to = self._own_folder() / f"{self._count}-{path.name[-_LONGEST_END:]}"
         try:
@@ -293,19 +293,19 @@ class _Copies:
         except BaseException:
             to.unlink(missing_ok=True)
             raise
-        with self._turn:
+        with self._lock:
             if name in self._copies:  # somebody removed its file
                 self._remove(name)
             self._copies[name] = _Copy(to, state, time.monotonic())
             self._bytes += state.size
-            self._turns.pop(name, None)
+            self._fetching.pop(name, None)
             while len(self._copies) > _LAST_FEW and (self._bytes > _MOST_BYTES or len(self._copies) > _MOST_COPIES):
                 self._remove(next(iter(self._copies)))
         return to
 
     def forget(self) -> None:
         """Remove all copies, and forget how objects were."""
-        with self._turn:
+        with self._lock:
             for name in list(self._copies):
                 self._remove(name)
             self._expected.clear()

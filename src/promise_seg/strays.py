@@ -30,7 +30,7 @@ _cleared: dict[tuple[int, str], float] = {}
 """When a folder was looked through last, by process and folder."""
 _AGAIN_SECONDS = 3600.0
 _RENEWAL_SECONDS = 600.0
-_turn = threading.Lock()
+_lock = threading.Lock()
 
 
 def temporary_name(name: str) -> str:
@@ -89,7 +89,7 @@ def remove_strays(folder: Path) -> None:
     """
     key = (os.getpid(), os.path.abspath(folder))  # noqa: PTH100  (links are left as they are)
     now = time.monotonic()
-    with _turn:
+    with _lock:
         if now - _cleared.get(key, -_AGAIN_SECONDS) < _AGAIN_SECONDS:
             return
         _cleared[key] = now

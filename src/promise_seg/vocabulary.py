@@ -1,4 +1,4 @@
-"""The words that a user can choose from, in options, specs and files. Nothing here imports torch or any other room.
+"""The words that a user can choose from, in options, specs and files. Nothing here imports torch or any other package.
 
 Each enum is the single source of its words: the command line lists and completes them, pydantic validates them, and
 JSON files hold their values.

@@ -10,7 +10,7 @@ from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import make_reading
 from promise_seg.inference import rows
-from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.encoding import Sample, sam_features
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.prompting import make_prompts
 from promise_seg.inference.rows import DecodedRow
@@ -53,7 +53,7 @@ def test_every_source_of_prompts(tiny_sam, checked, source, monkeypatch):
     results = run(model, checked, source)
     ((prompts, decoded),) = seen
     if source == PromptSource.APM:
-        own = model.propose(features_of(samples, tiny_sam, None))
+        own = model.propose(sam_features(samples, tiny_sam, None))
         torch.testing.assert_close(prompts.points_xy_model, own.points_xy_model)
     elif source == PromptSource.ORACLE:
         for sample, points, labels in zip(samples, prompts.points_xy_model, prompts.point_labels, strict=True):
@@ -90,7 +90,7 @@ def test_scores_are_at_the_image_s_own_size(tiny_sam, checked, monkeypatch):
 def test_own_points_never_read_a_mask(tiny_sam, checked, monkeypatch):
     model = make_model(tiny_sam).eval()
     sample = Sample.of(checked[0], tiny_sam, Fit.STRETCH)
-    features = features_of([sample], tiny_sam, None)
+    features = sam_features([sample], tiny_sam, None)
     checked[0].row.mask.unlink()
     prompts = make_prompts(model, features, [sample], Assessment(prompts=PromptSource.APM))
     assert prompts.points_xy_model.shape == (1, 1, 16, 2)
@@ -264,3 +264,9 @@ def test_logits_that_are_no_numbers_are_refused(tiny_sam, checked, value):
             Assessment(prompts=PromptSource.APM),
             full=True,
         )
+
+
+@pytest.mark.parametrize("count", [0, 1025, 10**9])
+def test_numbers_of_oracle_points_out_of_range_are_refused(count):
+    with pytest.raises(SettingsError, match=rf"^--points {count}: expected a whole number from 1 to 1024$"):
+        Assessment(prompts=PromptSource.ORACLE, num_points=count)

@@ -8,7 +8,7 @@ from promise_seg.assessment.comparing import compare, read_scored
 from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestLooks, read_summary
 from promise_seg.benchmarking.scoring import cell_of
 from promise_seg.errors import SettingsError
-from promise_seg.reporting.document import Evaluation
+from promise_seg.reporting.document import ReportedEvaluation
 from tests.assessment.samples import STORED, stored, subject, summary
 
 ALL = sorted(path.stem for path in STORED.glob("*.json"))
@@ -33,7 +33,7 @@ def test_a_summary_that_is_read_and_written_again_is_the_same_to_the_last_value(
 
 @pytest.mark.parametrize("name", [name for name in ALL if not name.endswith("unet")])
 def test_a_report_says_all_that_a_summary_says_and_null_of_the_rest(name):
-    written = json.loads(Evaluation.of(read_summary(STORED / f"{name}.json")).model_dump_json())
+    written = json.loads(ReportedEvaluation.of(read_summary(STORED / f"{name}.json")).model_dump_json())
     if written["test_looks"] is not None:
         assert written["test_looks"].pop("damage_note") is None  # the files are older than that
     assert {key: written[key] for key in stored(name)} == stored(name)

@@ -284,7 +284,7 @@ def test_what_training_noted_of_its_images_may_be_damaged(run, capsys):
     (run[0] / TRAINING_IMAGES_FILE).write_text("{")
     for command in ("calibrate", "tune-postprocess"):
         assert main([command, str(run[0]), str(run[1])]) == 2
-        assert "not as promise train writes it" in " ".join(capsys.readouterr().err.split())
+        assert "training_images.json: cannot be read: " in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

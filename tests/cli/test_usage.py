@@ -137,3 +137,16 @@ def test_commands_that_share_an_option_share_its_words():
         }
         assert len(kinds) == 1
     assert inspect.signature(benchmark.benchmark).parameters["store"].default is None
+
+
+@pytest.mark.parametrize(
+    ("line", "most"),
+    [("train my.csv -o run --points", 1024), ("evaluate run my.csv -o scores --points", 1024),
+     ("train my.csv -o run --image-size", 4096), ("evaluate bare my.csv -o scores --image-size", 4096),
+     ("train my.csv -o run --apm-side", 4096)],
+)  # fmt: skip
+def test_numbers_that_would_exhaust_the_memory_are_refused_in_one_line(line, most, help_of, capsys):
+    option = line.split()[-1]
+    assert main([*line.split(), str(10**9)]) == 2
+    assert capsys.readouterr().err == f"promise: error: {option} 1000000000: expected at most {most}\n"
+    assert f"<={most}]" in help_of(line.split()[0])

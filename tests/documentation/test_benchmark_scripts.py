@@ -13,7 +13,7 @@ from benchmarks.stored_features import NoStore
 
 from promise_seg.features.store import FeatureStore
 from promise_seg.sam.loading import NANO, load_sam
-from tests.documentation.test_links_and_rooms import PAGES, ROOT
+from tests.documentation.test_links_and_layers import PAGES, ROOT
 
 SCRIPTS = sorted((ROOT / "benchmarks").glob("[!_]*.py"))
 _COMMAND = re.compile(r"^ *(?:\w+=\w+ )*python -m benchmarks\.(?P<script>\w+)(?P<options>[^\n\[`#]*)$", re.MULTILINE)

@@ -130,7 +130,8 @@ def test_masks_go_there_and_back_for_any_size(case):
     geometry, centre, radii = case
     mask = drawn(geometry, centre, radii)
     assume(mask.any())  # an image of a few pixels may have none inside
-    back = geometry.mask_to_image(geometry.mask_to_model(mask))
+    there = torch.from_numpy(geometry.mask_to_model(mask))
+    back = geometry.logits_to_image(torch.where(there, 1.0, -1.0)).numpy() > 0
     assert back.shape == mask.shape
     assert 2 * (back & mask).sum() / (back.sum() + mask.sum()) >= 0.98
 
@@ -157,7 +158,6 @@ def test_what_was_cropped_away_is_background(fit):
     inside = torch.zeros(90, 160, dtype=torch.bool)
     inside[20:80, 30:130] = True
     assert torch.equal(logits > 0, inside)
-    assert np.array_equal(geometry.mask_to_image(np.ones((128, 128), bool)), inside.numpy())
 
 
 def test_square_pads_on_both_sides():

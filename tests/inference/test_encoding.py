@@ -8,7 +8,7 @@ import torch
 
 from promise_seg.images.geometry import Box, Geometry
 from promise_seg.inference import encoding
-from promise_seg.inference.encoding import Sample, encode_missing, encode_one, features_of
+from promise_seg.inference.encoding import Sample, encode_missing, encode_one, sam_features
 from promise_seg.monitoring import hooks
 from promise_seg.monitoring.monitored import monitored
 from promise_seg.vocabulary import Fit
@@ -62,9 +62,9 @@ def test_a_stopped_run_keeps_what_it_encoded(samples, tiny_sam, store, monkeypat
 
 
 def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
-    fresh = features_of(samples[:1], tiny_sam, None)
-    features_of(samples[:1], tiny_sam, store)
-    stored = features_of(samples[:1], tiny_sam, store)
+    fresh = sam_features(samples[:1], tiny_sam, None)
+    sam_features(samples[:1], tiny_sam, store)
+    stored = sam_features(samples[:1], tiny_sam, store)
     assert torch.equal(fresh.embedding, stored.embedding)
     assert torch.equal(fresh.tensors["stages"], stored.tensors["stages"])
     assert fresh.embedding.stride() == stored.embedding.stride()
@@ -73,8 +73,8 @@ def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
 
 @pytest.mark.parametrize("stages", [(), (1, 3)])
 def test_stored_features_equal_fresh_ones_where_not_all_stages_are_read(samples, tiny_sam, store, stages):
-    fresh = features_of(samples[:1], tiny_sam, None, stages)
-    first, stored = (features_of(samples[:1], tiny_sam, store, stages) for _ in range(2))
+    fresh = sam_features(samples[:1], tiny_sam, None, stages)
+    first, stored = (sam_features(samples[:1], tiny_sam, store, stages) for _ in range(2))
     assert set(fresh.tensors) == {"embedding", *(f"stage_{number}" for number in stages)}
     for name, tensor in fresh.tensors.items():
         assert torch.equal(first.tensors[name], tensor)

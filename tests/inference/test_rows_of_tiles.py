@@ -37,10 +37,10 @@ def read(model, manifest, **options):
 
 def test_no_tile_is_encoded_twice_for_separate_objects(tiny_sam, manifest, tmp_path, monkeypatch):
     model, calls = drawn_model(tiny_sam, discs((9, 10, 5), (29, 22, 5))), []
-    rows, features_for = read(model, manifest, instances=True), decoding.features_for
+    rows, model_features = read(model, manifest, instances=True), decoding.model_features
     (stored,) = decoding.decode_rows(model, rows, OWN, FeatureStore(tmp_path / "store"))
     expected = stored.own_instances()
-    monkeypatch.setattr(decoding, "features_for", lambda *given: calls.append(given) or features_for(*given))
+    monkeypatch.setattr(decoding, "model_features", lambda *given: calls.append(given) or model_features(*given))
     (found,) = decoding.decode_rows(model, rows, OWN)
     for _ in range(2):
         assert np.array_equal(found.own_instances(), expected)

@@ -9,7 +9,7 @@ import torch
 import promise_seg
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.encoding import Sample, sam_features
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.kinds import freeze
@@ -69,11 +69,11 @@ def test_every_apm_proposes_and_learns(sam, apm):
 
 def test_features_from_the_store_are_those_that_are_computed(sam, checked, store):
     sample = Sample.of(checked[0], sam, "stretch")
-    first = features_of([sample], sam, store)
+    first = sam_features([sample], sam, store)
     assert sample.key(sam) in store
     stored = store.get(sample.key(sam))
     assert stored.tensors.keys() == first.tensors.keys()
-    for name, value in features_of([sample], sam, None).tensors.items():
+    for name, value in sam_features([sample], sam, None).tensors.items():
         torch.testing.assert_close(stored.tensors[name], value)
 
 

@@ -13,7 +13,7 @@ from promise_seg.checkpoint import load_checkpoint
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import ManifestError, SettingsError
-from promise_seg.inference.encoding import features_of
+from promise_seg.inference.encoding import sam_features
 from promise_seg.learning.training import TrainingRun, training_losses
 from promise_seg.learning.training_set import Draw, collate
 from promise_seg.learning.validation import Validated
@@ -100,7 +100,7 @@ def test_features_from_the_store_give_the_same_loss_as_fresh_ones(checked, tiny_
     _ = run.training_set[draw]  # encoded, and put into the store
     assert sample.key(tiny_sam) in store
     stored = run.training_set[draw]
-    fresh = features_of([sample], tiny_sam, None)
+    fresh = sam_features([sample], tiny_sam, None)
     fresh_batch = stored._replace(features=dict(fresh.tensors))
 
     def total(batch):

@@ -139,7 +139,7 @@ def test_models_of_one_network_share_their_tensors_when_they_are_loaded(made):
     before = [model.sha256() for model in models]
     assert tie_equal(models)
     assert [model.sha256() for model in models] == before
-    assert models[1].apm.sees_like(models[0].apm)
+    assert models[1].apm.shares_trunk(models[0].apm)
     own = own_names(models[0])
     for (name, one), (_, other) in zip(models[0].named_parameters(), models[1].named_parameters(), strict=True):
         assert (one is other) != name.startswith(own), name
@@ -151,7 +151,7 @@ def test_models_of_their_own_are_left_apart(made):
     with torch.no_grad():
         next(iter(models[1].apm.decoder.scales.parameters())).add_(1e-3)
     assert not tie_equal(models)
-    assert not models[1].apm.sees_like(models[0].apm)
+    assert not models[1].apm.shares_trunk(models[0].apm)
     assert not tie_equal(models[:1])
 
 
@@ -199,11 +199,11 @@ def test_val_rows_are_seen_once_for_all_classes(made, monkeypatch):
     run = start(made, made.folder.parent / "validated")
     looks = []
     for model in run.networks:
-        real = model.apm.see
-        monkeypatch.setattr(model.apm, "see", lambda features, real=real: looks.append(1) or real(features))
+        real = model.apm.trunk_features
+        monkeypatch.setattr(model.apm, "trunk_features", lambda features, real=real: looks.append(1) or real(features))
     together = run._validate(), run._val_facts
     assert len(looks) == len(run.rows[Split.VAL])
-    monkeypatch.setattr(training_classes, "looking_once", nullcontext)
+    monkeypatch.setattr(training_classes, "caching_apm_outputs", nullcontext)
     run.best = run.best | {"dice": -1.0}
     assert (run._validate(), run._val_facts) == together
     assert len(looks) == len(run.rows[Split.VAL]) * (1 + len(LABELS))

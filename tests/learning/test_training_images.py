@@ -52,8 +52,13 @@ def test_rows_of_its_own_splits_are_new_or_meant_to_be_chosen_on(checked):
         assert (seen.words() is None) == (not trained)
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"train": [], "val": 3}', "\x00"])
-def test_a_damaged_file_is_refused(content, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [("", "cannot be read: "), ("\x00", "cannot be read: "),
+     ("{}", "not as promise train writes it: train: is needed, but missing; "),
+     ('{"train": [], "val": 3}', r"not as promise train writes it: val: expected a list\. Restore it")],
+)  # fmt: skip
+def test_a_damaged_file_is_refused(content, reason, tmp_path):
     (tmp_path / TRAINING_IMAGES_FILE).write_text(content)
-    with pytest.raises(CheckpointError, match=r"training_images\.json: not as promise train writes it"):
+    with pytest.raises(CheckpointError, match=rf"training_images\.json: {reason}"):
         read_training_images(tmp_path)

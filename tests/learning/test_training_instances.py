@@ -121,7 +121,7 @@ def test_the_rule_with_the_best_f1_is_chosen(tiny_sam, rows, monkeypatch):
 @pytest.mark.usefixtures("few_rules")
 def test_rules_are_tried_on_one_image_at_a_time_and_outlined_once_for_all_least_scores(tiny_sam, rows, monkeypatch):
     encoded, outlined = [], []
-    encode, outline = instance_choices.features_for, instance_choices.outline_objects
+    encode, outline = instance_choices.model_features, instance_choices.outline_objects
 
     def watched(*args):
         assert sum(one() is not None for one in encoded) <= 1
@@ -129,7 +129,7 @@ def test_rules_are_tried_on_one_image_at_a_time_and_outlined_once_for_all_least_
         encoded.append(weakref.ref(features))
         return features
 
-    monkeypatch.setattr(instance_choices, "features_for", watched)
+    monkeypatch.setattr(instance_choices, "model_features", watched)
     monkeypatch.setattr(instance_choices, "outline_objects", lambda *a: outlined.append(a[-1]) or outline(*a))
     choose_instance_rule(drawn_model(tiny_sam, TOUCHING), rows, None)
     assert len(outlined) == len(rows) * (2 + 1 + 1)

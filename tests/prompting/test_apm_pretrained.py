@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from transformers import AutoBackbone, ConvNextConfig
 
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.model import with_map
-from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, look_together, some_sets
+from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, outputs_of_all, some_sets
 from promise_seg.prompting.apm_pretrained import MAPS, PRESENCE, PretrainedConfig
+from promise_seg.prompting.backbones.loading import architecture_of, load_backbone
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import Recipe
 
@@ -117,7 +119,7 @@ def test_presence_is_proposed_only_where_it_is_learned():
     assert small()(features).presence_logits is None
     apm = small(learns_presence=True)
     image = Features({"embedding": torch.zeros(2, 16, 8, 8), IMAGE: torch.zeros(2, 64, 64, 3)})
-    assert apm.look(image)[PRESENCE].shape == (2,)
+    assert apm.outputs(image)[PRESENCE].shape == (2,)
     assert apm(image).presence_logits.shape == (2,)
 
 
@@ -130,7 +132,7 @@ def test_a_frozen_backbone_never_learns_and_its_maps_can_be_stored():
     stored = Features({**features.tensors, **apm.frozen_maps(images).tensors})
     fresh = Features({**features.tensors, IMAGE: images})
     with torch.no_grad():
-        assert torch.equal(apm.look(stored)[MAPS], apm.look(fresh)[MAPS])
+        assert torch.equal(apm.outputs(stored)[MAPS], apm.outputs(fresh)[MAPS])
     apm(stored).saliency_logits.square().mean().backward()
     assert all(parameter.grad is None for parameter in apm.backbone.parameters())
     assert apm.decoder.out.weight.grad is not None
@@ -161,6 +163,20 @@ def test_what_a_user_can_get_wrong():
     with pytest.raises(ValidationError):
         PretrainedConfig(max_objects=0)
     assert PretrainedConfig().completed().side == 256
+
+
+def test_a_backbone_with_too_few_feature_maps_is_refused_for_fine_maps_alone(tmp_path):
+    three_stages = ConvNextConfig(num_stages=3, hidden_sizes=[8, 16, 24], depths=[1, 1, 1])
+    AutoBackbone.from_config(three_stages).save_pretrained(tmp_path)
+    config = PretrainedConfig(backbone=str(tmp_path), side=64, map_stride=2)
+    words = rf"--apm-backbone {tmp_path}: has 3 feature map\(s\); expected 4 .* Give --apm-map-stride 4"
+    with pytest.raises(SettingsError, match=words):
+        config.completed()
+    with pytest.raises(SettingsError, match=words):
+        config.model_copy(update={"architecture": architecture_of(load_backbone(str(tmp_path)))}).build(SIZES)
+    image = Features({IMAGE: torch.zeros(1, 64, 64, 3), "embedding": torch.zeros(1, 16, 8, 8)})
+    coarse = config.model_copy(update={"map_stride": 4}).completed().build(SIZES).eval()
+    assert coarse(image).saliency_logits.shape == (1, 16, 16)
 
 
 def test_fine_maps_are_at_half_of_the_image_s_side_and_see_its_pixels():
@@ -236,15 +252,15 @@ def test_mirrored_maps_of_a_mirror_image_are_the_mirror_image_of_the_maps():
     apm = small(map_stride=2, looks=2, learns_presence=True)
     torch.nn.init.normal_(apm.decoder.from_sam.weight, std=0.3)
     features = seen(torch.rand(2, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 255)
-    found, mirrored = apm.look(features), apm.look(mirror_image(features))
+    found, mirrored = apm.outputs(features), apm.outputs(mirror_image(features))
     torch.testing.assert_close(mirrored[MAPS], found[MAPS].flip(2), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(mirrored[PRESENCE], found[PRESENCE], atol=1e-4, rtol=1e-4)
-    for name, value in apm.findings(features[:1]).items():
-        other = apm.findings(mirror_image(features[:1]))[name]
+    for name, value in apm.graph_outputs(features[:1]).items():
+        other = apm.graph_outputs(mirror_image(features[:1]))[name]
         torch.testing.assert_close(other, value if name == "presence_logits" else value.flip(-2), atol=1e-4, rtol=1e-4)
     apm.mirrored = False
-    plain = apm.look(features)[MAPS]
-    mean = (plain + apm.look(mirror_image(features))[MAPS].flip(2)) / 2
+    plain = apm.outputs(features)[MAPS]
+    mean = (plain + apm.outputs(mirror_image(features))[MAPS].flip(2)) / 2
     torch.testing.assert_close(found[MAPS], mean, atol=1e-4, rtol=1e-4)
     assert (plain - mean).abs().max() > 1e-3
 
@@ -253,8 +269,8 @@ def test_mirrored_maps_of_a_mirror_image_are_the_mirror_image_of_the_maps():
 def test_in_training_each_image_is_seen_once_and_models_from_before_see_it_once_always():
     image = torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0)) * 255
     mirrored, plain = small(looks=2), small()
-    assert torch.equal(mirrored.train().look(seen(image))[MAPS], plain.train().look(seen(image))[MAPS])
-    assert not torch.equal(mirrored.eval().look(seen(image))[MAPS], plain.eval().look(seen(image))[MAPS])
+    assert torch.equal(mirrored.train().outputs(seen(image))[MAPS], plain.train().outputs(seen(image))[MAPS])
+    assert not torch.equal(mirrored.eval().outputs(seen(image))[MAPS], plain.eval().outputs(seen(image))[MAPS])
     assert PretrainedConfig.model_validate({"kind": "pretrained"}).looks == 1
     assert PretrainedConfig(side=64, looks=2).completed().looks == 2
     # Of a frozen backbone, the maps of the image alone are stored.
@@ -266,25 +282,25 @@ def test_small_sets_are_gone_through_more_often(rows, epochs):
     assert PretrainedConfig.usual_epochs(rows) == epochs
 
 
-def test_those_that_see_alike_look_once_and_others_for_themselves(monkeypatch):
+def test_a_shared_trunk_is_run_once_and_other_trunks_by_themselves(monkeypatch):
     first, alike, other = (small(learns_presence=number == 1) for number in range(3))
     with torch.no_grad():
         alike.decoder.out.bias += 3
         next(other.backbone.parameters()).mul_(2)
     image = Features({IMAGE: torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(1)) * 255})
     with torch.no_grad():
-        expected = [one.look(image) for one in (first, alike, other)]
+        expected = [one.outputs(image) for one in (first, alike, other)]
     for name, one in first.named_parameters():
         if not name.startswith(("decoder.out.", "decoder.presence.")):
             owner, _, leaf = name.rpartition(".")
             setattr(alike.get_submodule(owner), leaf, one)
-    assert alike.sees_like(first)
-    assert not other.sees_like(first)
+    assert alike.shares_trunk(first)
+    assert not other.shares_trunk(first)
     looks, forward = [], first.backbone.forward
     monkeypatch.setattr(first.backbone, "forward", lambda images: looks.append(images) or forward(images))
-    monkeypatch.setattr(alike.backbone, "forward", lambda _: pytest.fail("it looked for itself"))
+    monkeypatch.setattr(alike.backbone, "forward", lambda _: pytest.fail("it ran its own trunk"))
     with torch.no_grad():
-        found = look_together([first, alike, other], image)
+        found = outputs_of_all([first, alike, other], image)
     assert len(looks) == 1
     assert [set(one) for one in found] == [{MAPS}, {MAPS, PRESENCE}, {MAPS}]
     for one, wanted in zip(found, expected, strict=True):

@@ -34,7 +34,7 @@ def mean_dice(apm, kind, count=4):
     dice = []
     for number in range(count):
         scene = draw_scene([4, number], 256, kind)
-        saliency = apm.look(Features({IMAGE: torch.from_numpy(scene.image)[None]}))[MAPS][0, 0].numpy() > 0
+        saliency = apm.outputs(Features({IMAGE: torch.from_numpy(scene.image)[None]}))[MAPS][0, 0].numpy() > 0
         mask = scene.instances[::2, ::2] > 0
         dice.append(2 * (saliency & mask).sum() / max(saliency.sum() + mask.sum(), 1))
     return float(np.mean(dice))

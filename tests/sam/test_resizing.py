@@ -47,6 +47,12 @@ def test_sizes_that_cannot_work_say_which_do(tiny_sam, size):
         resize(tiny_sam.model, size)
 
 
+@pytest.mark.parametrize("size", [4100, 10**9])
+def test_sizes_that_would_exhaust_the_memory_are_refused_before(size):
+    with pytest.raises(SettingsError, match=rf"^--image-size {size}: expected at most 4096 pixels.* by --tile$"):
+        load_sam("nano", image_size=size)
+
+
 def test_loading_at_another_size_keeps_the_hash_and_says_so(tiny_sam, tmp_path):
     tiny_sam.model.save_pretrained(tmp_path)
     sam = load_sam(str(tmp_path), image_size=64)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.inference.encoding import Sample, encode_images, features_of
+from promise_seg.inference.encoding import Sample, encode_images, sam_features
 from promise_seg.trust.neighbours import NEAREST, Neighbours, pooled
 
 
@@ -24,7 +24,7 @@ def test_pooled_embeddings_have_length_one_and_are_means_over_positions():
 
 def test_noise_is_farther_from_the_training_images_than_these_are(tiny_sam, model, rows):
     embeddings = [
-        pooled(features_of([Sample.of(row, tiny_sam, model.config.fit)], tiny_sam, None).embedding)
+        pooled(sam_features([Sample.of(row, tiny_sam, model.config.fit)], tiny_sam, None).embedding)
         for row in rows["train"]
     ]
     known = Neighbours.of(torch.cat(embeddings))

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from promise_seg.images.geometry import Geometry
-from promise_seg.inference.encoding import Sample, features_of
+from promise_seg.inference.encoding import Sample, sam_features
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.trust import signals
@@ -16,7 +16,7 @@ from promise_seg.vocabulary import Fit
 def see(model, rows, trust):
     def of(row):
         sample = Sample.of(row, model.sam, model.config.fit)
-        return measure_signals(model, features_of([sample], model.sam, None), sample.geometry, trust.neighbours)
+        return measure_signals(model, sam_features([sample], model.sam, None), sample.geometry, trust.neighbours)
 
     return of
 

@@ -49,7 +49,7 @@ def made(tmp_path_factory):
     shared = ("--sam", place / "sam", "--store", place / "store", "--views", "1")
     with pytest.MonkeyPatch.context() as patch:  # each class looks for itself: what a test below compares with
         for module in (training_classes, one_run):
-            patch.setattr(module, "looking_once", nullcontext)
+            patch.setattr(module, "caching_apm_outputs", nullcontext)
         assert run("train", manifest, "-o", place / "organs", "--class", "all", *ONE_MODEL, *shared) == 0
     return place
 
@@ -95,14 +95,14 @@ def test_an_image_is_seen_once_and_labelled_as_by_each_model_alone(made, monkeyp
 @pytest.fixture
 def looks(monkeypatch):
     """A list that gets an entry for each look at an image without learning from it."""
-    looks, real = [], PretrainedPrompter.see
+    looks, real = [], PretrainedPrompter.trunk_features
 
     def see(self, features):
         if not self.training:
             looks.append(1)
         return real(self, features)
 
-    monkeypatch.setattr(PretrainedPrompter, "see", see)
+    monkeypatch.setattr(PretrainedPrompter, "trunk_features", see)
     return looks
 
 

@@ -1,4 +1,4 @@
-"""The right to ask: one browser that opened the printed address, at the address where the server listens."""
+"""Access control: a browser that opened the printed address once, at an address where the server listens."""
 
 import hmac
 import secrets
@@ -15,13 +15,13 @@ _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 @dataclass
 class Access:
-    """The one-time token, the sessions that it became, and the names under which the server may be addressed.
+    """The one-time token, the sessions that were opened with it, and the host names that requests may use.
 
     Args:
-        port: where the server listens.
-        hosts: names other than those of this computer.
+        port: the TCP port on which the server listens.
+        hosts: host names that requests may use besides those of this computer.
         secure: whether the server speaks TLS.
-        shown: the host of the printed address.
+        shown: the host in the printed address.
     """
 
     port: int
@@ -34,7 +34,7 @@ class Access:
 
     @property
     def scheme(self) -> str:
-        """The scheme of its address."""
+        """The scheme of the server's address: ``http`` or ``https``."""
         return "https" if self.secure else "http"
 
     @property
@@ -44,7 +44,7 @@ class Access:
 
     @property
     def address(self) -> str:
-        """The address that opens a session, once."""
+        """The address with the token, which opens one session."""
         return f"{self.scheme}://{self.shown}:{self.port}/?token={self._token}"
 
     @property
@@ -53,7 +53,7 @@ class Access:
         return f"{COOKIE}_{self.port}"
 
     def exchange(self, token: str) -> str | None:
-        """Turn the token into a session, once; ``None`` if it is another, or was used."""
+        """Return a new session for the token; ``None`` if the token is wrong or was used before."""
         with self._lock:
             if not hmac.compare_digest(token.encode(), self._token.encode()):
                 return None
@@ -68,7 +68,7 @@ class Access:
         return f"{self.cookie_name}={session}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
     def has_session(self, cookies: str) -> bool:
-        """Whether the header of cookies holds a session, whatever cookies of others are beside it."""
+        """Whether a ``Cookie`` header holds the cookie of an open session, next to any others."""
         found = cookie_parser(cookies).get(self.cookie_name)
         if found is None:
             return False

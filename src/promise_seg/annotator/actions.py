@@ -1,4 +1,4 @@
-"""The effect of each action on the objects of an image. Nothing is stored here."""
+"""Compute the effect of each action on the objects of an image; storing it is up to the caller."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,14 +32,14 @@ _STATES = {"accept": "done", "skip": "skipped", "reopen": "open"}
 
 @dataclass(frozen=True)
 class Image:
-    """An image as an action finds it.
+    """The state of an image before an action.
 
     Args:
-        now: its state.
-        objects: all of them.
-        height, width: in pixels.
-        slices: how many it has.
-        labels: the classes of the project.
+        now: the state of the image apart from its objects.
+        objects: all objects of the image.
+        height, width: the size of each slice, in pixels.
+        slices: the number of slices.
+        labels: the labels of the project's classes.
     """
 
     now: ImageState
@@ -53,7 +53,7 @@ class Image:
         """Return an object by its number.
 
         Raises:
-            Refusal: if there is none.
+            Refusal: if there is no object of this number.
         """
         for one in self.objects:
             if one.id == number:
@@ -61,10 +61,10 @@ class Image:
         raise unknown(f"The object {number}")
 
     def unlocked(self, number: int) -> AnnotatedObject:
-        """Return an object that may be changed.
+        """Return an object by its number if it may be changed.
 
         Raises:
-            Refusal: if it is locked.
+            Refusal: if there is no such object, or it is locked.
         """
         one = self.object(number)
         if one.locked:
@@ -72,21 +72,21 @@ class Image:
         return one
 
     def check_slice(self, index: int) -> None:
-        """Refuse a slice that there is not."""
+        """Raise a :class:`Refusal` if the image has no such slice."""
         if index >= self.slices:
             raise unknown(f"The slice {index}")
 
     def check_label(self, label: int) -> None:
-        """Refuse a class that there is not."""
+        """Raise a :class:`Refusal` if the project has no such class."""
         if label not in self.labels:
             raise invalid("class", f"there is no class {label}, but {', '.join(map(str, self.labels))}")
 
     def checked_mask(self, given: GivenMask) -> MaskBits:
-        """Return a given mask in its own bounding box."""
+        """Return a mask that a client sent, cut to its own bounding box; a :class:`Refusal` if it does not fit."""
         return MaskBits.of(given.as_bits.mask(self.height, self.width))
 
     def check_prompts(self, prompts: Prompts) -> None:
-        """Refuse prompts outside of the image, and boxes without an area."""
+        """Raise a :class:`Refusal` for prompts outside of the image and boxes without an area."""
         for point in prompts.points:
             if not (-0.5 <= point.x <= self.width - 0.5 and -0.5 <= point.y <= self.height - 0.5):
                 size = f"{self.width} x {self.height} pixels"
@@ -96,22 +96,22 @@ class Image:
 
 
 class Actions:
-    """Turns actions into changes.
+    """Compute the change that an action makes to an image.
 
     Args:
-        segmenter: is asked for masks.
-        number: of the image.
-        image: as it is now.
+        segmenter: the models that make the masks.
+        number: the number of the image.
+        image: the state of the image before the action.
     """
 
     def __init__(self, segmenter: Segmenter, number: int, image: Image) -> None:
         self._segmenter, self._number, self._image = segmenter, number, image
 
     def change(self, action: ShortAction) -> Change:
-        """Return what an action changes.
+        """Return the change that an action makes.
 
         Raises:
-            Refusal: if it cannot be done.
+            Refusal: if the action is not possible for this image.
         """
         if isinstance(action, OnImage):
             if action.type in _STATES:
@@ -157,7 +157,7 @@ class Actions:
         return Change(objects, proposed=index, is_work=False, model=using)
 
     def _is_there(self, index: int, label: int, prompts: Prompts, answer: Answer) -> bool:
-        """Whether somebody made this object already, as by propagating it from another slice."""
+        """Whether such an object exists already, for example because it was propagated from another slice."""
         size = (self._image.height, self._image.width)
         alike = (one for one in self._image.objects if one.slice == index and one.label == label)
         return any(dice_of(one.mask, answer.mask, *size) >= _SAME_DICE for one in alike)
@@ -216,7 +216,7 @@ class Actions:
         return self.answered(replace(one, candidate=candidate, automatic=False))
 
     def _automatic(self, one: AnnotatedObject) -> AnnotatedObject:
-        """Return the object with that proposal of the model that is most like it."""
+        """Return the object with the prompts and the mask of the model's proposal that overlaps it most."""
         proposals = self._segmenter.proposals(self._number, one.slice)
         found = [(prompts, answer) for label, prompts, answer in proposals if label == one.label]
         found = found or [(prompts, answer) for _, prompts, answer in proposals]
@@ -229,7 +229,7 @@ class Actions:
         return bare.answered(answer, height, width)
 
     def previewed(self, body: PreviewBody) -> AnnotatedObject:
-        """Return the object as it would be with the prompts of a preview."""
+        """Return the object with the prompts of a preview and the model's answer to them; nothing is stored."""
         self._image.check_slice(body.slice)
         if body.object is not None:
             one = self._image.object(body.object)
@@ -244,7 +244,7 @@ def _step(one: AnnotatedObject) -> Change:
 
 
 def _refining(one: AnnotatedObject) -> AnnotatedObject:
-    """Return the object with its mask as what the model starts from."""
+    """Return the object with its present mask as the mask that the model starts from."""
     if one.mask.is_empty:
         raise invalid("object", "its mask is empty, so there is nothing to refine")
     return replace(

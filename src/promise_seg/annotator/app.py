@@ -1,4 +1,4 @@
-"""The HTTP API, see docs/annotator-api.md: requests become calls of the project, refusals become answers."""
+"""The HTTP API of docs/annotator-api.md: it turns requests into calls of the project, and refusals into answers."""
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -27,6 +27,7 @@ from promise_seg.annotator.metrics import Layer
 from promise_seg.annotator.previews import preview_of, serve_previews
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed, unknown
+from promise_seg.validation import words_of
 
 ROOT = "/api/v1"
 _TYPES = {
@@ -41,7 +42,13 @@ Value = Annotated[float | None, Query(ge=-1e9, le=1e9, allow_inf_nan=False)]
 
 
 def create_app(project: Project, access: Access, layer: Layer = lambda app: app) -> ASGIApp:
-    """Return the server of a project, behind its guard; inside of that, a layer may be put around it."""
+    """Return the ASGI application of a project behind its guard.
+
+    Args:
+        project: the project, in use.
+        access: who may send requests.
+        layer: wraps the application inside of the guard, for example to count requests.
+    """
     app = FastAPI(
         title="promise annotate", version=__version__, docs_url=None, redoc_url=None,
         openapi_url=f"{ROOT}/openapi.json", responses=links.REFUSALS,
@@ -58,7 +65,7 @@ def create_app(project: Project, access: Access, layer: Layer = lambda app: app)
 
 
 def _add_answers(app: FastAPI) -> None:
-    """Answer whatever is not done in one form."""
+    """Answer refusals, invalid requests and errors in the same form."""
 
     @app.exception_handler(Refusal)
     async def refused(request: Request, refusal: Refusal) -> Response:
@@ -70,7 +77,7 @@ def _add_answers(app: FastAPI) -> None:
         if fault["type"] == "json_invalid":
             return JSONResponse(Refusal(400, "malformed", "The request is not JSON").as_json(), 400)
         place = ".".join(str(part) for part in fault["loc"][1:])[:200]
-        return JSONResponse(Refusal(422, "invalid", f"{place}: {fault['msg']}").as_json(), 422)
+        return JSONResponse(Refusal(422, "invalid", f"{place}: {words_of(fault)}").as_json(), 422)
 
     @app.exception_handler(HTTPException)
     async def not_found(request: Request, error: HTTPException) -> Response:
@@ -101,12 +108,12 @@ def _add_project(app: FastAPI, project: Project) -> None:
 def _add_images(app: FastAPI, project: Project) -> None:
     @app.get(f"{ROOT}/images/{{number}}", responses=links.OF_IMAGE)
     def image(number: int) -> dict[str, Any]:
-        """All of an image but its pixels."""
+        """Everything about an image except its pixels."""
         return project.image(_within(number))
 
     @app.get(f"{ROOT}/images/{{number}}/thumbnail", response_class=Response, responses=links.PNG)
     def thumbnail(number: int) -> Response:
-        """A small picture of an image."""
+        """A small PNG of the image."""
         return Response(project.pictures.thumbnail(_within(number)), media_type="image/png")
 
     @app.get(f"{ROOT}/images/{{number}}/slices/{{index}}/pixels", response_class=Response, responses=links.PNG)
@@ -116,41 +123,41 @@ def _add_images(app: FastAPI, project: Project) -> None:
 
     @app.post(f"{ROOT}/images/{{number}}/lease", responses=links.OF_LEASE)
     def hold(number: int, body: LeaseBody) -> dict[str, Any]:
-        """Hold an image, or go on holding it."""
+        """Hold an image, or extend the lease of the client that holds it."""
         return project.hold(_within(number), body)
 
     @app.delete(f"{ROOT}/images/{{number}}/lease")
     def let_go(number: int, body: ReleaseBody) -> dict[str, Any]:
-        """Let an image go."""
+        """Release an image, so that others can hold it."""
         project.leases.give_back(number, body.client)
         return {}
 
     @app.post(f"{ROOT}/images/{{number}}/preview")
     def preview(number: int, body: PreviewBody) -> dict[str, Any]:
-        """The mask that prompts would give; nothing is changed."""
+        """The mask that these prompts would give. Nothing is changed."""
         return preview_of(project, _within(number), body)
 
     @app.get(f"{ROOT}/images/{{number}}/propagation")
     def propagation(number: int) -> dict[str, Any]:
-        """How far the propagation is that is under way."""
+        """The progress of the propagation that is running."""
         return project.propagations.facts(_within(number))
 
     @app.delete(f"{ROOT}/images/{{number}}/propagation")
     def cancel(number: int, body: StopBody) -> dict[str, Any]:
-        """End it after the slice that it is at."""
+        """Cancel the propagation after its current slice."""
         project.propagations.cancel(_within(number))
         return project.propagations.facts(number)
 
     @app.post(f"{ROOT}/images/{{number}}/actions", responses=links.OF_ACTION)
     def act(number: int, body: ActionBody) -> dict[str, Any]:
-        """Do an action, once."""
+        """Do an action; one that is sent again with the same id is not repeated."""
         return project.act(_within(number), body)
 
 
 def _add_training(app: FastAPI, project: Project) -> None:
     @app.get(f"{ROOT}/training", responses=links.OF_TRAINING)
     def training() -> dict[str, Any]:
-        """Facts of learning from accepted images: whether it is offered, and how far it is."""
+        """Training on accepted images: whether it is offered, and its progress."""
         return project.training_facts()
 
     @app.post(f"{ROOT}/training", responses=links.OF_TRAINING)
@@ -161,7 +168,7 @@ def _add_training(app: FastAPI, project: Project) -> None:
 
     @app.delete(f"{ROOT}/training", responses=links.OF_TRAINING)
     def stop(body: StopBody) -> dict[str, Any]:
-        """Stop training; what was trained is kept."""
+        """Stop training. The finished epochs are kept."""
         project.learning.training.cancel()
         return project.training_facts()
 
@@ -186,7 +193,7 @@ def _add_page(app: FastAPI) -> None:
 
 
 def page_files() -> dict[str, Callable[[], bytes]]:
-    """Return what reads each file of the page, by its path in the page's folder."""
+    """Return a function for each file of the page that reads it, by its path in the page's folder."""
     found: dict[str, Callable[[], bytes]] = {}
     folders = [("", files("promise_seg.annotator") / "page")]
     while folders:
@@ -207,7 +214,7 @@ def _previews(project: Project) -> Callable[[WebSocket, int], Awaitable[None]]:
 
 
 def _within(number: int) -> int:
-    """Refuse numbers that the database cannot even look for."""
+    """Raise a :class:`Refusal` for numbers that are too large for the database."""
     if not 0 <= number < 2**31:
         raise unknown("This image")
     return number

@@ -1,4 +1,4 @@
-"""Masks as compressed bits of a box: how they travel, and how the project keeps them."""
+"""Masks as compressed bits in a bounding box, as the API sends them and the project stores them."""
 
 import base64
 import binascii
@@ -17,10 +17,10 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class MaskBits:
-    """A mask inside of a box of whole pixels.
+    """A mask, stored as the compressed bits of a box of whole pixels.
 
     Args:
-        box: left, top, width and height in pixels.
+        box: left, top, width and height, in pixels of the image.
         bits: base64 of the compressed bits, row by row without padding, the first pixel in the highest bit.
     """
 
@@ -40,11 +40,11 @@ class MaskBits:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no pixel in it."""
+        """Whether the mask has no foreground pixel."""
         return self.box[2] == 0 or self.box[3] == 0
 
     def mask(self, height: int, width: int) -> BoolArray:
-        """Return the mask (height, width).
+        """Return the mask as an array (height, width) of bool.
 
         Raises:
             Refusal: if the box is not inside of the image, or the bits are not those of the box.
@@ -70,12 +70,12 @@ class MaskBits:
         return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(bool)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it travels."""
+        """Return the mask as the API sends it, see docs/annotator-api.md."""
         return {"box": list(self.box), "bits": self.bits}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "MaskBits":
-        """Return what :meth:`as_json` returned."""
+        """Return the mask that :meth:`as_json` described."""
         left, top, width, height = value["box"]
         return cls((left, top, width, height), value["bits"])
 

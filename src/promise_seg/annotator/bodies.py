@@ -1,4 +1,4 @@
-"""The bodies of requests, as data that checks itself. Everything has a limit; unknown fields are refused."""
+"""The bodies of requests as pydantic models. All lengths and numbers have limits, and unknown fields are refused."""
 
 from typing import Annotated, Literal
 
@@ -21,13 +21,13 @@ Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^
 
 
 class Body(BaseModel):
-    """Base of everything that is sent."""
+    """Base of all bodies of requests and their parts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GivenPoint(Body):
-    """A point in the image: ``label`` is 1 for foreground and 0 for background."""
+    """A point in pixel indices of the image; ``label`` is 1 for foreground and 0 for background."""
 
     x: Coordinate
     y: Coordinate
@@ -35,38 +35,38 @@ class GivenPoint(Body):
 
 
 class GivenMask(Body):
-    """The bits of a mask, see docs/annotator-api.md."""
+    """A mask as the compressed bits of a box, see docs/annotator-api.md."""
 
     box: tuple[Side, Side, Side, Side]
     bits: Annotated[str, Field(max_length=LARGEST_BODY)]
 
     @property
     def as_bits(self) -> MaskBits:
-        """The mask as the project keeps it."""
+        """The mask in the form in which the project stores it."""
         return MaskBits(self.box, self.bits)
 
 
 class GivenPrompts(Body):
-    """All prompts of an object."""
+    """All prompts of an object, in pixel indices of the image; ``box`` is left, top, right, bottom."""
 
     points: Annotated[tuple[GivenPoint, ...], Field(max_length=MOST_POINTS)] = ()
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
 
     @property
     def as_prompts(self) -> Prompts:
-        """The prompts as the project keeps them."""
+        """The prompts in the form in which the project stores them."""
         return Prompts(tuple(Point(one.x, one.y, one.label) for one in self.points), self.box)
 
 
 class Propose(Body):
-    """Add what the model finds in a slice."""
+    """Add the model's own objects of a slice."""
 
     type: Literal["propose"]
     slice: Number
 
 
 class Add(GivenPrompts):
-    """Add an object: empty, from prompts, or from a mask."""
+    """Add an object without prompts, from prompts, or from a mask."""
 
     type: Literal["add"]
     slice: Number
@@ -117,7 +117,7 @@ class Choose(Body):
 
 
 class Propagate(Body):
-    """Take objects of a slice on to the slices after it, or before it."""
+    """Propagate objects of a slice to the slices after it, or before it, up to the slice ``last``."""
 
     type: Literal["propagate"]
     slice: Number
@@ -127,14 +127,14 @@ class Propagate(Body):
 
 
 class OnObject(Body):
-    """Go back to the model's own prompts, or begin to refine the mask as it is."""
+    """Return to the model's own prompts, or start to refine the present mask."""
 
     type: Literal["automatic", "refine"]
     object: Number
 
 
 class OnImage(Body):
-    """Undo and redo, and the state of the whole image."""
+    """Undo, redo, or set the state of the whole image."""
 
     type: Literal["undo", "redo", "accept", "skip", "reopen"]
 
@@ -145,7 +145,7 @@ Action = Annotated[ShortAction | Propagate, Field(discriminator="type")]
 
 
 class ActionBody(Body):
-    """An action, with its own id, who does it, and the revision that it is based on."""
+    """An action with its own id, the client that sends it, and the revision of the image that it is based on."""
 
     id: Id
     client: Id
@@ -154,7 +154,7 @@ class ActionBody(Body):
 
 
 class LeaseBody(Body):
-    """The wish of a client to hold an image, and to have the proposal of a slice with it if that is there already."""
+    """A request to hold an image; with ``propose``, the proposal of that slice is added if it has been computed."""
 
     client: Id
     user: Name | None = None
@@ -163,29 +163,29 @@ class LeaseBody(Body):
 
 
 class ReleaseBody(Body):
-    """The end of a client's lease."""
+    """A request to release an image."""
 
     client: Id
 
 
 class ExportBody(Body):
-    """An export to write."""
+    """A request for an export."""
 
     format: Literal["coco"]
 
 
 class TrainBody(Body):
-    """The wish to train on what is accepted."""
+    """A request to train on the accepted images; with ``anew``, an interrupted training is not resumed."""
 
     anew: bool = False
 
 
 class StopBody(Body):
-    """The wish to stop what is under way."""
+    """A request to stop the work that is running."""
 
 
 class PreviewBody(GivenPrompts):
-    """A question for the mask that prompts would give: the ``n``-th of a tab."""
+    """A request for the mask that prompts would give; ``n`` is the number of the request in its browser tab."""
 
     n: Number
     slice: Number

@@ -1,4 +1,4 @@
-"""The images of a project: found, looked at once, and known by their content from then on."""
+"""The images of a project: each is found and read once, and identified by its content from then on."""
 
 import logging
 import sqlite3
@@ -32,7 +32,7 @@ _OPEN = 4
 
 @dataclass(frozen=True)
 class ProjectImage:
-    """An image to annotate: its files, and its row where a manifest names it."""
+    """An image to annotate: its files, and its row if a manifest lists it."""
 
     input: Input
     row: Row | None = None
@@ -41,7 +41,7 @@ class ProjectImage:
 
     @property
     def stamp(self) -> str:
-        """The sizes and times of change of all files: if these are the same, so is the content."""
+        """The sizes and modification times of all files; if they are the same as before, so is the content."""
         parts = []
         for path in self.files:
             facts = path.stat()
@@ -50,7 +50,7 @@ class ProjectImage:
 
     @property
     def files(self) -> list[Path]:
-        """All files that it consists of."""
+        """All files of the image."""
         one = self.input
         own = list(one.files) or (dicom_files(one.path) if one.path.is_dir() else kind_of(one.path).files_of(one.path))
         return [*own, *one.beside]
@@ -59,7 +59,7 @@ class ProjectImage:
 def find_images(
     places: Iterable[str | Path], reading: Reading, output: Path, note: Callable[[str], object]
 ) -> list[ProjectImage]:
-    """Return the images that a user names: files, folders, or one manifest.
+    """Find the images that a user names by files, folders, or one manifest.
 
     Raises:
         ImageError: if there are none.
@@ -90,10 +90,10 @@ def find_images(
 
 
 def _refuse_addresses(named: Iterable[Path]) -> None:
-    """Refuse what is not on this computer: the server fetches nothing from others.
+    """Raise an error for addresses of other computers, from which the annotator does not fetch images.
 
     Raises:
-        ImageError: naming the first of them.
+        ImageError: if there is an address, with the first one.
     """
     if (remote := next((path for path in named if isinstance(path, RemotePath)), None)) is not None:
         raise ImageError(
@@ -103,7 +103,7 @@ def _refuse_addresses(named: Iterable[Path]) -> None:
 
 
 def _shared_folders(inputs: Iterable[Input], note: Callable[[str], object]) -> set[Path]:
-    """Return the folders that hold several series, and say what that means."""
+    """Return the folders that hold several series, and note what this means for the names of images."""
     counts = Counter(one.path for one in inputs if one.files)
     shared = {path: count for path, count in counts.items() if count > 1}
     for path, count in shared.items():
@@ -119,11 +119,11 @@ def _is_below(path: Path, folder: Path) -> bool:
 
 
 class Catalogue:
-    """The images of a project, in its database.
+    """The images of a project, stored in its database.
 
     Args:
-        database: of the project.
-        reading: how the model's files are read.
+        database: the database of the project.
+        reading: the reading of the model, by which files are read.
     """
 
     def __init__(self, database: Database, reading: Reading) -> None:
@@ -134,7 +134,7 @@ class Catalogue:
         self._compared: dict[int, tuple[str, bool]] = {}
 
     def add(self, images: Iterable[ProjectImage], progress: Progress = silent) -> None:
-        """Look at images, each once: those that cannot be read are kept with the reason, and skipped.
+        """Read each new image once, and record it; images that cannot be read are recorded with the reason.
 
         Raises:
             PromiseError: if none of them can be read.
@@ -149,7 +149,7 @@ class Catalogue:
             raise PromiseError(f"none of {len(given)} image(s) can be read: {reasons[0]}")
 
     def _again(self, image: ProjectImage, row: sqlite3.Row) -> int:
-        """Return the number of an image that is known; one that could not be read is looked at once more."""
+        """Return the number of an image that is recorded already; one that could not be read is tried again."""
         number = int(row["id"])
         if row["fault"] is not None:
             facts = self._look(image)
@@ -192,7 +192,7 @@ class Catalogue:
         return [number for (number,) in rows if number in self._given]
 
     def states(self) -> dict[str, int]:
-        """Return how many of the images that can be annotated are in each state, asked of the database at once."""
+        """Return the number of readable images in each state, by one query of the database."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id, state FROM images WHERE fault IS NULL").fetchall()
         found = Counter(state for number, state in rows if number in self._given)
@@ -205,10 +205,10 @@ class Catalogue:
             return [(row["name"], row["fault"]) for row in rows.fetchall() if row["id"] in self._given]
 
     def row(self, number: int) -> sqlite3.Row:
-        """Return all that the project keeps of an image.
+        """Return the database row of an image.
 
         Raises:
-            Refusal: if there is no such image.
+            Refusal: if there is no image of this number.
         """
         if number not in self._given:  # nor a number that the database cannot even look for
             raise unknown(f"The image {number}")
@@ -221,7 +221,7 @@ class Catalogue:
         return row
 
     def rows(self) -> list[sqlite3.Row]:
-        """Return what :meth:`row` returns of all images that can be annotated."""
+        """Return the database rows of all images that can be annotated."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM images WHERE fault IS NULL ORDER BY id").fetchall()
         return [row for row in rows if row["id"] in self._given]
@@ -232,35 +232,35 @@ class Catalogue:
         return self._given[number]
 
     def accepted(self) -> list[sqlite3.Row]:
-        """Return all that the project keeps of the accepted images, also of those that were not given this time."""
+        """Return the database rows of all accepted images, including those that were not given at this start."""
         with self._database.reading() as connection:
             return connection.execute("SELECT * FROM images WHERE state = 'done' ORDER BY id").fetchall()
 
     def is_given(self, number: int) -> bool:
-        """Whether an image is among those that were given this time."""
+        """Whether an image is among those that were given at this start."""
         return number in self._given
 
     def note_mask(self, number: int, mask: str, listed: str) -> None:
-        """Note where the masks of an image are, below the project's folder, and its rows of the manifest."""
+        """Record the path of an image's masks below the project's folder, and its rows of the manifest."""
         with self._database.writing() as connection:
             connection.execute("UPDATE images SET mask = ?, listed = ? WHERE id = ?", (mask, listed, number))
 
     def note_trust(self, number: int, trust: float | None) -> None:
-        """Note how far the proposal of an image can be trusted."""
+        """Record the trust score of the proposal of an image."""
         with self._database.writing() as connection:
             connection.execute("UPDATE images SET trust = ? WHERE id = ?", (trust, number))
 
     def forget_trust(self) -> None:
-        """Forget how far proposals of open images can be trusted, as another model makes them anew."""
+        """Remove the trust scores of open images, whose proposals a new model will replace."""
         with self._database.writing() as connection:
             connection.execute("UPDATE images SET trust = NULL WHERE state = 'open'")
 
     def is_changed(self, number: int) -> bool:
-        """Whether the files of an image are gone, or others than when it was first looked at."""
+        """Whether files of an image are missing or were changed since it was read first."""
         return self.row_is_changed(self.row(number))
 
     def row_is_changed(self, row: sqlite3.Row) -> bool:
-        """Whether the image of a row is changed, see :meth:`is_changed`."""
+        """Whether files of the image of a database row were changed, see :meth:`is_changed`."""
         number, image = int(row["id"]), self._given[row["id"]]
         try:
             if (stamp := image.stamp) == row["stamp"]:
@@ -282,10 +282,10 @@ class Catalogue:
             _LOG.info("%s", error)
 
     def check_unchanged(self, number: int) -> None:
-        """Refuse work on an image whose files are not what they were.
+        """Check that the files of an image are those that were read first.
 
         Raises:
-            Refusal: saying so.
+            Refusal: if files are missing or were changed.
         """
         if self.is_changed(number):
             raise Refusal(
@@ -294,10 +294,10 @@ class Catalogue:
             )  # fmt: skip
 
     def source(self, number: int) -> Source:
-        """Return an image opened; a few are kept open.
+        """Open an image, or return it if it is among the few that are kept open.
 
         Raises:
-            Refusal: if it changed on disk, or cannot be read any more.
+            Refusal: if the files were changed, or can no longer be read.
         """
         self.check_unchanged(number)
         key = number, str(self.row(number)["sha256"])
@@ -310,23 +310,23 @@ class Catalogue:
             return source
 
     def check_slice(self, number: int, index: int) -> None:
-        """Refuse a slice that an image does not have."""
+        """Raise a :class:`Refusal` if an image has no such slice."""
         if not 0 <= index < self.row(number)["slices"]:
             raise unknown(f"The slice {index} of the image {number}")
 
 
 def _name(given: Input) -> str:
-    """The name of an image in the list: that of its file, or of its series, below the folder that was given."""
+    """The name of an image in the list: the path of its file or series below the folder that was given."""
     folder, slash, _ = given.stem.rpartition("/")
     return given.stem if given.files else f"{folder}{slash}{given.path.name}"
 
 
 @contextmanager
 def readable(name: str) -> Iterator[None]:
-    """Refuse to go on with an image that cannot be read, whatever its file runs into.
+    """Turn every error of reading an image into a refusal.
 
     Raises:
-        Refusal: saying why.
+        Refusal: if the image cannot be read, with the reason.
     """
     refused = None
     try:

@@ -10,10 +10,10 @@ from promise_seg.workflows.models import AnyModel, Model, label_of
 
 
 def classes_of(model: AnyModel, names: Sequence[str]) -> Mapping[int, str]:
-    """Return the classes of a project by their labels: those of the model, and more that the user names.
+    """Return the names of a project's classes by their labels: those of the model, and those that the user adds.
 
     Raises:
-        SettingsError: if a name is that of a label that masks cannot hold.
+        SettingsError: if a name belongs to a label that masks cannot hold.
     """
     own = list(models_of(model))
     given = parse_names(names, own)

@@ -1,4 +1,4 @@
-"""A client of the annotator for programs: the same verbs as a model in Python, on a server that somebody works at.
+"""A client of the annotator for programs, with the methods of a model in Python.
 
 Only the standard library and NumPy are needed. The protocol is in docs/annotator-api.md.
 """
@@ -22,11 +22,11 @@ _TRIES = 3
 
 
 class RemoteError(PromiseError):
-    """A request that the annotator did not do.
+    """Raised if the annotator refuses a request or cannot be reached.
 
     Args:
-        code: a word for programs, such as ``held``; ``unreachable`` if no answer came.
-        message: a sentence, with the way out.
+        code: the code of the refusal, such as ``held``; ``unreachable`` if there was no answer.
+        message: one sentence on the cause and what to do.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -40,13 +40,13 @@ def connect(
     """Open a session at an annotator.
 
     Args:
-        link: as ``promise annotate`` prints it; it works once.
-        user: who works; by default whom the server takes its user for.
-        timeout: seconds that an answer may take.
-        tls: to trust a certificate that the system does not know.
+        link: the address that ``promise annotate`` prints; it can be used once.
+        user: the name of the person; by default the name that the server uses for its own user.
+        timeout: the longest time that an answer may take, in seconds.
+        tls: an SSL context that trusts the certificate, if the system does not.
 
     Raises:
-        RemoteError: if nobody answers there, or the link was used.
+        RemoteError: if there is no answer, or the link was used before.
     """
     parts = urlsplit(link)
     token = parse_qs(parts.query).get("token", [""])[0]
@@ -63,10 +63,10 @@ class Client:
     """A session at an annotator, as :func:`connect` returns it. Several threads may use it.
 
     Args:
-        address: scheme, host and port.
-        user: who works.
-        timeout: seconds that an answer may take.
-        tls: to trust a certificate that the system does not know.
+        address: the scheme, host and port of the server.
+        user: the name of the person.
+        timeout: the longest time that an answer may take, in seconds.
+        tls: an SSL context that trusts the certificate, if the system does not.
     """
 
     def __init__(self, address: str, user: str | None, timeout: float, tls: ssl.SSLContext | None) -> None:
@@ -109,16 +109,16 @@ class Client:
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request of the HTTP API, and return the answer.
 
-        Where the connection breaks, what changes nothing and actions are sent again; an action is done once, as it has
-        an id. An answer that takes too long is not asked for again.
+        If the connection breaks, the request is sent again if it changes nothing, or is an action, whose id prevents
+        that it is done twice. After a timeout it is not sent again.
 
         Args:
-            method: of HTTP.
-            path: below ``/api/v1``.
-            body: to be sent as JSON.
+            method: the HTTP method.
+            path: the path below ``/api/v1``.
+            body: the body, which is sent as JSON.
 
         Raises:
-            RemoteError: if it is not done.
+            RemoteError: if the request is refused or there is no answer.
         """
         sent = None if body is None else json.dumps(body).encode()
         tries = _TRIES if method == "GET" or path.endswith("/actions") else 1
@@ -137,43 +137,43 @@ class Client:
         return _answered(status, text)
 
     def project(self) -> dict[str, Any]:
-        """Return what is known of the project: its classes, its model, its limits."""
+        """Return the facts of the project: its classes, its model, its limits."""
         return self.ask("GET", "/project")
 
     def images(self, order: Literal["trust", "name", "state"] = "trust") -> list[ImageEntry]:
-        """Return the list of images; the least certain first by default."""
+        """Return the list of images; by default the image with the lowest trust score is first."""
         return [ImageEntry.of(one) for one in self.ask("GET", f"/images?order={order}")["images"]]
 
     def open(self, image: int, *, take: bool = False) -> RemoteImage:
-        """Hold an image, and return it. In a ``with`` statement it is let go at the end.
+        """Hold an image, and return it. A ``with`` statement releases it at its end.
 
         Args:
-            image: its number, as ``id`` in :meth:`images`.
-            take: it from whoever has it.
+            image: the number of the image, ``id`` in :meth:`images`.
+            take: hold the image even if another client holds it.
 
         Raises:
-            RemoteError: ``held`` if somebody else has it.
+            RemoteError: with the code ``held`` if another client holds it.
         """
         return RemoteImage(self, image, take=take)
 
     def export(self) -> dict[str, Any]:
-        """Write all accepted masks as COCO into the project's folder, and return its name and what it holds."""
+        """Write all accepted masks as COCO into the project's folder; return the file's name and its counts."""
         return self.ask("POST", "/export", {"format": "coco"})
 
     def train(self, *, anew: bool = False) -> dict[str, Any]:
-        """Train on the accepted images in the background, or go on with a training that was interrupted.
+        """Train on the accepted images in the background, or resume a training that was interrupted.
 
         Args:
-            anew: begin with the images that are accepted now, whatever was interrupted.
+            anew: begin a new training with the images that are accepted now, instead of resuming.
         """
         return self.ask("POST", "/training", {"anew": anew})
 
     def training(self) -> dict[str, Any]:
-        """Return how far training is, and how the last one ended."""
+        """Return the progress of training, and the result of the last one."""
         return self.ask("GET", "/training")
 
     def stop_training(self) -> dict[str, Any]:
-        """Stop training; what was trained is kept."""
+        """Stop training. The finished epochs are kept."""
         return self.ask("DELETE", "/training", {})
 
     def __enter__(self) -> Self:
@@ -182,7 +182,7 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        """Nothing is open between requests."""
+        """Leave the ``with`` statement; nothing has to be closed, because no connection is open between requests."""
 
 
 def _answered(status: int, text: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How well models propose masks on the images that were held out: the Dice that decides which of two is used."""
+"""Score the proposals of models on the held-out images; the mean Dice decides which of two models is used."""
 
 from collections.abc import Sequence
 
@@ -23,15 +23,15 @@ def held_out_dice(
 ) -> float:
     """Return the mean Dice of a model's own proposals over classes and images.
 
-    A class that the model proposes nothing for, as a SAM alone does, has empty masks.
+    A class for which the model makes no proposals, as with a bare SAM, counts as empty masks.
 
     Args:
-        model: to be scored.
+        model: the model to score.
         rows: the held-out images.
         labels: the classes of the project.
-        store: of features.
+        store: the store of features.
         progress: told of each image.
-        stage: what this is called there.
+        stage: the name of this stage in the progress.
     """
     models, found = models_of(model), []
     for label in labels:

@@ -1,4 +1,4 @@
-"""Connections that give up on who is too slow to say what is wanted."""
+"""Connections with a timeout for the headers of a request."""
 
 import asyncio
 from typing import Any
@@ -11,24 +11,24 @@ HEADER_SECONDS = 30.0
 
 
 class PatientConnection(H11Protocol):
-    """A connection that is closed where headers do not arrive in time; the guard does so with bodies."""
+    """A connection that is closed if the headers do not arrive in time; for bodies, the guard does this."""
 
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request."""
+        """Start the timeout when the connection is opened."""
         super().connection_made(transport)
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived, and go on waiting if these were not all headers."""
+        """Handle the data that arrived; the timeout goes on until all headers are there."""
         self._wait()
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Stop the timeout when the connection is closed."""
         self._stop()
         super().connection_lost(exc)
 

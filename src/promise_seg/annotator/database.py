@@ -1,4 +1,4 @@
-"""The file of a project: SQLite, so that what was acknowledged outlives the server, the system and a power cut."""
+"""The SQLite file of a project. Acknowledged changes survive a crash of the server or system, and a power cut."""
 
 import sqlite3
 import threading
@@ -49,16 +49,15 @@ SCHEMA_VERSION = len(_SCHEMAS)
 
 
 class Database:
-    """The connection of one server to the file of its project. Several threads may use it, one at a time.
+    """The connection of a server to the database of its project. Threads share it and take turns.
 
-    The journal is written ahead and brought to the disk at each commit, so that a transaction that has ended is there
-    whatever happens next.
+    The write-ahead log is synchronised to the disk at each commit, so a finished transaction is never lost.
 
     Args:
-        folder: of the project.
+        folder: the folder of the project.
 
     Raises:
-        PromiseError: if it cannot be opened or was made by a newer version.
+        PromiseError: if the file cannot be opened, or was written by a newer version.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -96,16 +95,16 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read what belongs together."""
+        """Read in one transaction."""
         with self._lock:
             yield self.connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Change what belongs together, all of it or nothing. It is on the disk when this ends.
+        """Write in one transaction, all of it or nothing, which is on the disk at the end of the block.
 
         Raises:
-            Refusal: if it cannot be stored, as on a full disk; then nothing was changed.
+            Refusal: if the changes cannot be stored, for example on a full disk; then nothing was changed.
         """
         with self._lock:
             try:
@@ -123,13 +122,13 @@ class Database:
             self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Close the file; nothing is lost without it."""
+        """Close the file. If a server ends without this, nothing is lost."""
         with self._lock:
             self.connection.close()
 
 
 def not_stored(reason: str) -> Refusal:
-    """Return the refusal of what the disk does not take."""
+    """Return the refusal of a change that could not be written to the disk."""
     return Refusal(
         507, "not-stored",
         f"This could not be stored: {reason}. Nothing was changed. Free space or make the project's folder writable, "

@@ -1,6 +1,6 @@
-"""Encode the images that come next and make their proposals, in the background, so that they open at once.
+"""Encode the next images and compute their proposals in the background, so that they open without delay.
 
-Their trust is known then, too, by which they are ordered.
+Their trust scores, by which the list of images is ordered, are known afterwards.
 """
 
 import logging
@@ -18,12 +18,12 @@ _NICENESS = 10
 
 
 class EncodeAhead:
-    """A thread that goes through the images, one after the other.
+    """A thread that encodes one image after the other.
 
     Args:
-        segmenter: encodes.
-        wanted: returns the next image and slice to be made ready, ``None`` if there is none.
-        note_trust: is told how far the proposal of a slice can be trusted.
+        segmenter: the models that encode and propose.
+        wanted: returns the number and the slice of the next image to encode; ``None`` if there is none.
+        note_trust: called with the number of an image, a slice, and the trust score of its proposal.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class EncodeAhead:
         self._thread = threading.Thread(target=self._work, name="encode-ahead", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wake(self) -> None:
-        """Look again for what is wanted."""
+        """Make the thread ask again for the next image."""
         self._news.set()
 
     def stop(self) -> None:
-        """End after the image that is being encoded."""
+        """Stop the thread after the image that is being encoded."""
         self._stopping.set()
         self._news.set()
         if self._thread.is_alive():

@@ -1,4 +1,4 @@
-"""The checks that every request passes first: address, origin, session, kind and size of its body."""
+"""The checks that every request passes first: host, origin, session, and the type and size of its body."""
 
 import asyncio
 import json
@@ -40,19 +40,19 @@ HEADERS = {
 
 
 class Guard:
-    """The outermost layer of the server.
+    """The outermost ASGI layer of the server, which refuses requests before the application sees them.
 
     Args:
-        app: what is behind it.
-        access: who may ask.
-        body_seconds: how long a body may take to arrive.
+        app: the application behind the guard.
+        access: who may send requests.
+        body_seconds: the longest time in which a body must arrive, in seconds.
     """
 
     def __init__(self, app: ASGIApp, access: Access, body_seconds: float = BODY_SECONDS) -> None:
         self._app, self._access, self._body_seconds = app, access, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on to the application, or answer it with a refusal."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -71,7 +71,7 @@ class Guard:
         await self._app(scope, receive if body is None else _once(body, receive), _with_headers(send))
 
     def _check_place(self, asked: "RequestHead") -> None:
-        """Refuse other hosts, other origins and other methods."""
+        """Raise a :class:`Refusal` for other hosts, other origins and methods that are not used."""
         hosts = asked.all_of("host")
         if len(hosts) != 1 or not self._access.is_own_host(hosts[0]):
             raise Refusal(403, "foreign", "This server answers under its own address alone")
@@ -87,7 +87,7 @@ class Guard:
             raise Refusal(405, "unknown", f"There is no {asked.method[:16]} here")
 
     async def _exchange(self, asked: "RequestHead", token: str, send: Send) -> None:
-        """Turn the token of the printed address into a cookie, and lead to an address without it."""
+        """Exchange the token of the printed address for a cookie, and redirect to the address without the token."""
         session = self._access.exchange(token)
         if session is None and not self._access.has_session(asked.header("cookie")):
             raise Refusal(401, "no-session", f"This address was used already, or is not complete. {_NO_SESSION}")
@@ -98,7 +98,7 @@ class Guard:
         await _answer(send, 303, b"", headers)
 
     async def _body(self, asked: "RequestHead", receive: Receive) -> bytes:
-        """Read all of a body, unless it is too large or too slow, or no plain JSON."""
+        """Read the whole body; raise a :class:`Refusal` if it is too large, too slow, or not JSON."""
         length = asked.header("content-length")
         if length and (not length.isdecimal() or int(length) > LARGEST_BODY):
             raise _too_large()
@@ -131,7 +131,7 @@ _JSON, _TEXT = {"content-type": "application/json"}, {"content-type": "text/plai
 
 
 class RequestHead:
-    """A request as far as its headers."""
+    """The method, path and headers of a request."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -141,24 +141,24 @@ class RequestHead:
 
     @property
     def changes(self) -> bool:
-        """Whether it may change something, or opens a WebSocket."""
+        """Whether the request may change something, or opens a WebSocket."""
         return self.scope["type"] == "websocket" or self.method not in _SAFE
 
     def all_of(self, name: str) -> list[str]:
-        """Return all headers of a name."""
+        """Return the values of all headers with a name."""
         return [value.decode("latin-1") for key, value in self.scope["headers"] if key == name.encode()]
 
     def header(self, name: str) -> str:
-        """Return a header; empty if there is none, or several."""
+        """Return the value of a header; empty if it is missing or occurs several times."""
         found = self.all_of(name)
         return found[0] if len(found) == 1 else ""
 
 
 def check_json(body: bytes | str) -> Any:
-    """Return what a body holds.
+    """Parse the JSON of a body.
 
     Raises:
-        Refusal: if it is not JSON as the standard has it, or too deep.
+        Refusal: if it is not standard JSON, or nested too deeply.
     """
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     if _depth(text) > DEEPEST:
@@ -170,7 +170,7 @@ def check_json(body: bytes | str) -> Any:
 
 
 def _depth(text: str) -> int:
-    """Return how deep the brackets of a text are; those in strings do not count."""
+    """Return the depth of nested brackets in JSON; brackets in strings do not count."""
     depth = deepest = 0
     for found in _STRINGS_AND_BRACKETS.finditer(text):
         first = text[found.start()]
@@ -203,7 +203,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _once(body: bytes, receive: Receive) -> Receive:
-    """Return what hands on a body that was read already."""
+    """Return an ASGI ``receive`` that delivers a body which was read already."""
     waiting = [body]
 
     async def again() -> Message:
@@ -215,7 +215,7 @@ def _once(body: bytes, receive: Receive) -> Receive:
 
 
 def _with_headers(send: Send) -> Send:
-    """Return what adds the headers of safety to each answer."""
+    """Return an ASGI ``send`` that adds the security headers to each answer."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

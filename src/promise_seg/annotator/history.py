@@ -1,7 +1,7 @@
-"""All changes of an image, one after the other, and the way back through them.
+"""The log of all changes of an image, with undo and redo.
 
-Each event notes which version of which objects was there before it and after it. Undo puts the versions of before in
-their place, and the model is not asked again. Nothing is ever deleted: undone events stay in the log.
+Each event records the versions of the objects that it changed, before and after. Undo restores the versions before the
+event without running the model again. Nothing is ever deleted: undone events stay in the log.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ DONE, UNDONE, FORGOTTEN = "done", "undone", "forgotten"
 
 @dataclass(frozen=True)
 class Request:
-    """An action as the client named it: its own id, the hash of all that it asks, its kind, and who asks."""
+    """The identity of an action: the id that the client gave it, the hash of its content, its kind, and the user."""
 
     id: str
     sha256: str
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True)
 class ImageState:
-    """The state of an image now, apart from its objects."""
+    """The present state of an image, apart from its objects."""
 
     id: int
     revision: int
@@ -59,14 +59,14 @@ class Change:
     """The effect of an action.
 
     Args:
-        objects: those that it makes or changes; ``None`` for one that it removes.
+        objects: the new versions of objects, by their numbers; ``None`` for an object that is removed.
         state: the new state of the image; ``None`` to leave it.
-        proposed: a slice whose proposal was asked for.
-        is_work: whether a person did it: showing a slice is none.
-        is_step: whether undo takes it back.
+        proposed: the slice whose proposal was requested, if one was.
+        is_work: whether it counts as work of a person; showing a slice does not.
+        is_step: whether undo reverts it.
         go: -1 for undo and 1 for redo.
-        model: the number of the model that proposed.
-        note: a sentence for the user, where not all was done.
+        model: the number of the model that made the proposals.
+        note: a sentence for the user if not everything was done.
     """
 
     objects: Mapping[int, AnnotatedObject | None] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer to an action that was done."""
+    """The result of an action that was done."""
 
     revision: int
     changed: tuple[AnnotatedObject, ...]
@@ -93,7 +93,7 @@ class Outcome:
     note: str = ""
 
     def for_client(self) -> dict[str, Any]:
-        """Return it as docs/annotator-api.md describes it, but for the Dice."""
+        """Return the JSON of docs/annotator-api.md, without the Dice."""
         return {
             "revision": self.revision, "changed": [one.for_client() for one in self.changed],
             "removed": list(self.removed), "state": self.state, "can_undo": self.can_undo, "can_redo": self.can_redo,
@@ -108,16 +108,16 @@ class History:
         self._database = database
 
     def state(self, image: int) -> ImageState:
-        """Return what is known of an image.
+        """Return the present state of an image.
 
         Raises:
-            Refusal: if there is none of this number.
+            Refusal: if there is no image of this number.
         """
         with self._database.reading() as connection:
             return _state(connection, image)
 
     def objects(self, image: int) -> list[AnnotatedObject]:
-        """Return the objects of an image, lowest first."""
+        """Return the objects of an image, the lowest in the stack first."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT content FROM current JOIN versions ON versions.id = version WHERE current.image = ? "
@@ -127,7 +127,7 @@ class History:
         return [AnnotatedObject.from_text(content) for (content,) in rows]
 
     def object(self, image: int, number: int) -> AnnotatedObject | None:
-        """Return one object of an image; ``None`` if there is none."""
+        """Return the object of an image with a number; ``None`` if there is no such object."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT content FROM current JOIN versions ON versions.id = version WHERE current.image = ? AND "
@@ -143,20 +143,20 @@ class History:
         return int(count)
 
     def counts(self) -> dict[int, int]:
-        """Return the number of objects of each image that has any."""
+        """Return the number of objects by image; images without objects are left out."""
         with self._database.reading() as connection:
             return dict(connection.execute("SELECT image, COUNT(*) FROM current GROUP BY image").fetchall())
 
     def steps(self, image: int) -> tuple[bool, bool]:
-        """Return whether there is something to undo, and to redo."""
+        """Return whether the image has a step to undo, and whether it has one to redo."""
         with self._database.reading() as connection:
             return _step(connection, image, DONE) is not None, _step(connection, image, UNDONE) is not None
 
     def answered(self, image: int, request: Request) -> Outcome | None:
-        """Return what was answered to an action that was done before; ``None`` if it was not.
+        """Return the result of an action that was done before; ``None`` if it was not.
 
         Raises:
-            Refusal: if its id was used for something else.
+            Refusal: if its id was used for another action.
         """
         with self._database.reading() as connection:
             event = connection.execute("SELECT * FROM events WHERE action_id = ?", (request.id,)).fetchone()
@@ -167,17 +167,17 @@ class History:
             return _outcome(connection, event)
 
     def commit(self, image: int, revision: int, request: Request, change: Change) -> Outcome:
-        """Make a change: all of it is on the disk when this returns.
+        """Store a change, all of it or nothing; it is on the disk when this returns.
 
         Args:
-            image: its number.
-            revision: that the change is based on.
-            request: what asked for it.
-            change: what is done.
+            image: the number of the image.
+            revision: the revision of the image that the change is based on.
+            request: the identity of the action.
+            change: the effect of the action.
 
         Raises:
-            Refusal: if the revision is not the newest, the id was used, or the disk takes nothing; then nothing was
-                changed.
+            Refusal: if the revision is not the newest, the id was used before, or the disk cannot be written; then
+                nothing was changed.
         """
         with self._database.writing() as connection:
             now = _state(connection, image)
@@ -209,14 +209,14 @@ class History:
             return _outcome(connection, event)
 
     def renew(self, image: int, model: int | None) -> bool:
-        """Take proposals of an earlier model away from an open image that nobody touched, so that they are made anew.
+        """Remove the proposals of an earlier model from an open image that nobody worked on, which are then made anew.
 
         Args:
-            image: its number.
+            image: the number of the image.
             model: the number of the model that proposes now.
 
         Returns:
-            Whether there were any.
+            Whether there were such proposals.
         """
         with self._database.reading() as connection:  # an image is opened from a full disk too
             if not _is_outdated(connection, image, model):
@@ -242,10 +242,10 @@ def _repeated(request: Request) -> Refusal:
 
 
 def check_revision(now: ImageState, revision: int) -> None:
-    """Refuse what is based on an old revision.
+    """Check that a change is based on the newest revision.
 
     Raises:
-        Refusal: saying which is the newest.
+        Refusal: if it is based on an older one, with the newest revision.
     """
     if now.revision != revision:
         raise Refusal(
@@ -266,7 +266,7 @@ def _state(connection: sqlite3.Connection, image: int) -> ImageState:
 
 
 def _is_outdated(connection: sqlite3.Connection, image: int, model: int | None) -> bool:
-    """Whether an open image holds nothing but proposals, and those of another model."""
+    """Whether an open image holds only proposals, made by another model."""
     row = connection.execute("SELECT * FROM images WHERE id = ?", (image,)).fetchone()
     touched = connection.execute(
         "SELECT 1 FROM events WHERE image = ? AND type NOT IN ('propose', ?) LIMIT 1", (image, RENEWAL)
@@ -293,7 +293,7 @@ def _written(connection: sqlite3.Connection, image: int, change: Change) -> tupl
 
 
 def _moved(connection: sqlite3.Connection, image: int, change: Change) -> tuple[Versions, Versions, int | None]:
-    """Return the versions before and after going one step back or forth, and the revision of that step."""
+    """Undo or redo one step; return the versions before and after it, and the revision of that step."""
     event = _step(connection, image, DONE if change.go < 0 else UNDONE)
     if event is None:
         return {}, {}, None
@@ -307,7 +307,7 @@ def _versions(text: str) -> Versions:
 
 
 def _step(connection: sqlite3.Connection, image: int, step: str) -> sqlite3.Row | None:
-    """Return the event that undo takes back, or that redo does again."""
+    """Return the event that undo reverts, or that redo repeats."""
     order = "DESC" if step == DONE else "ASC"
     row: sqlite3.Row | None = connection.execute(
         f"SELECT * FROM events WHERE image = ? AND step = ? ORDER BY revision {order} LIMIT 1", (image, step)

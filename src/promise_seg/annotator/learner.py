@@ -1,7 +1,8 @@
-"""The process that learns: ``python -m promise_seg.annotator.learner ROUND``. It trains and compares.
+"""The process that learns: ``python -m promise_seg.annotator.learner ROUND``. It trains a model and compares it
+with the one before.
 
-Each line of its output is JSON: progress, a note, or the error that ended it. It ends when its input does, so that it
-never outlives the server; what was trained is kept, and the same command goes on.
+Each line of its output is JSON: progress, a note, or the error that ended it. It ends when its standard input is
+closed, so it never outlives the server. The finished epochs are kept, and the same command resumes.
 """
 
 import _thread
@@ -33,10 +34,10 @@ Say = Callable[[dict[str, Any]], None]
 
 
 def learn(work: Round, say: Say) -> HeldOutScores:
-    """Train on a round's images, or go on with it, and compare the new model with the one before.
+    """Train on the images of a round, or resume that, and compare the new model with the one before.
 
     Raises:
-        PromiseError: if that cannot be done.
+        PromiseError: if training or scoring fails.
     """
     job = work.job()
 

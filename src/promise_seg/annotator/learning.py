@@ -1,4 +1,4 @@
-"""Learning from accepted images: when it is offered, what it learns from, and which model is used afterwards."""
+"""Training on accepted images: when it is offered, which images are used, and which model is used afterwards."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -28,16 +28,16 @@ DEFAULT_AFTER = 20
 
 @dataclass(frozen=True)
 class LearningOptions:
-    """The choices of a user for learning.
+    """The user's options of training on accepted images.
 
     Args:
-        after: how many newly accepted images it is offered after; 0 for never.
-        sam: the SAM of the model, if not where training found it; for ``bare`` which one.
-        image_size: side of the input of a bare SAM.
+        after: the number of newly accepted images after which training is offered; 0 for never.
+        sam: the SAM of the model, if it has moved since training; for ``bare``, the SAM to use.
+        image_size: the side of the input of a bare SAM, in pixels.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        always_segment: as the model is used.
-        training: more options of training, such as ``epochs``.
-        command: of the process that learns.
+        always_segment: whether the model is used with ``--always-segment``.
+        training: other options of training, such as ``epochs``.
+        command: the command line of the training process, without its last argument, the folder of the round.
     """
 
     after: int = DEFAULT_AFTER
@@ -49,26 +49,26 @@ class LearningOptions:
     command: Sequence[str] = COMMAND
 
     def opened(self, folder: Path) -> AnyModel:
-        """Return a model that learned."""
+        """Load the model that was trained into a folder."""
         return load(folder, sam=self.sam, device=self.device, always_segment=self.always_segment)
 
 
 class Accepted(Protocol):
-    """Returns the accepted images that can be learned from, the first accepted first, each with its number."""
+    """Returns the accepted images that can be used for training, in the order of acceptance, each with its number."""
 
     def __call__(self) -> list[tuple[int, ManifestEntry]]: ...
 
 
 class Learning:
-    """Rounds of learning in a project, and the model that is used.
+    """The rounds of training in a project, and the model in use.
 
     Args:
-        folder: of the project.
-        database: of the project.
-        catalogue: the images.
+        folder: the folder of the project.
+        database: the database of the project.
+        catalogue: the images of the project.
         given: the model that the user gave.
         options: see :class:`LearningOptions`.
-        note: told which model is used, if it is another than the given one.
+        note: told which model is used, if it is not the given one.
     """
 
     def __init__(
@@ -97,18 +97,18 @@ class Learning:
         accepted: Accepted,
         change: Callable[[AnyModel, KnownModel], object],
     ) -> None:
-        """Join it with the project.
+        """Connect it with the project, once, before training can begin.
 
         Args:
-            labels: the classes.
-            store: of features; ``None`` for the user's.
-            accepted: names the images to learn from.
-            change: is given a model that takes over.
+            labels: the labels of the project's classes.
+            store: the folder of stored features; ``None`` for the user's.
+            accepted: returns the images that can be used for training.
+            change: called with a model that replaces the one in use.
         """
         self._labels, self._store, self._accepted, self._change = tuple(labels), store, accepted, change
 
     def _known_of_given(self, note: Callable[[str], object]) -> KnownModel:
-        """Find the model to use: the one that learned from the given one in this project, or that one itself."""
+        """Return the model to use: the newest one that was trained here from the given model, or else that one."""
         rounds = Round.all_of(self.folder)
         if rounds and self._is_due(rounds[-1]):  # the server ended before it took over
             self._take_over(rounds[-1], note)
@@ -133,7 +133,7 @@ class Learning:
         return result is not None and result.is_better and not self._took_over(work) and self._is_of_given(work)
 
     def _is_of_given(self, work: Round) -> bool:
-        """Whether a round learns for the model that is given now: what another one began is left alone."""
+        """Whether a round started from the model that is given now; rounds of other models are left alone."""
         try:
             return work.job().given in self._given_hashes
         except PromiseError:
@@ -153,7 +153,7 @@ class Learning:
         return self.lineage.learned(model, work.name, work.job().given, {} if result is None else result.as_json())
 
     def _finish(self, work: Round) -> None:
-        """Use the new model, if it is better."""
+        """Use the new model if it is better than the one before."""
         if self._is_due(work):
             model = self.options.opened(work.run)
             self.known = self._noted(work, model)
@@ -164,13 +164,13 @@ class Learning:
                 _LOG.warning("%s is in use, but not all that the model before made was forgotten", model, exc_info=True)
 
     def begin(self, *, anew: bool = False) -> None:
-        """Begin to learn, or go on with what was interrupted.
+        """Begin a round of training, or resume the interrupted one.
 
         Args:
-            anew: begin with the images that are accepted now, whatever was interrupted.
+            anew: begin a new round with the images that are accepted now, instead of resuming.
 
         Raises:
-            Refusal: if it is under way, or there are too few images.
+            Refusal: if training is running already, or there are too few images.
         """
         rounds = Round.all_of(self.folder)
         goes_on = not anew and self.training.state == TrainingState.INTERRUPTED and bool(rounds)
@@ -193,7 +193,7 @@ class Learning:
         return Round.new(self.folder, self._job(len(images)), used, names)
 
     def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
-        """Return the accepted images that can be learned from: test rows never are."""
+        """Return the accepted images that can be used for training, which test rows never are."""
         return [(number, listed) for number, listed in self._accepted() if listed.split != Split.TEST]
 
     def _job(self, images: int) -> Job:
@@ -214,7 +214,7 @@ class Learning:
         return {one.number: one.name for one in self.lineage.all()}
 
     def facts(self) -> dict[str, Any]:
-        """Return what a client is told."""
+        """Return the JSON for clients, see docs/annotator-api.md."""
         accepted = len(self._to_learn_from())
         rounds = Round.all_of(self.folder)
         finished = [(one, found) for one in rounds if (found := one.result()) is not None]

@@ -16,10 +16,10 @@ class Lease:
     """The right of one tab to change an image.
 
     Args:
-        client: what the tab calls itself.
-        user: the name of the person.
-        since: when it was taken.
-        ends: when it ends unless it is prolonged, by the clock of the leases.
+        client: the id of the browser tab or program.
+        user: the name of the person who works there.
+        since: the time at which it was taken.
+        ends: the time at which it ends unless it is extended, in seconds of the clock of :class:`Leases`.
     """
 
     client: str
@@ -28,15 +28,15 @@ class Lease:
     ends: float
 
     def as_json(self) -> dict[str, str]:
-        """Return what others are told."""
+        """Return the JSON for other clients."""
         return {"user": self.user, "since": self.since}
 
 
 class Leases:
-    """The leases of all images. They live as long as the server: after a restart each tab asks again.
+    """The leases of all images. They are kept in memory; after a restart of the server each tab asks again.
 
     Args:
-        clock: seconds that only grow.
+        clock: returns a monotonic time, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,7 +44,7 @@ class Leases:
         self._held: dict[int, Lease] = {}
 
     def holder(self, image: int) -> Lease | None:
-        """Return who holds an image now."""
+        """Return the lease of an image that is valid now; ``None`` if nobody holds the image."""
         with self._lock:
             return self._holder(image)
 
@@ -53,10 +53,10 @@ class Leases:
         return lease if lease is not None and lease.ends > self._clock() else None
 
     def take(self, image: int, client: str, user: str, *, by_force: bool = False) -> None:
-        """Take an image, or hold it for longer.
+        """Give the lease of an image to a client, or extend it.
 
         Raises:
-            Refusal: if somebody else holds it, unless it is taken by force.
+            Refusal: if another client holds it, unless it is taken by force.
         """
         with self._lock:
             held = self._holder(image)
@@ -71,7 +71,7 @@ class Leases:
             self._held[image] = Lease(client, user, since, self._clock() + LEASE_SECONDS)
 
     def check(self, image: int, client: str) -> Lease:
-        """Return the lease of a client, prolonged; one that ended is, too, if nobody else took the image meanwhile.
+        """Extend the lease of a client and return it, also if it has ended and no other client took the image since.
 
         Raises:
             Refusal: if the client does not hold the image.
@@ -85,7 +85,7 @@ class Leases:
             return held
 
     def give_back(self, image: int, client: str) -> None:
-        """Let an image go, if this client holds it."""
+        """End the lease of an image if this client holds it."""
         with self._lock:
             held = self._held.get(image)
             if held is not None and held.client == client:

@@ -1,5 +1,6 @@
-"""The models that a project knows: those that were given, and those that learned from them, so that it is known which
-model made what.
+"""The models of a project: those that were given, and those that were trained from them here.
+
+Each has a number, by which objects refer to the model that made them.
 """
 
 import hashlib
@@ -20,14 +21,14 @@ from promise_seg.workflows.models import AnyModel, Model
 def identity_of(model: AnyModel) -> str:
     """Return the hash of a model, or of all models of its classes, and of their SAM.
 
-    A SAM alone is known by itself, the size of its input and how images fit in: wherever its file is, and in every
-    version of this package.
+    A bare SAM is identified by its weights, the size of its input and the fit of images, so the hash depends neither on
+    the place of its file nor on the version of this package.
     """
     return _hashed(model, _facts_of)
 
 
 def identities_of(model: AnyModel) -> frozenset[str]:
-    """Return all hashes that a model was ever known by: of a SAM alone, earlier projects noted another."""
+    """Return all hashes by which a model can be recorded: for a bare SAM, earlier versions recorded another one."""
     return frozenset((identity_of(model), _hashed(model, _trained_facts_of)))
 
 
@@ -49,15 +50,15 @@ def _trained_facts_of(one: Model) -> list[str | int]:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model as the project remembers it.
+    """The record of a model in a project.
 
     Args:
-        number: that objects name it by.
-        name: as the user called it, or the folder that it was trained in.
-        given: the hash of the model that the user gave, from which this one descends.
-        folder: below the project's, where it learned from the project.
-        since: when it was first used.
-        facts: how it did when it took over.
+        number: the number by which objects refer to it.
+        name: the name that the user gave, or the folder in which it was trained.
+        given: the hash of the model that the user gave, from which this one was trained, directly or not.
+        folder: the folder of its run, relative to the project's; ``None`` for a model that was given.
+        since: the time of its first use.
+        facts: its scores when it replaced the model before.
     """
 
     number: int
@@ -73,15 +74,15 @@ class KnownModel:
         return cls(row["id"], row["name"], row["given"], row["folder"], row["since"], json.loads(row["facts"]))
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a client is told."""
+        """Return the JSON for clients, see docs/annotator-api.md."""
         return {"id": self.number, "name": self.name, "learned": self.folder is not None, "since": self.since}
 
 
 class Lineage:
-    """All models of a project, in the order in which they were used first.
+    """All models of a project, in the order of their first use.
 
     Args:
-        database: of the project.
+        database: the database of the project.
     """
 
     def __init__(self, database: Database) -> None:
@@ -94,22 +95,22 @@ class Lineage:
         return [KnownModel.of_row(row) for row in rows]
 
     def learned_from(self, hashes: Collection[str]) -> KnownModel | None:
-        """Return the newest model that took over from the one with these hashes, whatever was used since."""
+        """Return the newest model that was trained from the one with these hashes and replaced it, if there is one."""
         return next((one for one in reversed(self.all()) if one.folder is not None and one.given in hashes), None)
 
     def learned_from_others(self, hashes: Collection[str]) -> tuple[str, ...]:
-        """Return the names of models that others than the one with these hashes learned from, the newest first."""
+        """Return the names of other given models from which models were trained here, the newest first."""
         others = {one.given for one in self.all() if one.folder is not None and one.given not in hashes}
         names = (one.name for one in reversed(self.all()) if one.folder is None and one.given in others)
         return tuple(dict.fromkeys(names))
 
     def given(self, name: str, sha256: str, hashes: Collection[str]) -> KnownModel:
-        """Return the model that a user gave, known by any of the hashes; it is noted when it is given first."""
+        """Return the record of a model that a user gave, found by any of the hashes, or create it."""
         known = (one for one in reversed(self.all()) if one.folder is None and one.given in hashes)
         return next(known, None) or self._add(name, sha256, sha256, None, {})
 
     def learned(self, model: AnyModel, folder: str, given: str, facts: Mapping[str, Any]) -> KnownModel:
-        """Note a model that learned from the project and takes over."""
+        """Record a model that was trained in the project and replaces the one in use."""
         return self._add(folder, identity_of(model), given, folder, facts)
 
     def _add(self, name: str, sha256: str, given: str, folder: str | None, facts: Mapping[str, Any]) -> KnownModel:

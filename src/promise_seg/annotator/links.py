@@ -1,7 +1,7 @@
-"""Links of the OpenAPI document: the operations that what is answered leads to, and how to ask for them.
+"""Links of the OpenAPI document: the operations that can follow an answer, and their parameters.
 
-Each gives the body of the next request by expressions that refer to the request before and to its answer. An action's
-own id is left out: whoever sends one makes it anew.
+Each link gives the body of the next request by expressions that refer to the previous request and its answer. The id of
+an action is left out, because the client creates a new one for each action.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ _NEWEST = _CLIENT | {"revision": "$response.body#/revision"}
 
 
 class Fault(BaseModel):
-    """A refusal: a word for programs, and a sentence for the user."""
+    """A refusal: a code for programs, and a sentence for the user."""
 
     model_config = ConfigDict(extra="allow")
     code: str
@@ -22,7 +22,7 @@ class Fault(BaseModel):
 
 
 class Refused(BaseModel):
-    """The answer to whatever is not done."""
+    """The body of the answer to a request that was refused."""
 
     error: Fault
 
@@ -40,7 +40,7 @@ def _linked(links: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 
 
 def _one(operation: str, **parameters: Any) -> dict[str, Any]:
-    """Return the link to an operation on the image that was asked about."""
+    """Return the link to an operation on the image of the request."""
     return {"operationId": operation, "parameters": _NUMBER | parameters}
 
 
@@ -51,7 +51,7 @@ def _preview(number: str) -> dict[str, Any]:
 
 
 def _act(**action: Any) -> dict[str, Any]:
-    """Return the link to an action on what was answered; without any, the client chooses one."""
+    """Return the link to an action; without a given action, the client chooses one."""
     return _one("act") | {"requestBody": _NEWEST | ({"action": action} if action else {})}
 
 
@@ -59,7 +59,7 @@ _ON_IMAGE = {name: _act(type=name) for name in ("undo", "redo", "accept", "skip"
 
 
 def _on_object(place: str) -> dict[str, Any]:
-    """Return the links to actions on an object, which is at this place of the answer."""
+    """Return the links to actions on the object at a place of the answer."""
     number, mask = f"$response.body#/{place}/id", f"$response.body#/{place}/mask"
     return {
         "remove": _act(type="remove", object=number),

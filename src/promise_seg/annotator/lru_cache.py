@@ -1,4 +1,4 @@
-"""Keep what was used last in memory."""
+"""A cache in memory that drops the least recently used values."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -10,10 +10,10 @@ Value = TypeVar("Value")
 
 
 class LruCache(Generic[Key, Value]):
-    """Values by their keys, of which those that were used last are kept. Several threads may use it.
+    """A thread-safe cache of the most recently used values.
 
     Args:
-        most: how many are kept.
+        most: the number of values that are kept.
     """
 
     def __init__(self, most: int) -> None:
@@ -25,20 +25,20 @@ class LruCache(Generic[Key, Value]):
             return key in self._values
 
     def get(self, key: Key) -> Value | None:
-        """Return the value of a key, which is then the one that was used last; ``None`` if it is not kept."""
+        """Return the value of a key and mark it as used now; ``None`` if it is not in the cache."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
             return self._values.get(key)
 
     def put(self, key: Key, value: Value) -> None:
-        """Keep a value, and drop the one that was not used for longest if there are too many."""
+        """Add a value, and drop the least recently used one if there are too many."""
         with self._lock:
             self._values[key] = value
             if len(self._values) > self._most:
                 self._values.popitem(last=False)
 
     def clear(self) -> None:
-        """Drop all of them."""
+        """Drop all values."""
         with self._lock:
             self._values.clear()

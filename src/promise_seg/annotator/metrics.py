@@ -1,4 +1,4 @@
-"""Metrics of the annotator for Prometheus, at a port of their own: counts and times, and no names."""
+"""Metrics of the annotator for Prometheus, on a separate port: counts and durations, without any names."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,13 +22,13 @@ Layer = Callable[[ASGIApp], ASGIApp]
 def metrics_layer(
     project: Project, port: int | None, host: str = LOCAL, note: Callable[[str], object] = str
 ) -> AbstractContextManager[Layer]:
-    """Serve metrics of a project while the block lasts; gives a layer around its server, which counts the requests.
+    """Serve metrics of a project within a ``with`` block, which gets the layer that counts the server's requests.
 
     Args:
-        project: whose images are counted when somebody asks.
-        port: where Prometheus may ask; 0 for any free one, ``None`` for no metrics.
-        host: the address of this computer at which it may ask. There is no password.
-        note: told the address of the metrics.
+        project: the project whose images are counted at each request for metrics.
+        port: the port for Prometheus; 0 for any free one, ``None`` for no metrics.
+        host: the address of this computer at which metrics are served. There is no password.
+        note: called with the address of the metrics.
 
     Raises:
         SettingsError: if the port cannot be used, or the library for metrics is not installed.
@@ -46,11 +46,11 @@ def _served(project: Project, port: int, host: str, note: Callable[[str], object
 
 
 def counting_in(registry: "CollectorRegistry", states: Callable[[], Mapping[str, int]]) -> Layer:
-    """Return a layer that counts the requests to a server in a registry, which tells the numbers of images, too.
+    """Return a layer that counts the requests to a server in a registry, which also counts the images by state.
 
     Args:
-        registry: empty.
-        states: returns how many images are in each state.
+        registry: an empty registry.
+        states: returns the number of images in each state.
     """
     from prometheus_client import Histogram, ProcessCollector
 
@@ -87,7 +87,7 @@ def counting_in(registry: "CollectorRegistry", states: Callable[[], Mapping[str,
 
 
 class _Images:
-    """The numbers of images by their state, counted when they are asked for."""
+    """A collector of the numbers of images by state, which counts them at each request for metrics."""
 
     def __init__(self, states: Callable[[], Mapping[str, int]]) -> None:
         self._states = states
@@ -102,5 +102,5 @@ class _Images:
         yield family
 
     def describe(self) -> "Iterator[GaugeMetricFamily]":
-        """Yield nothing, so that nothing is counted when this is registered."""
+        """Yield nothing, so that images are not counted when the collector is registered."""
         yield from ()

@@ -1,4 +1,4 @@
-"""One object of an image: its prompts, its mask, and what was painted on it."""
+"""One object of an image: its prompts, its mask, and the strokes that were painted on it."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -19,22 +19,22 @@ class Point:
 
 @dataclass(frozen=True)
 class Prompts:
-    """All prompts of an object: points, and a box of the indices of its first and last pixels."""
+    """All prompts of an object: points, and a box as left, top, right, bottom: indices of its first and last pixels."""
 
     points: tuple[Point, ...] = ()
     box: tuple[float, float, float, float] | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to ask the model with."""
+        """Whether there are neither points nor a box."""
         return not self.points and self.box is None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The model's answer to prompts: a mask, the scores of its candidates, and which of them it is.
+    """The model's answer to prompts: a mask, the scores of SAM's three candidates, and which of them the mask is.
 
-    ``model`` is the number that the project gave to the model which answered; ``None`` without one.
+    ``model`` is the number of the model in the project; ``None`` if no model made the mask.
     """
 
     mask: MaskBits = EMPTY
@@ -49,20 +49,20 @@ NO_ANSWER = Answer()
 
 @dataclass(frozen=True)
 class AnnotatedObject:
-    """An object as it is at one moment; nothing of it is ever changed, as undo goes back to it.
+    """One version of an object. It is immutable, because undo returns to earlier versions.
 
     Args:
-        id: its number in its image.
-        slice: the slice it lies in.
-        label: its class.
-        prompts: where the model was asked.
-        answer: what it answered; without prompts the mask that the object began with.
+        id: the number of the object in its image.
+        slice: the index of its slice.
+        label: the label of its class.
+        prompts: the prompts that the model was given.
+        answer: the model's answer; without prompts, the mask with which the object was created.
         automatic: whether these are the model's own prompts.
-        started_from: the mask that the model starts from, if it refines one.
-        added, erased: what was painted, which stays on top of every answer.
-        imported: whether it began as a mask that was given.
-        candidate: which of the candidates the user chose.
-        mask: the answer with what was painted.
+        started_from: the mask that the model gets as an input, if it refines one.
+        added, erased: the painted and erased pixels, which are applied on top of every answer.
+        imported: whether it was created from a mask.
+        candidate: the index of the candidate that the user chose; ``None`` for the model's own choice.
+        mask: the answer with the painted and erased pixels.
     """
 
     id: int
@@ -83,11 +83,11 @@ class AnnotatedObject:
 
     @property
     def painted(self) -> bool:
-        """Whether a brush or an eraser changed it."""
+        """Whether the brush or the eraser changed the mask."""
         return not (self.added.is_empty and self.erased.is_empty)
 
     def answered(self, answer: Answer, height: int, width: int) -> "AnnotatedObject":
-        """Return the object with another answer, and what was painted on top of it."""
+        """Return the object with another answer, on which painted and erased pixels are applied again."""
         return replace(self, answer=answer, mask=self._composed(answer.mask, height, width))
 
     def with_stroke(self, stroke: BoolArray, *, adds: bool) -> "AnnotatedObject":
@@ -105,7 +105,7 @@ class AnnotatedObject:
         return MaskBits.of(full & ~self.erased.mask(height, width))
 
     def for_client(self) -> dict[str, Any]:
-        """Return it as docs/annotator-api.md describes it."""
+        """Return the JSON of docs/annotator-api.md."""
         return {
             "id": self.id, "slice": self.slice, "class": self.label,
             "points": [asdict(point) for point in self.prompts.points],
@@ -119,12 +119,12 @@ class AnnotatedObject:
         }  # fmt: skip
 
     def to_text(self) -> str:
-        """Return the text that the project keeps."""
+        """Return the object as text for the database."""
         return json.dumps(asdict(self), separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_text(cls, text: str) -> "AnnotatedObject":
-        """Return the object of :meth:`to_text`."""
+        """Return the object that :meth:`to_text` wrote."""
         value = json.loads(text)
         prompts, answer = value["prompts"], value["answer"]
         value["prompts"] = Prompts(

@@ -1,4 +1,4 @@
-"""Slices as pictures: read, windowed and encoded anew as PNG, whatever the file was."""
+"""Slices of images, windowed and encoded as PNG, whatever the format of the file."""
 
 import io
 from typing import Any
@@ -16,7 +16,7 @@ THUMBNAIL_SIDE = 160
 
 
 class Pictures:
-    """The pixels that the page shows of images.
+    """The PNGs that the page shows.
 
     Args:
         catalogue: the images.
@@ -27,7 +27,7 @@ class Pictures:
         self._windows: dict[int, dict[str, float] | None] = {}
 
     def pixels(self, number: int, index: int, low: float | None = None, high: float | None = None) -> bytes:
-        """Return a slice as PNG: as the model sees it, or with grey levels from ``low`` to ``high``.
+        """Return a slice as PNG, windowed as for the model, or from the value ``low`` (black) to ``high`` (white).
 
         Raises:
             Refusal: if the image cannot be read, or has no such slice or window.
@@ -47,16 +47,16 @@ class Pictures:
             return _png(source.shown(spread(values, low, high), values))
 
     def thumbnail(self, number: int) -> bytes:
-        """Return a small PNG of the middle slice."""
+        """Return a PNG of the middle slice, reduced to the size of a thumbnail."""
         rgb = self._rgb(number, middle(int(self._catalogue.row(number)["slices"])))
         small = Image.fromarray(rgb)
         small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         return _png(np.asarray(small))
 
     def window(self, number: int) -> dict[str, float] | None:
-        """Return the range of values of an image; ``None`` of colours and 8-bit grey levels, which need no window.
+        """Return the range of values of an image; ``None`` for colours and 8-bit grey levels, which need no window.
 
-        It is found once, as all of a volume may be needed for it.
+        It is computed once per image, because it may need all slices of a volume.
         """
         self._catalogue.check_unchanged(number)
         if number not in self._windows:

@@ -1,4 +1,4 @@
-"""Masks while somebody drags: of all questions that wait, the newest alone is answered."""
+"""Masks while somebody drags a prompt: of all requests that wait, only the newest is answered."""
 
 import asyncio
 import logging
@@ -11,13 +11,13 @@ from promise_seg.annotator.bodies import PreviewBody
 from promise_seg.annotator.guard import check_json
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.refusals import Refusal, failed
-from promise_seg.errors import words_of
+from promise_seg.validation import words_of
 
 _LOG = logging.getLogger(__name__)
 
 
 async def serve_previews(socket: WebSocket, project: Project, number: int) -> None:
-    """Answer the questions of one tab about one image, until it leaves."""
+    """Answer the preview requests of one browser tab about one image, until the tab disconnects."""
     await socket.accept()
     newest: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
     receiving = asyncio.create_task(_receive(socket, newest))
@@ -40,7 +40,7 @@ async def serve_previews(socket: WebSocket, project: Project, number: int) -> No
 
 
 async def _receive(socket: WebSocket, newest: "asyncio.Queue[str]") -> None:
-    """Keep the newest question alone."""
+    """Receive requests and keep only the newest."""
     try:
         while True:
             text = await socket.receive_text()
@@ -52,7 +52,7 @@ async def _receive(socket: WebSocket, newest: "asyncio.Queue[str]") -> None:
 
 
 def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
-    """Return the answer to one question."""
+    """Return the JSON that answers a request."""
     asked: Any = None
     try:
         asked = check_json(text)
@@ -70,10 +70,10 @@ def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
 
 
 def preview_of(project: Project, number: int, body: PreviewBody) -> dict[str, Any]:
-    """Return the answer to a question.
+    """Return the preview of an object.
 
     Raises:
-        Refusal: if it cannot be answered.
+        Refusal: if the prompts are not possible, or the image cannot be read.
     """
     one = project.preview(number, body)
     answer = one.answer
@@ -84,6 +84,6 @@ def preview_of(project: Project, number: int, body: PreviewBody) -> dict[str, An
 
 
 def _number_of(asked: Any) -> int | None:
-    """Return the number of a question that cannot be answered, if it has one."""
+    """Return the number ``n`` of a request that cannot be answered, if it has one."""
     number = asked.get("n") if isinstance(asked, dict) else None
     return number if isinstance(number, int) and abs(number) < 2**53 else None

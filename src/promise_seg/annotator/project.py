@@ -1,4 +1,4 @@
-"""A project: images, a model, and everything that people did to them, in one folder."""
+"""A project of the annotator: images, a model, and all annotations, in one folder."""
 
 import logging
 import uuid
@@ -55,15 +55,15 @@ _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#
 
 @dataclass(frozen=True)
 class Options:
-    """The choices of a user for a project.
+    """The user's options of a project.
 
     Args:
-        names: of classes, ``NAME`` or ``LABEL=NAME``.
-        user: who works, where the address names nobody.
-        truth: whether the Dice is shown.
-        output_format: of masks.
-        store: of features; ``None`` for the user's.
-        learning: from accepted images.
+        names: the names of classes, as ``NAME`` or ``LABEL=NAME``.
+        user: the name of the person, unless the address names one.
+        truth: whether the Dice with the ground truth is shown.
+        output_format: the format of masks.
+        store: the folder of stored features; ``None`` for the user's.
+        learning: the options of training on accepted images.
     """
 
     names: Sequence[str] = ()
@@ -75,15 +75,15 @@ class Options:
 
 
 class Project:
-    """A folder that is being annotated. Use it in a ``with`` statement: no other process may work on it meanwhile.
+    """A project in its folder. It is used in a ``with`` statement, during which no other process can open the folder.
 
     Args:
-        model: proposes and answers.
-        places: images and folders, or one manifest.
-        folder: of the project, made if it is not there.
+        model: the model that proposes objects and answers prompts.
+        places: files and folders of images, or one manifest.
+        folder: the folder of the project, which is created if it does not exist.
         options: see :class:`Options`.
-        progress: told of each image that is looked at.
-        note: told what is left out of the images.
+        progress: told of each image that is read.
+        note: called with a sentence on images that are left out.
 
     Raises:
         PromiseError: if there are no images, or the folder cannot be used.
@@ -141,7 +141,7 @@ class Project:
         self._opened.close()
 
     def facts(self) -> dict[str, Any]:
-        """Return what a client needs to know of the project."""
+        """Return the facts of the project as JSON for clients, see docs/annotator-api.md."""
         colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
         return {
             "name": self.folder.absolute().name, "version": __version__, "api": API,
@@ -156,7 +156,7 @@ class Project:
         }  # fmt: skip
 
     def images(self, order: str) -> list[dict[str, Any]]:
-        """Return the list of images: by ``trust``, the least certain first, by ``name`` or by ``state``."""
+        """Return the list of images, ordered by ``trust`` with the lowest score first, by ``name`` or by ``state``."""
         counts = self.history.counts()
         entries = [self._entry(row, counts.get(row["id"], 0)) for row in self.catalogue.rows()]
         if order == "trust":
@@ -175,7 +175,7 @@ class Project:
         }  # fmt: skip
 
     def image(self, number: int) -> dict[str, Any]:
-        """Return all that a client needs to show an image."""
+        """Return the facts and objects of an image as JSON for clients."""
         entry = self._entry(self.catalogue.row(number), self.history.count(number))
         with self._database.reading():  # all of one revision, whatever is done meanwhile
             objects, now = self.history.objects(number), self.history.state(number)
@@ -190,7 +190,7 @@ class Project:
         }  # fmt: skip
 
     def hold(self, number: int, body: LeaseBody) -> dict[str, Any]:
-        """Give an image to a client, or let it keep the image for longer."""
+        """Give the lease of an image to a client, or extend it."""
         self.catalogue.row(number)
         user = body.user or self.options.user
         if (before := self.leases.holder(number)) is not None and before.client == body.client:
@@ -213,7 +213,7 @@ class Project:
                 _LOG.warning("image %d keeps the proposals of an earlier model: %s", number, refusal.message)
 
     def _propose_at_once(self, number: int, client: str, index: int) -> None:
-        """Add the proposal of a slice to an image that is being opened, if it is there; else the client asks for it."""
+        """Add the proposal of a slice to an image that is being opened, if it was computed before."""
         now = self.history.state(number)
         if now.state != "open" or index in now.proposed or not self.segmenter.has_proposals(number, index):
             return
@@ -225,10 +225,10 @@ class Project:
             _LOG.info("image %d opens without its proposals: %s", number, refusal.message)
 
     def act(self, number: int, body: ActionBody) -> dict[str, Any]:
-        """Do an action, once: what is returned is on the disk.
+        """Do an action once, and return its result when it is on the disk.
 
         Raises:
-            Refusal: if it is not done; then nothing was changed.
+            Refusal: if the action is not done; then nothing was changed.
         """
         self.catalogue.row(number)
         with self._locks[number]:
@@ -285,17 +285,17 @@ class Project:
         )
 
     def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
-        """Write what an accepted image leaves, before it is noted as done; the manifest lists it afterwards."""
+        """Write the masks of an accepted image, before it is recorded as done and listed in the manifest."""
         image = self.catalogue.image(number)
         mask = self._results.write_masks(image, self.catalogue.source(number), objects, self.learning.names())
         listed = self._results.manifest_entry(image, mask, self._slices_to_learn(number))
         self.catalogue.note_mask(number, mask, listed.to_text())
 
     def _refresh_manifest(self) -> None:
-        """Write the manifest anew: what is done is on the disk, whoever else is accepting an image meanwhile.
+        """Write the manifest anew with all accepted images, also if others are accepted at the same time.
 
         Raises:
-            Refusal: if it cannot be written. What was done is kept; it is written when the action is sent again.
+            Refusal: if it cannot be written. The acceptance is kept; sending the action again writes the manifest.
         """
         with self._manifest_lock:
             rows = [self._manifest_entry(row) for row in self.catalogue.accepted() if row["mask"] is not None]
@@ -314,7 +314,7 @@ class Project:
             self._manifest_is_due = False
 
     def _manifest_entry(self, row: Row) -> ManifestEntry | None:
-        """Return how the manifest lists an accepted image; ``None`` if it cannot name it, or the image is gone."""
+        """Return the manifest entry of an accepted image; ``None`` if a manifest cannot name it or it is missing."""
         number, kept = int(row["id"]), None if row["listed"] is None else ManifestEntry.from_text(row["listed"])
         if not self.catalogue.is_given(number):
             return kept if kept is not None and (self.folder / kept.image).exists() else None
@@ -323,7 +323,7 @@ class Project:
         return None if image.shares_folder else self._results.manifest_entry(image, row["mask"], slices)
 
     def _slices_to_learn(self, number: int) -> list[int] | None:
-        """Return the slices of a volume that somebody looked at; ``None`` for all."""
+        """Return the slices of a volume that somebody viewed, which the manifest lists; ``None`` for all."""
         looked_at = {*self.history.state(number).proposed, *(one.slice for one in self.history.objects(number))}
         return None if len(looked_at) >= self.catalogue.row(number)["slices"] else sorted(looked_at)
 
@@ -340,7 +340,7 @@ class Project:
         self._upcoming.note_done(number)
 
     def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
-        """Return the accepted images that a manifest can name and whose files are what they were, the first first."""
+        """Return the accepted images with unchanged files that a manifest can name, in the order of acceptance."""
         rows = sorted(self.catalogue.accepted(), key=lambda row: (row["last_at"] or 0.0, row["id"]))
         found = [(int(row["id"]), self._manifest_entry(row)) for row in rows if row["mask"] is not None]
         return [
@@ -350,7 +350,7 @@ class Project:
         ]
 
     def _use(self, model: AnyModel, known: KnownModel) -> None:
-        """Go on with another model: what nobody touched is proposed anew when it is opened, or looked at ahead."""
+        """Use another model from now on; proposals that nobody edited are made anew later."""
         self.segmenter.use(model, known.number)
         try:
             self.catalogue.forget_trust()
@@ -360,18 +360,18 @@ class Project:
         self._ahead.wake()
 
     def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
-        """Return an object as it would be with other prompts; nothing is changed."""
+        """Return an object with other prompts and the model's answer, as JSON. Nothing is changed."""
         self.catalogue.row(number)
         one = None if body.object is None else self.history.object(number, body.object)
         image = self._image(number, [] if one is None else [one])  # the others do not matter, however many there are
         return Actions(self.segmenter, number, image).previewed(body)
 
     def training_facts(self) -> dict[str, Any]:
-        """Return what a client needs to know of learning from accepted images."""
+        """Return the facts of training on accepted images as JSON for clients."""
         return self.learning.facts()
 
     def export_coco(self) -> dict[str, Any]:
-        """Write all accepted masks as COCO."""
+        """Write all accepted masks as COCO into the folder; return the file's name and its counts."""
         return self._results.write_coco([
             (row["name"], row["width"], row["height"], row["slices"], self.history.objects(row["id"]))
             for row in self.catalogue.accepted()

@@ -1,4 +1,4 @@
-"""Objects of one slice propagated to the following slices, or to those before it, as one step of undo."""
+"""Propagation of objects from one slice to the following or preceding slices, which is one step of undo."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ GoesOn = Callable[[int, int], bool]
 
 
 class Propagations:
-    """Everything that is under way, by image: how far it is, and whether it is to end."""
+    """The running propagations by image: their progress, and whether they are cancelled."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class Propagations:
         self._closed = False
 
     def goes_on(self, image: int) -> GoesOn:
-        """Return what notes the progress of an image's propagation, which begins now and can be ended from now on."""
+        """Register a propagation of an image; return the function that records its progress and whether to go on."""
         with self._lock:
             self._far[image] = 0, 0
 
@@ -44,24 +44,24 @@ class Propagations:
         return note
 
     def cancel(self, image: int) -> None:
-        """End that of an image after the slice that it is at; what it did until then is kept."""
+        """Cancel the propagation of an image after its current slice. The objects made until then are kept."""
         with self._lock:
             if image in self._far:
                 self._cancelled.add(image)
 
     def close(self) -> None:
-        """End all of them."""
+        """Cancel all propagations."""
         with self._lock:
             self._closed = True
 
     def end(self, image: int) -> None:
-        """Note that it has ended."""
+        """Remove the propagation of an image, which has ended."""
         with self._lock:
             self._far.pop(image, None)
             self._cancelled.discard(image)
 
     def facts(self, image: int) -> dict[str, Any]:
-        """Return what a client is told."""
+        """Return the progress of an image's propagation as JSON for clients."""
         with self._lock:
             done, total = self._far.get(image, (0, 0))
             return {"running": image in self._far, "done": done, "total": total}
@@ -69,7 +69,7 @@ class Propagations:
 
 @dataclass
 class _Chain:
-    """An object on its way: its newest part, and whether it has ended; what ended it, if that was an error."""
+    """An object that is propagated: its newest version, whether it has ended, and the error that ended it, if any."""
 
     last: AnnotatedObject
     is_over: bool = False
@@ -77,22 +77,23 @@ class _Chain:
 
 
 def propagated(segmenter: Segmenter, number: int, image: Image, action: Propagate, goes_on: GoesOn) -> Change:
-    """Return what propagating objects of a slice adds.
+    """Return the change that propagates objects of a slice to other slices.
 
-    Each object is asked for in the next slice with the box of its mask in this one, or else with its own prompts. Where
-    a person has an object of its class already, that one stays and is what is propagated; proposals that nobody touched
-    make room. It ends where the mask is empty, or has little in common with that of the slice before, and where a slice
-    cannot be read or the image can have no more objects: what was made until then is kept, with a note.
+    In the next slice, the model is prompted with the box of the object's mask in this one, or with the object's own
+    prompts. If a person made an object of the same class there, that object stays and is propagated instead; proposals
+    that nobody edited are replaced. An object ends where its mask is empty or hardly overlaps that of the slice before,
+    where a slice cannot be read, and where the image can have no more objects. The objects made until then are kept,
+    with a note.
 
     Args:
-        segmenter: is asked for masks.
-        number: of the image.
-        image: as it is now.
-        action: from where to where.
-        goes_on: told of each slice; says whether to go on.
+        segmenter: the models that make the masks.
+        number: the number of the image.
+        image: the state of the image before the action.
+        action: the objects, the slice they are in, and the last slice.
+        goes_on: called after each slice; returns whether to go on.
 
     Raises:
-        Refusal: if there is no such slice, nothing to propagate, or already the first slice ran into an error.
+        Refusal: if there is no such slice, there are no objects to propagate, or the first slice failed.
     """
     image.check_slice(action.slice)
     image.check_slice(action.last)
@@ -126,7 +127,7 @@ def propagated(segmenter: Segmenter, number: int, image: Image, action: Propagat
 
 
 def _count(image: Image, changes: Mapping[int, AnnotatedObject | None]) -> int:
-    """Return how many objects an image has with some changes."""
+    """Return the number of objects of an image after some changes."""
     return len({one.id for one in image.objects} | set(changes)) - sum(one is None for one in changes.values())
 
 
@@ -169,7 +170,7 @@ def _next(
 
 
 def _may_go(one: AnnotatedObject) -> bool:
-    """Whether it is a proposal that nobody touched."""
+    """Whether the object is a proposal that nobody edited."""
     return one.automatic and not (one.painted or one.accepted or one.locked)
 
 
@@ -183,7 +184,7 @@ def _making_room(made: AnnotatedObject, present: Sequence[AnnotatedObject], imag
 
 
 def _box_of(mask: MaskBits) -> tuple[float, float, float, float]:
-    """Return the box of a mask as a prompt, which must have an area."""
+    """Return the box of a mask as a prompt, enlarged where it would have no area."""
     left, top, width, height = mask.box
     right, bottom = left + max(width - 1, 0.5), top + max(height - 1, 0.5)
     return float(left), float(top), float(right), float(bottom)

@@ -1,16 +1,16 @@
-"""Refusals: what the server answers instead of doing what it was asked."""
+"""Refusals: the answers to requests that the server does not carry out."""
 
 from typing import Any
 
 
 class Refusal(Exception):
-    """A request that is not done, with what the client is told.
+    """Raised for a request that is not carried out, with the answer to the client.
 
     Args:
-        status: of HTTP.
-        code: a word for programs, see docs/annotator-api.md.
-        message: a sentence for the user, with the way out.
-        more: other facts.
+        status: the HTTP status.
+        code: the code for programs, see docs/annotator-api.md.
+        message: a sentence for the user, with what to do.
+        more: further entries of the answer.
     """
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
@@ -29,7 +29,7 @@ def unknown(what: str) -> Refusal:
 
 
 def failed() -> Refusal:
-    """Return the answer to a request that ran into an error of the program."""
+    """Return the refusal of a request that failed because of an error in the program."""
     words = "Something unusual happened; the server's terminal shows it. Nothing that was saved is lost"
     return Refusal(500, "failed", words)
 

@@ -1,4 +1,4 @@
-"""An image at an annotator, as a program works at it: objects, masks, prompts, and what is done with them."""
+"""An image of an annotator project, as a program edits it: its objects with their prompts and masks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image in the list.
+    """An entry of the list of images.
 
     Args:
-        id, name: its number and its name.
+        id, name: the number and the name of the image.
         state: ``open``, ``done`` or ``skipped``.
-        trust: how far its proposal can be trusted, where that is known.
-        width, height, slices: its size.
-        objects: how many there are.
+        trust: the trust score of its proposal, 0 to 1; ``None`` if it is not known yet.
+        width, height, slices: the size in pixels, and the number of slices.
+        objects: the number of objects.
     """
 
     id: int
@@ -41,21 +41,21 @@ class ImageEntry:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
-        """Return the entry of an answer."""
+        """Return the entry that an answer of the server describes."""
         return cls(**{name: answer[name] for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True)
 class RemotePrediction:
-    """The answer to prompts.
+    """The model's answer to prompts.
 
     Shape: ``mask`` (H, W) bool, at the image's own size.
 
     Args:
-        mask: of the model.
-        predicted_iou: what SAM thinks of it; ``None`` without prompts.
-        candidates: the scores of its three masks.
-        chosen: which of them it is.
+        mask: the mask of the model, with the painted pixels of the object.
+        predicted_iou: the IoU that SAM predicts for it; ``None`` without prompts.
+        candidates: the predicted IoU of each of SAM's three masks.
+        chosen: the index of the mask among them.
     """
 
     mask: npt.NDArray[np.bool_]
@@ -71,13 +71,13 @@ class RemoteObject:
     Shape: ``mask`` (H, W) bool, at the image's own size.
 
     Args:
-        id: its number in the image.
-        slice, label: where it lies, and its class.
+        id: the number of the object in the image.
+        slice, label: the index of its slice, and the label of its class.
         points_xy, point_labels, box_xyxy: its prompts, in pixel indices; labels are 1 and 0.
-        mask: with everything that was painted.
-        predicted_iou: what SAM thinks of it; ``None`` without prompts.
+        mask: the mask with the painted and erased pixels.
+        predicted_iou: the IoU that SAM predicts for it; ``None`` without prompts.
         automatic: whether these are the model's own prompts.
-        locked, accepted: as a person marked it.
+        locked, accepted: whether a person marked it so.
         model: the number of the model that answered.
     """
 
@@ -96,7 +96,7 @@ class RemoteObject:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], height: int, width: int) -> Self:
-        """Return the object of an answer."""
+        """Return the object that an answer of the server describes."""
         return cls(
             answer["id"], answer["slice"], answer["class"],
             tuple((one["x"], one["y"]) for one in answer["points"]), tuple(one["label"] for one in answer["points"]),
@@ -108,7 +108,7 @@ class RemoteObject:
 class RemoteImage:
     """An image that this client holds, see :meth:`~promise_seg.annotator.client.Client.open`.
 
-    What is done is on the server's disk when a method returns. Attributes are as the last answer had them.
+    When a method returns, its change is on the disk of the server. Attributes are those of the last answer.
     """
 
     def __init__(self, client: "Client", image: int, *, take: bool = False) -> None:
@@ -118,7 +118,7 @@ class RemoteImage:
         self.hold(take=take)
 
     def hold(self, *, take: bool = False) -> None:
-        """Hold it for another minute, as every action does too, and take over what others did meanwhile."""
+        """Hold the image for another minute, as every action does, and fetch the changes that others made meanwhile."""
         body = {"client": self._client.id, "user": self._client.user, "take": take}
         answer = self._client.ask("POST", f"/images/{self.id}/lease", body)
         self.name, self.state = str(answer["name"]), str(answer["state"])
@@ -127,7 +127,7 @@ class RemoteImage:
         self.objects = {one["id"]: self._object(one) for one in answer["list"]}
 
     def let_go(self) -> None:
-        """Let others have it."""
+        """Release the image, so that others can hold it."""
         self._client.ask("DELETE", f"/images/{self.id}/lease", {"client": self._client.id})
 
     def __enter__(self) -> Self:
@@ -137,7 +137,7 @@ class RemoteImage:
         self.let_go()
 
     def propose(self, index: int = 0) -> list[RemoteObject]:
-        """Have the model's own objects of a slice added, once, and return those that are new."""
+        """Add the model's own objects of a slice, unless that was done before, and return the new ones."""
         return self._changed(self._act({"type": "propose", "slice": index}))
 
     def predict(
@@ -151,15 +151,15 @@ class RemoteImage:
         number: int | None = None,
         candidate: int | None = None,
     ) -> RemotePrediction:
-        """Return the mask for prompts; nothing is changed.
+        """Return the model's mask for prompts. Nothing is changed.
 
         Args:
             points_xy: pixel indices, whole numbers being pixel centres.
             point_labels: 1 for foreground and 0 for background; by default all are foreground.
             box_xyxy: indices of the box's first and last pixels: left, top, right, bottom.
-            index: the slice.
-            label: the class, whose model is asked; the first by default.
-            number: of an object whose painted parts and starting mask count; by default a new one.
+            index: the index of the slice.
+            label: the label of the class whose model is used; by default the first.
+            number: the number of the object whose painted pixels and starting mask are used; by default a new one.
             candidate: which of SAM's three masks to take; by default the model's own choice.
         """
         body = {
@@ -195,7 +195,7 @@ class RemoteImage:
         point_labels: Sequence[int] | None = None,
         box_xyxy: Box | None = None,
     ) -> RemoteObject:
-        """Set all prompts of an object; its mask follows."""
+        """Set all prompts of an object, and update its mask."""
         return self._one({"type": "prompts", "object": number, **_prompts(points_xy, point_labels, box_xyxy)})
 
     def paint(self, number: int, mask: npt.ArrayLike, *, erase: bool = False) -> RemoteObject:
@@ -208,17 +208,17 @@ class RemoteImage:
         self._act({"type": "remove", "object": number})
 
     def undo(self) -> None:
-        """Take the last change of objects back; without any, nothing happens."""
+        """Undo the last change of objects, if there is one."""
         self._act({"type": "undo"})
 
     def redo(self) -> None:
-        """Do it again."""
+        """Redo the change that was undone last, if there is one."""
         self._act({"type": "redo"})
 
     def accept(self) -> None:
-        """Accept the image: its masks are written, and it is in the manifest.
+        """Accept the image: its masks are written, and the manifest lists it.
 
-        Where the disk was full, call it once more when there is space: what was done is not done twice.
+        If the disk was full, call it again when there is space; nothing is done twice.
         """
         self._act({"type": "accept"})
 
@@ -227,7 +227,7 @@ class RemoteImage:
         self._act({"type": "skip"})
 
     def reopen(self) -> None:
-        """Open it again, after it was accepted or skipped."""
+        """Reopen the image after it was accepted or skipped."""
         self._act({"type": "reopen"})
 
     def _act(self, action: Mapping[str, Any]) -> dict[str, Any]:

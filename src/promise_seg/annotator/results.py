@@ -1,4 +1,4 @@
-"""The files of a project for others: masks, prompts, a manifest to train on, and COCO."""
+"""The files that a project writes for other programs: masks, prompts, a manifest for training, and COCO."""
 
 import csv
 import io
@@ -32,11 +32,11 @@ COCO = "exports/coco.json"
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """An image in the manifest.
+    """The manifest entry of an image.
 
     Args:
-        image, split, mask, group: the cells of its rows; paths begin at the project's folder.
-        slices: those that were looked at when it was accepted; ``None`` for all.
+        image, split, mask, group: the cells of its rows; paths are relative to the project's folder.
+        slices: the slices that were viewed before it was accepted; ``None`` for all.
     """
 
     image: str
@@ -46,23 +46,23 @@ class ManifestEntry:
     slices: tuple[int, ...] | None = None
 
     def to_text(self) -> str:
-        """Return the text that the project keeps."""
+        """Return the entry as text for the database."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_text(cls, text: str) -> "ManifestEntry":
-        """Return the image of :meth:`to_text`."""
+        """Return the entry that :meth:`to_text` wrote."""
         value = json.loads(text)
         return cls(**value | {"slices": None if value["slices"] is None else tuple(value["slices"])})
 
 
 class Results:
-    """The files of a project beside its database.
+    """Writes the files of a project next to its database.
 
     Args:
-        folder: of the project.
-        names: of the classes, by their label.
-        output: the format of masks.
+        folder: the folder of the project.
+        names: the names of the classes by their labels.
+        output: the file format of masks.
     """
 
     def __init__(self, folder: Path, names: Mapping[int, str], output: OutputFormat = OutputFormat.AUTO) -> None:
@@ -71,13 +71,13 @@ class Results:
     def write_masks(
         self, image: ProjectImage, source: Source, objects: Sequence[AnnotatedObject], models: Mapping[int, str]
     ) -> str:
-        """Write the masks of an accepted image and its prompts, and return where the masks are below the folder.
+        """Write the masks and prompts of an accepted image; return the path of the masks below the folder.
 
         Args:
             image: the image.
-            source: the same, opened.
-            objects: all of them.
-            models: the names of those that the objects name by number.
+            source: the same image, opened.
+            objects: all objects of the image.
+            models: the names of the models by the numbers that objects refer to.
 
         Raises:
             Refusal: if they cannot be written.
@@ -117,7 +117,7 @@ class Results:
         raise ImageError(f"{image.input.name}: there is no format for its masks")
 
     def manifest_entry(self, image: ProjectImage, mask: str, slices: Sequence[int] | None) -> ManifestEntry:
-        """Return how the manifest lists an image with its mask, and the slices that were looked at."""
+        """Return the manifest entry of an image with its mask and the slices that were viewed."""
         path, row = path_from(self.folder, image.input.path), image.row
         split = Split.TRAIN if row is None else row.split
         group = path if row is None or row.group == str(row.image) else row.group
@@ -132,10 +132,10 @@ class Results:
         write_text(self.folder / MANIFEST, manifest_text(images))
 
     def write_coco(self, images: Sequence[tuple[str, int, int, int, Sequence[AnnotatedObject]]]) -> dict[str, Any]:
-        """Write all objects of accepted images as COCO, and return what a client is told.
+        """Write all objects of accepted images as COCO; return the file's name and its counts.
 
         Args:
-            images: name, width, height, number of slices, and objects of each.
+            images: the name, width and height in pixels, number of slices, and objects of each image.
 
         Raises:
             Refusal: if it cannot be written.
@@ -161,7 +161,7 @@ class Results:
 
 
 def manifest_text(images: Sequence[ManifestEntry]) -> str:
-    """Return a manifest of images, as ``promise train`` takes it."""
+    """Return the text of a manifest for ``promise train``."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     sliced = any(one.slices is not None for one in images)
@@ -174,7 +174,7 @@ def manifest_text(images: Sequence[ManifestEntry]) -> str:
 
 
 def label_map(objects: Sequence[AnnotatedObject], height: int, width: int) -> np.ndarray:
-    """Return the labels (H, W) of the objects of one slice: where they overlap a locked one, or else the topmost."""
+    """Return the label map (H, W) of one slice. Where objects overlap, a locked one wins, then the topmost."""
     labels = np.zeros((height, width), np.uint16)
     for one in sorted(objects, key=lambda one: (one.locked, one.id)):
         labels[one.mask.mask(height, width)] = one.label
@@ -192,7 +192,7 @@ def _annotation(one: AnnotatedObject, height: int, width: int) -> dict[str, Any]
 def _prompts(
     image: ProjectImage, objects: Sequence[AnnotatedObject], names: Mapping[int, str], models: Mapping[int, str]
 ) -> dict[str, Any]:
-    """Return the final prompts of an image: all that is needed to ask again."""
+    """Return the final prompts of an image as JSON, with which its masks can be computed again."""
     used = {one.answer.model for one in objects}
     kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score", "model")
     return {
@@ -204,7 +204,7 @@ def _prompts(
 
 
 def _ranges(slices: Sequence[int]) -> list[str]:
-    """Return slices as a manifest names them: ``3-7``, or ``9``."""
+    """Return slices as ranges of a manifest: ``3-7``, or ``9`` for a single slice."""
     ordered = sorted(set(slices))
     breaks = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(ordered)) if other != one + 1), len(ordered)]
     parts = [ordered[first:last] for first, last in pairwise(breaks)]
@@ -213,10 +213,10 @@ def _ranges(slices: Sequence[int]) -> list[str]:
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """Refuse what cannot be written.
+    """Turn errors of writing into refusals.
 
     Raises:
-        Refusal: saying why: the format cannot hold it, or the disk does not take it.
+        Refusal: if the format cannot hold the masks, or the disk cannot be written.
     """
     try:
         yield

@@ -1,6 +1,7 @@
-"""The use of each accepted image in training: learned from, chosen on, or held out. A group keeps its use for ever, so
-that no model is compared on images which it, or one before it, has seen. One that a model was trained on all the same,
-as of another model that is given later, is learned from.
+"""The use of each accepted image in training: for learning, for choosing the best epoch, or held out for comparison.
+
+A group keeps its use for ever, so that no model is scored on images that it or an earlier one was trained on. A group
+that a model was trained on nevertheless, because another model was given later, is used for learning.
 """
 
 from collections import Counter
@@ -25,24 +26,24 @@ _TURNS = (Role.TRAIN, Role.HELD_OUT, Role.VAL, Role.TRAIN, Role.TRAIN)
 
 
 class Roles:
-    """The uses of all groups, kept in the project's database.
+    """The uses of all groups, stored in the project's database.
 
     Args:
-        database: of the project.
+        database: the database of the project.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def of(self, groups: Iterable[tuple[str, str, bool | None]]) -> dict[str, Role]:
-        """Return the use of each group; those that have none yet get one.
+        """Return the use of each group; groups without a use get one.
 
-        A group that was held out, or chosen on, and that a model was trained on since is learned from: the next new one
-        takes its place.
+        A group for choosing or comparison that a model has been trained on since is used for learning from then on, and
+        the next new group takes its place.
 
         Args:
-            groups: the name of each, its split in the user's manifest, and whether a model was trained on an image
-                of it, ``None`` if nobody knows; in the order of acceptance. Groups of test rows have no use here.
+            groups: the name of each group, its split in the user's manifest, and whether a model was trained on one of
+                its images, ``None`` if that is unknown; in the order of acceptance, without groups of test rows.
         """
         given = list(groups)  # before the database is held: to look at an image takes a while
         with self._database.writing() as connection:
@@ -64,12 +65,12 @@ class Roles:
 
 
 def _is_spoilt(role: Role, split: str, was_trained_on: bool | None) -> bool:
-    """Whether a group cannot keep its use; rows that the user has for choosing are left to training to judge."""
+    """Whether a group must be used for learning from now on; ``val`` rows of the user are left to training."""
     return bool(was_trained_on) and role != Role.TRAIN and not (role == split == Split.VAL)
 
 
 def _next(drawn: Mapping[Role, int]) -> Role:
-    """Return the first use, in the order of turns, that there are too few groups of."""
+    """Return the first use, in the order in which uses are given, that has too few groups."""
     left = Counter(drawn)
     for role in cycle(_TURNS):
         left[role] -= 1

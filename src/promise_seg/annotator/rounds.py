@@ -1,4 +1,4 @@
-"""A round of learning in the project's folder: what it learns from, its run, and how the new model did."""
+"""A round of training in the project's folder: its images, its run, and the scores of the new model."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,20 +22,20 @@ _UP = "../../"
 
 @dataclass(frozen=True)
 class Job:
-    """The orders for one round.
+    """The options of one round.
 
     Args:
         model: the name of the model that training starts from.
-        given: the hash of the model that the user gave, from which that one descends.
-        sam: where its SAM is, if not where training found it; of a SAM alone which one.
-        image_size: side of the input of a SAM alone; ``None`` as training chooses.
-        classes: of label maps, as ``promise train --class`` takes them; ``None`` for plain masks.
-        labels: the classes of the project.
-        device: to train on.
-        store: of features; ``None`` for the user's.
-        images: how many accepted images there were.
-        options: more options of training, such as ``epochs``.
-        always_segment: as the model is used.
+        given: the hash of the model that the user gave, from which that one was trained, directly or not.
+        sam: the SAM of that model, if it has moved since training; for a bare SAM, the SAM to use.
+        image_size: the side of the input of a bare SAM, in pixels; ``None`` for the choice of training.
+        classes: the classes of label maps, as for ``promise train --class``; ``None`` for plain masks.
+        labels: the labels of the project's classes.
+        device: the device to train on.
+        store: the folder of stored features; ``None`` for the user's.
+        images: the number of accepted images.
+        options: other options of training, such as ``epochs``.
+        always_segment: whether the model is used with ``--always-segment``.
     """
 
     model: str
@@ -53,13 +53,13 @@ class Job:
 
 @dataclass(frozen=True)
 class HeldOutScores:
-    """How the new model did on the held-out images, and how the one before.
+    """The scores of the new model and of the one before on the held-out images.
 
     Args:
-        before, after: the mean Dice of each.
-        images, groups: how many images and slices, and groups, were held out.
-        trained: how many images and slices were learned from.
-        accepted: how many accepted images there were.
+        before, after: the mean Dice of the model before and of the new one.
+        images, groups: the numbers of images and slices, and of groups, that were held out.
+        trained: the number of images and slices that were used for training.
+        accepted: the number of accepted images.
     """
 
     before: float
@@ -71,23 +71,23 @@ class HeldOutScores:
 
     @property
     def is_better(self) -> bool:
-        """Whether the new model takes over."""
+        """Whether the new model is better and replaces the one before."""
         return self.after > self.before
 
     def as_json(self) -> dict[str, Any]:
-        """Return what a client is told."""
+        """Return the JSON for clients, see docs/annotator-api.md."""
         return asdict(self) | {"better": self.is_better}
 
 
 @dataclass(frozen=True)
 class Round:
-    """A folder with one round of learning."""
+    """The folder of one round of training."""
 
     folder: Path
 
     @classmethod
     def all_of(cls, project: Path) -> list[Self]:
-        """Return the rounds that were begun in a project, the newest last; other folders, as copies, are none."""
+        """Return the rounds that were begun in a project, the newest last; other folders are ignored."""
         found = [path.parent for path in (project / LEARNING).glob(f"*/{_JOB}") if path.parent.name.isdecimal()]
         return [cls(folder) for folder in sorted(found, key=lambda folder: int(folder.name))]
 
@@ -95,13 +95,13 @@ class Round:
     def new(
         cls, project: Path, job: Job, images: Iterable[tuple[ManifestEntry, Role]], used: Iterable[str] = ()
     ) -> Self:
-        """Begin a round: the masks are copied, as images may be accepted anew while it learns from them.
+        """Begin a round. Masks are copied, because images may be accepted again while the round runs.
 
         Args:
-            project: its folder.
-            job: the orders.
-            images: to learn from, and to compare on.
-            used: the names of earlier rounds, whose folders may be gone: theirs are not given again.
+            project: the folder of the project.
+            job: the options of the round.
+            images: the images for training and for comparison.
+            used: the names of earlier rounds, which are not used again even if their folders are gone.
 
         Raises:
             Refusal: if it cannot be written.
@@ -145,16 +145,16 @@ class Round:
 
     @property
     def log(self) -> Path:
-        """The file of all that its process says."""
+        """The file with the output of its process."""
         return self.folder / "log.txt"
 
     @property
     def name(self) -> str:
-        """Its run, below the project's folder."""
+        """The path of its run, relative to the project's folder."""
         return f"{LEARNING}/{self.folder.name}/run"
 
     def job(self) -> Job:
-        """Return its orders.
+        """Return its options.
 
         Raises:
             PromiseError: if they cannot be read.
@@ -166,11 +166,11 @@ class Round:
             raise PromiseError(f"{self.folder / _JOB}: cannot be read: {error}. Train anew") from error
 
     def write_result(self, result: HeldOutScores) -> None:
-        """Note how it ended."""
+        """Write the result of the round."""
         write_sealed(self.folder / _RESULT, asdict(result))
 
     def result(self) -> HeldOutScores | None:
-        """Return how it ended; ``None`` if it did not, or that cannot be read."""
+        """Return the result of the round; ``None`` if it has not ended, or the result cannot be read."""
         try:
             return HeldOutScores(**read_sealed(self.folder / _RESULT))
         except (OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Run the server: find a port, say where it is, and serve until it is stopped."""
+"""Run the server: find a port, report the address, and serve until the server is stopped."""
 
 import asyncio
 import errno
@@ -29,16 +29,16 @@ _MOST_CONNECTIONS = 500
 
 @dataclass(frozen=True)
 class Place:
-    """The place where the server listens.
+    """The address at which the server listens.
 
     Args:
-        host: an address of this computer, or a name of it.
-        port: the first to try; 0 for any.
-        certificate, key: files for TLS.
-        insecure: whether others may reach it without TLS.
+        host: an IP address or a host name of this computer.
+        port: the first port to try; 0 for any free one.
+        certificate, key: the files of the TLS certificate and its private key.
+        insecure: whether other computers may connect without TLS.
 
     Raises:
-        SettingsError: if others could listen to it and nobody said that this is wanted.
+        SettingsError: if other computers could connect without TLS and ``insecure`` is not set.
     """
 
     host: str = LOCAL
@@ -66,12 +66,12 @@ class Place:
 
     @property
     def is_secure(self) -> bool:
-        """Whether it speaks TLS."""
+        """Whether the server speaks TLS."""
         return self.certificate is not None
 
     @property
     def is_local(self) -> bool:
-        """Whether this computer alone can reach it."""
+        """Whether only this computer can connect."""
         if self.host == "localhost":
             return True
         try:
@@ -81,18 +81,18 @@ class Place:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names under which it may be addressed, the one that is printed first."""
+        """The host names that requests may use; the first one is printed."""
         if self.host in ("0.0.0.0", "::"):
             return (socket.gethostname(), *_own_addresses())
         return (f"[{self.host}]" if ":" in self.host else self.host,)
 
     def access(self, port: int) -> Access:
-        """Return who may ask, once it is known at which port."""
+        """Return the access control of a server that listens at this port."""
         return Access(port, self.names, self.is_secure, self.names[0])
 
 
 def _own_addresses() -> tuple[str, ...]:
-    """Return the addresses of this computer that others know."""
+    """Return the IP addresses of this computer in its networks."""
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
     except OSError:
@@ -101,7 +101,7 @@ def _own_addresses() -> tuple[str, ...]:
 
 
 def listening_socket(place: Place, note: Callable[[str], object]) -> socket.socket:
-    """Return a socket that listens at the wanted port, or at the next free one, which is said.
+    """Return a socket that listens at the given port, or at the next free one, which is noted.
 
     Raises:
         SettingsError: if there is no such host, or no free port.
@@ -137,11 +137,11 @@ def _not_ours(place: Place, error: OSError) -> SettingsError:
 
 
 class _Quiet(uvicorn.Server):
-    """A server that leaves signals to the program around it."""
+    """A server that does not handle signals, which the program around it does."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
 
@@ -167,14 +167,14 @@ def serve(
     """Serve a project until the program is interrupted.
 
     Args:
-        project: in use, as its ``with`` statement makes it.
-        place: where to listen.
-        say: told the address, once the server can be reached there.
-        note: told if the port is another.
-        layer: put around the server, inside of its guard.
+        project: the project, inside of its ``with`` statement.
+        place: the address at which to listen.
+        say: called with the address as soon as the server can be reached.
+        note: called with a sentence if another port is used.
+        layer: wraps the application inside of the guard, for example to count requests.
 
     Raises:
-        SettingsError: if it cannot listen there.
+        SettingsError: if the server cannot listen there.
     """
     listening = listening_socket(place, note)
     access = place.access(listening.getsockname()[1])
@@ -186,10 +186,10 @@ def serve(
 
 @contextmanager
 def running(project: Project, place: Place | None = None) -> Iterator[Access]:
-    """Serve a project in another thread while this lasts; for programs and tests.
+    """Serve a project in another thread within a ``with`` block, for programs and tests.
 
     Yields:
-        what knows the address and the one-time token.
+        The access control, which has the address and the one-time token.
     """
     place = place or Place(port=0)
     listening = listening_socket(place, lambda words: None)

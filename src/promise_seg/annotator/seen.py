@@ -1,4 +1,4 @@
-"""The images that models learned from, so that none of them is compared on such an image."""
+"""The images that models were trained on, so that no model is scored on them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,15 +19,15 @@ from promise_seg.workflows.models import AnyModel
 
 
 class Seen:
-    """All images that some models and the rounds of a project learned from, as far as that is known.
+    """All images that the given models and the rounds of a project were trained on, as far as that is recorded.
 
     Args:
-        folder: of the project.
-        catalogue: the images.
-        models: the one that was given, and the one in use.
+        folder: the folder of the project.
+        catalogue: the images of the project.
+        models: the model that was given, and the one in use.
 
     Raises:
-        PromiseError: if what was noted of that is damaged.
+        PromiseError: if a record of training images is damaged.
     """
 
     def __init__(self, folder: Path, catalogue: Catalogue, models: Iterable[AnyModel]) -> None:
@@ -39,10 +39,10 @@ class Seen:
         self._paths = frozenset[Path]().union(*(_learned_from(one) for one in rounds))
 
     def has(self, number: int, listed: ManifestEntry) -> bool | None:
-        """Return whether an accepted image was learned from; ``None`` if nobody knows, as its file cannot be read.
+        """Return whether a model was trained on an accepted image; ``None`` if its file cannot be read.
 
         Raises:
-            Refusal: if an image that was given this time cannot be read.
+            Refusal: if an image that was given at this start cannot be read.
         """
         path = self._folder / listed.image
         if path.resolve() in self._paths:
@@ -69,7 +69,7 @@ class Seen:
 
 
 def _learned_from(work: Round) -> frozenset[Path]:
-    """Return the files of the images that a round learns from."""
+    """Return the files of the images that a round is trained on."""
     try:
         rows = read_manifest(work.folder / TRAIN)
     except ManifestError:  # a round that cannot be resumed; what it learned from is beside its run

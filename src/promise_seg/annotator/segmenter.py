@@ -1,4 +1,4 @@
-"""The model as the annotator asks it: features by slice, proposals, and answers to prompts. The code of ``predict``."""
+"""The models of the annotator: features of slices, proposals, and answers to prompts, by the code of ``predict``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,32 +43,32 @@ Place = tuple[int | None, int, int]
 
 @dataclass(frozen=True)
 class InUse:
-    """The models that answer now: one, or one for each class, and the number that the project gave to them."""
+    """The models in use: one, or one for each class, and their number in the project."""
 
     models: Mapping[int, Model]
     number: int | None = None
 
     @property
     def first(self) -> Model:
-        """The model of classes that have none of their own."""
+        """The model that is used for classes without a model of their own."""
         return next(iter(self.models.values()))
 
     @property
     def proposing(self) -> list[tuple[int, Model]]:
-        """The models that propose, with their classes: not a SAM alone."""
+        """The models that make proposals, with their classes; a bare SAM makes none."""
         return [(label, model) for label, model in self.models.items() if model.model.apm is not None]
 
 
 class Segmenter:
-    """One model, or one of each class, and the features of the slices that are being worked at.
+    """One model, or one for each class, with a cache of the features of recent slices.
 
     Args:
-        model: as it was loaded.
-        catalogue: the images.
-        store: where features are kept.
-        number: that the project gave to the model.
+        model: the loaded model.
+        catalogue: the images of the project.
+        store: the store of features.
+        number: the number of the model in the project.
 
-    Classes of the project that have no model of their own are answered by the first.
+    Classes without a model of their own are answered by the first model.
     """
 
     def __init__(self, model: AnyModel, catalogue: Catalogue, store: FeatureStore, number: int | None = None) -> None:
@@ -80,14 +80,14 @@ class Segmenter:
         self._proposed: LruCache[Place, list[Proposal]] = LruCache(_LOOKED_AT)
 
     def use(self, model: AnyModel, number: int) -> None:
-        """Answer with another model from now on; what is being answered meanwhile is answered by the one before."""
+        """Use another model from now on; requests that are running are still answered by the one before."""
         self.in_use = InUse(models_of(model), number)
         for kept in (self._encoded, self._trust, self._proposed):
             kept.clear()
 
     @property
     def proposes(self) -> bool:
-        """Whether there are proposals: not of a SAM alone."""
+        """Whether the models make proposals, which a bare SAM does not."""
         return bool(self.in_use.proposing)
 
     def is_ready(self, number: int, index: int) -> bool:
@@ -95,18 +95,18 @@ class Segmenter:
         return (self.in_use.number, number, index) in self._encoded
 
     def look_ahead(self, number: int, index: int) -> float | None:
-        """Return the trust of a slice, and have its features and its proposals ready for when somebody opens it."""
+        """Compute features and proposals of a slice before somebody opens it, and return its trust score."""
         trust = self.trust(number, index)
         self.proposals(number, index)
         self.encoded(number, index)
         return trust
 
     def has_proposals(self, number: int, index: int) -> bool:
-        """Whether the proposals of a slice were made already, so that they can be had at once."""
+        """Whether the proposals of a slice have been computed already."""
         return (self.in_use.number, number, index) in self._proposed
 
     def encoded(self, number: int, index: int, using: InUse | None = None) -> Encoded:
-        """Return a slice encoded: from memory, from the store, or by the encoder.
+        """Return the features of a slice from memory, from the store, or by running the encoder.
 
         Raises:
             Refusal: if the image cannot be read.
@@ -148,9 +148,9 @@ class Segmenter:
             return
 
     def proposals(self, number: int, index: int) -> list[Proposal]:
-        """Return the classes, prompts and masks that the models propose for a slice; those of nothing are left out.
+        """Return the classes, prompts and masks that the models propose for a slice; empty masks are left out.
 
-        They are made once: nobody works at an image that changed since.
+        They are computed once, because an image that changes on disk can no longer be edited.
         """
         using = self.in_use
         key = (using.number, number, index)
@@ -171,17 +171,17 @@ class Segmenter:
         self, number: int, index: int, label: int, prompts: Prompts, started_from: MaskBits | None = None,
         candidate: int | None = None,
     ) -> Answer:  # fmt: skip
-        """Return the mask for prompts.
+        """Return the answer of a model to prompts.
 
         Args:
-            number, index: the image and the slice.
-            label: the class, whose model is asked.
-            prompts: at least one.
-            started_from: the mask that the model starts from.
-            candidate: which of its masks to take; ``None`` for its own choice.
+            number, index: the number of the image, and the index of the slice.
+            label: the label of the class whose model is used.
+            prompts: at least one prompt.
+            started_from: the mask that the model gets as an input.
+            candidate: the index of the mask to take; ``None`` for the model's own choice.
 
         Raises:
-            Refusal: if the prompts cannot be meant, or the image cannot be read.
+            Refusal: if the prompts are not possible, or the image cannot be read.
         """
         using = self.in_use
         encoded = self.encoded(number, index, using)
@@ -199,9 +199,9 @@ class Segmenter:
         return _answer_of(found, using)
 
     def trust(self, number: int, index: int) -> float | None:
-        """Return how far the proposal of a slice can be trusted; ``None`` without proposals.
+        """Return the trust score of the proposal of a slice, 0 to 1; ``None`` without proposals.
 
-        It is the expected Dice, or the predicted IoU of a model that was not calibrated; of several, the least.
+        It is the expected Dice, or the predicted IoU of a model that is not calibrated; of several models, the lowest.
         """
         using = self.in_use
         key = (using.number, number, index)
@@ -216,7 +216,7 @@ class Segmenter:
 
 
 def models_of(model: AnyModel) -> dict[int, Model]:
-    """Return models by the class that each segments; one that names none is of class 1."""
+    """Return models by the label of the class that each segments; a model without a class has label 1."""
     return {label_of(model.model) or 1: model} if isinstance(model, Model) else dict(model)
 
 
@@ -239,7 +239,7 @@ def _answer_of(one: Prediction, using: InUse) -> Answer:
 
 
 def _logits_of(bits: MaskBits, geometry: Geometry, side: int) -> Float32Array:
-    """Return the low-resolution logits (side, side) of a mask: sure ones, and unsure where a cell is divided."""
+    """Return the low-resolution logits (side, side) of a mask: certain, except in cells that its outline divides."""
     framed = geometry.mask_to_model(bits.mask(geometry.height, geometry.width))
     share = shrink_mask(torch.from_numpy(framed)[None], side)[0].numpy()
     return np.asarray((share - 0.5) * 2 * _SURE_LOGIT, np.float32)

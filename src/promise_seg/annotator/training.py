@@ -1,4 +1,4 @@
-"""Training in the background: one process at a time, and what is known of it."""
+"""Training in the background: one process at a time, with its state and progress."""
 
 import json
 import signal
@@ -33,11 +33,11 @@ class TrainingState(StrEnum):
 
 @dataclass(frozen=True)
 class Progressing:
-    """How far the process is.
+    """The progress of the process.
 
     Args:
-        stage, done, total, note: as its progress says.
-        since: when this stage began, by a clock that only grows, and ``first`` how much was done then.
+        stage, done, total, note: the values of its last line of progress.
+        since: the monotonic time at which this stage began, in seconds, and ``first`` how much was done then.
     """
 
     stage: str = ""
@@ -48,19 +48,19 @@ class Progressing:
     first: int = 0
 
     def then(self, line: dict[str, Any], now: float) -> "Progressing":
-        """Return how far it is after another line."""
+        """Return the progress after another line of the output."""
         stage, done, total = str(line["stage"]), int(line["done"]), int(line["total"])
         if stage != self.stage or done < self.done:
             return Progressing(stage, done, total, str(line["note"]), now, done)
         return replace(self, done=done, total=total, note=str(line["note"]))
 
     def seconds_left(self, now: float) -> float | None:
-        """Return how long this stage will take at its pace; ``None`` if that is not known yet."""
+        """Return the remaining time of this stage in seconds, at its present speed; ``None`` if that is unknown."""
         steps = self.done - self.first
         return None if steps < 1 else (now - self.since) / steps * (self.total - self.done)
 
     def as_json(self, now: float) -> dict[str, Any]:
-        """Return what a client is told."""
+        """Return the JSON for clients, see docs/annotator-api.md."""
         left = self.seconds_left(now)
         return {
             "stage": self.stage, "done": self.done, "total": self.total, "note": self.note,
@@ -70,7 +70,7 @@ class Progressing:
 
 @dataclass
 class _Work:
-    """A process and the round it works at."""
+    """A process and its round."""
 
     round: Round
     process: subprocess.Popen[bytes]
@@ -80,12 +80,12 @@ class _Work:
 
 
 class Training:
-    """The process that learns.
+    """Runs the training process, one at a time.
 
     Args:
-        finished: called in another thread with a round that ended by itself, before it counts as ended.
-        command: the process, without the folder of its round.
-        clock: seconds that only grow.
+        finished: called in another thread with a round that ended by itself, before its state becomes idle.
+        command: the command line of the process, without its last argument, the folder of the round.
+        clock: returns a monotonic time, in seconds.
     """
 
     def __init__(
@@ -102,22 +102,22 @@ class Training:
         self._state, self._reason = TrainingState.IDLE, ""
 
     def note_interrupted(self) -> None:
-        """Note that the last round did not end, as after a crash."""
+        """Record that the last round was interrupted, for example by a crash."""
         self._state = TrainingState.INTERRUPTED
 
     @property
     def state(self) -> TrainingState:
-        """Its state now."""
+        """The present state."""
         return self._state
 
     def start(self, begin: Callable[[], Round]) -> None:
-        """Begin a round, or go on with one.
+        """Begin a round, or resume one.
 
         Args:
-            begin: returns it; it is called when nothing else is running, and may take its time.
+            begin: returns the round; it is called when no other round is running, and may take long.
 
         Raises:
-            Refusal: if it is running already, or cannot begin.
+            Refusal: if a round is running already, or cannot begin.
         """
         with self._lock:
             if self._work is not None or self._begins:
@@ -145,7 +145,7 @@ class Training:
             self._thread.start()
 
     def _opened(self, work: Round) -> subprocess.Popen[bytes]:
-        """Start the process in a group of its own: Ctrl+C in the terminal is for the server, which then ends it."""
+        """Start the process in its own group, so that Ctrl+C in the terminal reaches the server, which then ends it."""
         with work.log.open("ab") as log:
             return subprocess.Popen(
                 [*self._command, str(work.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
@@ -184,7 +184,7 @@ class Training:
             return
 
     def cancel(self) -> None:
-        """Have it end soon; what was trained is kept."""
+        """Ask the process to end. The finished epochs are kept."""
         with self._lock:
             self._is_cancelled = True
             if self._work is not None and not self._work.is_cancelled:
@@ -193,7 +193,7 @@ class Training:
                     self._work.process.stdin.close()
 
     def close(self) -> None:
-        """End it, and wait for that."""
+        """End the process, and wait until it has ended."""
         self.cancel()
         with self._lock:
             work, thread = self._work, self._thread
@@ -206,7 +206,7 @@ class Training:
             thread.join()
 
     def facts(self) -> dict[str, Any]:
-        """Return what a client is told."""
+        """Return the JSON for clients, see docs/annotator-api.md."""
         with self._lock:
             work, reason = self._work, self._reason
             state = TrainingState.RUNNING if self._begins else self._state

@@ -1,4 +1,4 @@
-"""The Dice while practising: masks of a manifest, compared with what is annotated."""
+"""The Dice with the ground truth of a manifest, for practice."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from promise_seg.images.readers import read_labels
 
 
 class Truth:
-    """The ground truth of a manifest, for practice alone.
+    """The ground truth of a manifest, which is used for practice only.
 
     Args:
-        catalogue: the images; all of them must have a mask.
+        catalogue: the images of the project, all of which must have a mask.
 
     Raises:
-        ManifestError: if one has none.
+        ManifestError: if an image has no mask.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -30,7 +30,7 @@ class Truth:
                 )
 
     def dice(self, number: int, index: int, objects: list[AnnotatedObject]) -> float | None:
-        """Return the Dice of all objects of a slice together; ``None`` if the mask or the image cannot be read."""
+        """Return the Dice of the union of a slice's objects, 0 to 1; ``None`` if the mask or image cannot be read."""
         truth = self._mask(number, index)
         if truth is None:
             return None

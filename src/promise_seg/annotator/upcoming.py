@@ -1,4 +1,4 @@
-"""The order of encoding ahead: the neighbours of the slice that is shown, then the images that come after it."""
+"""The order of encoding ahead: the neighbours of the slice that is shown, then the images after it in the list."""
 
 from collections import deque
 from threading import Lock
@@ -10,7 +10,7 @@ MOST_AHEAD = 200
 
 
 def middle(slices: int) -> int:
-    """Return the slice that stands for an image: its thumbnail, and whose trust is its own."""
+    """Return the index of the middle slice, which the thumbnail shows and whose trust score is that of the image."""
     return (slices - 1) // 2
 
 
@@ -18,7 +18,7 @@ class Upcoming:
     """The order in which slices are encoded ahead.
 
     Args:
-        catalogue: the images.
+        catalogue: the images of the project.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -31,7 +31,7 @@ class Upcoming:
         self._shown: tuple[int, int] | None = None
 
     def opened(self, number: int) -> None:
-        """Note that somebody opened an image: its own features come first, as they may not be in memory any more."""
+        """Record that an image was opened: its features come first, because they may no longer be in memory."""
         slices = int(self._catalogue.row(number)["slices"])
         with self._lock:
             self._current = number
@@ -39,13 +39,13 @@ class Upcoming:
             self._opened.add(number)
 
     def looked_at(self, number: int, index: int) -> None:
-        """Note that somebody looks at a slice: its neighbours come next."""
+        """Record that a slice is viewed: its neighbours come next."""
         count = int(self._catalogue.row(number)["slices"])
         with self._lock:
             self._slices.extend((number, other) for other in (index - 1, index + 1) if 0 <= other < count)
 
     def note_done(self, number: int) -> None:
-        """Note that an image was encoded."""
+        """Record that an image was encoded."""
         with self._lock:
             self._done.add(number)
 
@@ -55,13 +55,16 @@ class Upcoming:
             return number in self._done
 
     def again(self) -> None:
-        """Begin anew, as for another model."""
+        """Start again with all images, for example for another model."""
         with self._lock:
             self._asked.clear()
             self._done.clear()
 
     def next(self) -> tuple[int, int] | None:
-        """Return the next image and slice, once each time it is opened; ``None`` if there is nothing to do."""
+        """Return the number and slice of the next image to encode; ``None`` if there is none.
+
+        Each image is returned once each time that it is opened.
+        """
         numbers = self._catalogue.numbers
         with self._lock:
             if (shown := self._shown) is not None:

@@ -12,7 +12,7 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.assessment.statistics import Interval, mean_interval
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
@@ -76,7 +76,7 @@ def prompt_budget(
     per_image = []
     for row in counted(rows, progress, "prompt error budget"):
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_for([sample], model, store)
+        features = model_features([sample], model, store)
         truth = row.mask()
         found: dict[tuple[str, bool], list[float]] = {}
         for name, reads_truth, prompts in _kinds(model, features, sample, seed):

@@ -8,7 +8,7 @@ from promise_seg.arrays import BoolArray, Float32Array
 from promise_seg.assessment.volume_slices import Volume, is_in_time, is_whole, single_slices, slice_key, volumes_to_join
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel
 from promise_seg.vocabulary import MaskChoice, MaskKind, Slices
 from promise_seg.volume_rule import VolumeRule
@@ -50,7 +50,7 @@ def collect_rows(
     collected = Collected(model, stack, keeps_features=keeps_features, mask_choice=mask_choice)
     for row in volume.rows:
         sample = Sample.of(row, model.sam, model.config.fit)
-        collected.add(features_for([sample], model, store), sample.geometry)
+        collected.add(model_features([sample], model, store), sample.geometry)
     return collected
 
 

@@ -7,8 +7,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.assessment.trust_quality import TrustQuality
-from promise_seg.errors import SettingsError, words_of
+from promise_seg.errors import SettingsError
 from promise_seg.sealed import read_sealed
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
 Ends = tuple[float, float]
@@ -222,7 +223,7 @@ def read_summary(path: Path) -> EvaluationSummary:
     try:
         return EvaluationSummary.model_validate(read_sealed(path))
     except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {words_of(e)}" for e in error.errors()[:3])
+        details = faults_of(error, EvaluationSummary, most=3)
         raise SettingsError(
             f"{path}: not a summary by this version of promise evaluate: {details}. Evaluate again"
         ) from error

@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from promise_seg.assessment.measures import MEASURE_NAMES, about_older_name
 from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
 from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
-from promise_seg.errors import SettingsError, words_of
+from promise_seg.bounds import LARGEST_INPUT_SIDE, MOST_POINTS
+from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.images.tiles import AUTO_TILE, NO_TILE
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
@@ -75,7 +77,7 @@ class SamSpec(_Part):
 
     name: str = Field(pattern=NAME_PATTERN)
     source: str
-    image_size: int | None = Field(None, ge=16)
+    image_size: int | None = Field(None, ge=16, le=LARGEST_INPUT_SIDE)
 
 
 class ModelSpec(_Part):
@@ -161,6 +163,8 @@ class BenchmarkSpec(_Part):
     a short form of models (see :func:`~promise_seg.benchmarking.rivals.with_rivals`).
     """
 
+    SHORT_FORMS: ClassVar[tuple[str, ...]] = ("rivals",)
+
     title: str
     data: tuple[DataSpec, ...] = Field(min_length=1)
     sams: tuple[SamSpec, ...] = (SamSpec(name="nano", source="nano"),)
@@ -168,7 +172,7 @@ class BenchmarkSpec(_Part):
     seeds: Seeds = Field((0, 1, 2), min_length=1)
     measures: tuple[str, ...] = Field(("dice", "iou"), min_length=1)
     training: dict[str, Any] = {}
-    oracle_points: int = Field(16, ge=1)
+    oracle_points: int = Field(16, ge=1, le=MOST_POINTS)
 
     @model_validator(mode="before")
     @classmethod
@@ -319,8 +323,7 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
     except yaml.YAMLError as error:
         raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {words_of(e)}" for e in error.errors())
-        raise SettingsError(f"{place}: {details}") from error
+        raise SettingsError(f"{place}: {faults_of(error, BenchmarkSpec, 'spec')}") from error
     _try_all(spec, str(place))
     return spec.model_copy(
         update={

@@ -186,6 +186,15 @@ def open_to_score(
     return opened, read_data(data, reading, opened.reading, split=split)
 
 
+def print_unfinished(model: str | Path) -> None:
+    """Say on standard error if the training of a model was interrupted, and how to resume it."""
+    from promise_seg.reporting.unfinished import unfinished_note
+
+    note = unfinished_note(model)
+    if note is not None:
+        print_lines([note])
+
+
 def open_trained(model: Path, kept: str, options: "Values") -> "OpenModels":
     """Open models beside which something is kept.
 

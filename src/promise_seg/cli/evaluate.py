@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from promise_seg.bounds import MOST_POINTS
 from promise_seg.cli.common import (
     each_of,
     open_to_score,
@@ -10,6 +11,7 @@ from promise_seg.cli.common import (
     print_line,
     print_lines,
     print_table,
+    print_unfinished,
     stages_bar,
 )
 from promise_seg.cli.groups import OPENING, Values, with_groups
@@ -48,7 +50,10 @@ def evaluate(
     split: SplitOption = SplitChoice.TEST,
     prompts: PromptsOption = PromptSource.APM,
     points: Annotated[
-        int, option("--points", min=1, about="How many oracle points, half of them background.", panel=SCORING)
+        int,
+        option(
+            "--points", min=1, max=MOST_POINTS, about="How many oracle points, half of them background.", panel=SCORING
+        ),
     ] = 16,
     mask: Annotated[
         MaskChoice | None,
@@ -68,6 +73,7 @@ def evaluate(
 
     print_deviations(evaluation_deviations(protocol))
     model, rows = open_to_score(run, data, reading, split, opening, protocol=protocol)
+    print_unfinished(run)
     with stages_bar() as progress:
         found = scoring.evaluate(
             model, rows, output=output, split=split, prompts=prompts, points=points, mask=mask, slices=slices,

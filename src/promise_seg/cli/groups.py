@@ -62,14 +62,10 @@ def with_groups(**groups: Group) -> Callable[[Callable[..., Any]], Callable[...,
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = []
+        options: dict[str, tuple[Any, Any]] = {}
         for parameter in inspect.signature(command).parameters.values():
             group = groups.get(parameter.name)
-            options = [(parameter.name, (parameter.annotation, parameter.default))]
-            parameters += [
-                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-                for name, (kind, default) in (options if group is None else group.options.items())
-            ]
+            options |= {parameter.name: (parameter.annotation, parameter.default)} if group is None else group.options
 
         @functools.wraps(command)
         def with_options(**values: Any) -> Any:
@@ -79,11 +75,25 @@ def with_groups(**groups: Group) -> Callable[[Callable[..., Any]], Callable[...,
             }
             return command(**values, **grouped)
 
-        vars(with_options)["__signature__"] = inspect.Signature(parameters)
-        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        set_options(with_options, options)
         return with_options
 
     return decorate
+
+
+def set_options(command: Callable[..., Any], options: Mapping[str, tuple[Any, Any]]) -> None:
+    """Let a function that takes any keywords have a signature, from which typer makes the options of a command.
+
+    Args:
+        command: the function.
+        options: the kind of each option and its default, by its name, in the order of ``--help``.
+    """
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in options.items()
+    ]
+    vars(command)["__signature__"] = inspect.Signature(parameters)
+    command.__annotations__ = {name: kind for name, (kind, _) in options.items()}
 
 
 OPENING = Group(

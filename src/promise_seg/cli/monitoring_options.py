@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from promise_seg.cli.common import print_line
+from promise_seg.cli.groups import set_options
 from promise_seg.cli.options import option
 from promise_seg.monitoring.metrics import LOCAL
 from promise_seg.monitoring.monitored import monitored
@@ -64,22 +65,17 @@ def with_monitoring(work: str, unless: Collection[str] = ()) -> Callable[[Callab
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = list(inspect.signature(command).parameters.values())
-        parameters += [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-            for name, (kind, default) in _OPTIONS.items()
-        ]
+        own = inspect.signature(command).parameters.values()
 
         @functools.wraps(command)
-        def with_options(*args: Any, **values: Any) -> Any:
+        def with_options(**values: Any) -> Any:
             given = {name: values.pop(name) for name in _OPTIONS}
             if any(values.get(name) for name in unless):
                 given |= {name: _OPTIONS[name][1] for name in given if _is_of_environment(values["context"], name)}
             with monitored(**given, work=work, note=print_line):
-                return command(*args, **values)
+                return command(**values)
 
-        vars(with_options)["__signature__"] = inspect.Signature(parameters)
-        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        set_options(with_options, {each.name: (each.annotation, each.default) for each in own} | _OPTIONS)
         return with_options
 
     return decorate

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from promise_seg.bounds import LARGEST_INPUT_SIDE
 from promise_seg.object_stores import is_address
 from promise_seg.vocabulary import (
     EncoderPrecision,
@@ -138,6 +139,7 @@ ImageSizeOption = Annotated[
     typer.Option(
         "--image-size",
         min=16,
+        max=LARGEST_INPUT_SIDE,
         metavar="PIXELS",
         help="Use SAM at a different input size than it was trained at.",
         rich_help_panel=MODEL,
@@ -145,7 +147,14 @@ ImageSizeOption = Annotated[
 ]
 BareSizeOption = Annotated[
     int | None,
-    typer.Option("--image-size", min=16, metavar="PIXELS", help="Input size of a bare SAM.", rich_help_panel=MODEL),
+    typer.Option(
+        "--image-size",
+        min=16,
+        max=LARGEST_INPUT_SIDE,
+        metavar="PIXELS",
+        help="Input size of a bare SAM.",
+        rich_help_panel=MODEL,
+    ),
 ]
 ProtocolOption = Annotated[
     Protocol,

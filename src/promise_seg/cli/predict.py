@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promise_seg.cli.common import print_line, print_lines, quiet_libraries, stages_bar
+from promise_seg.cli.common import print_line, print_lines, print_unfinished, quiet_libraries, stages_bar
 from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     MODEL,
@@ -154,6 +154,7 @@ def predict(
         raise missing_argument(context, "MODEL" if run is None else "IMAGES...")
     from promise_seg.workflows import predicting
 
+    print_unfinished(run)
     with stages_bar() as progress:
         outcome = predicting.predict_folder(
             run, images, output, output_format=output_format, names=names or (), instances=instances, slices=slices,

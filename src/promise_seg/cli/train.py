@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promise_seg.bounds import LARGEST_INPUT_SIDE, MOST_POINTS
 from promise_seg.cli.common import (
     given_of,
     print_deviations,
@@ -40,6 +41,17 @@ if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
     from promise_seg.workflows.one_run import Trained
 
+_SideOption = Annotated[
+    int | None,
+    option(
+        "--apm-side",
+        min=1,
+        max=LARGEST_INPUT_SIDE,
+        metavar="PIXELS",
+        about="Size at which pretrained sees the image; near 256 by default, or more where objects are small.",
+        panel=MODEL,
+    ),
+]
 _MaxObjectsOption = Annotated[
     int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
 ]
@@ -76,7 +88,9 @@ def train(
     apm: Annotated[
         ApmKind, choice(ApmKind, about="The auto-prompter: ours, or one of the paper's", panel=MODEL)
     ] = ApmKind.PRETRAINED,
-    points: Annotated[int, option("--points", min=1, about="How many points the APM proposes.", panel=MODEL)] = 16,
+    points: Annotated[
+        int, option("--points", min=1, max=MOST_POINTS, about="How many points the APM proposes.", panel=MODEL)
+    ] = 16,
     foreground: Annotated[
         int, option("--foreground", min=0, about="How many of them are foreground.", panel=MODEL)
     ] = 8,
@@ -89,16 +103,7 @@ def train(
             panel=MODEL,
         ),
     ] = "efficientnet-lite0",
-    apm_side: Annotated[
-        int | None,
-        option(
-            "--apm-side",
-            min=1,
-            metavar="PIXELS",
-            about="Size at which pretrained sees the image; near 256 by default, or more where objects are small.",
-            panel=MODEL,
-        ),
-    ] = None,
+    apm_side: _SideOption = None,
     apm_frozen: Annotated[
         bool,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from promise_seg.cli.options import listed
-from promise_seg.errors import words_of
+from promise_seg.validation import words_of
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """The base class of what typer raises for an invalid command line, which has no public name."""

@@ -24,6 +24,7 @@ from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, Rea
 from promise_seg.images.tiles import Tiling
 from promise_seg.progress import Progress, silent
 from promise_seg.remote_paths import as_path
+from promise_seg.validation import make_options
 from promise_seg.vocabulary import MaskKind, Split, SplitChoice
 
 
@@ -101,7 +102,8 @@ class Dataset(Sequence[CheckedRow]):
             SettingsError: naming the option that cannot be meant.
             ManifestError: with all problems of all rows at once.
         """
-        options = ReadingOptions(
+        options = make_options(
+            ReadingOptions,
             window=window, channel=channel, channels=_joined(channels), axis=axis, crop_border=crop_border,
             label=_joined(classes), instances=instances, mask_threshold=mask_threshold, tile=tile, overlap=overlap,
             level=level,

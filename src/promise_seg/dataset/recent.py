@@ -17,17 +17,17 @@ class RecentArrays:
     def __init__(self, most_bytes: int) -> None:
         self._most, self._held = most_bytes, 0
         self._arrays: OrderedDict[Hashable, Array] = OrderedDict()
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Array], part: tuple[slice, ...] = ()) -> Array:
         """Return a copy of the array of a key, made if it is not held, or of a part of it."""
-        with self._turn:
+        with self._lock:
             found = self._arrays.get(key)
             if found is not None:
                 self._arrays.move_to_end(key)
                 return found[part].copy()
         made = make()
-        with self._turn:
+        with self._lock:
             if key not in self._arrays and made.nbytes <= self._most:
                 self._arrays[key] = made if part else made.copy()
                 self._held += made.nbytes

@@ -38,12 +38,12 @@ class PrompterGraph(Graph):
             read.append(Port(IMAGE, shape, torch.uint8, "the image by itself, RGB pixels in a frame of this side"))
         super().__init__("prompter", f"{name}: the auto-prompter {config.kind}", read, [])
         self.apm, self._encoder = apm, (encoder,)  # in a tuple, as its weights are not the prompter's
-        found = self.apm.findings(Features(self.examples[0]))
+        found = self.apm.graph_outputs(Features(self.examples[0]))
         self.outputs = tuple(ports_of(found, _ABOUT))
 
     def forward(self, *features: Tensor) -> tuple[Tensor, ...]:
         named = {port.name: value for port, value in zip(self.inputs, features, strict=True)}
-        return tuple(self.apm.findings(Features(named)).values())
+        return tuple(self.apm.graph_outputs(Features(named)).values())
 
     def _examples(self) -> list[dict[str, Tensor]]:
         encoder = self._encoder[0]

@@ -99,14 +99,6 @@ class Geometry:
         found[content.top : content.bottom, content.left : content.right] = kept[np.ix_(rows, columns)]
         return on_mask(found, self.mask_to_model(labels != 0))
 
-    def mask_to_image(self, mask: BoolArray) -> BoolArray:
-        """Map a mask (S, S) bool to (H, W) bool; pixels that were cropped away are background."""
-        kept, content = self.kept, self.content
-        part = mask[content.top : content.bottom, content.left : content.right].astype(np.float32)
-        full = np.zeros((self.height, self.width), bool)
-        full[kept.top : kept.bottom, kept.left : kept.right] = resize(part, *_size(kept)) >= 0.5
-        return full
-
     def _scale_and_offsets(self) -> tuple[Float32Array, Float32Array, Float32Array]:
         kept, content = self.kept, self.content
         scale = np.divide(_size(content), _size(kept), dtype=np.float32)

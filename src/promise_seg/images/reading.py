@@ -26,6 +26,7 @@ from promise_seg.images.geometry import Box
 from promise_seg.images.masks import LARGEST_LABEL, MaskRule, Threshold
 from promise_seg.images.tiles import AUTO_TILE, LEAST_SIDE, NO_TILE, Tiling, make_tiling
 from promise_seg.images.windows import OWN, OWN_WINDOW, Window, parse_window
+from promise_seg.validation import make_options
 from promise_seg.vocabulary import Axis, Channel, MaskKind
 
 ALL_CLASSES = ALL_CHANNELS = "all"
@@ -396,4 +397,4 @@ def make_reading(base: Reading | None = None, **options: Any) -> Reading:
     Raises:
         SettingsError: naming the option that cannot be meant.
     """
-    return ReadingOptions(**options).applied_to(base or DEFAULT_READING)
+    return make_options(ReadingOptions, **options).applied_to(base or DEFAULT_READING)

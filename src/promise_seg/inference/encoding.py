@@ -17,12 +17,12 @@ from promise_seg.features.precision import rounded
 from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry, resize
-from promise_seg.inference.looking import found_in
+from promise_seg.inference.apm_cache import apm_outputs
 from promise_seg.model import PromiseModel
 from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.prompting.apm import IMAGE, AutoPrompter, look_together
+from promise_seg.prompting.apm import IMAGE, AutoPrompter, outputs_of_all
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES, Features
 from promise_seg.vocabulary import Fit, ItemOutcome, Recipe, Variant, WorkStep
@@ -169,7 +169,7 @@ def encode_missing(
     return encoded
 
 
-def features_of(
+def sam_features(
     samples: Sequence[Sample], sam: Backbone, store: FeatureStore | None, stages: Collection[int] = ALL_STAGES
 ) -> Features:
     """Return the features of a batch, each entry from the store or, if it is missing, from the encoder.
@@ -195,9 +195,9 @@ def features_of(
 
 
 def apm_inputs(samples: Sequence[Sample], apm: AutoPrompter, store: FeatureStore | None) -> dict[str, Tensor]:
-    """Return what an APM needs of images that it sees itself, beside SAM's features; on the CPU.
+    """Return what an APM that reads the images needs besides SAM's features, by name, on the CPU.
 
-    Of a frozen part of the APM, its maps are stored; otherwise these are the images.
+    These are the maps of the APM's frozen part, which are stored, or the images if it has none.
     """
     if apm.image_side is None:
         return {}
@@ -224,49 +224,57 @@ def _apm_input(sample: Sample, apm: AutoPrompter, side: int, store: FeatureStore
 
 
 @torch.no_grad()
-def features_for(samples: Sequence[Sample], model: PromiseModel, store: FeatureStore | None) -> Features:
-    """Return all that a model reads of a batch, on its device: SAM's features, and what its APM finds in the images.
+def model_features(samples: Sequence[Sample], model: PromiseModel, store: FeatureStore | None) -> Features:
+    """Return all that a model reads of a batch, on its device: SAM's features, and the outputs of its APM.
 
-    The APM looks at one image at a time, so that what it finds never depends on other images.
+    The APM runs on one image at a time, so that its outputs never depend on other images.
     """
-    features, apm = features_of(samples, model.sam, store, model.stages_read).to(model.device), model.apm
+    features, apm = sam_features(samples, model.sam, store, model.stages_read).to(model.device), model.apm
     if apm is None or apm.image_side is None:
         return features
     parts = []
     for number, sample in enumerate(samples):
         of_image = features[number : number + 1]
-        found = found_in(sample.key(model.sam), apm, partial(_look, sample, of_image, store))
-        parts.append(Features({**of_image.tensors, **found}))
+        outputs = apm_outputs(sample.key(model.sam), apm, partial(_run_apms, sample, of_image, store))
+        parts.append(Features({**of_image.tensors, **outputs}))
     return Features.cat(parts)
 
 
-def _look(
+def _run_apms(
     sample: Sample, features: Features, store: FeatureStore | None, prompters: Sequence[AutoPrompter]
 ) -> list[dict[str, Tensor]]:
-    """Return what each of several APMs finds in one image, with SAM's features of it."""
-    return look_together(prompters, _with_inputs(features, apm_inputs([sample], prompters[0], store)))
+    """Return the outputs of each of several APMs for one image, whose features of SAM are given."""
+    return outputs_of_all(prompters, _with_inputs(features, apm_inputs([sample], prompters[0], store)))
 
 
 @torch.no_grad()
-def seen_by(model: PromiseModel, features: Features, inputs: Mapping[str, Tensor]) -> Features:
-    """Return SAM's features of one image, and what the APM finds in it: on the model's device."""
-    if model.apm is None:
-        return features.to(model.device)
-    (found,) = seen_by_all([model.apm], features.to(model.device), inputs)
-    return found
-
-
-@torch.no_grad()
-def seen_by_all(prompters: Sequence[AutoPrompter], features: Features, inputs: Mapping[str, Tensor]) -> list[Features]:
-    """Return the same for each of several APMs that need the same of the image; see :func:`look_together`.
+def with_apm_outputs(model: PromiseModel, features: Features, inputs: Mapping[str, Tensor]) -> Features:
+    """Return SAM's features of one image together with the outputs of the model's APM, on the model's device.
 
     Args:
-        prompters: on one device.
-        features: of SAM, on that device.
+        model: the model whose APM is run, if it has one.
+        features: SAM's features.
         inputs: see :func:`apm_inputs`.
     """
-    found = look_together(prompters, _with_inputs(features, inputs))
-    return [Features({**features.tensors, **of_one}) for of_one in found]
+    if model.apm is None:
+        return features.to(model.device)
+    (joined,) = with_outputs_of_all([model.apm], features.to(model.device), inputs)
+    return joined
+
+
+@torch.no_grad()
+def with_outputs_of_all(
+    prompters: Sequence[AutoPrompter], features: Features, inputs: Mapping[str, Tensor]
+) -> list[Features]:
+    """Return SAM's features of one image together with the outputs of an APM, for each of several APMs.
+
+    Args:
+        prompters: APMs on one device that need the same inputs; see :func:`outputs_of_all`.
+        features: SAM's features, on that device.
+        inputs: see :func:`apm_inputs`.
+    """
+    outputs = outputs_of_all(prompters, _with_inputs(features, inputs))
+    return [Features({**features.tensors, **of_one}) for of_one in outputs]
 
 
 def _with_inputs(features: Features, inputs: Mapping[str, Tensor]) -> Features:

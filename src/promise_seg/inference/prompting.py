@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from promise_seg.arrays import BoolArray
+from promise_seg.bounds import MOST_POINTS
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 from promise_seg.given_prompts import form_of_points
@@ -23,16 +24,24 @@ class PromptPlan:
 
     Args:
         prompts: the source.
-        num_points: how many oracle points are drawn for each image or object, half of them background.
+        num_points: how many oracle points are drawn for each image or object, half of them background; at most
+            :data:`~promise_seg.bounds.MOST_POINTS`.
         seed: the seed of the oracle points.
         protocol: with the reference's protocol, oracle points come from one random stream over the rows in order; with
             our own they depend only on (seed, image).
+
+    Raises:
+        SettingsError: if there are no points, or too many.
     """
 
     prompts: PromptSource
     num_points: int = 16
     seed: int = 0
     protocol: Protocol = Protocol.OWN
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.num_points <= MOST_POINTS:
+            raise SettingsError(f"--points {self.num_points}: expected a whole number from 1 to {MOST_POINTS}")
 
     @property
     def form(self) -> PromptForm | None:

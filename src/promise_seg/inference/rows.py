@@ -14,7 +14,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Box
 from promise_seg.images.tiles import NO_TILE
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import Masks, decode_masks
 from promise_seg.inference.prompting import PromptPlan, check_prompts, make_prompts, prompts_for_objects
 from promise_seg.inference.tiled import TiledMasks
@@ -81,7 +81,7 @@ def decode_rows(
             yield _decode_tiles(model, part[0], plan, store)
             continue
         samples = [Sample.of(row, model.sam, model.config.fit) for row in part]
-        features = features_for(samples, model, store)
+        features = model_features(samples, model, store)
         if plan.prompts_objects(samples[0].checked):
             for number, sample in enumerate(samples):
                 rng = stream or plan.rng_of(sample)
@@ -128,7 +128,7 @@ def _decode_tiles(model: PromiseModel, row: CheckedRow, plan: PromptPlan, store:
     for number, boxes in enumerate(grid):
         for box in boxes:
             sample = Sample.of(tile_of(row, box), model.sam, model.config.fit)
-            features = features_for([sample], model, store)
+            features = model_features([sample], model, store)
             prompts = model.propose(features)
             has_map = _has_map(prompts)
             (found,) = decode_masks(model, features, prompts, [sample.geometry])
@@ -182,7 +182,7 @@ def _map_of_tiles(model: PromiseModel, row: CheckedRow, store: FeatureStore | No
     for number, boxes in enumerate(tile_grid(row)):
         for box in boxes:
             sample = Sample.of(tile_of(row, box), model.sam, model.config.fit)
-            stitched.add(box, sample, features_for([sample], model, store))
+            stitched.add(box, sample, model_features([sample], model, store))
         stitched.end_row(number)
     return stitched.finished()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.arrays import BoolArray
 from promise_seg.assessment.metrics import score_mask
@@ -15,7 +15,7 @@ from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import read_json
 from promise_seg.given_prompts import Answer
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
@@ -24,9 +24,11 @@ from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sealed import opened, write_sealed
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import MaskChoice, MaskKind, PromptForm
 
 ANSWERS_FILE = "given_prompts.json"
+_WAY_OUT = "Delete it, and give the same command again"
 _ANSWERS = "answers"
 _MOST_OBJECTS = 8  # of an image with many
 _POINTS = {
@@ -88,7 +90,7 @@ def measure_answers(
     dice: dict[tuple[PromptForm, Answer], list[float]] = {}
     for row in counted([row for row in rows if row.foreground_pixels], progress, "measuring answers to prompts"):
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_for([sample], model, store)
+        features = model_features([sample], model, store)
         rng = np.random.default_rng(int(row.pixels_sha256[:16], 16))
         objects = _objects(sample, rng)
         for form, prompts in _prompts(sample, objects, rng):
@@ -116,8 +118,12 @@ def read_answers(folder: Path) -> tuple[MeasuredAnswer, ...]:
         return ()
     try:
         return tuple(MeasuredAnswer.model_validate(one) for one in _listed(read_json(path)))
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{path}: not as promise train writes it: {faults_of(error, MeasuredAnswer)}. {_WAY_OUT}"
+        ) from error
     except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}. Delete it, and give the same command again") from error
+        raise CheckpointError(f"{path}: cannot be read: {error}. {_WAY_OUT}") from error
 
 
 def _listed(content: Any) -> list[Any]:

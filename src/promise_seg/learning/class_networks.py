@@ -1,9 +1,9 @@
 """One network for several classes: a model for each of them, of which all parts except the last layers are the same.
 
 Each class has a model as if it were trained separately, with prompts, masks and thresholds of its own. The models hold
-the very same tensors, except for what distinguishes a class: the last layers of the APM (``class_parts`` of its class),
-and the constants of the layers in each shift and in the estimate of the masks' quality. So the APM looks at an image
-once for all classes, and what one class learns serves the others. A checkpoint of such a model is like any other.
+the very same tensors, except for what distinguishes a class: the heads of the APM (``heads`` of its class), and the
+constants of the layers in each shift and in the estimate of the masks' quality. So the trunk of the APM is run once for
+all classes, and what one class learns serves the others. A checkpoint of such a model is like any other.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from promise_seg.errors import CheckpointError
 from promise_seg.model import ModelOutput, PromiseModel
-from promise_seg.prompting.apm import look_together
+from promise_seg.prompting.apm import outputs_of_all
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
@@ -26,7 +26,7 @@ _OF_QUALITY = ("quality.lin1.bias", "quality.lin2.bias")
 
 def own_names(model: PromiseModel) -> tuple[str, ...]:
     """Return the prefixes of the names of those tensors that a class has for itself."""
-    parts = () if model.apm is None else model.apm.class_parts
+    parts = () if model.apm is None else model.apm.heads
     return (*(f"apm.{part}." for part in parts), *_OF_SHIFTS, *_OF_QUALITY)
 
 
@@ -51,7 +51,7 @@ def tie_equal(models: Sequence[PromiseModel]) -> bool:
     Models that were trained one by one stay as they are.
     """
     first, *others = models
-    if not others or first.apm is None or not first.apm.class_parts or first.sam.encoder_learns:
+    if not others or first.apm is None or not first.apm.heads or first.sam.encoder_learns:
         return False
     own, theirs = own_names(first), _tensors(first)
     for model in others:
@@ -147,7 +147,7 @@ class ClassNetworks(nn.Module):
         most_sets: int | None = None,
         decoded: Collection[int] = (),
     ) -> list[ModelOutput]:
-        """Return the output of each class for the same images, of which the APM sees each once.
+        """Return the output of each class for the same images; the trunk of the APM is run once for all classes.
 
         Args:
             features: of the images.
@@ -156,8 +156,8 @@ class ClassNetworks(nn.Module):
             decoded: the classes, by their place in the order, for which SAM is asked for masks.
         """
         prompters = [model.apm for model in self.of_classes if model.apm is not None]
-        found = look_together(prompters, features) if prompters else [{}] * len(self.models)
+        outputs = outputs_of_all(prompters, features) if prompters else [{}] * len(self.models)
         return [
-            model(Features({**features.tensors, **seen}), *prompts, most_sets=most_sets, decodes=number in decoded)
-            for number, (model, seen, prompts) in enumerate(zip(self.of_classes, found, given, strict=True))
+            model(Features({**features.tensors, **found}), *prompts, most_sets=most_sets, decodes=number in decoded)
+            for number, (model, found, prompts) in enumerate(zip(self.of_classes, outputs, given, strict=True))
         ]

@@ -11,7 +11,7 @@ from promise_seg.assessment.objects import score_instance_maps
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances.outlining import ObjectMask, outline_objects
 from promise_seg.instances.painting import paint
@@ -69,7 +69,7 @@ def choose_instance_rule(
 def _images(model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None) -> Iterator[_Image]:
     for row in rows:
         sample = Sample.of(row, model.sam, model.config.fit)
-        yield _Image(features_for([sample], model, store), sample.geometry, row.labels())
+        yield _Image(model_features([sample], model, store), sample.geometry, row.labels())
 
 
 def _f1_of_rules(

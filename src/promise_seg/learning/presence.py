@@ -8,7 +8,7 @@ import torch
 from promise_seg.assessment.thresholds import best_threshold, is_worthwhile, sensitivity_plus_specificity
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel, presence_of
 
 USUAL_THRESHOLD = 0.5
@@ -26,7 +26,7 @@ def presence_threshold(model: PromiseModel, rows: Sequence[CheckedRow], store: F
         return None
     found, was_learned = [], False
     for row in rows:
-        features = features_for([Sample.of(row, model.sam, model.config.fit)], model, store)
+        features = model_features([Sample.of(row, model.sam, model.config.fit)], model, store)
         proposal = model.propose(features)
         was_learned = proposal.presence_logits is not None
         presence = (

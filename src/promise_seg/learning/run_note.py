@@ -15,11 +15,12 @@ from pydantic import (
 )
 
 from promise_seg.environment import Environment
-from promise_seg.errors import CheckpointError, words_of
+from promise_seg.errors import CheckpointError
 from promise_seg.images.masks import Threshold
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartNote
 from promise_seg.sealed import read_sealed
+from promise_seg.validation import faults_of
 
 SETTINGS_FILE = "settings.json"
 
@@ -84,11 +85,8 @@ def read_note(folder: Path) -> RunNote | None:
     try:
         return RunNote.model_validate(read_sealed(path))
     except ValidationError as error:
-        raise CheckpointError(f"{path}: not as promise train writes it: {faults(error)}. {way_out}") from error
+        raise CheckpointError(
+            f"{path}: not as promise train writes it: {faults_of(error, RunNote)}. {way_out}"
+        ) from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}. {way_out}") from error
-
-
-def faults(error: ValidationError) -> str:
-    """Describe what is wrong, and where."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'all'}: {words_of(e)}" for e in error.errors())

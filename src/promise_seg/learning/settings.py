@@ -1,12 +1,15 @@
 """Settings of a training run."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from promise_seg.errors import SettingsError, words_of
+from promise_seg.bounds import MOST_POINTS
+from promise_seg.errors import SettingsError
 from promise_seg.prompting.apm import PointCounts, PointsConfig
 from promise_seg.prompting.building import CONFIGS, AnyApmConfig, make_apm_config, options_of
+from promise_seg.validation import UNKNOWN, hint, words_of
 from promise_seg.vocabulary import (
     ApmKind,
     Fit,
@@ -73,7 +76,7 @@ class TrainSettings(BaseModel):
     apm_options: dict[str, Any] = {}
     """Options that this kind of APM alone has; see its config class."""
     train_also: TrainAlso = TrainAlso.NONE
-    num_points: int = Field(16, ge=1)
+    num_points: int = Field(16, ge=1, le=MOST_POINTS)
     num_foreground: int = Field(8, ge=0)
     fit: Fit = Fit.STRETCH
     epochs: int = Field(40, ge=1)
@@ -283,10 +286,18 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
     try:
         return TrainSettings(**preset | values)
     except ValidationError as error:
-        details = "; ".join(
-            f"--{OPTIONS.get(str(e['loc'][0]), str(e['loc'][0])).replace('_', '-')} {e['input']}: {words_of(e)}"
-            if e["loc"]
-            else words_of(e)
-            for e in error.errors()
-        )
-        raise SettingsError(details) from error
+        raise SettingsError("; ".join(_fault(one) for one in error.errors())) from error
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    """Describe one fault of settings, by the option that it concerns."""
+    if not fault["loc"]:
+        return words_of(fault)
+    option = _option(str(fault["loc"][0]))
+    if fault["type"] == UNKNOWN:
+        return f"{option} {fault['input']}: unknown option{hint(option, [*map(_option, TrainSettings.model_fields)])}"
+    return f"{option} {fault['input']}: {words_of(fault)}"
+
+
+def _option(setting: str) -> str:
+    return f"--{OPTIONS.get(setting, setting).replace('_', '-')}"

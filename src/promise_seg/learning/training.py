@@ -33,7 +33,7 @@ from promise_seg.learning.objective import training_losses
 from promise_seg.learning.optimizer import build_optimizer
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, keep_epochs, rounded
-from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, faults
+from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.sharing import share_batches
@@ -51,6 +51,7 @@ from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sealed import sealed_line, write_sealed
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import GivenPrompts, Protocol, Split
 
 STATE_FILE = "state.safetensors"
@@ -181,7 +182,7 @@ class TrainingRun:
         except ValidationError as error:
             raise CheckpointError(
                 f"{path}: holds a run of another version of promise-seg, which this one cannot continue: "
-                f"{faults(error)}. Choose another -o folder."
+                f"{faults_of(error, RunIdentity)}. Choose another -o folder."
             ) from error
         if changed:
             raise CheckpointError(

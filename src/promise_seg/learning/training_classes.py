@@ -17,7 +17,7 @@ from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
 from promise_seg.class_sets import class_folder
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.looking import looking_once
+from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.learning.answering import MeasuredAnswer, read_answers
 from promise_seg.learning.class_networks import ClassNetworks, tie_equal
 from promise_seg.learning.measuring_best import is_measured, measure_best
@@ -205,7 +205,7 @@ class ClassesRun(TrainingRun):
     def _validate(self) -> tuple[dict[str, Any], bool]:
         """Score the val rows of each class, and keep what is best on them for it; returns facts, and whether the mean
         over the classes is the best."""
-        with looking_once(self.networks):
+        with caching_apm_outputs(self.networks):
             scored = [
                 validate(model, self._rows_of(label, Split.VAL), self.store, self.settings)
                 for label, model in zip(self.labels, self.networks, strict=True)
@@ -258,7 +258,7 @@ class ClassesRun(TrainingRun):
     def _measure_best(self, progress: Progress) -> None:
         missing = [label for label in self.labels if not is_measured(self.folder_of(label))]
         best = self.best_models() if missing else {}
-        with looking_once(tuple(best.values())):
+        with caching_apm_outputs(tuple(best.values())):
             for label in missing:
                 rows = self._rows_of(label, Split.VAL)
                 measure_best(best[label], self.folder_of(label), rows, self.store, self.settings, progress)

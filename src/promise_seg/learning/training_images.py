@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.assessment.summary import SeenInTraining
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
 from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import Split
 
 TRAINING_IMAGES_FILE = "training_images.json"
@@ -127,10 +128,12 @@ def read_training_images(folder: Path) -> TrainingImages | None:
     path = folder / TRAINING_IMAGES_FILE
     if not path.exists():
         return None
+    way_out = "Restore it, or move it away to continue without it"
     try:
         return TrainingImages.model_validate(read_sealed(path))
-    except (OSError, ValueError) as error:
+    except ValidationError as error:
         raise CheckpointError(
-            f"{path}: not as promise train writes it ({str(error).splitlines()[0]}). Restore it, or move it away to go "
-            "on without it"
+            f"{path}: not as promise train writes it: {faults_of(error, TrainingImages)}. {way_out}"
         ) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}. {way_out}") from error

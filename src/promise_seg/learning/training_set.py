@@ -17,7 +17,7 @@ from promise_seg.augmentation.windows import draw_window
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Box, on_mask, shrink_mask
-from promise_seg.inference.encoding import Sample, apm_inputs, features_of
+from promise_seg.inference.encoding import Sample, apm_inputs, sam_features
 from promise_seg.learning.given import GivenForm, drawn_box, prompts_of_form
 from promise_seg.learning.losses import depths_of_instances, signed_distances
 from promise_seg.learning.mixed_sample import MixedSample
@@ -251,7 +251,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         if self._sam.encoder_learns:
             inputs = {IMAGES: torch.from_numpy(sample.image())[None]}
         else:
-            inputs = dict(features_of([sample], self._sam, self._store, self.stages_read).tensors)
+            inputs = dict(sam_features([sample], self._sam, self._store, self.stages_read).tensors)
         if self._apm is None:
             return inputs
         seen = apm_inputs([sample], self._apm, self._store)

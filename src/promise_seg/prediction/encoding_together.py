@@ -1,10 +1,10 @@
-"""Encode an image for several models at once: what they have in common is computed once."""
+"""Encode an image for several models at once, and compute only once what they have in common."""
 
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 from promise_seg.images.framing import ImageInFrame
-from promise_seg.inference.encoding import seen_by_all
+from promise_seg.inference.encoding import with_outputs_of_all
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.sam.features import Features
 
@@ -14,12 +14,12 @@ Label = TypeVar("Label", bound=Hashable)
 def encode_together(
     predictors: Mapping[Label, Predictor], framed: ImageInFrame, features: Features
 ) -> dict[Label, EncodedImage]:
-    """Return an image as each of several models needs it; APMs that see alike look at it once.
+    """Encode an image for each of several models; a trunk that several APMs share is run once.
 
     Args:
-        predictors: whose SAMs encode alike.
+        predictors: the models by their labels; their SAMs must encode alike.
         framed: the image.
-        features: those of SAM: of all stages that one of the models reads.
+        features: SAM's features of it, with all stages that any of the models reads.
     """
     found: dict[Label, EncodedImage] = {}
     for label, one in predictors.items():
@@ -29,11 +29,11 @@ def encode_together(
         if first is None:
             found[label] = one.encode_framed(framed, features)
             continue
-        alike = {
+        sharing = {
             other: apm
             for other, apm in ((other, predictors[other].model.apm) for other in predictors)
-            if apm is not None and apm.sees_like(first)
+            if apm is not None and apm.shares_trunk(first)
         }
-        seen = seen_by_all(list(alike.values()), features.to(one.model.device), one.apm_inputs(framed))
-        found |= {other: EncodedImage(each, framed.geometry) for other, each in zip(alike, seen, strict=True)}
+        joined = with_outputs_of_all(list(sharing.values()), features.to(one.model.device), one.apm_inputs(framed))
+        found |= {other: EncodedImage(each, framed.geometry) for other, each in zip(sharing, joined, strict=True)}
     return {label: found[label] for label in predictors}

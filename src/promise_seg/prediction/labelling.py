@@ -233,7 +233,7 @@ class Labeller:
         return LabelledSlice(found.labels, {label: origin}, found.objects)
 
     def _encoded(self, framed: ImageInFrame) -> dict[int, EncodedImage]:
-        """The image as each model needs it: SAM's features are shared, and so is what APMs that see alike see in it."""
+        """Encode the image for each model; SAM's features and the trunk of the APMs are shared where they can be."""
         alone = {label: one for label, one in self.predictors.items() if one.model.sam.encoder_learns}
         encoded = {label: one.encode_framed(framed) for label, one in alone.items()}
         others = {label: one for label, one in self.predictors.items() if label not in alone}

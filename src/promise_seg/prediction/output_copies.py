@@ -50,7 +50,7 @@ class OutputCopy:
     def __init__(self, address: str) -> None:
         self.objects = ObjectFolder(address, "-o")
         self.folder = folder_of_process("predictions")
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._ends: dict[str, int] = {}  # how much of each log is there, in bytes
         self._numbers: dict[str, int] = {}  # of the objects that a log is divided into
         self._shared_at = time.monotonic()
@@ -166,7 +166,7 @@ class OutputCopy:
         Raises:
             PromiseError: if it cannot be written.
         """
-        with self._turn:
+        with self._lock:
             for path in sorted((self.folder / PREDICTION_PARTS).glob(_LOGS)):
                 with path.open("rb") as file:
                     file.seek(self._ends.get(path.name, 0))

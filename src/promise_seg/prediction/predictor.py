@@ -13,7 +13,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.features.precision import rounded
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.geometry import Geometry
-from promise_seg.inference.encoding import encode_images, seen_by
+from promise_seg.inference.encoding import encode_images, with_apm_outputs
 from promise_seg.inference.masks import decode_one
 from promise_seg.instances.facts import facts_of
 from promise_seg.instances.finding import find_instances
@@ -88,18 +88,18 @@ class Predictor:
         return ImageInFrame.of(rgb, self.model.sam.image_size, self.model.config.fit, crop_border=False)
 
     def encode_framed(self, framed: ImageInFrame, features: Features | None = None) -> EncodedImage:
-        """Run the encoder, and let an APM that sees the image itself look at it.
+        """Run the encoder, and the APM's network if it reads the image itself.
 
         Args:
             framed: see :meth:`frame`.
-            features: those of SAM, if they are known: of all stages that the model reads.
+            features: SAM's features, if they are known, with all stages that the model reads.
         """
         if features is None:
             features = encode_images(self.model.sam, [framed.pixels()], self.model.stages_read)
-        return EncodedImage(seen_by(self.model, features, self.apm_inputs(framed)), framed.geometry)
+        return EncodedImage(with_apm_outputs(self.model, features, self.apm_inputs(framed)), framed.geometry)
 
     def apm_inputs(self, framed: ImageInFrame) -> dict[str, Tensor]:
-        """Return the input of an APM that sees the image itself."""
+        """Return the inputs of an APM that reads the image itself; empty for other APMs."""
         apm = self.model.apm
         if apm is None or apm.image_side is None:
             return {}

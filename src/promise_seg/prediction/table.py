@@ -77,7 +77,7 @@ class PredictionTable:
 
     def __init__(self, folder: Path) -> None:
         self.path, self._log = folder / PREDICTION_TABLE, folder / PREDICTION_LOG
-        self._turn = threading.RLock()
+        self._lock = threading.RLock()
         self._lines, self._owners = self._read()
         self._changed: set[str] = set()  # what this process put into the table, or took out of it
         self._saved_at, self._save_seconds = time.monotonic(), 0.0
@@ -88,7 +88,7 @@ class PredictionTable:
 
     def all_lines(self) -> list[Lines]:
         """The lines of all images."""
-        with self._turn:
+        with self._lock:
             return list(self._lines.values())
 
     def owner(self, stem: str) -> str | None:
@@ -101,7 +101,7 @@ class PredictionTable:
 
     def first_below(self, folder: str) -> str | None:
         """The key of an image whose mask is in a folder of masks."""
-        with self._turn:
+        with self._lock:
             return next(
                 (key for stem, key in self._owners.items() if stem.startswith(f"{folder}/") and key in self._lines),
                 None,
@@ -113,7 +113,7 @@ class PredictionTable:
         Raises:
             PromiseError: if they cannot be written.
         """
-        with self._turn:
+        with self._lock:
             _put(self._lines, self._owners, key, lines)
             self._changed.add(key)
             with in_turn(self.path):
@@ -121,7 +121,7 @@ class PredictionTable:
 
     def take_out(self, key: str) -> Lines:
         """Remove the lines of an image and return them."""
-        with self._turn:
+        with self._lock:
             self._changed.add(key)
             return self._lines.pop(key)
 
@@ -138,7 +138,7 @@ class PredictionTable:
         Raises:
             PromiseError: if it cannot be written.
         """
-        with self._turn, in_turn(self.path):
+        with self._lock, in_turn(self.path):
             started = time.monotonic()
             for key, lines in self._read()[0].items():
                 if key not in self._changed and lines:

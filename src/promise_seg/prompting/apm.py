@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from promise_seg.bounds import MOST_POINTS
 from promise_seg.errors import SettingsError
 from promise_seg.sam.features import ALL_STAGES, Features, FeatureSizes
 from promise_seg.sam.prompts import PER_SET, Prompts
@@ -71,8 +72,8 @@ class AutoPrompter(nn.Module):
         makes_map: whether it predicts a map of where objects are, its saliency.
         frozen_part: name of a part that is never trained, and that no checkpoint holds.
         fast_part: name of a part that is trained with twice the learning rate.
-        class_parts: names of the heads: the parts that each class has for itself where one network is trained for
-            several classes. All else is the trunk. Empty for a kind that cannot be trained so.
+        heads: names of the parts of which each class has its own where one network is trained for several classes. All
+            other parts are the trunk. Empty for a kind that cannot be trained so.
     """
 
     stages_read: tuple[int, ...] = ALL_STAGES
@@ -81,7 +82,7 @@ class AutoPrompter(nn.Module):
     makes_map: bool = False
     frozen_part: str | None = None
     fast_part: str | None = None
-    class_parts: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, features: Features) -> Proposal:
@@ -108,23 +109,26 @@ class AutoPrompter(nn.Module):
         """
         raise ValueError(f"{type(self).__name__} has no frozen part")
 
-    def look(self, features: Features) -> dict[str, Tensor]:
-        """Run trunk and heads on the images that it reads: all that it needs of them to propose prompts, by name."""
-        return self.tell(self.see(features))
+    def outputs(self, features: Features) -> dict[str, Tensor]:
+        """Run trunk and heads, and return by name all that the APM needs from the images to propose prompts.
 
-    def see(self, features: Features) -> Any:
-        """Run the trunk: all that comes before the heads, its :attr:`class_parts`."""
+        Empty for a kind that reads nothing but SAM's features.
+        """
+        return self.head_outputs(self.trunk_features(features))
+
+    def trunk_features(self, features: Features) -> Any:
+        """Run the trunk: all parts that come before the :attr:`heads`."""
         return features
 
-    def tell(self, seen: Any) -> dict[str, Tensor]:
-        """Run the heads on the trunk's features, from :meth:`see` of this APM or of one with the same trunk."""
+    def head_outputs(self, trunk: Any) -> dict[str, Tensor]:
+        """Run the heads on :meth:`trunk_features` of this APM, or of another one that shares its trunk."""
         return {}
 
-    def sees_like(self, other: "AutoPrompter") -> bool:
-        """Whether another one has the very same trunk, so that its features are the same for every image."""
+    def shares_trunk(self, other: "AutoPrompter") -> bool:
+        """Whether both APMs have the very same trunk, so that its features are the same for every image."""
         return self is other
 
-    def findings(self, features: Features) -> dict[str, Tensor]:
+    def graph_outputs(self, features: Features) -> dict[str, Tensor]:
         """Return the outputs of an exported graph for one image, by name: all that needs no search for objects.
 
         ``points`` (1, N, 2) in the model frame and ``labels`` (1, N), or the maps in which objects are found by
@@ -149,11 +153,13 @@ class AutoPrompter(nn.Module):
         """Load the weights of pretrained parts, for a training that starts from no other model."""
 
 
-def look_together(prompters: Sequence[AutoPrompter], features: Features) -> list[dict[str, Tensor]]:
+def outputs_of_all(prompters: Sequence[AutoPrompter], features: Features) -> list[dict[str, Tensor]]:
     """Run several APMs on the same images; the trunk of the first is run once for all that share it."""
     first, *others = prompters
-    seen = first.see(features)
-    return [first.tell(seen)] + [one.tell(seen) if one.sees_like(first) else one.look(features) for one in others]
+    trunk = first.trunk_features(features)
+    return [first.head_outputs(trunk)] + [
+        one.head_outputs(trunk) if one.shares_trunk(first) else one.outputs(features) for one in others
+    ]
 
 
 class PointPrompter(AutoPrompter):
@@ -194,7 +200,7 @@ class PointCounts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    num_points: int = Field(16, ge=1)
+    num_points: int = Field(16, ge=1, le=MOST_POINTS)
     num_foreground: int = Field(8, ge=0)
 
     @model_validator(mode="after")

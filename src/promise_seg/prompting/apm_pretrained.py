@@ -17,7 +17,8 @@ from pydantic import Field
 from torch import Tensor
 
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
-from promise_seg.errors import CheckpointError
+from promise_seg.bounds import LARGEST_INPUT_SIDE
+from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, ApmConfig, AutoPrompter, Proposal
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
 from promise_seg.prompting.backbones.loading import (
@@ -26,7 +27,7 @@ from promise_seg.prompting.backbones.loading import (
     empty_backbone,
     load_backbone,
 )
-from promise_seg.prompting.map_decoders import CoarseDecoder, FineDecoder, MapDecoder, TrunkFeatures, resized
+from promise_seg.prompting.map_decoders import FINE_MAPS, CoarseDecoder, FineDecoder, MapDecoder, TrunkFeatures, resized
 from promise_seg.prompting.scene_weights import load_scene_weights
 from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separate
 from promise_seg.sam.backbone import weights_sha256
@@ -35,7 +36,7 @@ from promise_seg.sam.prompts import FOREGROUND
 from promise_seg.vocabulary import ApmKind, Recipe
 
 MAPS, PRESENCE = "apm_maps", "apm_presence"
-"""Names in the features of what the APM found in an image."""
+"""Names in the features of the outputs of the APM for an image."""
 BACKBONE_MAP = "apm_backbone_{}"
 """Names in the features of the maps of a frozen backbone."""
 USUAL_SIDE = 256
@@ -74,12 +75,15 @@ class PretrainedPrompter(AutoPrompter):
             the backbone alone.
 
     Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
-        what :meth:`look` found in it. The maps are of side ``side / map_stride``.
+        its :meth:`outputs` for that image. The maps are of side ``side / map_stride``.
+
+    Raises:
+        SettingsError: if the backbone cannot read images of that side, or has too few feature maps for fine maps.
     """
 
     stages_read = ()
     makes_map = True
-    class_parts = ("decoder.out", "decoder.presence")
+    heads = ("decoder.out", "decoder.presence")
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class PretrainedPrompter(AutoPrompter):
     ) -> None:
         super().__init__()
         backbone.check_side(side)
+        _check_maps(backbone, map_stride)
         self.model_side, self.image_side, self.tunes = sizes.side, side, tunes
         self.frozen_part = None if tunes else "backbone"
         self.fast_part = "decoder"
@@ -130,7 +135,7 @@ class PretrainedPrompter(AutoPrompter):
     def frozen_sha256(self) -> str:
         return weights_sha256(self.backbone)
 
-    def see(self, features: Features) -> TrunkFeatures:
+    def trunk_features(self, features: Features) -> TrunkFeatures:
         is_twofold = self.mirrored and not self.training and IMAGE in features.tensors
         if is_twofold:
             features = _with_mirror_images(features)
@@ -141,29 +146,29 @@ class PretrainedPrompter(AutoPrompter):
         embedding, image = features.tensors.get(EMBEDDING), features.tensors.get(IMAGE)
         return self.decoder.trunk(maps, embedding, self.map_side or 0, image)._replace(mirrored=is_twofold)
 
-    def tell(self, seen: TrunkFeatures) -> dict[str, Tensor]:
-        found, presence = self.decoder.heads(seen)
-        if seen.mirrored:
+    def head_outputs(self, trunk: TrunkFeatures) -> dict[str, Tensor]:
+        found, presence = self.decoder.heads(trunk)
+        if trunk.mirrored:
             plain, mirror = found.chunk(2)
             found, presence = (plain + mirror.flip(-2)) / 2, presence.unflatten(0, (2, -1)).mean(0)
         return {MAPS: found} | ({PRESENCE: presence} if self.learns_presence else {})
 
-    def sees_like(self, other: AutoPrompter) -> bool:
+    def shares_trunk(self, other: AutoPrompter) -> bool:
         if not isinstance(other, PretrainedPrompter):
             return False
         if (self.image_side, self.mirrored) != (other.image_side, other.mirrored):
             return False
-        theirs, own = dict(other.named_parameters()), tuple(f"{part}." for part in self.class_parts)
+        theirs, own = dict(other.named_parameters()), tuple(f"{part}." for part in self.heads)
         return all(name.startswith(own) or theirs.get(name) is one for name, one in self.named_parameters())
 
     def forward(self, features: Features) -> Proposal:
-        found = features.tensors if MAPS in features.tensors else self.look(features)
+        found = features.tensors if MAPS in features.tensors else self.outputs(features)
         saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
         return self._proposal(saliency, distance, found.get(PRESENCE))
 
-    def findings(self, features: Features) -> dict[str, Tensor]:
-        """See :meth:`AutoPrompter.findings`; ``saliency`` and ``distance`` (r, r) are the maps of objects."""
-        found = self.look(features)
+    def graph_outputs(self, features: Features) -> dict[str, Tensor]:
+        """See :meth:`AutoPrompter.graph_outputs`; ``saliency`` and ``distance`` (r, r) are the maps of objects."""
+        found = self.outputs(features)
         saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
         maps = {"saliency": self._wide(saliency)[0], "distance": self._wide(distance)[0]}
         presence = {"presence_logits": found[PRESENCE]} if PRESENCE in found else {}
@@ -243,6 +248,20 @@ class PretrainedPrompter(AutoPrompter):
         return _Objects(*prompts_in_frame(boxes, points, cell), new_numbers[found.regions])
 
 
+def _check_maps(backbone: ImageBackbone, map_stride: int) -> None:
+    """Check that a backbone has enough feature maps for the decoder.
+
+    Raises:
+        SettingsError: if fine maps are wanted, which need :data:`FINE_MAPS` of them.
+    """
+    count = len(backbone.widths)
+    if map_stride == _FINE and count != FINE_MAPS:
+        raise SettingsError(
+            f"--apm-backbone {backbone.name}: has {count} feature map(s); expected {FINE_MAPS} for --apm-map-stride "
+            f"{_FINE}. Give --apm-map-stride {_COARSE}, which takes any number, or another backbone"
+        )
+
+
 def _with_mirror_images(features: Features) -> Features:
     """Images and, behind them, their mirror images, top and bottom exchanged: twice as many.
 
@@ -287,7 +306,7 @@ class PretrainedConfig(ApmConfig):
 
     kind: Literal[ApmKind.PRETRAINED] = ApmKind.PRETRAINED
     backbone: str = EFFICIENTNET_LITE0
-    side: int | None = Field(None, ge=1)
+    side: int | None = Field(None, ge=1, le=LARGEST_INPUT_SIDE)
     frozen: bool = False
     max_objects: int = Field(16, ge=1)
     map_stride: Literal[2, 4] = 4
@@ -326,6 +345,7 @@ class PretrainedConfig(ApmConfig):
         side = backbone.fitting_side(USUAL_SIDE) if self.side is None else self.side
         backbone.check_side(side)
         map_stride = _COARSE if self.frozen else self.map_stride
+        _check_maps(backbone, map_stride)
         map_norm = self.map_norm if map_stride == _FINE else "group"
         scenes_fit = self.backbone == EFFICIENTNET_LITE0 and map_norm == "none"
         return self.model_copy(

@@ -1,16 +1,18 @@
 """All kinds of auto-prompting modules, by the classes of their configs: the only place that knows which there are."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from promise_seg.errors import SettingsError, words_of
+from promise_seg.errors import SettingsError
 from promise_seg.prompting.apm import ApmConfig, PointCounts
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_heatmap import HeatmapConfig
 from promise_seg.prompting.apm_peaks import PeaksConfig
 from promise_seg.prompting.apm_pretrained import PretrainedConfig
 from promise_seg.prompting.apm_resnet import ResnetConfig
+from promise_seg.validation import UNKNOWN, hint, words_of
 from promise_seg.vocabulary import ApmKind, Protocol
 
 AnyApmConfig = PretrainedConfig | HeatmapConfig | PeaksConfig | ResnetConfig | CrossConfig
@@ -35,8 +37,7 @@ def make_apm_config(kind: ApmKind, protocol: Protocol = Protocol.OWN, **values: 
     try:
         return _CHECK.validate_python({"kind": kind} | CONFIGS[kind].defaults_of(protocol) | values)
     except ValidationError as error:
-        faults = [_fault(kind, tuple(map(str, one["loc"][1:])), words_of(one), one["input"]) for one in error.errors()]
-        raise SettingsError("; ".join(faults)) from error
+        raise SettingsError("; ".join(_fault(kind, one) for one in error.errors())) from error
 
 
 def options_of(kind: ApmKind) -> list[str]:
@@ -44,9 +45,18 @@ def options_of(kind: ApmKind) -> list[str]:
     return CONFIGS[kind].options()
 
 
-def _fault(kind: ApmKind, place: tuple[str, ...], message: str, value: Any) -> str:
+def _fault(kind: ApmKind, fault: Mapping[str, Any]) -> str:
+    place = fault["loc"][1:]  # behind the kind
     if not place:
-        return f"--apm {kind}: {message}"
-    name = place[0]
-    option = name.removeprefix("num_") if name in PointCounts.model_fields else f"apm-{name.replace('_', '-')}"
-    return f"--apm {kind}: --{option} {value}: {message}"
+        return f"--apm {kind}: {words_of(fault)}"
+    option, value = _option(str(place[0])), fault["input"]
+    if fault["type"] == UNKNOWN:
+        known = hint(option, [_option(name) for name in options_of(kind)])
+        return f"--apm {kind}: {option} {value}: this kind has no such option{known}"
+    return f"--apm {kind}: {option} {value}: {words_of(fault)}"
+
+
+def _option(name: str) -> str:
+    if name in PointCounts.model_fields:
+        return f"--{name.removeprefix('num_')}"
+    return f"--apm-{name.replace('_', '-')}"

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 
 _CHANNELS = 64
 _WIDTHS = (128, 64, 48)  # of the fine decoder, from the second coarsest map to the finest
+FINE_MAPS = 1 + len(_WIDTHS)
+"""The number of feature maps that a fine decoder joins."""
 OUTLINE_CHANNELS = 24
 OUTLINE_STRIDE = 2
 """Pixels of the image in a cell of the fine maps."""
@@ -99,7 +101,7 @@ class FineDecoder(MapDecoder):
     It enlarges the coarsest map, joins the next finer one, and so on, with two convolutions each.
 
     Args:
-        widths, embedding_channels, outputs: see :class:`MapDecoder`.
+        widths, embedding_channels, outputs: see :class:`MapDecoder`; there are :data:`FINE_MAPS` widths.
         normalises: whether a norm within each image follows each convolution, as in models from before there was a
             choice; otherwise a scale and an offset for each channel.
     """

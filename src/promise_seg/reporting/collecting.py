@@ -14,7 +14,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.remote_paths import as_path
 from promise_seg.reporting.card import make_card
-from promise_seg.reporting.document import BudgetRow, Evaluation, RunReport, Worst
+from promise_seg.reporting.document import BudgetRow, ReportedEvaluation, RunReport, Worst
 from promise_seg.reporting.options import ReportOptions
 from promise_seg.reporting.run_files import read_run
 from promise_seg.workflows.evaluation import score_and_judge
@@ -80,7 +80,7 @@ def collect(
         title=f"Report on {options.run}",
         made_at=datetime.now(UTC).replace(microsecond=0),
         card=card,
-        evaluations=tuple(Evaluation.of(summary) for summary in summaries),
+        evaluations=tuple(ReportedEvaluation.of(summary) for summary in summaries),
         curves=run.log,
         budget=_budget(model, rows, options, store, progress) if options.budget else (),
         worst=tuple(_worst(result, options.data) for result in worst),

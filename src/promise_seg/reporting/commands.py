@@ -1,14 +1,17 @@
 """The commands that reproduce a run and its report."""
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from promise_seg.images.reading import Reading, ReadingOptions
+from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_note import RunNote
 from promise_seg.learning.settings import APM_PREFIX, OPTIONS, TrainSettings, make_settings
 from promise_seg.model import ModelConfig
 from promise_seg.reporting.options import ReportOptions
-from promise_seg.vocabulary import Protocol, Variant
+from promise_seg.vocabulary import EncoderPrecision, Protocol, StorePrecision, Variant
 
 UNKNOWN_DATA = "DATA.csv"
 """A placeholder for the manifest of a run that did not record it."""
@@ -29,6 +32,55 @@ def train_command(
         config: the config of its model, which says how files were read.
         image_size: the input size of the SAM, if it differs from the one it was trained at.
     """
+    words, changed = _train_words(note, settings, output, config)
+    words += _arguments({"image-size": image_size, "val-share": note.val_share})
+    remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]
+    if changed:
+        remarks.append("not settable by options: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+    return shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")
+
+
+def resume_command(
+    note: RunNote,
+    identity: RunIdentity,
+    output: Path,
+    config: ModelConfig,
+    classes: Sequence[int] = (),
+    *,
+    one_model: bool = False,
+) -> str:
+    """Return the ``promise train`` that resumes a run; it needs no input size, which the run has recorded.
+
+    Args:
+        note: the record of the run.
+        identity: what must be the same for the run to resume.
+        output: the folder of the run, or of the runs of all classes.
+        config: the config of its model, or of one of its models.
+        classes: the classes of label maps that models are trained for, if there are several.
+        one_model: whether one network is trained for them.
+    """
+    if classes:
+        label = ",".join(map(str, classes))
+        config = config.model_copy(update={"reading": config.reading.model_copy(update={"label": label})})
+    words, _ = _train_words(note, identity.settings, output, config)
+    precisions = {
+        "store-precision": identity.store_precision if identity.store_precision != StorePrecision.FP16 else None,
+        "encoder-precision": identity.encoder_precision
+        if identity.encoder_precision != EncoderPrecision.FP32
+        else None,
+    }
+    words += _arguments({"val-share": note.val_share, **precisions})
+    return shlex.join([*words, "--one-model"] if one_model else words)
+
+
+def _arguments(values: Mapping[str, Any]) -> list[str]:
+    return [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
+
+
+def _train_words(
+    note: RunNote, settings: TrainSettings, output: Path, config: ModelConfig
+) -> tuple[list[str], dict[str, Any]]:
+    """Return the words of ``promise train``, and the settings that differ from the protocol and have no option."""
     given = settings.model_dump(mode="json")
     usual_apm = make_settings(protocol=Protocol(given["protocol"])).apm
     apm = settings.apm if settings.has_apm else usual_apm
@@ -52,12 +104,7 @@ def train_command(
     usual = Reading(crop_border=given["protocol"] == Protocol.REFERENCE)
     reading = config.reading.model_copy(update={"mask_threshold": note.mask_threshold})
     words += ReadingOptions.that_give(reading, usual if note.init is None else None).arguments
-    rest = {"image-size": image_size, "val-share": note.val_share}
-    words += [word for name, value in rest.items() if value is not None for word in (f"--{name}", str(value))]
-    remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]
-    if changed:
-        remarks.append("not settable by options: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
-    return shlex.join(words) + (f"  # {'; '.join(remarks)}" if remarks else "")
+    return words, changed
 
 
 def report_commands(options: ReportOptions) -> list[str]:

@@ -16,7 +16,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Evaluation(EvaluationSummary):
+class ReportedEvaluation(EvaluationSummary):
     """A summary, as ``promise evaluate`` writes it, under the name that its prompts have everywhere."""
 
     name: str
@@ -71,7 +71,7 @@ class RunReport(_Part):
     title: str
     made_at: datetime
     card: RunCard
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[ReportedEvaluation, ...]
     curves: tuple[Epoch, ...] = ()
     budget: tuple[BudgetRow, ...] = ()
     worst: tuple[Worst, ...] = ()

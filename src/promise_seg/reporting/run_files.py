@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from promise_seg.checkpoint import find_checkpoint, run_folder
 from promise_seg.errors import CheckpointError
 from promise_seg.learning.run_log import LOG_FILE, WAY_OUT, read_log
-from promise_seg.learning.run_note import RunNote, faults, read_note
+from promise_seg.learning.run_note import RunNote, read_note
+from promise_seg.validation import faults_of
 
 
 class Epoch(BaseModel):
@@ -71,6 +72,6 @@ def _read_log(path: Path) -> tuple[Epoch, ...]:
             found.append(Epoch.model_validate(line))
         except ValidationError as error:
             raise CheckpointError(
-                f"{path}:{number}: not a log line of promise train: {faults(error)}. {WAY_OUT}"
+                f"{path}:{number}: not a log line of promise train: {faults_of(error, Epoch)}. {WAY_OUT}"
             ) from error
     return tuple(found)

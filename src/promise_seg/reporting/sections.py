@@ -6,7 +6,7 @@ from promise_seg.assessment.statistics import interval_words
 from promise_seg.reporting.blocks import Block, Facts, Gallery, Section, Table, Text
 from promise_seg.reporting.card_section import card_section
 from promise_seg.reporting.charts import interval_chart, line_chart
-from promise_seg.reporting.document import Evaluation, RunReport
+from promise_seg.reporting.document import ReportedEvaluation, RunReport
 from promise_seg.reporting.trust_section import trust_section
 from promise_seg.reporting.volumes_section import volumes_section
 
@@ -61,7 +61,7 @@ def _summary(report: RunReport) -> Section:
     return Section("Summary", tuple(blocks))
 
 
-def _volumes_words(evaluations: tuple[Evaluation, ...]) -> str:
+def _volumes_words(evaluations: tuple[ReportedEvaluation, ...]) -> str:
     """Return a sentence on the Dice of volumes, if the images are slices of some."""
     lines = "; ".join(
         f"{_with_ends(one.volumes.mean['dice'], one.volumes.interval['dice'])} with {one.name}"
@@ -99,7 +99,7 @@ def _warnings(report: RunReport) -> list[Text]:
     return found
 
 
-def _measures(evaluations: tuple[Evaluation, ...]) -> Section:
+def _measures(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
     head = ["measure", "better"]
     for one in evaluations:
         head += [one.name, "95 %"]
@@ -129,7 +129,7 @@ def _measures(evaluations: tuple[Evaluation, ...]) -> Section:
     return Section("Measures", (Table(tuple(head), tuple(rows), caption), *texts, rule))
 
 
-def _nothing_words(evaluations: tuple[Evaluation, ...]) -> Text:
+def _nothing_words(evaluations: tuple[ReportedEvaluation, ...]) -> Text:
     main = evaluations[0]
     silent = ", ".join(f"{one.images_with_empty_prediction} with {one.name}" for one in evaluations)
     return Text(
@@ -137,7 +137,7 @@ def _nothing_words(evaluations: tuple[Evaluation, ...]) -> Text:
     )
 
 
-def _strata(evaluations: tuple[Evaluation, ...], by: str) -> Section:
+def _strata(evaluations: tuple[ReportedEvaluation, ...], by: str) -> Section:
     what = "object size" if by == "size" else by
     parts = evaluations[0].strata[by]
     found = [(one, name, one.strata[by][name]) for name in parts for one in evaluations]

@@ -2,12 +2,12 @@
 
 from promise_seg.reporting.blocks import Facts, Section, Table, Text
 from promise_seg.reporting.charts import calibration_chart, line_chart
-from promise_seg.reporting.document import Evaluation
+from promise_seg.reporting.document import ReportedEvaluation
 from promise_seg.trust.calibration_report import describe_trust_quality
 from promise_seg.trust.trust_model import FLATTERING
 
 
-def trust_section(evaluation: Evaluation) -> Section:
+def trust_section(evaluation: ReportedEvaluation) -> Section:
     """Return the section on whether trust ranks a model's own masks as Dice does, and whether it is calibrated."""
     quality = evaluation.trust
     if quality is None:

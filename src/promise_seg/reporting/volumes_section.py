@@ -5,10 +5,10 @@ from promise_seg.assessment.measuring import Unit
 from promise_seg.assessment.statistics import interval_words
 from promise_seg.assessment.summary import VolumeSummary
 from promise_seg.reporting.blocks import Block, Section, Table, Text
-from promise_seg.reporting.document import Evaluation
+from promise_seg.reporting.document import ReportedEvaluation
 
 
-def volumes_section(evaluations: tuple[Evaluation, ...]) -> Section:
+def volumes_section(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
     """Return the section with means over volumes, for evaluations of which the first has some."""
     scored = [(one.name, one.volumes) for one in evaluations if one.volumes is not None]
     main = scored[0][1]

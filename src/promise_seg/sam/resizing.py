@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
+from promise_seg.bounds import LARGEST_INPUT_SIDE
 from promise_seg.errors import SettingsError
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -27,6 +28,11 @@ def resize(model: Model, image_size: int) -> Model:
     """
     if image_size == model.config.prompt_encoder_config.image_size:
         return model
+    if image_size > LARGEST_INPUT_SIDE:
+        raise SettingsError(
+            f"--image-size {image_size}: expected at most {LARGEST_INPUT_SIDE} pixels, for the sake of memory. Divide "
+            "larger images by --tile"
+        )
     if type(model).__name__ in ("SamModel", "SamHQModel"):
         return _resize_sam(model, image_size)
     return _resize_sam2(model, image_size)

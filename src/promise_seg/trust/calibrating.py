@@ -15,7 +15,7 @@ from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.encoding import Sample, encode_images, features_for
+from promise_seg.inference.encoding import Sample, encode_images, model_features
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
@@ -220,7 +220,7 @@ def _examples(
     signals, dice = [], []
     for row in val:
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_for([sample], model, store)
+        features = model_features([sample], model, store)
         found = measure_signals(model, features, sample.geometry, neighbours)
         signals.append(found.signals)
         dice.append(score_mask(found.mask.astype(np.float32), row.mask(), found.mask).dice)

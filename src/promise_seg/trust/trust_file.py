@@ -14,6 +14,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.tensor_files import load_tensors, save_tensors
 from promise_seg.trust.neighbours import Neighbours
 from promise_seg.trust.trust_model import FORMAT_VERSION, Calibration, TrustModel
+from promise_seg.validation import faults_of
 
 TRUST_FILE = "trust.safetensors"
 _WAY_OUT = "Delete it, or run promise calibrate to write it again"
@@ -54,8 +55,7 @@ def read_trust(path: Path) -> TrustModel:
         _check(embeddings)
         return TrustModel(Calibration.model_validate_json(text), Neighbours(embeddings))
     except ValidationError as error:
-        places = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
-        raise CheckpointError(f"{path}: not a calibration: invalid {places}. {_WAY_OUT}") from error
+        raise CheckpointError(f"{path}: not a calibration: {faults_of(error, Calibration)}. {_WAY_OUT}") from error
     except (OSError, SafetensorError, KeyError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: damaged, or not a calibration: {first_line(error)}. {_WAY_OUT}") from error
 

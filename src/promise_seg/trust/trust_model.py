@@ -15,7 +15,7 @@ from promise_seg.assessment.trust_quality import TrustQuality
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
-from promise_seg.inference.encoding import Sample, features_for
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.sam.features import Features
@@ -123,7 +123,7 @@ def trust_in_rows(
     found = []
     for row in counted(rows, progress, "judging", "trust"):
         sample = Sample.of(row, model.sam, model.config.fit)
-        features = features_for([sample], model, store)
+        features = model_features([sample], model, store)
         found.append(trust.trust_in(model, features, sample.geometry))
     return found
 

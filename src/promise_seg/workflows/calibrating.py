@@ -13,7 +13,7 @@ from promise_seg.checkpoint import write_config
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.looking import looking_once
+from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.progress import Progress, silent
@@ -106,7 +106,7 @@ def calibrate(
     for _, one in opened:
         check_calibratable(one)
     calibrated = []
-    with looking_once(opened.models):
+    with caching_apm_outputs(opened.models):
         for (part, one), folder in zip(opened, folders, strict=True):
             rows = data_as_trained(
                 data,
@@ -166,7 +166,7 @@ def tune_postprocess(
     opened = open_models(model, sam=sam, device=device)
     folders = [folder for _, folder in opened.ref.checkpoints(POSTPROCESSING)]
     found = []
-    with looking_once(opened.models):
+    with caching_apm_outputs(opened.models):
         for (part, one), folder in zip(opened, folders, strict=True):
             trust = latest_trust(folder, one)  # also of a tuning that was interrupted before it calibrated
             rows = None

@@ -9,7 +9,7 @@ import torch
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
-from promise_seg.inference.looking import looking_once
+from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.learning.class_networks import tie_equal
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.cuts import parse_axes
@@ -218,7 +218,7 @@ class OpenModels:
             output: that folder; in it, a set has a folder for each class. ``None`` if nothing is to be written.
         """
         found = {}
-        with looking_once(self.models):
+        with caching_apm_outputs(self.models):
             for part, model in self:
                 folder = None if output is None else Path(output)
                 if folder is not None and self.ref.is_class_set:

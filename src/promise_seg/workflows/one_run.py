@@ -9,7 +9,7 @@ from promise_seg.checkpoint import BEST_FOLDER, read_config
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import PromiseError, SettingsError
-from promise_seg.inference.looking import looking_once
+from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.inference.planning import plan_encoding
 from promise_seg.learning.answering import MeasuredAnswer
 from promise_seg.learning.training import TrainingRun
@@ -110,7 +110,7 @@ def run_and_calibrate_classes(
         trained[first] = replace(trained[first], encoded=encoded)  # for all of them together
         if run.accelerator.is_main_process:
             best = run.best_models()
-            with looking_once(tuple(best.values())):
+            with caching_apm_outputs(tuple(best.values())):
                 for label, model in best.items():
                     one = replace(trained[label], answers=run.answers_of(label))
                     trained[label] = _calibrated(one, rows.of_class(label), run, progress, SettingsError, model)

@@ -28,6 +28,7 @@ from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.part_status import PartStatus, status_of_parts
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.validation import make_options
 from promise_seg.vocabulary import Axis, OutputFormat, Slices
 from promise_seg.workflows.address_predicting import (
     merge_at_address,
@@ -83,7 +84,7 @@ def load_labeller(
         CheckpointError: if a model cannot be loaded.
         SettingsError: if it cannot predict by itself, or a name or an option of tiles cannot be meant.
     """
-    options = ReadingOptions(tile=tile, overlap=overlap, level=level)
+    options = make_options(ReadingOptions, tile=tile, overlap=overlap, level=level)
     options.applied_to(Reading(tiles=_ANY_TILES))  # what no model could mean, before one is loaded
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)

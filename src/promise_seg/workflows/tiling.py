@@ -3,15 +3,17 @@
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.tiles import is_divided
-from promise_seg.errors import SettingsError
+from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.images.reading import Reading
 from promise_seg.images.tiles import AUTO_TILE, NO_TILE
 from promise_seg.learning.tile_sizes import ObjectLengths, fitting_tiling, object_lengths
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
+from promise_seg.validation import faults_of
 from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.begun_run import image_size_of, note_of_run
 from promise_seg.workflows.noting import Note
@@ -60,6 +62,7 @@ def with_training_tiles(
         note: told what was chosen, and why.
 
     Raises:
+        CheckpointError: if the record of the run that was begun is damaged.
         SettingsError: if tiles are not possible, or smaller than the objects.
     """
     if not rows.options.chooses_tiles and rows.reading.tiles is None:
@@ -82,7 +85,12 @@ def _begun(rows: Dataset, output: str | Path | None) -> Dataset | None:
     noted = note_of_run(output)
     if noted is None:
         return None
-    return rows.with_tiles(Reading.model_validate(noted["reading"]).tiles)
+    try:
+        return rows.with_tiles(Reading.model_validate(noted["reading"]).tiles)
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{output}: the record of its run is damaged: {faults_of(error, Reading)}. Choose another -o folder"
+        ) from error
 
 
 def _chosen(rows: Dataset, input_side: int, note: Note) -> Dataset:

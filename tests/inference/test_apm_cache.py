@@ -1,12 +1,12 @@
-"""Auto-prompters of one network look once at an image, and find what each of them finds alone."""
+"""A trunk that several APMs share is run once for each image, with the same outputs as without the cache."""
 
 import pytest
 import torch
 
 from promise_seg.errors import PromiseError
-from promise_seg.inference import looking
-from promise_seg.inference.encoding import Sample, features_for
-from promise_seg.inference.looking import looking_once
+from promise_seg.inference import apm_cache
+from promise_seg.inference.apm_cache import caching_apm_outputs
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.kept_arrays import KeptArrays
 from promise_seg.learning.class_networks import own_names, tie
 from promise_seg.learning.config_of_run import config_of_run
@@ -23,7 +23,7 @@ def build(checked, sam):
 
 @pytest.fixture
 def models(checked, tiny_sam):
-    """Two classes of one network, whose last layers differ."""
+    """Two classes of one network, whose heads differ."""
     models = [build(checked, tiny_sam) for _ in range(2)]
     tie(models)
     with torch.no_grad():
@@ -34,17 +34,19 @@ def models(checked, tiny_sam):
 
 
 def counted(models, monkeypatch):
-    """Return a list that gets an entry for each look of an image by one of the models."""
-    looks = []
+    """Return a list that gets an entry each time that one of the models runs its trunk."""
+    trunk_runs = []
     for model in models:
-        real = model.apm.see
-        monkeypatch.setattr(model.apm, "see", lambda features, real=real: looks.append(1) or real(features))
-    return looks
+        real = model.apm.trunk_features
+        monkeypatch.setattr(
+            model.apm, "trunk_features", lambda features, real=real: trunk_runs.append(1) or real(features)
+        )
+    return trunk_runs
 
 
 def found(models, rows, store):
-    """Return the findings in some rows, class after class."""
-    return [features_for([Sample.of(row, model.sam, model.config.fit) for row in rows], model, store).tensors
+    """Return the features of some rows, class after class."""
+    return [model_features([Sample.of(row, model.sam, model.config.fit) for row in rows], model, store).tensors
             for model in models]  # fmt: skip
 
 
@@ -55,41 +57,41 @@ def same(one, other):
     )
 
 
-def test_each_image_is_looked_at_once_for_all_classes(models, checked, store, monkeypatch):
+def test_the_trunk_is_run_once_per_image_for_all_classes(models, checked, store, monkeypatch):
     expected = found(models, checked[:4], store)
     assert not same(expected[:1], expected[1:])
-    looks = counted(models, monkeypatch)
-    with looking_once(models):
+    trunk_runs = counted(models, monkeypatch)
+    with caching_apm_outputs(models):
         assert same(found(models, checked[:4], store), expected)
         assert same(found(models[::-1], checked[1:3], store), [
             {name: value[1:3] for name, value in one.items()} for one in reversed(expected)
         ])  # fmt: skip
-        assert len(looks) == 4
+        assert len(trunk_runs) == 4
     found(models, checked[:1], store)
-    assert len(looks) == 6  # nothing is kept any longer
+    assert len(trunk_runs) == 6  # nothing is kept any longer
 
 
-def test_models_that_share_nothing_look_for_themselves(models, checked, tiny_sam, store, monkeypatch):
+def test_models_that_share_no_trunk_run_their_own(models, checked, tiny_sam, store, monkeypatch):
     apart = [models[0], build(checked, tiny_sam)]
-    looks = counted(apart, monkeypatch)
+    trunk_runs = counted(apart, monkeypatch)
     for some in (apart, apart[:1]):
-        with looking_once(some):
+        with caching_apm_outputs(some):
             found([*some, *some], checked[:1], store)
-        assert len(looks) == 2 * len(some)
-        looks.clear()
+        assert len(trunk_runs) == 2 * len(some)
+        trunk_runs.clear()
 
 
-def test_what_there_is_no_room_for_is_looked_at_again(models, checked, store, monkeypatch):
+def test_outputs_that_there_is_no_room_for_are_computed_again(models, checked, store, monkeypatch):
     expected = found(models, checked[:3], store)
-    looks = counted(models, monkeypatch)
-    monkeypatch.setattr(looking, "MOST_BYTES", 1)
-    with looking_once(models):
+    trunk_runs = counted(models, monkeypatch)
+    monkeypatch.setattr(apm_cache, "MOST_BYTES", 1)
+    with caching_apm_outputs(models):
         assert same(found(models, checked[:3], store), expected)
-    assert len(looks) == 1 + 2 * 2
+    assert len(trunk_runs) == 1 + 2 * 2
 
     def fail(*_):
         raise PromiseError("no room")
 
     monkeypatch.setattr(KeptArrays, "put", fail)
-    with looking_once(models):
+    with caching_apm_outputs(models):
         assert same(found(models, checked[:3], store), expected)

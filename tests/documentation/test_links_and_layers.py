@@ -1,4 +1,4 @@
-"""The pages of the documentation fit together: no dead link, no page that the index forgets, rooms that exist."""
+"""The pages of the documentation fit together: no dead link, no page that the index forgets, layers that exist."""
 
 import re
 import tomllib
@@ -84,30 +84,30 @@ def test_the_readme_links_to_every_page() -> None:
     assert {page for page in PAGES if page.parent == ROOT / "docs"} <= linked
 
 
-def test_the_drawing_of_the_architecture_has_just_the_rooms_that_exist() -> None:
+def test_the_drawing_of_the_architecture_has_just_the_packages_that_exist() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = re.findall(r"\b(\w+)/(?=\s)", text.split("```")[1])
     modules = re.findall(r"\b(\w+)\.py\b", text.split("```")[1])
     package = ROOT / "src" / "promise_seg"
-    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    packages = {path.parent.name for path in package.glob("*/__init__.py")}
     assert len(drawn) == len(set(drawn))
-    assert rooms == set(drawn)
+    assert packages == set(drawn)
     assert {path.stem for path in package.glob("*.py")} - {"__init__"} <= set(modules)
 
 
-def test_the_drawing_of_the_architecture_has_the_floors_of_the_import_contract() -> None:
+def test_the_drawing_of_the_architecture_has_the_layers_of_the_import_contract() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     names = re.findall(r"\b(\w+)(?:/(?=\s)|\.py\b)", text.split("```")[1])
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    floor = {name: number for number, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
-    assert set(names) == set(floor)
+    layer_of = {name: number for number, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
+    assert set(names) == set(layer_of)
     besides = {"curation", "demo"}  # drawn beside what is below them, which the drawing says
-    floors = [floor[name] for name in names if name not in besides]
-    assert floors == sorted(floors)
+    places = [layer_of[name] for name in names if name not in besides]
+    assert places == sorted(places)
 
 
-def test_the_table_of_rooms_has_those_of_the_drawing() -> None:
+def test_the_table_of_packages_has_those_of_the_drawing() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = re.findall(r"\b(\w+)/(?=\s)", text.split("```")[1])
     assert sorted(re.findall(r"^\| `(\w+)/` \|", text, flags=re.MULTILINE)) == sorted(drawn)
