@@ -16,17 +16,16 @@ from promise_seg.prediction.outputs.formats import WRITERS
 from promise_seg.prediction.part_files import MASKS
 from promise_seg.sealed import KEY
 
-_PLAIN = rb'"([ !#-\[\]-~]*)"'  # a text of JSON in which nothing is escaped
+_TEXT = rb'"([^"]*)"'  # a text of JSON without quotation marks in it
 _SEAL = b'"%s": "' % KEY.encode()
 _HEAD = re.compile(
-    rb'\{"at": ([0-9.e+]+), %s([0-9a-f]{64})", "image": "[^"\\]*", "key": %s, "lines": \[\{' % (_SEAL, _PLAIN)
+    rb'\{"at": ([0-9.e+]+), %s(.{64})", "image": "[^"]*", "key": %s, "lines": \[\{' % (_SEAL, _TEXT)
+    + rb'(?:"[^"]*": "[^"]*", )*?"mask": "%s/([^"]*)"' % MASKS.encode()
 )
-_MASK_BEGINS = b'"mask'  # short, and its end is rare, for the same reason
-_END_OF_ROWS = b"}], "  # short, as it is found more quickly
-_TAIL = re.compile(rb'\}\], "problem": "", "state": \[\[([0-9]{1,18}), ([0-9]{1,19})\]\], "stem": %s\}\n' % _PLAIN)
+_END_OF_ROWS = b"}], "
+_TAIL = re.compile(rb'\}\], "problem": "", "state": \[\[([0-9]{1,18}), ([0-9]{1,19})\]\], "stem": %s\}\n' % _TEXT)
 _match_head, _match_tail = _HEAD.match, _TAIL.fullmatch
 _BEFORE_SEAL, _LENGTH_OF_SEAL = len('{"at": , '), len(_SEAL) + 64 + len('", ')
-_BEFORE_STEM = b'"mask": "%s/' % MASKS.encode()
 _COLUMNS = 6
 _AT_ONCE = 128  # few, as Python looks through all that is held whenever it tidies up
 _NUMBERS_END = 1 << 63
@@ -45,8 +44,8 @@ class Outlines(NamedTuple):
 
     Args:
         are_there: of each line, whether it has an outline.
-        stems: of the images, in ASCII.
-        keys: their absolute names for the processes that predicted them, in ASCII.
+        stems: of the images, as bytes.
+        keys: their absolute names for the processes that predicted them, as bytes.
         at: when the lines were written, in seconds since 1970.
         sizes: of the files of the images, in bytes.
         changes: when the files were changed, in nanoseconds since 1970.
@@ -82,21 +81,15 @@ def outline_of(line: bytes) -> Outline | None:
 
     A quotation mark in a text of JSON follows a backslash, so that the names of entries are found nowhere else.
     """
-    head, end = _match_head(line), line.rfind(_END_OF_ROWS)
-    tail = _match_tail(line, end) if end >= 0 else None
+    head, tail = _match_head(line), _match_tail(line, max(line.rfind(_END_OF_ROWS), 0))
     if head is None or tail is None:
         return None
-    at, seal, key = head.groups()
+    (at, seal, key, mask), (size, changed, stem) = head.groups(), tail.groups()
     cut = _BEFORE_SEAL + len(at)
     if sha256(line[:cut] + line[cut + _LENGTH_OF_SEAL : -1]).hexdigest().encode() != seal:
         return None
-    size, changed, stem = tail.groups()
-    usual, begin = _BEFORE_STEM + stem, line.find(_MASK_BEGINS, cut, end)
-    if begin < 0 or not line.startswith(usual, begin):
-        return None
-    begin += len(usual)
-    suffix, change = _KINDS.get(line[begin : line.find(b'"', begin)]), int(changed)
-    if suffix is None or change >= _NUMBERS_END:
+    suffix, change = _KINDS.get(mask[len(stem) :]), int(changed)
+    if suffix is None or not mask.startswith(stem) or b"\\" in key or b"\\" in stem or change >= _NUMBERS_END:
         return None
     try:
         return stem, key, float(at), int(size), change, suffix

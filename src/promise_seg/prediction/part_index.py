@@ -1,6 +1,6 @@
 """An index of logs: where the last word on each image of a list is, in about forty bytes an image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import eq
 
 import numpy as np
@@ -61,8 +61,21 @@ class PartIndex:
         found = int(self._numbers([_in_bytes(stem)])[0])
         return None if found == _NOWHERE else found
 
-    def _numbers(self, stems: Sequence[bytes]) -> NDArray[np.int64]:
-        """Return the numbers of images (N) by their stems (N); -1 for those that are not in the list."""
+    def _numbers(self, stems: list[bytes]) -> NDArray[np.int64]:
+        """Return the numbers of images (N) by their stems (N); -1 for those that are not in the list.
+
+        Images that follow each other as the first two do are found by comparing stems alone.
+        """
+        if len(stems) < 3 or not len(self.inputs):
+            return self._looked_up(stems)
+        start, second = self._looked_up(stems[:2]).tolist()
+        numbers = np.clip(start + (second - start) * np.arange(len(stems)), 0, len(self.inputs) - 1)
+        guesses = zip(self.inputs.stems_of(numbers), stems, strict=True)
+        others = [line for line, (guess, stem) in enumerate(guesses) if guess != stem]
+        numbers[others] = self._looked_up([stems[line] for line in others])
+        return numbers
+
+    def _looked_up(self, stems: list[bytes]) -> NDArray[np.int64]:
         if not len(self.inputs):
             return np.full(len(stems), _NOWHERE)
         hashes = np.fromiter(map(hash, stems), np.int64, len(stems))
