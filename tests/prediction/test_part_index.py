@@ -66,10 +66,15 @@ def test_the_last_word_counts(inputs, tmp_path, files):
     assert index.missing().tolist() == [0, 1, 2, 3]
 
 
-def test_images_whose_stems_have_one_hash_are_told_apart(inputs, tmp_path, monkeypatch):
+def test_images_whose_stems_have_one_hash_are_told_apart(inputs, tmp_path, files, monkeypatch):
+    log = PartLog(tmp_path, Part(1, 1))
+    for number, stem in enumerate(["d", "a", "other", "b"]):
+        log.add(entry(stem, 1.0 + number))
     monkeypatch.setattr("builtins.hash", lambda stem: 7)
     index = PartIndex(inputs)
     assert [index.number(stem) for stem in (*STEMS, "other")] == [0, 1, 2, 3, None]
+    index.take_in(LogReader(tmp_path), ALL_LOGS, as_then, files)
+    assert [index.latest(number) for number in range(4)] == [2.0, 4.0, None, 1.0]
 
 
 def test_lines_that_are_told_are_held(inputs, tmp_path, files):
