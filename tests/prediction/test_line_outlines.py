@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promise_seg.prediction.line_outlines import Outline, outline_of
+from promise_seg.prediction import line_outlines
+from promise_seg.prediction.line_outlines import SUFFIXES, outline_of, outlines_of
 from promise_seg.prediction.part_logs import Entry
 from promise_seg.prediction.table import COLUMNS
 from promise_seg.sealed import opened_line, sealed_line
@@ -23,7 +24,17 @@ def line_of(stem="in/one", key="/data/in/one.png", suffix=".nii.gz", at=1.5, sta
 
 
 def test_a_line_has_an_outline():
-    assert outline_of(line_of()) == Outline("in/one", "/data/in/one.png", 1.5, 3, 4, ".nii.gz")
+    assert outline_of(line_of()) == (b"in/one", b"/data/in/one.png", 1.5, 3, 4, SUFFIXES.index(".nii.gz"))
+
+
+def test_lines_have_their_outlines_in_columns(monkeypatch):
+    monkeypatch.setattr(line_outlines, "_AT_ONCE", 2)
+    lines = [line_of("one"), line_of(problem="damaged"), line_of("two", at=2.5, state=((5, 6),), suffix=".png")]
+    found = outlines_of(lines)
+    assert found.are_there.tolist() == [True, False, True]
+    assert list(zip(*found[1:], strict=True)) == [outline_of(lines[0]), outline_of(lines[2])]
+    for none in ([], lines[1:2]):
+        assert [len(column) for column in outlines_of(none)] == [len(none), 0, 0, 0, 0, 0, 0]
 
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS, st.floats(0, 1e20), st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2), TEXTS)
@@ -31,9 +42,11 @@ def test_an_outline_is_what_the_whole_line_says(stem, key, image, points, at, st
     line = line_of(stem, key, at=at, state=state, problem=problem, image=image, points=points)
     found, whole = outline_of(line), Entry(**opened_line(line))
     if found is not None:
-        assert (found.stem, found.key, found.at, found.problem) == (whole.stem, whole.key, whole.at, whole.problem)
-        assert [[found.size, found.changed]] == whole.state
-        assert f"masks/{found.stem}{found.suffix}" == whole.lines[0]["mask"]
+        assert not whole.problem
+        stem, key, at, size, changed, suffix = found
+        assert (stem.decode(), key.decode(), at) == (whole.stem, whole.key, whole.at)
+        assert [[size, changed]] == whole.state
+        assert f"masks/{stem.decode()}{SUFFIXES[suffix]}" == whole.lines[0]["mask"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
-from promise_seg.prediction.line_outlines import Outline
+from promise_seg.prediction import part_logs
+from promise_seg.prediction.line_outlines import outline_of
 from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_index import PartIndex
 from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog
@@ -65,10 +66,15 @@ def test_the_last_word_counts(inputs, tmp_path, files):
     assert index.missing().tolist() == [0, 1, 2, 3]
 
 
-def test_images_whose_stems_have_one_hash_are_told_apart(inputs, tmp_path, monkeypatch):
+def test_images_whose_stems_have_one_hash_are_told_apart(inputs, tmp_path, files, monkeypatch):
+    log = PartLog(tmp_path, Part(1, 1))
+    for number, stem in enumerate(["d", "a", "other", "b"]):
+        log.add(entry(stem, 1.0 + number))
     monkeypatch.setattr("builtins.hash", lambda stem: 7)
     index = PartIndex(inputs)
     assert [index.number(stem) for stem in (*STEMS, "other")] == [0, 1, 2, 3, None]
+    index.take_in(LogReader(tmp_path), ALL_LOGS, as_then, files)
+    assert [index.latest(number) for number in range(4)] == [2.0, 4.0, None, 1.0]
 
 
 def test_lines_that_are_told_are_held(inputs, tmp_path, files):
@@ -120,8 +126,8 @@ def test_outlines_and_whole_lines_take_turns_on_an_image(tmp_path, files):
     write(4, 3.0)
     write(5, 1.0, key="/another.png")
     index, reader = PartIndex(inputs), LogReader(tmp_path)
-    outlines = [isinstance(line, Outline) for *_, line in LogReader(tmp_path).new_places()]
-    assert outlines == [True] * 6 + [False] * 2 + [True] * 2
+    lines = [line for *_, some in LogReader(tmp_path).new_lines() for line in some]
+    assert [outline_of(line) is not None for line in lines[1:]] == [True] * 6 + [False] * 2 + [True] * 2
     index.take_in(reader, ALL_LOGS, lambda number, entry: False, files)
     assert index.missing().tolist() == [2, 3, 5]
     assert index.entry(4, reader).lines == [{"mask": "masks/4.png"}]
@@ -133,6 +139,23 @@ def test_outlines_and_whole_lines_take_turns_on_an_image(tmp_path, files):
     write(3, 5.0)
     index.take_in(reader, ALL_LOGS, lambda number, entry: True, files)
     assert index.missing().tolist() == [2, 5]
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(inputs, tmp_path, files, monkeypatch):
+    monkeypatch.setattr(part_logs, "_BYTES_AT_ONCE", 2)
+    log, index, reader = PartLog(tmp_path, Part(1, 1)), PartIndex(inputs), LogReader(tmp_path)
+    for number, stem in enumerate(STEMS[:3]):
+        log.add(entry(stem, 1.0 + number))
+    whole = log.path.read_bytes()
+    begins = len(whole) - len(whole.splitlines(keepends=True)[-1])
+    for end, missing in ((begins + 30, [2, 3]), (len(whole), [3])):
+        log.path.write_bytes(whole[:end])
+        index.take_in(reader, ALL_LOGS, as_then, files)
+        assert index.missing().tolist() == missing
+    assert reader.damaged == 0
+    assert [index.entry(number, reader) for number in range(3)] == [
+        entry(stem, 1.0 + number) for number, stem in enumerate(STEMS[:3])
+    ]
 
 
 @pytest.mark.slow

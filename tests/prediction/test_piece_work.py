@@ -79,8 +79,8 @@ def test_logs_are_read_from_where_they_were_known(inputs, out, labeller, monkeyp
     table = PartTable(out, Part(1, 1), inputs, instances=False)
     pieces = [table.piece(one) for one in table.missing()]
     work_in(out, labeller).do(pieces[:1], again=False)
-    read, entry_of = [], LogReader._entry
-    monkeypatch.setattr(LogReader, "_entry", lambda self, line: read.append(line) or entry_of(self, line))
+    read, entry_of = [], LogReader.entry
+    monkeypatch.setattr(LogReader, "entry", lambda self, line: read.append(line) or entry_of(self, line))
     work = PieceWork(labeller, out, OutputFormat.AUTO, keep_empty_frames=False, every=1, ends=table.ends)
     for _ in range(2):
         assert work.do(pieces[:1], again=True).already_there == 1

@@ -48,12 +48,11 @@ class PartFiles:
             stems: of the images.
             mask_suffix: what follows the stem in the names of their masks.
         """
-        for above, inside in itertools.groupby((stem.rpartition("/") for stem in stems), lambda cut: cut[:2]):
-            folder, lasts = "".join(above), [last for *_, last in inside]
-            gone = set[str]()
+        for above, inside in itertools.groupby(stems, _above):
+            lasts, gone = [stem[len(above) :] for stem in inside], set[str]()
             for before, after in ((f"{MASKS}/", mask_suffix), *self._around):
-                gone |= self._gone(f"{self._folder}{os.sep}{before}{folder}", lasts, after)
-            yield from (last not in gone for last in lasts)
+                gone |= self._gone(f"{self._folder}{os.sep}{before}{above}", lasts, after)
+            yield from (last not in gone for last in lasts) if gone else itertools.repeat(True, len(lasts))
 
     def _gone(self, folder: str, lasts: Sequence[str], after: str) -> set[str]:
         """Return those of some names whose files are not in a folder.
@@ -67,5 +66,13 @@ class PartFiles:
                 listed = {one.name for one in first if one.is_file(follow_symlinks=False)}
         except OSError:
             pass  # said of each file
-        names = {f"{last}{after}": last for last in lasts}
-        return {names[name] for name in names.keys() - listed if not os.path.exists(f"{folder}{name}")}  # noqa: PTH110
+        names = [f"{last}{after}" for last in lasts]
+        if listed.issuperset(names):
+            return set()
+        others = ((last, name) for last, name in zip(lasts, names, strict=True) if name not in listed)
+        return {last for last, name in others if not os.path.exists(f"{folder}{name}")}  # noqa: PTH110
+
+
+def _above(stem: str) -> str:
+    """Return the folders in a stem, with the slash after them."""
+    return stem[: stem.rfind("/") + 1]

@@ -1,19 +1,19 @@
 """An index of logs: where the last word on each image of a list is, in about forty bytes an image."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from operator import eq
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_seg.images.exports.input_list import InputList
-from promise_seg.prediction.line_outlines import Outline
+from promise_seg.images.exports.input_list import InputList, encoded
+from promise_seg.prediction.line_outlines import Outlines, outlines_of
 from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_logs import Entry, LogReader
-from promise_seg.prediction.recorded import Recorded, quick_view
+from promise_seg.prediction.recorded import Recorded
 
-_AT_ONCE = 128  # few, as Python looks through all that is held whenever it tidies up
 _NOWHERE = -1
+_OF_NO_FILE = b"\0"
 _BITS = 40  # of the number of bytes before a line in its log
 
 Judge = Callable[[int, Entry], bool]
@@ -30,8 +30,8 @@ class PartIndex:
 
     def __init__(self, inputs: InputList, *, holds: bool = False) -> None:
         self.inputs, self._holds = inputs, holds
-        hashes = np.fromiter(map(hash, inputs.stems()), np.int64, len(inputs))
-        self._order = np.argsort(hashes, kind="stable").astype(np.uint32)
+        hashes = inputs.hashes()
+        self._order = np.argsort(hashes).astype(np.uint32)
         self._hashes = hashes[self._order]
         self._latest = np.zeros(len(inputs))  # times of the last lines, also of those that are about problems
         self._predicted = np.zeros(len(inputs))  # times of the last lines by which images were predicted
@@ -58,37 +58,43 @@ class PartIndex:
 
     def number(self, stem: str) -> int | None:
         """Return the number of the image with a stem; ``None`` if it is not in the list."""
-        (found,) = self._numbers([stem])
-        return found
+        found = int(self._numbers([_in_bytes(stem)])[0])
+        return None if found == _NOWHERE else found
 
-    def _numbers(self, stems: Sequence[str]) -> Iterator[int | None]:
-        """Yield the numbers of images; if they follow each other as the first two do, by stems alone."""
-        first = list(self._looked_up(stems[:2]))
-        if len(first) < 2 or None in first:
-            return iter([*first, *self._looked_up(stems[2:])])
-        start, second = first
-        assert start is not None
-        assert second is not None
-        guesses = zip(itertools.count(start, second - start), stems, strict=False)
-        found = [number if self._is(number, stem) else None for number, stem in guesses]
-        others = [place for place, number in enumerate(found) if number is None]
-        for place, number in zip(others, self._looked_up([stems[place] for place in others]), strict=True):
-            found[place] = number
-        return iter(found)
+    def _numbers(self, stems: list[bytes]) -> NDArray[np.int64]:
+        """Return the numbers of images (N) by their stems (N); -1 for those that are not in the list.
 
-    def _is(self, number: int, stem: str) -> bool:
-        return 0 <= number < len(self.inputs) and self.inputs.stem(number) == stem
+        Images that follow each other as the first two do are found by comparing stems alone.
+        """
+        if len(stems) < 3 or not len(self.inputs):
+            return self._looked_up(stems)
+        start, second = self._looked_up(stems[:2]).tolist()
+        numbers = np.clip(start + (second - start) * np.arange(len(stems)), 0, len(self.inputs) - 1)
+        guesses = zip(self.inputs.stems_of(numbers), stems, strict=True)
+        others = [line for line, (guess, stem) in enumerate(guesses) if guess != stem]
+        numbers[others] = self._looked_up([stems[line] for line in others])
+        return numbers
 
-    def _looked_up(self, stems: Sequence[str]) -> Iterator[int | None]:
+    def _looked_up(self, stems: list[bytes]) -> NDArray[np.int64]:
+        if not len(self.inputs):
+            return np.full(len(stems), _NOWHERE)
         hashes = np.fromiter(map(hash, stems), np.int64, len(stems))
-        for stem, wanted, place in zip(stems, hashes, np.searchsorted(self._hashes, hashes), strict=True):
-            found = None
-            while place < len(self._hashes) and self._hashes[place] == wanted:
-                if self.inputs.stem(int(self._order[place])) == stem:
-                    found = int(self._order[place])
-                    break
-                place += 1
-            yield found
+        places = np.searchsorted(self._hashes, hashes)
+        numbers = self._order[np.minimum(places, len(self._hashes) - 1)].astype(np.int64)
+        found = self.inputs.stems_of(numbers)
+        if found != stems:
+            for line, stem in enumerate(stems):
+                if found[line] != stem:
+                    numbers[line] = self._number_after(int(places[line]), int(hashes[line]), stem)
+        return numbers
+
+    def _number_after(self, place: int, wanted: int, stem: bytes) -> int:
+        """Return the number of an image that shares the hash of its stem with another one."""
+        while place < len(self._hashes) and self._hashes[place] == wanted:
+            if self.inputs.stems_of(self._order[place : place + 1]) == [stem]:
+                return int(self._order[place])
+            place += 1
+        return _NOWHERE
 
     def take_in(self, reader: LogReader, pattern: str, judge: Judge, files: PartFiles) -> None:
         """Read what logs have that was not read before; the latest word counts.
@@ -102,31 +108,49 @@ class PartIndex:
         Raises:
             PromiseError: if a log cannot be read.
         """
-        lines = reader.new_places(pattern, whole=self._holds)
-        log = {name: number for number, name in enumerate(self._logs)}
         recorded = Recorded(self.inputs)
-        latest, predicted, places = map(quick_view, (self._latest, self._predicted, self._places))
-        while batch := list(itertools.islice(lines, _AT_ONCE)):
-            for (name, place, line), number in zip(batch, self._numbers([one.stem for *_, one in batch]), strict=True):
-                if number is None:
+        for name, places, lines in reader.new_lines(pattern):
+            log = self._logs.index(name) if name in self._logs else len(self._logs)
+            if log == len(self._logs):
+                self._logs.append(name)
+            places = log << _BITS | places
+            others = range(len(lines))
+            if not self._holds:
+                outlines = outlines_of(lines)
+                self._note(outlines, places[outlines.are_there], recorded)
+                others = np.flatnonzero(~outlines.are_there).tolist()
+            entries = [(places[line], entry) for line in others if (entry := reader.entry(lines[line])) is not None]
+            numbers = self._numbers([_in_bytes(entry.stem) for _, entry in entries])
+            for (place, entry), number in zip(entries, numbers.tolist(), strict=True):
+                if number == _NOWHERE or not self._is_latest(number, entry):
                     continue
-                if line.at > latest[number]:
-                    latest[number] = line.at
-                if line.problem or line.at < predicted[number]:
-                    continue
-                if name not in log:
-                    log[name] = len(self._logs)
-                    self._logs.append(name)
-                predicted[number], places[number] = line.at, log[name] << _BITS | place
-                if isinstance(line, Outline):
-                    recorded.note(number, line)
-                    continue
+                self._predicted[number], self._places[number] = entry.at, place
                 recorded.forget(number)
-                self._is_as_then[number] = judge(number, line)
+                self._is_as_then[number] = judge(number, entry)
                 if self._holds:
-                    self._held[number] = line
+                    self._held[number] = entry
         for numbers, are_as_then in recorded.as_then(files):
             self._is_as_then[numbers] = are_as_then
+
+    def _is_latest(self, number: int, entry: Entry) -> bool:
+        """Note the time of an entry on an image, and return whether the image was predicted then, and not later."""
+        self._latest[number] = max(self._latest[number], entry.at)
+        return not entry.problem and entry.at >= self._predicted[number]
+
+    def _note(self, outlines: Outlines, places: NDArray[np.int64], recorded: Recorded) -> None:
+        """Note the outlines of images in the list; of several on an image, the last counts."""
+        if not len(self.inputs):
+            return
+        numbers = self._numbers(outlines.stems)
+        have_keys = np.fromiter(map(eq, self.inputs.keys_of(numbers), outlines.keys), bool, len(numbers))
+        order = np.argsort(outlines.at, kind="stable")  # of what is assigned to one place, the last stays
+        order = order[numbers[order] != _NOWHERE]
+        self._latest[numbers[order]] = np.maximum(self._latest[numbers[order]], outlines.at[order])
+        order = order[outlines.at[order] >= self._predicted[numbers[order]]]
+        numbers = numbers[order]
+        self._predicted[numbers], self._places[numbers] = outlines.at[order], places[order]
+        sizes, changes, suffixes = outlines.sizes[order], outlines.changes[order], outlines.suffixes[order]
+        recorded.note(numbers, sizes, changes, suffixes, have_keys[order])
 
     def give(self, number: int, entry: Entry | None, latest: float | None) -> None:
         """Hold the last line by which an image was predicted, if any, and the time of the last one on it."""
@@ -158,3 +182,10 @@ class PartIndex:
     def has_failed_since(self, number: int) -> bool:
         """Whether a later line than that by which an image was predicted is about a problem."""
         return bool(self._predicted[number] < self._latest[number])
+
+
+def _in_bytes(stem: str) -> bytes:
+    try:
+        return encoded(stem)
+    except UnicodeEncodeError:
+        return _OF_NO_FILE

@@ -45,16 +45,16 @@ class PartPlan:
         Raises:
             PromiseError: if a name is not valid UTF-8, which no table could hold.
         """
-        inputs, digest = InputList.of(inputs), hashlib.sha256()
-        for number, (stem, key) in enumerate(zip(inputs.stems(), inputs.keys(), strict=True)):
-            try:
-                digest.update(f"{stem}\n".encode())
-                key.encode()
-            except UnicodeEncodeError:
+        inputs, digest, count = InputList.of(inputs), hashlib.sha256(), 0
+        for stems, keys in inputs.stems_and_keys():
+            if not _is_utf8(*stems, *keys):
+                number = next(n for n, both in enumerate(zip(stems, keys, strict=True), count) if not _is_utf8(*both))
                 raise PromiseError(
                     f"{inputs[number].name!a}: its name, or that of its folder, is not valid UTF-8. Rename it"
-                ) from None
-        return cls(len(inputs), digest.hexdigest(), __version__)
+                )
+            digest.update(b"\n".join([*stems, b""]))
+            count += len(stems)
+        return cls(count, digest.hexdigest(), __version__)
 
     @classmethod
     def read(cls, folder: Path) -> "PartPlan":
@@ -165,6 +165,14 @@ class PartPlan:
         with replacing(self.list_path(folder)) as to, to.open("w", encoding="utf-8") as file:
             named = zip(inputs.stems(), inputs.names(), strict=True)
             file.writelines(json.dumps(one) + "\n" for one in named)
+
+
+def _is_utf8(*texts: bytes) -> bool:
+    try:
+        b"\n".join(texts).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def plan_path(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """A compact list of images gives back what was put into it."""
 
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from promise_seg.images.exports import input_list
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input, find_inputs
 from promise_seg.images.exports.path_list import PathList
@@ -29,12 +31,22 @@ def inputs(tmp_path):
     return named
 
 
-def test_a_list_holds_what_was_put_into_it(inputs):
+@pytest.mark.parametrize("bits", [1, 12])
+def test_a_list_holds_what_was_put_into_it(inputs, bits, monkeypatch):
+    monkeypatch.setattr(input_list, "_BLOCK_BITS", bits)
+    monkeypatch.setattr(input_list, "_AT_ONCE", 1 << bits)
     found = InputList(inputs)
     assert list(found) == inputs
     assert list(found.stems()) == [one.stem for one in inputs]
     assert list(found.names()) == [one.name for one in inputs]
     assert list(found.keys()) == [one.key for one in inputs]
+    stems, keys = [one.stem.encode() for one in inputs], [one.key.encode() for one in inputs]
+    for numbers in (range(6), [5, 0, 3], []):
+        assert found.stems_of(np.array(numbers, int)) == [stems[number] for number in numbers]
+        assert found.keys_of(np.array(numbers, int)) == [keys[number] for number in numbers]
+    in_blocks = list(found[1:].stems_and_keys())
+    assert [list(itertools.chain(*column)) for column in zip(*in_blocks, strict=True)] == [stems[1:], keys[1:]]
+    assert found.hashes().tolist() == list(map(hash, stems))
     assert list(found[1::2]) == inputs[1::2]
     assert found[-1] == inputs[-1]
     assert list(found.chosen(np.array([3, 0]))) == [inputs[3], inputs[0]]
@@ -64,7 +76,9 @@ def test_states_are_compared_as_they_were_noted(inputs, tmp_path):
     assert found.has_state(2, inputs[2].state())
 
 
-def test_states_of_many_images_are_compared_together(inputs):
+@pytest.mark.parametrize("few", [0, 100])
+def test_states_of_many_images_are_compared_together(inputs, few, monkeypatch):
+    monkeypatch.setattr(input_list, "_FEW", few)
     found = InputList(inputs)
     states = [inputs[number].state()[0] for number in (0, 1)]
     sizes, changes = np.array([*states, [1, 2], [1, 2], states[1]]).T

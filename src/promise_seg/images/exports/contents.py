@@ -4,7 +4,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from promise_seg.errors import ImageError
 from promise_seg.images.exports.path_list import PathList
@@ -173,6 +173,7 @@ def _look_at(
     visible, hidden = inside
     found.hidden += [path for path in hidden if not is_nobodys(path)]
     own = of_predictions(folder, [path.name for path in visible], found.output)
+    pictures = found.masks if _is_of_masks(folder.relative_to(found.folder)) else found.pictures
     for path in visible:
         if fault := name_fault(path):
             closed.append(f"{fault}. Left out")
@@ -187,26 +188,26 @@ def _look_at(
         elif stat.S_ISDIR(mode):
             (links if path.is_symlink() else folders).append(path)
         elif stat.S_ISREG(mode):
-            _add_file(found, path)
+            _add_file(found, pictures, path)
     if closed:
         found.closed.append(_first(closed))
     for inner in folders:
         _enter(found, inner, seen, links)
 
 
-def _add_file(found: Contents, path: Path) -> None:
+def _add_file(found: Contents, pictures: PathList, path: Path) -> None:
     named = SUFFIXES.get(suffix_of(path))
     if named is not None and named.is_found_by_suffix:
-        _add_picture(found, path)
+        pictures.append(path)
     elif path.suffix.lower() in UNREAD_SUFFIXES:
         found.unread.append(path)
     else:
-        _add_by_content(found, path)
+        _add_by_content(found, pictures, path)
 
 
-def _add_picture(found: Contents, path: Path) -> None:
-    above = {plain(part) for part in path.relative_to(found.folder).parts[:-1]}
-    (found.masks if above & (MASK_FOLDERS | _LABELS_OF_NNUNET) else found.pictures).append(path)
+def _is_of_masks(folder: PurePath) -> bool:
+    """Whether a folder or one above it is named as folders of masks are."""
+    return not {plain(part) for part in folder.parts}.isdisjoint(MASK_FOLDERS | _LABELS_OF_NNUNET)
 
 
 def _drop_companions(found: Contents) -> None:
@@ -222,7 +223,7 @@ def _drop_companions(found: Contents) -> None:
         found.no_images = [path for path in found.no_images if path not in read]
 
 
-def _add_by_content(found: Contents, path: Path) -> None:
+def _add_by_content(found: Contents, pictures: PathList, path: Path) -> None:
     """Add a file whose name tells nothing by its first bytes."""
     try:
         kind = kind_of(path)
@@ -234,7 +235,7 @@ def _add_by_content(found: Contents, path: Path) -> None:
     elif told_by_content(path) is None:
         (found.unread if path.suffix.lower() in _OFTEN_IMAGES else found.no_images).append(path)
     else:
-        _add_picture(found, path)
+        pictures.append(path)
 
 
 def _add_dicom(found: Contents, path: Path) -> None:

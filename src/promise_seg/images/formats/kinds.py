@@ -32,6 +32,9 @@ UNKNOWN_SOURCE: type[Source] = Picture
 
 SUFFIXES: dict[str, type[Source]] = {suffix: source for source in FILE_SOURCES for suffix in source.suffixes}
 """The suffixes of files that are searched for in folders. A file that is named directly may end in anything."""
+_BY_END: dict[str, list[str]] = {}  # suffixes with the same last part, in the same order
+for _suffix in SUFFIXES:
+    _BY_END.setdefault(_suffix.rpartition(".")[2], []).append(_suffix)
 _PICTURE_SIGNATURES = ((0, b"\x89PNG\r\n"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (8, b"WEBP"))
 _HEAD_BYTES = max(at + len(magic) for source in FILE_SOURCES for at, magic in source.signatures)
 
@@ -43,7 +46,7 @@ def suffix_of(path: Path) -> str:
 
 def _suffix_of_name(name: str) -> str:
     name = name.lower()
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    return next((suffix for suffix in _BY_END.get(name.rpartition(".")[2], ()) if name.endswith(suffix)), "")
 
 
 def stem_of(path: Path) -> str:
