@@ -65,7 +65,7 @@ class TrainSettings(BaseModel):
     came later: the default of a new setting must do what was done before there was one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     protocol: Protocol = Protocol.OWN
     variant: Variant = Variant.APM_IPS
