@@ -36,13 +36,14 @@ from promise_seg.cli import (
     tune,
 )
 from promise_seg.cli.monitoring_options import with_monitoring
-from promise_seg.cli.stopping import say_stopped
+from promise_seg.cli.stopping import say_stopped, was_said
 from promise_seg.cli.terminal import CLOSED_PIPE, forget_output, prepare
 from promise_seg.cli.usage import UsageError, print_usage_error
 from promise_seg.errors import PromiseError, memory_words
 
 P = ParamSpec("P")
 
+_INTERRUPTED = 130
 _NO_TMP = "temporary directory"
 _FOR_MEMORY = "Give smaller numbers, such as --batch-size, --image-size or --tile, or use a computer with more memory"
 
@@ -157,4 +158,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return say_stopped()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    if code == _INTERRUPTED and not was_said():  # before a command began, too: typer makes a silent exit of it
+        return say_stopped()
     return code if isinstance(code, int) else 0
