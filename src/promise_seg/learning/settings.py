@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from promise_seg.errors import SettingsError, words_of
-from promise_seg.prompting.apm import PointCounts, PointsConfig
+from promise_seg.prompting.apm import MOST_POINTS, PointCounts, PointsConfig
 from promise_seg.prompting.building import CONFIGS, AnyApmConfig, make_apm_config, options_of
 from promise_seg.vocabulary import (
     ApmKind,
@@ -57,6 +57,9 @@ OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
 APM_PREFIX = "apm_"
 """An option of one kind of APM has its name behind this, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
 
+_MOST = 1_000_000
+"""Larger numbers of epochs, images and views are taken for mistakes; libraries fail at some of them."""
+
 
 class TrainSettings(BaseModel):
     """The settings of a run, apart from its data, SAM and device, saved in ``settings.json`` of the run.
@@ -73,14 +76,14 @@ class TrainSettings(BaseModel):
     apm_options: dict[str, Any] = {}
     """Options that this kind of APM alone has; see its config class."""
     train_also: TrainAlso = TrainAlso.NONE
-    num_points: int = Field(16, ge=1)
+    num_points: int = Field(16, ge=1, le=MOST_POINTS)
     num_foreground: int = Field(8, ge=0)
     fit: Fit = Fit.STRETCH
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(16, ge=1)
-    accumulate: int = Field(1, ge=1)
+    epochs: int = Field(40, ge=1, le=_MOST)
+    batch_size: int = Field(16, ge=1, le=_MOST)
+    accumulate: int = Field(1, ge=1, le=_MOST)
     """The number of parts in which each batch is computed, one after the other; a step is made of the whole batch."""
-    views: int = Field(8, ge=0)
+    views: int = Field(8, ge=0, le=_MOST)
     """The number of views per image; 0 for a new one in every epoch, which is encoded on the fly and not stored."""
     augmentation: Recipe = Recipe.OWN
     optimizer: Optimizer = Optimizer.ADAMW

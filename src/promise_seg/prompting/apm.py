@@ -189,6 +189,10 @@ class PointPrompter(AutoPrompter):
         )
 
 
+MOST_POINTS = 10_000
+"""No user asks for more points, in training or scoring; far more would not fit into memory."""
+
+
 class PointCounts(BaseModel):
     """The number of points, and how many of them, the first ones, are foreground."""
 

@@ -28,6 +28,7 @@ from promise_seg.inference.encoding import encoding_note
 from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
+from promise_seg.prompting.apm import MOST_POINTS
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
@@ -201,6 +202,8 @@ def evaluate(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model, or what stands beside it, cannot be read.
     """
+    if not 1 <= points <= MOST_POINTS:
+        raise SettingsError(f"--points {points}: expected 1 to {MOST_POINTS}")
     assessment = Assessment(
         prompts=chosen(PromptSource, prompts, "--prompts"), num_points=points, seed=seed,
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
