@@ -202,10 +202,8 @@ def evaluate(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model, or what stands beside it, cannot be read.
     """
-    if not 1 <= points <= MOST_POINTS:
-        raise SettingsError(f"--points {points}: expected 1 to {MOST_POINTS}")
     assessment = Assessment(
-        prompts=chosen(PromptSource, prompts, "--prompts"), num_points=points, seed=seed,
+        prompts=chosen(PromptSource, prompts, "--prompts"), num_points=_checked(points), seed=seed,
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
         slices=chosen(Slices, slices, "--slices"),
@@ -257,6 +255,17 @@ class _Work:
             summary = summary.with_notes(test_looks=looks, seen_in_training=seen)
             files = () if output is None else write_results(output, found.results, summary, found.volumes)
         return replace(found, summary=summary, notes=(*notes, *of_looks, *of_seen), files=files)
+
+
+def _checked(points: int) -> int:
+    """Return the number of points, unless it cannot be meant.
+
+    Raises:
+        SettingsError: that says so.
+    """
+    if not 1 <= points <= MOST_POINTS:
+        raise SettingsError(f"--points {points}: expected 1 to {MOST_POINTS}")
+    return points
 
 
 def score_and_judge(
