@@ -1,5 +1,6 @@
 """Tell processes of this system from all others."""
 
+import signal
 import subprocess
 import sys
 
@@ -32,3 +33,10 @@ def test_computers_of_the_same_name_are_told_apart_by_their_cards(system_name, m
     cards = iter([0x00_23_45_67_89_AB, 0x02_BA_98_76_54_32])
     monkeypatch.setattr(processes.uuid, "getnode", lambda: next(cards))
     assert system_name() != system_name()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+def test_ctrl_c_does_not_reach_workers_and_still_reaches_this_process():
+    with processes.worker_pool(1) as pool:
+        assert signal.SIGINT in pool.apply(signal.pthread_sigmask, (signal.SIG_BLOCK, ()))
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -17,7 +17,7 @@ def test_sizes_of_words(words, count):
     assert bytes_of_words(words, "--to") == count
 
 
-@pytest.mark.parametrize("words", ["20", "GB", "-1GB", "1 PB", ""])
+@pytest.mark.parametrize("words", ["20", "GB", "-1GB", "1 PB", "", "9" * 400 + "GB"])
 def test_what_is_not_a_size_is_refused(words):
     with pytest.raises(SettingsError, match=r"--to .*: expected a size with its unit"):
         bytes_of_words(words, "--to")

@@ -6,7 +6,7 @@ They were trained one by one, or as one network; then the folder around them hol
 from collections.abc import Sequence
 from pathlib import Path
 
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, first_line
 from promise_seg.sealed import read_sealed, write_sealed
 
 CLASSES_FILE = "classes.json"
@@ -81,4 +81,4 @@ def _read(folder: str | Path) -> tuple[list[int], bool]:
         found = read_sealed(path)
         return [int(label) for label in found["classes"]], bool(found.get(_ONE_MODEL, False))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}") from error
+        raise CheckpointError(f"{path}: damaged: {first_line(error)}") from error

@@ -158,6 +158,8 @@ def check_writable(folder: str | Path) -> None:
     """
     folder = Path(folder)
     try:
+        if folder.is_file():
+            raise PromiseError(f"{folder}: is a file; expected a folder. Choose another place")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass

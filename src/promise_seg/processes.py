@@ -1,12 +1,17 @@
-"""Tell this process from all others, also those of other computers, and whether another still runs."""
+"""Tell this process from all others, also those of other computers, and whether another still runs; start workers."""
 
+import multiprocessing
 import os
 import re
+import signal
 import socket
 import sys
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from multiprocessing import resource_tracker
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 import psutil
@@ -70,3 +75,33 @@ def most_memory() -> int | None:
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
+
+
+@contextmanager
+def worker_pool(count: int) -> Iterator[Pool]:
+    """Start worker processes that Ctrl-C does not reach, and end them at the end, also after an interruption.
+
+    A terminal sends Ctrl-C to all processes of a command. This process ends its workers itself; they would each print a
+    traceback otherwise.
+
+    Args:
+        count: the number of workers.
+    """
+    with _interrupts_blocked():
+        pool = multiprocessing.get_context("spawn").Pool(count)
+    with pool:
+        yield pool
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Let Ctrl-C wait until the end of the block; processes that are started in the block never receive it."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # where the library starts it later, it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

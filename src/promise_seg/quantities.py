@@ -1,10 +1,12 @@
 """Sizes in bytes and durations in the words of people, and back."""
 
+import math
 import re
 
 from promise_seg.errors import SettingsError
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_MOST_BYTES = 1e18
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", re.IGNORECASE)
 
 
@@ -22,9 +24,10 @@ def bytes_of_words(words: str, option: str) -> int:
         SettingsError: naming the option, if it is not a size.
     """
     found = _SIZE.fullmatch(words)
-    if found is None:
+    count = math.inf if found is None else float(found[1]) * _UNITS[found[2].upper()]
+    if not count <= _MOST_BYTES:
         raise SettingsError(f"{option} {words}: expected a size with its unit, such as 500MB or 20GB")
-    return round(float(found[1]) * _UNITS[found[2].upper()])
+    return round(count)
 
 
 def seconds_in_words(seconds: float) -> str:

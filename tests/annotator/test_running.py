@@ -1,20 +1,28 @@
 """The real server: where it listens, and what it prints."""
 
 import json
+import multiprocessing
+import os
+import signal
 import socket
 import threading
 from contextlib import ExitStack, suppress
 
 import httpx2 as httpx
 import pytest
+import torch
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from promise_seg.annotator.access import Access
+from promise_seg.annotator.client import RemoteError
+from promise_seg.annotator.client import connect as connect_client
 from promise_seg.annotator.encode_ahead import EncodeAhead
-from promise_seg.annotator.running import Place, _server, listening_socket, running
+from promise_seg.annotator.project import Options, Project
+from promise_seg.annotator.running import Place, _server, listening_socket, running, serve
 from promise_seg.errors import SettingsError
-from tests.annotator.helpers import API, Tab, points
+from tests.annotator.helpers import API, Tab, model_around, points
+from tests.helpers import make_tiny_sam
 
 
 @pytest.fixture
@@ -156,3 +164,46 @@ def test_encoding_ahead_ends_whenever_it_is_told_to(monkeypatch):
     ahead.start()
     ahead._thread.join(20)
     assert not ahead._thread.is_alive()
+
+
+def serve_until_it_is_told_to_end(images, folder, said):
+    """Serve as the command does, in a process of its own, and say what became of the signal."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    torch.set_num_threads(1)
+    with Project(model_around(make_tiny_sam()), [images], folder, Options(store=folder / "store")) as project:
+        try:
+            serve(project, Place(port=0), said.send, said.send)
+        except KeyboardInterrupt:
+            workers = [one for one in threading.enumerate() if one.name.startswith("AnyIO")]
+            for one in workers:
+                one.join(20)
+            said.send([one.name for one in workers if one.is_alive()])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_a_signal_ends_it_whatever_is_being_asked(images, folder):
+    context = multiprocessing.get_context("fork")  # what is imported is there at once
+    hears, says = context.Pipe()
+    process = context.Process(target=serve_until_it_is_told_to_end, args=(images, folder, says), daemon=True)
+    process.start()
+    try:
+        assert hears.poll(60)
+        client = connect_client(hears.recv())
+        answered = threading.Event()
+
+        def ask():
+            with suppress(RemoteError):
+                while True:
+                    client.images()
+                    answered.set()
+
+        for _ in range(8):
+            threading.Thread(target=ask, daemon=True).start()
+        assert answered.wait(60)
+        os.kill(process.pid, signal.SIGTERM)
+        assert hears.poll(60)
+        assert hears.recv() == []
+        process.join(60)
+        assert process.exitcode == 0
+    finally:
+        process.kill()

@@ -7,12 +7,22 @@ from promise_seg.assessment.measuring import Tolerance, Unit, measure, parse_tol
 from promise_seg.errors import SettingsError
 
 
-@pytest.mark.parametrize(("text", "value", "unit"), [("2", 2, "px"), ("1.5 mm", 1.5, "mm"), ("3px", 3, "px")])
+@pytest.mark.parametrize(
+    ("text", "value", "unit"),
+    [
+        ("2", 2, "px"),
+        ("1.5 mm", 1.5, "mm"),
+        ("3px", 3, "px"),
+        ("0.00001mm", 1e-5, "mm"),
+        ("1234567.5", 1234567.5, "px"),
+    ],
+)
 def test_tolerances(text, value, unit):
     assert parse_tolerance(text) == Tolerance(value, Unit(unit))
+    assert parse_tolerance(str(Tolerance(value, Unit(unit)))) == Tolerance(value, Unit(unit))  # as summaries hold it
 
 
-@pytest.mark.parametrize("text", ["", "0mm", "-1", "2cm", "mm"])
+@pytest.mark.parametrize("text", ["", "0mm", "-1", "2cm", "mm", "9" * 400])
 def test_what_is_no_tolerance(text):
     with pytest.raises(SettingsError, match="expected a number above 0 with px or mm"):
         parse_tolerance(text)

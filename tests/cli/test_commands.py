@@ -227,6 +227,14 @@ def test_a_full_disk_is_one_line(train, capsys, monkeypatch):
     assert "No space left on device" in failure(train(), capsys)
 
 
+def test_too_little_memory_is_one_line(train, capsys, monkeypatch):
+    from promise_seg.learning import training
+
+    monkeypatch.setattr(training, "validate", lambda *_args: np.zeros((2**30, 2**20)))
+    said = failure(train(), capsys)
+    assert "promise: error: not enough memory (8.00 PiB more were needed). Give smaller numbers, such as" in said
+
+
 @pytest.mark.slow
 def test_ctrl_c_is_130_and_the_run_goes_on(train, capsys, monkeypatch):
     from promise_seg.learning import training

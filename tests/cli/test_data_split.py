@@ -51,7 +51,7 @@ def test_groups_stay_whole_and_all_else_is_kept(manifest, tmp_path, capsys):
     table = [line.replace("│", " ").split() for line in captured.out.splitlines()]
     assert ["train", "12", "6"] in [line[:3] for line in table]
     assert ["test", "4", "2"] in [line[:3] for line in table]
-    assert "4 row(s) were test before and were dealt anew" in captured.err
+    assert "4 row(s) were test before and were assigned again" in captured.err
     assert "warning" not in captured.err
 
 
@@ -73,7 +73,7 @@ def test_keep_test(manifest, tmp_path, capsys):
     assert run(manifest, "-o", tmp_path / "a.csv", "--keep-test", "--val", "0.25") == 0
     assert splits(tmp_path / "a.csv")[16:] == ["test"] * 4
     assert Counter(splits(tmp_path / "a.csv")[:16]) == {"train": 12, "val": 4}
-    assert "dealt anew" not in capsys.readouterr().err
+    assert "assigned again" not in capsys.readouterr().err
     manifest.write_text(manifest.read_text().replace("18.png,g9", "18.png,g0"))
     assert run(manifest, "-o", tmp_path / "b.csv", "--keep-test") == 2
     message = capsys.readouterr().err

@@ -30,6 +30,14 @@ class Library:
                 raise ImportError("the core of this library failed to import") from None
 sys.meta_path.insert(0, Library())
 """
+WHILE_THE_LINE_IS_PARSED = """
+import os, signal, typer
+real = typer.core.TyperGroup.make_context
+def make_context(*words, **more):
+    os.kill(os.getpid(), signal.{name})
+    return real(*words, **more)
+typer.core.TyperGroup.make_context = make_context
+"""
 TWICE_AT_ONCE = """
 import atexit, os, signal
 from promise_seg.curation.pairing import folders
@@ -66,7 +74,7 @@ def make(folder, code, name, begin=as_in_a_terminal):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("code", [WHILE_IT_WORKS, WHILE_IT_LOADS])
+@pytest.mark.parametrize("code", [WHILE_IT_WORKS, WHILE_IT_LOADS, WHILE_THE_LINE_IS_PARSED])
 @pytest.mark.parametrize(
     ("name", "exit_code", "words"),
     [

@@ -79,3 +79,8 @@ def test_a_damaged_log_is_refused_and_the_picture_before_stays(drawn, tmp_path):
     with pytest.raises(CheckpointError, match=r"log\.jsonl: cannot be read: line 1"):
         curves.draw_curves(tmp_path / "log.jsonl", tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes() == before
+
+
+def test_there_are_no_ticks_between_epochs():
+    for axes in figure_of(LINES[:2]).axes:
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())

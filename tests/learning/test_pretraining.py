@@ -140,3 +140,17 @@ def test_only_the_weights_of_sam_are_published(scenes, tmp_path):
     state = load_file(tmp_path / pretraining.WEIGHTS_FILE)
     assert not any("affinity" in name for name in state)
     assert {v.dtype for v in state.values()} == {torch.float16}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"learning_rate": float("nan")}, "--learning-rate nan: expected a finite number, more than 0"),
+        ({"learning_rate": -1.0}, "--learning-rate -1.0"),
+        ({"batch_size": 0}, "--batch-size 0: expected at least 1"),
+        ({"seed": -1}, "--seed -1: expected at least 0"),
+    ],
+)
+def test_numbers_that_cannot_be_used_are_named(values, words):
+    with pytest.raises(SettingsError, match=words):
+        settings(**values)

@@ -37,6 +37,10 @@ def test_an_option_of_one_kind_of_apm_goes_into_its_config():
      ({"apm": "cross", "apm_position_code": "odd"}, "--apm cross: --apm-position-code odd: expected geometric or "),
      ({"apm": "cross", "apm_num_points": 3}, "--apm cross has no option num_points; it has position_code"),
      ({"apm": "peaks", "apm_distance": 2}, "--apm peaks: --apm-distance 2: expected at most 1"),
+     ({"learning_rate": float("inf")}, "--learning-rate inf: expected a finite number"),
+     ({"point_weight": float("nan")}, "--point-weight nan: expected a finite number"),
+     ({"num_points": 10**12}, "--points 1000000000000: expected at most 1024"),
+     ({"batch_size": 10**26}, "--batch-size 100000000000000000000000000: expected at most 1000000"),
      ({"num_points": 4}, "--foreground 8: exceeds --points 4"),
      ({"variant": "ips", "apm_reach": 3}, "the variant ips has no auto-prompting module; leave --apm-reach out")],
 )  # fmt: skip

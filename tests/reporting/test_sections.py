@@ -52,6 +52,7 @@ def test_oracle_numbers_alone_are_a_warning():
     report = sample_report(evaluations=[evaluation("oracle points (from the ground truth)", "oracle", 0.9)])
     texts = [block for block in section(report, "Summary").blocks if isinstance(block, Text)]
     assert any(t.kind == "warning" and "come from the ground truth" in t.text for t in texts)
+    assert any("come from the ground truth: oracle points. " in t.text for t in texts)
 
 
 @pytest.mark.parametrize(("title", "rows"), [("By object size", 6), ("By device", 2)])

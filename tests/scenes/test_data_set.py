@@ -64,6 +64,8 @@ def test_scenes_of_other_options_never_pass_for_those_asked_for(tmp_path):
     ("options", "message"),
     [({"train": -1}, "--train -1: expected at least 0"), ({"train": 0, "val": 0, "test": 0}, "nothing to draw"),
      ({"side": 8}, "--side 8: expected at least 32"), ({"seed": -1}, "--seed -1"),
+     ({"side": 10**6}, "--side 1000000: expected at most 8192"),
+     ({"train": 10**12}, "1,000,000,000,002 images together; expected at most 1,000,000"),
      ({"kinds": ("polyp",)}, "--kinds polyp: expected one or more of layers, lesion"), ({"kinds": ()}, "--kinds")],
 )  # fmt: skip
 def test_what_cannot_be_drawn_is_refused_before_anything_is_written(tmp_path, options, message):

@@ -58,7 +58,8 @@ def test_time_and_disk_grow_as_the_number_of_images_and_shrink_with_workers(prof
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"images": 0}, "--images 0: expected a whole number from 1"), ({"images": 1.5}, "--images 1.5"),
+    [({"images": 0}, "--images 0: expected a whole number from 1"), ({"images": 1e99}, "from 1 to 1e15"),
+     ({"images": 1.5}, "--images 1.5"),
      ({"images": float("nan")}, "--images nan"), ({"images": float("inf")}, "--images inf"),
      ({"images": 1, "workers": 0}, "--workers 0"), ({"images": 1, "views": -1, "work": "encode"}, "--views -1"),
      ({"images": 1, "views": 2}, "--views 2: images are predicted once each"),

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from promise_seg.annotator.results import ManifestEntry, manifest_text, storing
 from promise_seg.annotator.roles import Role
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import write_text
 from promise_seg.sealed import read_sealed, write_sealed
 from promise_seg.vocabulary import Split
@@ -163,7 +163,7 @@ class Round:
             found = {name: value for name, value in read_sealed(self.folder / _JOB).items() if name in _FIELDS}
             return Job(**found | {"labels": tuple(found["labels"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PromiseError(f"{self.folder / _JOB}: cannot be read: {error}. Train anew") from error
+            raise PromiseError(f"{self.folder / _JOB}: cannot be read: {first_line(error)}. Train anew") from error
 
     def write_result(self, result: HeldOutScores) -> None:
         """Write the result of the round."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import logging
+import signal
 import socket
 import ssl
 import threading
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -25,6 +28,7 @@ DEFAULT_PORT = 8765
 LOCAL = "127.0.0.1"
 _TRIES = 100
 _MOST_CONNECTIONS = 500
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,39 @@ class _Quiet(uvicorn.Server):
         yield
 
 
+@contextmanager
+def _ending_first(server: uvicorn.Server) -> Iterator[None]:
+    """Let a signal end the server before it ends the program: what was asked for is answered, and nothing new is taken.
+
+    A signal that stopped the event loop at any place would leave requests behind that are neither answered nor ended,
+    and the program would wait for their threads. Signals that are ignored, as with ``nohup``, stay so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        server.should_exit, server.force_exit = True, bool(received)
+        log.setLevel(logging.CRITICAL)  # requests that are given up are no news
+        received.append(number)
+
+    log = logging.getLogger("uvicorn.error")
+    level, before = log.level, {}
+    for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if received:
+        signal.raise_signal(received[0])
+
+
 def _server(project: Project, place: Place, access: Access, layer: Layer = lambda app: app) -> uvicorn.Server:
     config = uvicorn.Config(
         create_app(project, access, layer), http=PatientConnection, log_level="warning", access_log=False,
@@ -164,7 +201,7 @@ def serve(
     note: Callable[[str], object],
     layer: Layer = lambda app: app,
 ) -> None:
-    """Serve a project until the program is interrupted.
+    """Serve a project until a signal comes, which then does to the program what it would have done.
 
     Args:
         project: the project, inside of its ``with`` statement.
@@ -180,7 +217,7 @@ def serve(
     access = place.access(listening.getsockname()[1])
     server = _server(project, place, access, layer)
     say(access.address)  # the socket listens already: whoever comes now waits for a moment
-    with listening:
+    with listening, _ending_first(server):
         asyncio.run(server.serve([listening]))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.rounds import Round
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, first_line
 
 COMMAND = (sys.executable, "-m", "promise_seg.annotator.learner")
 _PATIENCE_SECONDS = 40.0
@@ -139,7 +139,9 @@ class Training:
             try:
                 process = self._opened(work)
             except OSError as error:
-                raise Refusal(507, "not-stored", f"Training cannot begin: {error}. Free space and try again") from error
+                raise Refusal(
+                    507, "not-stored", f"Training cannot begin: {first_line(error)}. Free space and try again"
+                ) from error
             self._work, self._state, self._reason = _Work(work, process), TrainingState.RUNNING, ""
             self._thread = threading.Thread(target=self._follow, args=(self._work,), name="training", daemon=True)
             self._thread.start()

@@ -12,7 +12,7 @@ from promise_seg.assessment.measures import BEST_OF_EACH_IMAGE, RENAMED, about_o
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
 from promise_seg.assessment.summary import EvaluationSummary, read_summary, scores_sha256
 from promise_seg.assessment.volume_report import volumes_path
-from promise_seg.errors import SettingsError
+from promise_seg.errors import SettingsError, first_line
 
 _FACTS = (
     "image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects", "slices", "slices_of_volume"
@@ -76,7 +76,9 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     except FileNotFoundError as error:
         raise SettingsError(f"{error.filename}: no such file; expected the output of promise evaluate") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise SettingsError(f"{path}: not an evaluation by this version of promise evaluate: {error}") from error
+        raise SettingsError(
+            f"{path}: not an evaluation by this version of promise evaluate: {first_line(error)}"
+        ) from error
     if not images.values:
         raise SettingsError(f"{path}: contains no images")
     name = f"{summary.model} ({summary.prompts})"

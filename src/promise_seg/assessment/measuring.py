@@ -1,9 +1,12 @@
 """All measures of one image, in the unit that a user wants."""
 
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+import numpy as np
 
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.assessment.mask_pair import InstanceMaps, MaskPair, Objects
@@ -27,7 +30,7 @@ class Tolerance:
     unit: Unit = Unit.PIXELS
 
     def __str__(self) -> str:
-        return f"{self.value:g}{self.unit}"
+        return f"{np.format_float_positional(self.value, trim='-')}{self.unit}"
 
 
 DEFAULT_TOLERANCE = Tolerance()
@@ -40,7 +43,7 @@ def parse_tolerance(text: str) -> Tolerance:
         SettingsError: if it is not a tolerance.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(px|mm)?\s*", text)
-    if match is None or float(match[1]) <= 0:
+    if match is None or not 0 < float(match[1]) < math.inf:
         raise SettingsError(f"--tolerance {text}: expected a number above 0 with px or mm, such as 2px or 1.5mm")
     return Tolerance(float(match[1]), Unit(match[2] or "px"))
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.assessment.trust_quality import TrustQuality
-from promise_seg.errors import SettingsError
+from promise_seg.errors import SettingsError, first_line
 from promise_seg.sealed import read_sealed
 from promise_seg.validation import faults_of
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
@@ -230,4 +230,4 @@ def read_summary(path: Path) -> EvaluationSummary:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}. Or evaluate again") from error
+        raise SettingsError(f"{path}: cannot be read: {first_line(error)}. Or evaluate again") from error

@@ -15,7 +15,7 @@ from promise_seg.assessment.evaluation import Assessment, Result, score_row
 from promise_seg.augmentation import View
 from promise_seg.benchmarking.plain_rules import PlainRule
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, first_line
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
@@ -75,7 +75,7 @@ class PlainRun:
             identity = json.loads(metadata["facts"])["identity"]
         except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
             raise CheckpointError(
-                f"{self.path}: cannot be read: {error}. Remove it; it is made again in seconds"
+                f"{self.path}: cannot be read: {first_line(error)}. Remove it; it is made again in seconds"
             ) from error
         if identity != self._identity:
             raise CheckpointError(

@@ -19,13 +19,14 @@ from promise_seg.augmentation import AnyView, View
 from promise_seg.benchmarking.rival_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.benchmarking.unet_kinds import PretrainedKind, ScratchKind, UnetKind
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.errors import CheckpointError
+from promise_seg.errors import CheckpointError, first_line
 from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks, probs_in_image
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.learning.losses import depths_of_instances
 from promise_seg.learning.run_log import LOG_FILE, logged_epochs, rounded
+from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
@@ -84,7 +85,7 @@ class UnetRun:
         self.separates = train[0].reading.masks == MaskKind.INSTANCES
         kind = ScratchKind if settings.side is None else PretrainedKind
         self.kind: UnetKind = kind(settings.side or sam.image_size, settings.augmentation, separates=self.separates)
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(torch_seed(settings.seed))
         self.unet = self.kind.start().to(self.device)
         self.optimizer = torch.optim.AdamW(self.kind.groups(self.unet), lr=1e-3, weight_decay=0.01)
         self.epoch, self.cpu_seconds, self.best_dice, self.best_epoch = 0, 0.0, -1.0, 0
@@ -117,7 +118,7 @@ class UnetRun:
             self.cpu_budget = facts["budget"]  # as it was at the start: a finished run stays finished
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
-                f"{path}: contains a U-Net that cannot be resumed: {error}. Choose another -o folder"
+                f"{path}: contains a U-Net that cannot be resumed: {first_line(error)}. Choose another -o folder"
             ) from error
 
     @property
@@ -195,7 +196,7 @@ class UnetRun:
         try:
             unet.load_state_dict(load_tensors(path).tensors)
         except (OSError, SafetensorError, DamagedError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: cannot be read as weights of the U-Net: {error}") from error
+            raise CheckpointError(f"{path}: cannot be read as weights of the U-Net: {first_line(error)}") from error
         return unet.to(self.device).eval()
 
     def _sample(self, row: CheckedRow) -> Sample:
@@ -215,7 +216,7 @@ class UnetRun:
         """Train for one epoch on the images and masks in ``memory``; return the mean loss."""
         self.unet.train()
         rng = np.random.default_rng([self.settings.seed, self.epoch])
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
+        torch.manual_seed(torch_seed(self.settings.seed, self.epoch))
         batches = self.kind.batches(rng.permutation(len(memory)))
         losses, seen = [], 0
         for number, chosen in enumerate(batches):

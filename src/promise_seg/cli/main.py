@@ -36,14 +36,16 @@ from promise_seg.cli import (
     tune,
 )
 from promise_seg.cli.monitoring_options import with_monitoring
-from promise_seg.cli.stopping import say_stopped
+from promise_seg.cli.stopping import say_stopped, was_said
 from promise_seg.cli.terminal import CLOSED_PIPE, forget_output, prepare
 from promise_seg.cli.usage import UsageError, print_usage_error
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, memory_words
 
 P = ParamSpec("P")
 
+_INTERRUPTED = 130
 _NO_TMP = "temporary directory"
+_FOR_MEMORY = "Give smaller numbers, such as --batch-size, --image-size or --tile, or use a computer with more memory"
 
 app = typer.Typer(
     name="promise",
@@ -58,7 +60,8 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
 
     Other exceptions are bugs and are shown.
 
-    What the system refuses, such as a name that is too long for it, is a user's mistake too.
+    What the system refuses, such as a name that is too long for it, is a user's mistake too, and so is work for which
+    there is not enough memory.
     """
 
     @functools.wraps(command)
@@ -78,6 +81,11 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             raise typer.Exit(say_stopped()) from None
+        except (MemoryError, RuntimeError) as error:
+            if (words := memory_words(error)) is None:
+                raise
+            print(f"promise: error: {words}. {_FOR_MEMORY}", file=sys.stderr)
+            raise typer.Exit(2) from None
         raise typer.Exit(code or 0)
 
     return wrapped
@@ -150,4 +158,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return say_stopped()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    if code == _INTERRUPTED and not was_said():  # before a command began, too: typer makes a silent exit of it
+        return say_stopped()
     return code if isinstance(code, int) else 0

@@ -9,6 +9,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _AT_ONCE_SECONDS = 2.0
 _received: list[int] = []
 _begun = 0.0
+_said = False
 
 
 class Stopped(KeyboardInterrupt):
@@ -46,6 +47,11 @@ def was_stopped() -> bool:
     return bool(_received)
 
 
+def was_said() -> bool:
+    """Whether :func:`say_stopped` said already that the command was stopped."""
+    return _said
+
+
 def was_by_hand() -> bool:
     """Whether what stops this process is Ctrl-C, by which a server ends, and no other signal."""
     return not _received or _received[-1] == signal.SIGINT
@@ -59,6 +65,8 @@ def say_stopped() -> int:
     for name in _NAMES if _received else ():
         if (each := getattr(signal, name, None)) is not None:
             signal.signal(each, signal.SIG_IGN)
+    global _said
+    _said = True
     number = _received[-1] if _received else int(signal.SIGINT)
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
     print(f"promise: {how}. No file is half-written; run the same command again.", file=sys.stderr)

@@ -165,7 +165,7 @@ def _of_test_rows(manifest: Path, rows: Sequence[Row], shares: Shares) -> list[s
     old_test = len(of_split(rows, Split.TEST))
     if shares.keep_test:
         return [] if old_test else [f"warning: {manifest} has no test rows to keep"]
-    again = f"{old_test} row(s) were test before and were dealt anew; --keep-test leaves them as they are"
+    again = f"{old_test} row(s) were test before and were assigned again; --keep-test leaves them as they are"
     return [again] if old_test else []
 
 

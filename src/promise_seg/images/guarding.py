@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.errors import ImageError, PromiseError, first_line, memory_words
 
 _LOG = logging.getLogger("promise_seg")
 
@@ -28,13 +28,11 @@ def guarded(path: str | Path, work: str = "read") -> Iterator[None]:
         yield
     except PromiseError:
         raise
-    except MemoryError:
-        raise ImageError(f"{path}: not enough memory; it cannot be {work} on this machine") from None
     except OSError as error:
         raise ImageError(f"{path}: cannot be {work}: {error.strerror or first_line(error)}") from error
     except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # of an accelerator, as torch says it
-            raise ImageError(f"{path}: not enough memory on the device; it cannot be {work} there") from error
+        if words := memory_words(error):
+            raise ImageError(f"{path}: {words}; it cannot be {work} on this machine") from error
         _LOG.debug("%s cannot be %s", path, work, exc_info=True)
         raise ImageError(
             f"{path}: cannot be {work}, because of something unusual in it that promise-seg does not know "

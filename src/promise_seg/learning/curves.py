@@ -53,4 +53,6 @@ def figure_of(lines: Sequence[dict[str, Any]]) -> "Figure":
         dice.legend(loc="lower right")
     rate.plot(epochs, [line["learning_rate"] for line in lines])
     rate.set(title="learning rate", xlabel="epoch")
+    for axes in (losses, dice, rate):
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)  # there is no epoch 1.5
     return figure

@@ -26,6 +26,7 @@ from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.run_log import LOG_FILE, WAY_OUT, read_log, rounded
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
+from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.nano import untrained_nano
@@ -41,7 +42,11 @@ _AFFINITY_CHANNELS = 32
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainSettings:
-    """Settings of the pre-training of the nano SAM."""
+    """Settings of the pre-training of the nano SAM.
+
+    Raises:
+        SettingsError: if a number cannot be used.
+    """
 
     steps: int = 3800
     batch_size: int = 24
@@ -55,6 +60,15 @@ class PretrainSettings:
     seed: int = 0
     bf16: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "scenes"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"--{name.replace('_', '-')} {getattr(self, name)}: expected at least 1")
+        if self.seed < 0:
+            raise SettingsError(f"--seed {self.seed}: expected at least 0")
+        if not 0 < self.learning_rate < math.inf:
+            raise SettingsError(f"--learning-rate {self.learning_rate}: expected a finite number, more than 0")
+
     def rate_at(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then cosine decay to 2 %."""
         return cosine_rate(self.learning_rate, step, self.steps, floor=0.02, rise=warm_up(step, self.warmup_steps))
@@ -65,7 +79,7 @@ class _Learner(nn.Module):
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self.sam: SamModel = untrained_nano(seed)
+        self.sam: SamModel = untrained_nano(torch_seed(seed))
         self.affinity = nn.Linear(self.sam.config.vision_config.output_channels, _AFFINITY_CHANNELS)
 
     def forward(self, batch: SceneBatch, single_mask: bool) -> tuple[Tensor, Tensor, Tensor]:

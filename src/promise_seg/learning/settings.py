@@ -60,6 +60,9 @@ OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
 APM_PREFIX = "apm_"
 """An option of one kind of APM has its name behind this, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
 
+_MOST = 1_000_000
+"""Larger numbers of epochs, images and views are taken for mistakes; libraries fail at some of them."""
+
 
 class TrainSettings(BaseModel):
     """The settings of a run, apart from its data, SAM and device, saved in ``settings.json`` of the run.
@@ -68,7 +71,7 @@ class TrainSettings(BaseModel):
     came later: the default of a new setting must do what was done before there was one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     protocol: Protocol = Protocol.OWN
     variant: Variant = Variant.APM_IPS
@@ -79,11 +82,11 @@ class TrainSettings(BaseModel):
     num_points: int = Field(16, ge=1, le=MOST_POINTS)
     num_foreground: int = Field(8, ge=0)
     fit: Fit = Fit.STRETCH
-    epochs: int = Field(40, ge=1)
-    batch_size: int = Field(16, ge=1)
-    accumulate: int = Field(1, ge=1)
+    epochs: int = Field(40, ge=1, le=_MOST)
+    batch_size: int = Field(16, ge=1, le=_MOST)
+    accumulate: int = Field(1, ge=1, le=_MOST)
     """The number of parts in which each batch is computed, one after the other; a step is made of the whole batch."""
-    views: int = Field(8, ge=0)
+    views: int = Field(8, ge=0, le=_MOST)
     """The number of views per image; 0 for a new one in every epoch, which is encoded on the fly and not stored."""
     augmentation: Recipe = Recipe.OWN
     optimizer: Optimizer = Optimizer.ADAMW

@@ -35,6 +35,7 @@ from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, keep_epochs, rounded
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
+from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.sharing import share_batches
 from promise_seg.learning.starting import StartingPoint
@@ -103,7 +104,7 @@ class TrainingRun:
                 raise ManifestError(f"no {split} rows; training needs at least one train and one val row")
         if not any(row.foreground_pixels for row in self.rows[Split.TRAIN]):
             raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(torch_seed(settings.seed))
         train = self.rows[Split.TRAIN]
         self.model = self._begun_model(train)
         self.whole = self._whole()
@@ -263,7 +264,7 @@ class TrainingRun:
         """One pass over the train rows; returns mean losses and the last learning rate."""
         self.wrapped.train()
         self.draws.epoch = self.epoch
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
+        torch.manual_seed(torch_seed(self.settings.seed, self.epoch))
         found: dict[str, list[Tensor]] = {}
         steps = len(self.loader)
         rate = 0.0

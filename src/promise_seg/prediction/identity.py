@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, first_line
 from promise_seg.images.own_folders import PREDICTION_IDENTITY
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.locks import in_turn
@@ -58,7 +58,7 @@ def read_identity(folder: Path) -> dict[str, object]:
     try:
         return read_sealed(path)
     except (OSError, ValueError) as error:
-        raise PromiseError(f"{path}: cannot be read: {error}. Choose another -o folder") from error
+        raise PromiseError(f"{path}: cannot be read: {first_line(error)}. Choose another -o folder") from error
 
 
 def options_between(reading: Reading, trained: Reading) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg._version import __version__
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import replacing
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
@@ -73,8 +73,8 @@ class PartPlan:
             ) from None
         except (OSError, ValueError, TypeError) as error:
             raise PromiseError(
-                f"{path}: cannot be read: {error}. Remove it, and give the same promise predict once more: what "
-                "was predicted stays known"
+                f"{path}: cannot be read: {first_line(error)}. Remove it, and give the same promise predict once more: "
+                "what was predicted stays known"
             ) from error
 
     def write(self, folder: Path) -> None:
@@ -154,7 +154,7 @@ class PartPlan:
                     digest.update(f"{stem}\n".encode())
                     yield stem, name
         except (OSError, ValueError, TypeError) as error:
-            raise PromiseError(f"{path}: cannot be read: {error}. {self._way_out(folder)}") from error
+            raise PromiseError(f"{path}: cannot be read: {first_line(error)}. {self._way_out(folder)}") from error
         if digest.hexdigest() != self.inputs_sha256:
             raise PromiseError(f"{path}: is not the list that was written. {self._way_out(folder)}")
 

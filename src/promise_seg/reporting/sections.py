@@ -3,6 +3,7 @@
 from promise_seg.assessment.measures import heading_of, lower_is_better
 from promise_seg.assessment.measuring import parse_tolerance
 from promise_seg.assessment.statistics import interval_words
+from promise_seg.quantities import count_in_words
 from promise_seg.reporting.blocks import Block, Facts, Gallery, Section, Table, Text
 from promise_seg.reporting.card_section import card_section
 from promise_seg.reporting.charts import interval_chart, line_chart
@@ -10,6 +11,7 @@ from promise_seg.reporting.document import ReportedEvaluation, RunReport
 from promise_seg.reporting.trust_section import trust_section
 from promise_seg.reporting.volumes_section import volumes_section
 
+_FROM_TRUTH = " (from the ground truth)"
 _LOSSES = ("mask", "point", "saliency")
 
 
@@ -82,17 +84,19 @@ def _warnings(report: RunReport) -> list[Text]:
     beside = dict.fromkeys(one.test_looks.beside_note for one in report.evaluations if one.test_looks is not None)
     found += [Text(f"{note[0].upper()}{note[1:]}.", "note") for note in beside if note]
     if oracle := [one.name for one in report.evaluations if one.prompts_read_the_ground_truth]:
+        names = ", ".join(name.removesuffix(_FROM_TRUTH) for name in oracle)
         found.append(
             Text(
-                f"Prompts named {', '.join(oracle)} come from the ground truth. They show what the model can do when "
-                "it is prompted well, not what it does automatically.",
+                f"These prompts come from the ground truth: {names}. Their scores show what the model can do when it "
+                "is prompted well, not what it does automatically.",
                 "note" if len(oracle) < len(report.evaluations) else "warning",
             )
         )
     if report.evaluations[0].groups < 10:
         found.append(
             Text(
-                f"The images form {report.evaluations[0].groups} group(s): with fewer than ten, intervals are rough.",
+                f"The images form {count_in_words(report.evaluations[0].groups, 'group')}: with fewer than ten, "
+                "intervals are rough.",
                 "note",
             )
         )

@@ -17,7 +17,8 @@ from promise_seg.scenes.kinds import KINDS, MEDICAL_KINDS
 from promise_seg.vocabulary import Split
 
 MANIFEST = "manifest.csv"
-_LEAST_SIDE = 32
+_LEAST_SIDE, _MOST_SIDE = 32, 8192
+_MOST_IMAGES = 1_000_000  # names have six digits
 
 
 def draw_data_set(
@@ -102,10 +103,16 @@ def _check(sizes: Mapping[Split, int], side: int, kinds: Sequence[str], seed: in
     for split, size in sizes.items():
         if size < 0:
             raise SettingsError(f"--{split} {size}: expected at least 0")
+    if sum(sizes.values()) > _MOST_IMAGES:
+        raise SettingsError(
+            f"--train, --val and --test: {sum(sizes.values()):,} images together; expected at most {_MOST_IMAGES:,}"
+        )
     if not any(sizes.values()):
         raise SettingsError("--train, --val and --test are all 0, so there is nothing to draw. Give one of them")
     if side < _LEAST_SIDE:
         raise SettingsError(f"--side {side}: expected at least {_LEAST_SIDE}")
+    if side > _MOST_SIDE:
+        raise SettingsError(f"--side {side}: expected at most {_MOST_SIDE}")
     if seed < 0:
         raise SettingsError(f"--seed {seed}: expected at least 0")
     unknown = [kind for kind in kinds if kind not in KINDS]

@@ -1,6 +1,5 @@
 """A library of scenes drawn in advance: drawing inside the training loop would take a third of its time."""
 
-import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from promise_seg.arrays import Uint8Array
 from promise_seg.files import write_whole
+from promise_seg.processes import worker_pool
 from promise_seg.scenes.drawing import draw_scene
 
 CHUNK = 500
@@ -44,7 +44,7 @@ class SceneLibrary:
         jobs = [(p, self._seed, i * CHUNK, self._size) for i, p in enumerate(self._paths) if not p.exists()]
         progress((len(self._paths) - len(jobs)) * CHUNK)
         if workers > 1 and len(jobs) > 1:
-            with multiprocessing.get_context("spawn").Pool(workers) as pool:
+            with worker_pool(min(workers, len(jobs))) as pool:
                 for _ in pool.imap_unordered(_draw_chunk, jobs):
                     progress(CHUNK)
         else:

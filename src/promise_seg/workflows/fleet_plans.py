@@ -169,7 +169,7 @@ def checked_work(work: str, *, images: float, workers: int, views: int, price: f
         raise SettingsError(f"--views {views}: images are predicted once each. Leave it out, or give --work encode")
     for name, value in (("--images", images), ("--workers", workers), ("--views", views)):
         if not 1 <= value <= 1e15 or value != int(value):
-            raise SettingsError(f"{name} {value:g}: expected a whole number from 1")
+            raise SettingsError(f"{name} {value:g}: expected a whole number from 1 to 1e15")
     if price is not None and not 0 <= price < float("inf"):
         raise SettingsError(f"--price {price:g}: expected a number from 0")
     return kind

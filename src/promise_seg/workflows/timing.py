@@ -27,6 +27,7 @@ from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import EncodedImage, Predictor
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.quantities import count_in_words
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.sam.prompts import Prompts
@@ -104,7 +105,8 @@ class SpeedReport:
         """The machine in words."""
         where = self.environment
         memory = "" if where.memory_bytes is None else f", {where.memory_bytes / 2**30:.0f} GB of memory"
-        return f"{where.device}; {where.processor}, {where.cores} cores, {self.threads} threads{memory}"
+        cores, threads = count_in_words(where.cores, "core"), count_in_words(self.threads, "thread")
+        return f"{where.device}; {where.processor}, {cores}, {threads}{memory}"
 
     def records(self) -> list[dict[str, Any]]:
         """Return a row for each kind of work: its name, how often it was done, median and 95th percentile."""
@@ -264,7 +266,8 @@ def _training(run: TrainingRun, settings: TrainSettings, images: int, progress: 
     for _ in range(_EPOCHS + 1):
         epochs.append(_seconds(run.train_epoch))
         count()
-    step = Timing(f"training step of {settings.batch_size} images", tuple(epoch / steps for epoch in epochs[1:]))
+    batch = count_in_words(settings.batch_size, "image")
+    step = Timing(f"training step of {batch}", tuple(epoch / steps for epoch in epochs[1:]))
     return step, Timing(f"epoch of {images} images", tuple(epochs[1:]))
 
 

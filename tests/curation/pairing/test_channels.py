@@ -44,7 +44,7 @@ def test_what_is_said_of_channels(lay, tmp_path, capsys):
         ({"channel_names": {"0": "T2", "1": "ADC"}}, "0000 T2, 0001 ADC"), ({"modality": {"0": "CT"}}, "0000 CT, 0001"),
         ({}, "0000, 0001"), ({"channel_names": ["T2"]}, "0000, 0001"), ([], "0000, 0001"),
     ):  # fmt: skip
-        (folder / "dataset.json").write_text(json.dumps(description))
+        (folder / "dataset.json").write_text("\ufeff" + json.dumps(description))  # as Windows may write it
         assert main(["data", "make", str(folder), "-o", str(tmp_path / "set.csv"), "--force"]) == 0
         said = capsys.readouterr()
         assert (

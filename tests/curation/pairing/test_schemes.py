@@ -132,7 +132,7 @@ def test_label_studio_by_its_export_and_by_numbers_of_tasks(lay):
         {"id": 7, "data": {"image": "/data/upload/1/b.png"}, "annotations": []},
         {"id": 8, "image": "/data/local-files/?d=x/a.png"},
     ]
-    (folder / "project.json").write_text(json.dumps(tasks))
+    (folder / "project.json").write_text("\ufeff" + json.dumps(tasks))  # as Windows may write it
     found = pair_folder(folder)
     assert paired(found) == {"images/b.png": masks[0], "images/a.png": masks[1]}
     assert found.remarks() == []  # the export was read, not left out

@@ -58,8 +58,8 @@ def channels_of(pairs: Sequence[ImagePair]) -> ChannelSet | None:
 def _described(folder: Path) -> dict[str, str]:
     """Return what nnU-Net's description of a data set calls its channels, by the endings of their files."""
     try:
-        description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
+        description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8-sig"))
         found = next(description[name] for name in _NAMES if name in description)
         return {f"{int(number):04}": str(name) for number, name in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError, StopIteration):
         return {}

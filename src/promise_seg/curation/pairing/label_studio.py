@@ -65,7 +65,7 @@ def _names_of_tasks(folder: Path) -> tuple[dict[int, set[str]], list[Path]]:
     names, exports = dict[int, set[str]](), list[Path]()
     for path in sorted((*folder.glob("*.json"), *folder.glob("*/*.json"))):
         try:
-            tasks = json.loads(path.read_text("utf-8")) if path.stat().st_size < _MOST_BYTES else None
+            tasks = json.loads(path.read_text("utf-8-sig")) if path.stat().st_size < _MOST_BYTES else None
         except (OSError, ValueError, RecursionError):
             continue
         for task in tasks if isinstance(tasks, list) else []:

@@ -9,7 +9,7 @@ from promise_seg.curation.sets.fetching import Wish, fetch_set, is_finished, nee
 from promise_seg.curation.sets.known_sets import KnownSet, known_set
 from promise_seg.curation.sets.mask_pictures import THRESHOLD
 from promise_seg.download import Bar, no_bar
-from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.errors import PromiseError, SettingsError, first_line
 
 Say = Callable[[str], object]
 
@@ -42,9 +42,9 @@ def _hash(given: str) -> str:
 
 def _names(path: Path) -> frozenset[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--test-list {path}: cannot be read: {error}") from error
+        raise SettingsError(f"--test-list {path}: cannot be read: {first_line(error)}") from error
     names = frozenset(Path(line.strip()).stem for line in lines if line.strip())
     if not names:
         raise SettingsError(f"--test-list {path}: has no names; expected one a line")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from promise_seg.errors import ImageError
+from promise_seg.errors import ImageError, first_line
 
 THRESHOLD = 127
 
@@ -36,7 +36,7 @@ def read_binary_mask(path: Path) -> BinaryMask:
     except UnidentifiedImageError:
         raise ImageError(f"{path}: not a readable image. Download the archive again from its source") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: damaged: {error}. Download the archive again from its source") from error
+        raise ImageError(f"{path}: damaged: {first_line(error)}. Download the archive again from its source") from error
     levels = np.unique(values)
     was_cut = len(levels[levels != 0]) > 1 or (is_lossy and not set(levels.tolist()) <= {0, 255})
     foreground = values > THRESHOLD if was_cut else values != 0

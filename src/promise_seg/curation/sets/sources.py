@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import write_json
 
 FILE_NAME = "sources.json"
@@ -47,7 +47,9 @@ def read_sources(folder: Path) -> Sources | None:
     except NotADirectoryError:
         raise PromiseError(f"-o {folder}: is a file; expected a folder to fetch into") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise PromiseError(f"{path}: cannot be read: {error}. Remove it to fetch without its records") from error
+        raise PromiseError(
+            f"{path}: cannot be read: {first_line(error)}. Remove it to fetch without its records"
+        ) from error
     try:
         content = json.loads(text)
         archives = {name: DownloadSource(**source) for name, source in content.pop("archives").items()}

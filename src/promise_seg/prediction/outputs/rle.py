@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from scipy import ndimage
 
 from promise_seg.arrays import BoolArray, Uint16Array
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import json_text, read_json_object, write_json
 from promise_seg.postprocessing import connected_parts
 from promise_seg.prediction.labelled import Labelled, LabelledSlice
@@ -128,7 +128,9 @@ def write_coco(codes: Sequence[Path], path: Path) -> None:
         try:
             content = read_json_object(code)
         except (OSError, ValueError) as error:
-            raise PromiseError(f"{code}: cannot be read: {error}. Remove it, and predict its image again") from error
+            raise PromiseError(
+                f"{code}: cannot be read: {first_line(error)}. Remove it, and predict its image again"
+            ) from error
         categories |= {int(label): name for label, name in content["labels"].items()}
         for one in content["slices"]:
             name = content["image"] if len(content["slices"]) == 1 else f"{content['image']}#{one['slice']}"

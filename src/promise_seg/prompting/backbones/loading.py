@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.errors import CheckpointError, SettingsError, first_line
 from promise_seg.hub import find_model
 from promise_seg.prompting.backbones.efficientnet_lite import STRIDE, WIDTHS, EfficientNetLite0, our_names
 from promise_seg.prompting.backbones.image_backbone import ImageBackbone
@@ -98,7 +98,9 @@ def _lite_weights() -> dict[str, Tensor]:
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise SettingsError(f"{path}: the weights of {EFFICIENTNET_LITE0} cannot be read: {error}") from error
+        raise SettingsError(
+            f"{path}: the weights of {EFFICIENTNET_LITE0} cannot be read: {first_line(error)}"
+        ) from error
     if found != _SHA256:
         raise CheckpointError(
             f"{path}: SHA-256 {found}, expected {_SHA256}: these are not the published weights of "
