@@ -52,6 +52,12 @@ def test_no_relative_link_is_dead(page: Path) -> None:
     assert dead_links(page) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_heading_stands_twice_on_a_page(page: Path) -> None:
+    headings = Counter(re.findall(r"^#{1,6} +.+", prose_of(page), flags=re.MULTILINE))
+    assert [heading for heading, count in headings.items() if count > 1] == []
+
+
 def test_a_dead_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     (tmp_path / "other.md").write_text("# The *first* heading\n\n```\n# no heading\n```\n# Twice\n# Twice\n")

@@ -64,8 +64,7 @@ class TrainingRun:
 
     Args:
         folder: for checkpoints, log, curves and state.
-        rows: checked rows; only those of ``train`` are learned from, only those of ``val`` chosen on, of large images
-            tile by tile where they are read so.
+        rows: checked rows. Those of ``train`` are learned from, those of ``val`` chosen on; large images by tiles.
         sam: frozen; untouched.
         store: of features.
         settings: what to do.
@@ -94,8 +93,8 @@ class TrainingRun:
         origin: DataOrigin | None = None,
         start: StartingPoint | None = None,
     ) -> None:
-        self.folder, self.store, self.settings, self.accelerator = folder, store, settings, accelerator
-        self.sam = sam
+        self.folder, self.store, self.settings = folder, store, settings
+        self.sam, self.accelerator = sam, accelerator
         rows = rows_to_learn(rows)
         self._separates = bool(rows) and settings.separates(rows[0].reading.masks)
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}

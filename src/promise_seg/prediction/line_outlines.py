@@ -30,7 +30,7 @@ _COLUMNS = 6
 _AT_ONCE = 128  # few, as Python looks through all that is held whenever it tidies up
 _NUMBERS_END = 1 << 63
 SUFFIXES = tuple(sorted({writer.suffix for writer in WRITERS.values()}))
-"""What may follow the stem of an image in the usual name of its mask."""
+"""The endings of the usual names of masks, which follow the stem of the image."""
 _KINDS = {suffix.encode(): number for number, suffix in enumerate(SUFFIXES)}
 
 
