@@ -257,7 +257,7 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_any_work(run, tmp_p
 
     monkeypatch.setattr(collecting, "score_and_judge", lambda *_a, **_k: pytest.fail("work was begun"))
     (tmp_path / "file").write_text("in the way")
-    assert f"{tmp_path / 'file'}: cannot write" in failure(report(run, tmp_path / "file"), capsys)
+    assert f"{tmp_path / 'file'}: is a file; expected a folder" in failure(report(run, tmp_path / "file"), capsys)
     assert "cannot write" in failure(report(run, tmp_path / "file" / "below"), capsys)
     assert [path.name for path in tmp_path.iterdir() if path.suffix != ".store"] == ["file"]
     assert (tmp_path / "file").read_text() == "in the way"
