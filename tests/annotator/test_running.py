@@ -182,12 +182,12 @@ def serve_until_it_is_told_to_end(images, folder, said):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_a_signal_ends_it_whatever_is_being_asked(images, folder):
-    context = multiprocessing.get_context("fork")  # what is imported is there at once
+    context = multiprocessing.get_context("spawn")  # a copy could inherit locks that threads of this process hold
     hears, says = context.Pipe()
     process = context.Process(target=serve_until_it_is_told_to_end, args=(images, folder, says), daemon=True)
     process.start()
     try:
-        assert hears.poll(60)
+        assert hears.poll(120)
         client = connect_client(hears.recv())
         answered = threading.Event()
 
