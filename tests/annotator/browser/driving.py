@@ -6,6 +6,14 @@ from typing import Any, Self
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = "/api/v1"
+DRAWN = """async (layer) => {
+    await new Promise(requestAnimationFrame); // what changed before is drawn with this frame
+    const canvas = document.getElementById('layer-' + layer);
+    const { width, height } = canvas;
+    const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    const { data } = context.getImageData(0, 0, width, height);
+    let count = 0; for (let at = 3; at < data.length; at += 4) count += data[at] > 0; return count; }"""
 
 
 class Annotator:
@@ -102,14 +110,12 @@ class Annotator:
         self.revision_after(steps, before)
 
     def drawn(self, layer: str = "active") -> int:
-        """How many pixels of a layer are drawn on."""
-        script = """(layer) => { const canvas = document.getElementById('layer-' + layer);
-            const { width, height } = canvas;
-            const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-            context.drawImage(canvas, 0, 0);
-            const { data } = context.getImageData(0, 0, width, height);
-            let count = 0; for (let at = 3; at < data.length; at += 4) count += data[at] > 0; return count; }"""
-        return int(self.page.evaluate(script, layer))
+        """How many pixels of a layer are drawn on, once what the page says of itself is drawn."""
+        return int(self.page.evaluate(DRAWN, layer))
+
+    def wait_until_blank(self, layer: str) -> None:
+        """Wait until nothing is drawn on a layer."""
+        self.page.wait_for_function(f"async (layer) => (await ({DRAWN})(layer)) === 0", arg=layer)
 
     def objects(self) -> Locator:
         """The rows of the list of objects."""

@@ -115,9 +115,21 @@ def test_the_picture_of_a_file_that_changed_since_is_not_shown(at, looked_ahead,
     try:
         choose(annotator, other)
         annotator.page.get_by_text("is not what it was when its annotation began").wait_for()
-        assert annotator.drawn("image") == 0
+        annotator.wait_until_blank("image")
     finally:
         path.write_bytes(content)
+
+
+def test_the_picture_of_one_image_is_not_shown_under_the_objects_of_another(at, looked_ahead):
+    annotator, _ = at(4)
+    other = beside(looked_ahead, 4, 4)
+    kept = held_back(annotator, f"**/images/{other}/slices/0/pixels", "GET")
+    choose(annotator, other)
+    annotator.wait("image", other)
+    annotator.wait_until_blank("image")
+    kept[0].continue_()
+    arrive(annotator, other)
+    assert annotator.drawn("image") > 500
 
 
 @pytest.mark.parametrize("list_", ["#image-list", "#object-list"])

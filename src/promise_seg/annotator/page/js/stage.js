@@ -30,6 +30,8 @@ export class Stage {
     this.pictures = new Pictures();
     /** @type {ImageBitmap | null} */
     this.picture = null;
+    /** @type {number | null} the image that the picture is, or is to be, of */
+    this.pictured = null;
     this.address = "";
     this.wanted = "";
     /** @type {(context: CanvasRenderingContext2D) => void} */
@@ -81,6 +83,8 @@ export class Stage {
     const loading = this.wanted !== this.address;
     if (address === this.wanted && (loading || this.picture)) return;
     this.wanted = address;
+    if (image.id !== this.pictured) this.picture = null; // else one image's objects would lie on another's picture
+    this.pictured = image.id;
     if (image.changed) this.pictures.forget(address); // so that the reason why it is not shown is said
     if (!loading) this.address = ""; // also where the same did not arrive before
     this.session.changes.tell("saved");
@@ -90,12 +94,14 @@ export class Stage {
   async loadWanted() {
     while (this.wanted !== this.address) {
       const address = this.wanted;
+      const { pictured } = this;
       try {
-        this.picture = await this.pictures.get(address);
+        const picture = await this.pictures.get(address);
+        if (pictured === this.pictured) this.picture = picture;
       } catch (error) {
         if (!(error instanceof Error)) throw error;
-        if (address === this.wanted) this.session.say(error.message, "retry");
         this.picture = null;
+        if (address === this.wanted) this.session.say(error.message, "retry");
       }
       this.address = address;
     }
