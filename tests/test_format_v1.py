@@ -17,8 +17,9 @@ from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import CheckpointError
 from promise_seg.images.reading import make_reading
+from promise_seg.learning.run_log import LOG_FILE
 from promise_seg.learning.run_note import read_note
-from promise_seg.learning.training import LOG_FILE, TrainingRun
+from promise_seg.learning.training import TrainingRun
 from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import Variant

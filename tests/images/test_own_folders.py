@@ -12,8 +12,8 @@ from promise_seg.images.own_folders import (
     is_run_or_masks,
     of_predictions,
 )
+from promise_seg.learning.run_log import LOG_FILE
 from promise_seg.learning.run_note import SETTINGS_FILE
-from promise_seg.learning.training import LOG_FILE
 from promise_seg.parts import Part
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller

@@ -13,8 +13,8 @@ from tests.learning.runs import start
 
 
 def gradients(run, batch) -> dict[str, torch.Tensor]:
-    run.wrapped.train()
-    run.losses = run._differentiate(batch, 0)
+    run.steps.network.train()
+    run.losses = run.steps.differentiate(batch, 0)
     return {name: one.grad.clone() for name, one in run.model.named_parameters() if one.grad is not None}
 
 
@@ -25,7 +25,7 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(variant, checked, tiny
         values = {"variant": variant, "apm": "heatmap", "batch_size": 5, "accumulate": parts}
         run = start(tmp_path / str(parts), checked, tiny_sam, store, accelerator, **values)
         run.encode()
-        batch = next(iter(run.loader))
+        batch = next(iter(run.steps.loader))
         assert [len(part.target) for part in batch.parts(parts)] == {1: [5], 2: [2, 3], 3: [1, 2, 2]}[parts]
         found.append((gradients(run, batch), run.losses))
     whole, losses = found[0]

@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
+from promise_seg.learning.objective import training_losses
 from promise_seg.learning.settings import TrainSettings, make_settings
-from promise_seg.learning.training import TrainingRun, training_losses
+from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_set import Draw, collate
 from promise_seg.model import ModelOutput
 from promise_seg.sam.backbone import Decoded

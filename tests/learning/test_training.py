@@ -14,7 +14,8 @@ from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.inference.encoding import sam_features
-from promise_seg.learning.training import TrainingRun, training_losses
+from promise_seg.learning.objective import training_losses
+from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_set import Draw, collate
 from promise_seg.learning.validation import Validated
 from promise_seg.sam.backbone import weights_sha256

@@ -164,8 +164,8 @@ def test_each_image_is_seen_once_for_all_classes(made, monkeypatch):
             model.apm.backbone, "forward", lambda images, real=real: looks.append(len(images)) or real(images)
         )
     run.whole.train()
-    batch = next(iter(run._batches()))
-    losses = run._differentiate(batch, 0)
+    batch = next(iter(run.steps.batches()))
+    losses = run.steps.differentiate(batch, 0)
     assert looks == [3]
     assert set(losses) >= {"mask", "saliency", "distance", "presence", "quality"}
     assert len(batch) == len(LABELS)
@@ -176,8 +176,8 @@ def test_classes_take_turns_at_the_decoder_and_each_learns_its_maps_in_every_ste
     run = start(made, made.folder.parent / "turns")
     run.whole.train()
     turns = []
-    for run.epoch in range(2 * len(LABELS)):  # of one step with the decoder each
-        run._differentiate(next(iter(run._batches())), 0)
+    for run.draws.epoch in range(2 * len(LABELS)):  # of one step with the decoder each
+        run.steps.differentiate(next(iter(run.steps.batches())), 0)
         heads = [model.apm.decoder.out.weight.grad for model in run.networks]
         assert all(grad is not None and grad.any() for grad in heads)
         shifts = [model.ips.lin2.bias.grad for model in run.networks]
@@ -191,7 +191,7 @@ def test_the_masks_of_a_class_weigh_the_same_whatever_the_number_of_classes(made
     for run in (alone, together):
         run.whole.train()
         torch.manual_seed(0)
-        found.append(run._differentiate(next(iter(run._batches())), 0))
+        found.append(run.steps.differentiate(next(iter(run.steps.batches())), 0))
     assert found[0]["quality"] == pytest.approx(found[1]["quality"])
 
 

@@ -9,7 +9,7 @@ from promise_seg.checkpoint import load_checkpoint, read_config, read_weights
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.geometry import shrink_mask
-from promise_seg.learning import measuring_best, training
+from promise_seg.learning import epoch_steps, measuring_best
 from promise_seg.learning.answering import ANSWERS_FILE
 from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import TrainSettings, make_settings
@@ -194,7 +194,7 @@ def test_the_decoder_learns_in_some_steps_and_the_maps_in_all(checked, store, ac
     run = start(tmp_path / "run", checked, store, accelerator, batch_size=2, views=1)
     assert run.settings.decoder_interval == 2
     asked, steps = [], []
-    losses = training.training_losses
+    losses = epoch_steps.training_losses
     decode = run.model.sam.decode
     monkeypatch.setattr(run.model.sam, "decode", lambda *args: asked.append(len(steps)) or decode(*args))
 
@@ -202,7 +202,7 @@ def test_the_decoder_learns_in_some_steps_and_the_maps_in_all(checked, store, ac
         steps.append(set(losses(*args)))
         return losses(*args)
 
-    monkeypatch.setattr(training, "training_losses", noted)
+    monkeypatch.setattr(epoch_steps, "training_losses", noted)
     found = run.train_epoch()
     maps = {"saliency", "distance"}
     assert steps == [maps | {"mask", "quality"} if number % 2 == 0 else maps for number in range(len(steps))]

@@ -12,7 +12,7 @@ from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.geometry import shrink_mask
 from promise_seg.images.reading import make_reading
 from promise_seg.inference.encoding import Sample
-from promise_seg.learning.training import training_losses
+from promise_seg.learning.objective import training_losses
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput
 from promise_seg.prompting.apm import IMAGE
@@ -137,9 +137,9 @@ def test_batches_are_read_by_another_thread_in_the_order_of_the_draws(checked, t
         return real(sample, draw)
 
     run.training_set._inputs = inputs
-    read = list(run._batches())
+    read = list(run.steps.batches())
     assert threading.current_thread() not in threads
-    expected = list(run.loader)
+    expected = list(run.steps.loader)
     assert len(read) == len(expected)
     for one, other in zip(read, expected, strict=True):
         assert torch.equal(one.target, other.target)

@@ -1,19 +1,16 @@
-"""Train the parts of a variant on stored features: the loop, validation, checkpoints and exact resumption."""
+"""Train the parts of a variant on stored features: epochs, validation, checkpoints and exact resumption."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, save_checkpoint
@@ -27,30 +24,26 @@ from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning.answering import MeasuredAnswer, read_answers
 from promise_seg.learning.class_networks import ClassNetworks
 from promise_seg.learning.config_of_run import config_of_run
-from promise_seg.learning.given import draw_forms
+from promise_seg.learning.epoch_steps import EpochSteps
 from promise_seg.learning.measuring_best import is_measured, measure_best
-from promise_seg.learning.objective import training_losses
 from promise_seg.learning.optimizer import build_optimizer
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, keep_epochs, rounded
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
-from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.sharing import share_batches
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
-from promise_seg.learning.training_set import EpochDraws, TrainingBatch, TrainingSet, collate
+from promise_seg.learning.training_set import EpochDraws, TrainingSet, collate
 from promise_seg.learning.validation import validate
 from promise_seg.locks import Lock
 from promise_seg.model import PromiseModel
 from promise_seg.monitoring.hooks import happened
-from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, silent
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.prompts import Prompts
 from promise_seg.sealed import sealed_line, write_sealed
 from promise_seg.validation import faults_of
 from promise_seg.vocabulary import GivenPrompts, Protocol, Split
@@ -81,6 +74,7 @@ class TrainingRun:
 
     lock: Lock | None = None
     """The lock of the folder; if another process took it over, nothing more is written."""
+    _steps: type[EpochSteps] = EpochSteps
 
     def __init__(
         self,
@@ -114,7 +108,9 @@ class TrainingRun:
         self.draws = EpochDraws.of(settings, len(self.training_set))
         loader = self._loader()
         share_batches(accelerator, settings, take_turns=isinstance(self.whole, ClassNetworks))
-        self.wrapped, self.optimizer, self.loader = accelerator.prepare(self.whole, optimizer, loader)
+        wrapped, self.optimizer, loader = accelerator.prepare(self.whole, optimizer, loader)
+        side = self.model.sam.image_size
+        self.steps = self._steps(wrapped, self.optimizer, loader, self.draws, settings, accelerator, side)
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": -1, "dice": -1.0, "mask_choice": "score"}
@@ -209,79 +205,10 @@ class TrainingRun:
         mine = self.samples[self.accelerator.process_index :: self.accelerator.num_processes]
         return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress, self.model.stages_read)]))
 
-    def _rate(self, step: int, steps_per_epoch: int) -> float:
-        """Learning rate of a step: linear warm-up, then cosine decay to 1 %; constant by the reference's protocol."""
-        if self.settings.protocol == Protocol.REFERENCE:
-            return self.settings.learning_rate
-        total = self.settings.epochs * steps_per_epoch
-        warm = max(1, round(self.settings.warmup_share * total))
-        return cosine_rate(self.settings.learning_rate, step, total, floor=0.01, rise=warm_up(step, warm))
-
-    def _given(self, batch: TrainingBatch, step: int) -> list[Prompts]:
-        """The prompts that a person gives in a step of this epoch, each in the same form for all images."""
-        if not self.settings.learns_from_given:
-            return []
-        if self.settings.given_prompts == GivenPrompts.POINTS:
-            return [batch.oracle]
-        rng = np.random.default_rng([self.settings.seed, self.epoch, step])
-        return [batch.given(form) for form in draw_forms(rng, self.settings.num_points)]
-
-    def _batches(self) -> Iterator[Any]:
-        """The batches of an epoch; another thread reads the next one while a step is computed."""
-        with Helper(depth=1) as helper:
-            batches = iter(self.loader)
-            for _, batch in helper.ahead(range(len(self.loader)), lambda _: next(batches)):
-                yield batch()
-            next(batches, None)  # so that it ends
-
-    def _parts(self, batch: Any) -> list[tuple[Any, float]]:
-        """Return the parts of a batch that are computed one after the other, and which share of it each is."""
-        return [(one, len(one.target) / len(batch.target)) for one in batch.parts(self.settings.accumulate)]
-
-    def _losses(self, part: Any, step: int, *, decodes: bool) -> dict[str, Tensor]:
-        """Return the losses of one part."""
-        given = self._given(part, step) if decodes else []
-        with self.accelerator.autocast():
-            output = self.wrapped(part.inputs, *given, most_sets=self.settings.own_sets, decodes=decodes)
-        return training_losses(output, part, self.settings, self.model.sam.image_size)
-
-    def _differentiate(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Compute the gradients of a step, from each part of its batch in turn; returns the mean losses."""
-        decodes = step % self.settings.decoder_interval == 0
-        self.optimizer.zero_grad()
-        means: dict[str, Tensor] = {}
-        parts = self._parts(batch)
-        for number, (part, share) in enumerate(parts):
-            with nullcontext() if number == len(parts) - 1 else self.accelerator.no_sync(self.wrapped):
-                losses = self._losses(part, step, decodes=decodes)
-                self.accelerator.backward(sum(losses.values()) * share)
-            for name, value in losses.items():
-                means[name] = means.get(name, 0) + value.detach() * share
-        return means
-
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """One pass over the train rows; returns mean losses and the last learning rate."""
-        self.wrapped.train()
-        self.draws.epoch = self.epoch
-        torch.manual_seed(torch_seed(self.settings.seed, self.epoch))
-        found: dict[str, list[Tensor]] = {}
-        steps = len(self.loader)
-        rate = 0.0
-        for number, batch in enumerate(self._batches()):
-            rate = self._rate(self.epoch * steps + number, steps)
-            set_rate([self.optimizer], rate)
-            losses = self._differentiate(batch, number)
-            if self.settings.protocol == Protocol.OWN:
-                self.accelerator.clip_grad_norm_(self.wrapped.parameters(), 1.0)
-            self.optimizer.step()
-            for name, value in losses.items():
-                found.setdefault(name, []).append(value)  # a number only in the end: a device need not wait
-            done, total = self.epoch * steps + number + 1, self.settings.epochs * steps
-            best = f", best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
-            progress("training", done, total, f"epoch {self.epoch + 1}/{self.settings.epochs}{best}")
-        means = [{name: sum(map(float, values)) / len(values) for name, values in found.items()}]
-        shares = gather_object(means)  # of every process, which saw as many rows as each other one
-        return {name: float(np.mean([share[name] for share in shares])) for name in found} | {"learning_rate": rate}
+        best = f"best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
+        return self.steps.train(self.epoch, progress, best)
 
     def run(self, progress: Progress = silent) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode.

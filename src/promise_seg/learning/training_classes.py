@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from promise_seg.checkpoint import BEST_FOLDER, load_checkpoint
 from promise_seg.class_sets import class_folder
@@ -20,8 +18,8 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.learning.answering import MeasuredAnswer, read_answers
 from promise_seg.learning.class_networks import ClassNetworks, tie_equal
+from promise_seg.learning.class_steps import ClassesSet, ClassesSteps, collate_classes
 from promise_seg.learning.measuring_best import is_measured, measure_best
-from promise_seg.learning.objective import OF_MASKS, training_losses
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.run_log import LOG_FILE, keep_epochs
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
@@ -29,38 +27,13 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartingPoint, StartNote
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_images import write_training_images
-from promise_seg.learning.training_set import Draw, TrainingBatch, TrainingSet, collate
+from promise_seg.learning.training_set import TrainingSet
 from promise_seg.learning.validation import validate
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sealed import write_sealed
 from promise_seg.vocabulary import Split
-
-ClassesBatch = tuple[TrainingBatch, ...]
-"""The same views for each class; the first one has the inputs of the model."""
-
-
-class ClassesSet(Dataset[ClassesBatch]):
-    """The train rows of several classes by :class:`Draw`: one view, and a target for each class.
-
-    Args:
-        sets: of the classes, of the same images in the same order.
-    """
-
-    def __init__(self, sets: Sequence[TrainingSet]) -> None:
-        self._sets = tuple(sets)
-
-    def __len__(self) -> int:
-        return len(self._sets[0])
-
-    def __getitem__(self, draw: Draw) -> ClassesBatch:
-        return tuple(one.item(draw, with_inputs=number == 0) for number, one in enumerate(self._sets))
-
-
-def collate_classes(items: list[ClassesBatch]) -> ClassesBatch:
-    """Join batches of one image to a batch of several, class by class."""
-    return tuple(collate(list(of_class)) for of_class in zip(*items, strict=True))
 
 
 def _together(hashes: Sequence[str]) -> str:
@@ -76,9 +49,8 @@ def _noted(note: StartNote, start: StartingPoint) -> dict[str, Any]:
 class ClassesRun(TrainingRun):
     """One run in ``folder`` for several classes, which leaves in ``class-1`` ... what a run of one class does.
 
-    A step's loss is the mean over the classes. SAM's decoder, whose work grows with their number, is asked for the
-    masks of one class in a step, and the classes take turns. The epoch is chosen by the mean of their Dice on val rows,
-    and how masks are made of what SAM gives, for each class by its own.
+    Its steps are those of :class:`~promise_seg.learning.class_steps.ClassesSteps`. The epoch is chosen by the mean of
+    the Dice of the classes on val rows, and how masks are made of what SAM gives, for each class by its own.
 
     Args:
         folder: of the run; it gets a folder for each class.
@@ -94,6 +66,8 @@ class ClassesRun(TrainingRun):
         SettingsError: if a starting point does not fit, or batches cannot be shared equally among the processes.
         CheckpointError: if the folder holds a run with other settings, data, SAM or starting points.
     """
+
+    _steps = ClassesSteps
 
     def __init__(
         self,
@@ -180,27 +154,6 @@ class ClassesRun(TrainingRun):
             for label, model in zip(self.labels, self.networks, strict=True)
         ]
         return DataLoader(ClassesSet(sets), self.settings.batch_size, sampler=self.draws, collate_fn=collate_classes)
-
-    def _parts(self, batch: ClassesBatch) -> list[tuple[ClassesBatch, float]]:
-        parts = zip(*(one.parts(self.settings.accumulate) for one in batch), strict=True)
-        return [(part, len(part[0].target) / len(batch[0].target)) for part in parts]
-
-    def _losses(self, part: ClassesBatch, step: int, *, decodes: bool) -> dict[str, Tensor]:
-        """Return the means over the classes: of what concerns masks, that of the class whose turn it is."""
-        decoded = (self._turn(step),) if decodes else ()
-        given = [self._given(one, step) if number in decoded else [] for number, one in enumerate(part)]
-        with self.accelerator.autocast():
-            outputs = self.wrapped(part[0].inputs, given, most_sets=self.settings.own_sets, decoded=decoded)
-        side = self.sam.image_size
-        found = [training_losses(out, one, self.settings, side) for out, one in zip(outputs, part, strict=True)]
-        names = dict.fromkeys(name for losses in found for name in losses)
-        means = {name: torch.stack([one[name] for one in found if name in one]).sum() / len(found) for name in names}
-        return {name: mean * len(found) if name in OF_MASKS else mean for name, mean in means.items()}
-
-    def _turn(self, step: int) -> int:
-        """Return the place of the class whose masks are learned in a step of this epoch: each has its turn."""
-        interval = self.settings.decoder_interval
-        return (self.epoch * -(-len(self.loader) // interval) + step // interval) % len(self.labels)
 
     def _validate(self) -> tuple[dict[str, Any], bool]:
         """Score the val rows of each class, and keep what is best on them for it; returns facts, and whether the mean

@@ -1,0 +1,66 @@
+"""The steps in which one network learns several classes: each image is read, and seen by the network, once for all."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from promise_seg.learning.epoch_steps import EpochSteps
+from promise_seg.learning.objective import OF_MASKS, training_losses
+from promise_seg.learning.training_set import Draw, TrainingBatch, TrainingSet, collate
+
+ClassesBatch = tuple[TrainingBatch, ...]
+"""The same views for each class; the first one has the inputs of the model."""
+
+
+class ClassesSet(Dataset[ClassesBatch]):
+    """The train rows of several classes by :class:`Draw`: one view, and a target for each class.
+
+    Args:
+        sets: of the classes, of the same images in the same order.
+    """
+
+    def __init__(self, sets: Sequence[TrainingSet]) -> None:
+        self._sets = tuple(sets)
+
+    def __len__(self) -> int:
+        return len(self._sets[0])
+
+    def __getitem__(self, draw: Draw) -> ClassesBatch:
+        return tuple(one.item(draw, with_inputs=number == 0) for number, one in enumerate(self._sets))
+
+
+def collate_classes(items: list[ClassesBatch]) -> ClassesBatch:
+    """Join batches of one image to a batch of several, class by class."""
+    return tuple(collate(list(of_class)) for of_class in zip(*items, strict=True))
+
+
+class ClassesSteps(EpochSteps):
+    """The steps of a network of several classes.
+
+    A batch holds the same views for each class, and a step's loss is the mean over the classes. SAM's decoder, whose
+    work grows with their number, is asked for the masks of one class in a step, and the classes take turns.
+    """
+
+    def _parts(self, batch: ClassesBatch) -> list[tuple[ClassesBatch, float]]:
+        parts = zip(*(one.parts(self.settings.accumulate) for one in batch), strict=True)
+        return [(part, len(part[0].target) / len(batch[0].target)) for part in parts]
+
+    def _losses(self, part: ClassesBatch, step: int, *, decodes: bool) -> dict[str, Tensor]:
+        """Return the means over the classes: of what concerns masks, that of the class whose turn it is."""
+        decoded = (self._turn(step, len(part)),) if decodes else ()
+        given = [self._given(one, step) if number in decoded else [] for number, one in enumerate(part)]
+        with self.accelerator.autocast():
+            outputs = self.network(part[0].inputs, given, most_sets=self.settings.own_sets, decoded=decoded)
+        found = [
+            training_losses(out, one, self.settings, self.image_size) for out, one in zip(outputs, part, strict=True)
+        ]
+        names = dict.fromkeys(name for losses in found for name in losses)
+        means = {name: torch.stack([one[name] for one in found if name in one]).sum() / len(found) for name in names}
+        return {name: mean * len(found) if name in OF_MASKS else mean for name, mean in means.items()}
+
+    def _turn(self, step: int, classes: int) -> int:
+        """Return the place of the class whose masks are learned in a step of this epoch: each has its turn."""
+        interval = self.settings.decoder_interval
+        return (self.draws.epoch * -(-len(self.loader) // interval) + step // interval) % classes
