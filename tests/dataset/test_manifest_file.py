@@ -70,10 +70,16 @@ def test_rows_of_nothing_are_skipped_and_lines_still_counted(path):
         read_manifest(path)
 
 
-def test_of_two_columns_with_one_name_the_last_counts_even_where_a_row_ends_before_it(path):
-    save(path, ["train_type,image_name,mask_name,train_type", "val,a.png,b.png,train", "val,a.png,b.png"])
-    with pytest.raises(ManifestError, match=r"m\.csv:3: column\(s\) train_type are empty"):
+@pytest.mark.parametrize("name", ["train_type", "mask_name", "group", " slice "])
+def test_a_known_column_is_there_once(path, name):
+    save(path, [f"image_name,train_type,mask_name,group,slice,{name}", "a.png,val,b.png,p,0,train"])
+    with pytest.raises(ManifestError, match=rf"m\.csv:1: column\(s\) {name.strip()} are there more than once"):
         read_manifest(path)
+
+
+def test_other_columns_may_have_the_same_name(path):
+    save(path, ["image_name,train_type,mask_name,note,note", "a.png,val,b.png,one,other"])
+    assert len(read_manifest(path)) == 1
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])

@@ -41,7 +41,8 @@ def read_file(path: Path) -> ManifestFile:
     """Read a CSV with commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte order mark, or a Parquet file.
 
     Raises:
-        ManifestError: if the file is missing, cannot be read so, or lacks a required column or any rows.
+        ManifestError: if the file is missing or cannot be read so, lacks a required column or any rows, or has a known
+            column more than once.
         SettingsError: if it is in Parquet, and the package that reads it is not installed.
     """
     records = _rows_of_parquet(path) if path.suffix.lower() == PARQUET else _rows_of_text(path)
@@ -52,6 +53,12 @@ def read_file(path: Path) -> ManifestFile:
     missing = [name for name in REQUIRED_COLUMNS if name not in header]
     if missing:
         raise ManifestError(f"{path}:{line}: missing column(s) {', '.join(missing)}; found {', '.join(header)}. {HELP}")
+    repeated = [name for name in KNOWN_COLUMNS if header.count(name) > 1]
+    if repeated:
+        raise ManifestError(
+            f"{path}:{line}: column(s) {', '.join(repeated)} are there more than once; found {', '.join(header)}. Keep "
+            "one of each, and rename or remove the others"
+        )
     if not rows:
         raise ManifestError(f"{path}: has a header but no rows. {HELP}")
     return ManifestFile(header, [cells for _, cells in rows], [line for line, _ in rows])

@@ -33,13 +33,9 @@ class ManifestTable:
         file = read_file(path)
         return cls(path, file.header, file.cells, file.lines)
 
-    def column(self, name: str) -> int:
-        """Return the index of a column; of several with the same name the last, as in ``scan_manifest``."""
-        return len(self.header) - 1 - self.header[::-1].index(name)
-
     def with_splits(self, splits: Mapping[str, Split]) -> "ManifestTable":
         """Return the table with another ``train_type`` for each row, given by its ``where`` (``file:line``)."""
-        at = self.column("train_type")
+        at = self.header.index("train_type")
         cells = [list(row) for row in self.cells]
         for row, line in zip(cells, self.lines, strict=True):
             row[at] = str(splits[f"{self.path}:{line}"])
@@ -51,7 +47,7 @@ class ManifestTable:
             return replace(self, path=path)
         cells = [list(row) for row in self.cells]
         for name in _PATH_COLUMNS:
-            at = self.column(name)
+            at = self.header.index(name)
             for row in cells:
                 if not Path(row[at].strip()).is_absolute():
                     row[at] = path_from(path.parent, located(self.path.parent, row[at]))
