@@ -15,12 +15,10 @@ from pydantic import (
 )
 
 from promise_seg.environment import Environment
-from promise_seg.errors import CheckpointError
 from promise_seg.images.masks import Threshold
+from promise_seg.learning.records import read_record
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartNote
-from promise_seg.sealed import read_sealed
-from promise_seg.validation import faults_of
 
 SETTINGS_FILE = "settings.json"
 
@@ -78,15 +76,4 @@ def read_note(folder: Path) -> RunNote | None:
     Raises:
         CheckpointError: if it is damaged, or not as training writes it.
     """
-    path = folder / SETTINGS_FILE
-    if not path.exists():
-        return None
-    way_out = "Restore it, or move it away to continue without it"
-    try:
-        return RunNote.model_validate(read_sealed(path))
-    except ValidationError as error:
-        raise CheckpointError(
-            f"{path}: not as promise train writes it: {faults_of(error, RunNote)}. {way_out}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}. {way_out}") from error
+    return read_record(folder / SETTINGS_FILE, RunNote)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from promise_seg.assessment.summary import SeenInTraining
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.errors import CheckpointError
-from promise_seg.sealed import read_sealed, write_sealed
-from promise_seg.validation import faults_of
+from promise_seg.learning.records import read_record
+from promise_seg.sealed import write_sealed
 from promise_seg.vocabulary import Split
 
 TRAINING_IMAGES_FILE = "training_images.json"
@@ -125,15 +124,4 @@ def read_training_images(folder: Path) -> TrainingImages | None:
     Raises:
         CheckpointError: if it is damaged.
     """
-    path = folder / TRAINING_IMAGES_FILE
-    if not path.exists():
-        return None
-    way_out = "Restore it, or move it away to continue without it"
-    try:
-        return TrainingImages.model_validate(read_sealed(path))
-    except ValidationError as error:
-        raise CheckpointError(
-            f"{path}: not as promise train writes it: {faults_of(error, TrainingImages)}. {way_out}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}. {way_out}") from error
+    return read_record(folder / TRAINING_IMAGES_FILE, TrainingImages)
