@@ -96,18 +96,23 @@ def test_parts_of_it_cannot_be_trained(sam, checked, store, accelerator, tmp_pat
 def test_the_object_score_says_that_there_is_nothing(sam, checked, monkeypatch):
     """Measured on rows of both kinds, and used only where it is better than a guess."""
     model = make_model(sam).eval()
-    rows = checked * 2
+    empty = np.zeros((checked[0].height, checked[0].width), bool)
+    rows = [replace(row) for row in checked * 2]
+    for row in rows[::2]:
+        object.__setattr__(row, "foreground_pixels", 0)
+        object.__setattr__(row, "mask", lambda: empty)
     scores = {}
 
     def sam_masks(features, prompts, **kwargs):
         decoded = model.sam.decode(features, prompts)
         if decoded.object_logits is None:
             return decoded
-        return decoded._replace(object_logits=torch.full_like(decoded.object_logits, next(scores["found"])))
+        score = torch.full_like(decoded.object_logits, next(scores["found"]))
+        return decoded._replace(object_logits=score, mask_logits=torch.full_like(decoded.mask_logits, 9.0))
 
     monkeypatch.setattr(model, "sam_masks", sam_masks)
-    rows = [replace(row, foreground_pixels=number % 2) for number, row in enumerate(rows)]
-    scores["found"] = iter([2.0 if row.foreground_pixels else -3.0 for row in rows])
+    # twice for each row: for what the score is, and for the mask
+    scores["found"] = iter([score for row in rows for score in [2.0 if row.foreground_pixels else -3.0] * 2])
     threshold = presence_threshold(model, rows, None)
     has_score = model.sam.decode(
         model.encode(torch.zeros(1, sam.image_size, sam.image_size, 3)), Prompts()
@@ -116,7 +121,7 @@ def test_the_object_score_says_that_there_is_nothing(sam, checked, monkeypatch):
         assert threshold is None
         return
     assert 0.04 < threshold < 0.9
-    scores["found"] = iter([0.5] * len(rows))
+    scores["found"] = iter([0.5] * 2 * len(rows))
     assert presence_threshold(model, rows, None) is None
     model.config = model.config.model_copy(update={"presence_threshold": threshold})
     features = model.encode(torch.zeros(1, sam.image_size, sam.image_size, 3))

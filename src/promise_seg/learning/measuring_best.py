@@ -28,8 +28,8 @@ def measure_best(
     settings: TrainSettings,
     progress: Progress = silent,
 ) -> None:
-    """Measure what the best model does with given prompts, when it says that nothing is there, and whether a second
-    pass helps its own prompts.
+    """Measure what the best model does with given prompts, whether a second pass helps its own prompts, and when it
+    says that nothing is there.
 
     Its checkpoint is written last, as it is what declares this done.
 
@@ -43,13 +43,15 @@ def measure_best(
     """
     answers = measure_answers(model, rows, store, progress)
     write_answers(folder, answers)
-    separates = settings.separates(rows[0].reading.masks)
+    as_volumes, separates = settings.scores_volumes, settings.separates(rows[0].reading.masks)
     changes = {
         "given": {one.form: one.answer for one in answers},
-        "presence_threshold": presence_threshold(model, rows, store),
         "second_pass": model.apm is not None
-        and measure_second_pass(model, rows, store, progress, as_volumes=settings.scores_volumes).helps,
+        and measure_second_pass(model, rows, store, progress, as_volumes=as_volumes).helps,
         "instances": choose_instance_rule(model, rows, store, progress) if separates else None,
     }
-    model.config = model.config.model_copy(update=changes)
+    config = model.config
+    model.config = config.model_copy(update={"second_pass": changes["second_pass"]})  # which masks are made with
+    changes["presence_threshold"] = presence_threshold(model, rows, store, as_volumes=as_volumes)
+    model.config = config.model_copy(update=changes)
     save_checkpoint(model, folder / BEST_FOLDER)

@@ -5,39 +5,85 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from promise_seg.assessment.thresholds import best_threshold, is_worthwhile, sensitivity_plus_specificity
+from promise_seg.arrays import Float64Array
+from promise_seg.assessment.overlaps import Overlap, Scored
+from promise_seg.assessment.thresholds import is_worthwhile, sensitivity_plus_specificity
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, model_features
+from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel, presence_of
 
 USUAL_THRESHOLD = 0.5
+_MOST_TRIED = 200
+_NEARLY_THE_BEST = 0.005  # in Dice: a needless mask is deleted at once, an object that is not shown may never be seen
 
 
 @torch.no_grad()
-def presence_threshold(model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None) -> float | None:
-    """Return the threshold of the highest balanced accuracy on rows; ``None`` if the model knows no presence.
+def presence_threshold(
+    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, *, as_volumes: bool = False
+) -> float | None:
+    """Return the threshold at which own prompts have the highest mean Dice; ``None`` if the model knows no presence.
 
     Where all rows hold an object, or none does, it is :data:`USUAL_THRESHOLD` of a presence that was learned. The
     object score of a SAM, which never saw such images, is used only where it was measured to be better than a guess.
+
+    Args:
+        model: of which everything else is chosen; it is put into evaluation mode.
+        rows: that it was not trained on.
+        store: of features.
+        as_volumes: whether slices of a volume are scored as one mask in 3-D.
     """
     model.eval()
     if model.apm is None:
         return None
-    found, was_learned = [], False
-    for row in rows:
-        features = model_features([Sample.of(row, model.sam, model.config.fit)], model, store)
-        proposal = model.propose(features)
-        was_learned = proposal.presence_logits is not None
-        presence = (
-            proposal.presence_logits if was_learned else presence_of(proposal, model.sam_masks(features, proposal))
-        )
-        if presence is None:
-            return None
-        found.append(float(presence.sigmoid()))
     has_object = np.array([row.foreground_pixels > 0 for row in rows])
-    if has_object.all() or not has_object.any():
+    is_mixed = bool(has_object.any() and not has_object.all())
+    found, overlaps, was_learned = [], list[Overlap](), False
+    config = model.config
+    try:
+        model.config = config.model_copy(update={"presence_threshold": None})
+        for row in rows if is_mixed else rows[:1]:
+            sample = Sample.of(row, model.sam, config.fit)
+            features = model_features([sample], model, store)
+            proposal = model.propose(features)
+            was_learned = proposal.presence_logits is not None
+            presence = (
+                proposal.presence_logits if was_learned else presence_of(proposal, model.sam_masks(features, proposal))
+            )
+            if presence is None:
+                return None
+            found.append(float(presence.sigmoid()))
+            masks = decode_one(model, features, proposal, sample.geometry)
+            overlaps.append(Overlap.of(masks.probs(config.mask_choice) > 0.5, row.mask()))
+    finally:
+        model.config = config
+    if not is_mixed:
         return USUAL_THRESHOLD if was_learned else None
-    threshold = best_threshold(np.array(found), has_object)
-    gain = sensitivity_plus_specificity(np.array(found) < threshold, has_object) - 1  # over a guess
+    presences = np.array(found)
+    threshold = best_presence(presences, overlaps, Scored(rows, as_volumes=as_volumes))
+    gain = sensitivity_plus_specificity(presences < threshold, has_object) - 1  # over a guess
     return threshold if was_learned or is_worthwhile(gain, has_object) else None
+
+
+def best_presence(presences: Float64Array, overlaps: Sequence[Overlap], scored: Scored) -> float:
+    """Return the lowest threshold that is nearly the best, below which masks are emptied.
+
+    Args:
+        presences: (n,) of the rows.
+        overlaps: of their masks with the ground truth, before any is emptied.
+        scored: how they are scored.
+
+    Returns:
+        A threshold that empties no mask if none is better.
+    """
+    ordered = np.unique(presences)
+    tried = np.concatenate([ordered[:1], (ordered[:-1] + ordered[1:]) / 2])
+    if len(tried) > _MOST_TRIED:
+        tried = tried[np.linspace(0, len(tried) - 1, _MOST_TRIED).round().astype(int)]
+    dice = np.array([scored.mean_dice(_emptied(overlaps, presences < one)) for one in tried.tolist()])
+    return float(tried[int(np.argmax(dice >= dice.max() - _NEARLY_THE_BEST))])
+
+
+def _emptied(overlaps: Sequence[Overlap], absent: Sequence[bool] | np.ndarray) -> list[Overlap]:
+    return [Overlap(0, 0, one.there) if is_absent else one for one, is_absent in zip(overlaps, absent, strict=True)]
