@@ -43,13 +43,23 @@ def proposing_model():
 
 
 @pytest.fixture(scope="module")
+def lasting_leases():
+    """No lease ends, and no page asks for its own again by itself, however long a test takes."""
+    pytest.importorskip("promise_seg.annotator.project")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("leases", "project"):
+            patch.setattr(f"promise_seg.annotator.{module}.LEASE_SECONDS", 36_000.0)
+        yield
+
+
+@pytest.fixture(scope="module")
 def more_options():
     """Further choices for the project of a file of tests."""
     return {}
 
 
 @pytest.fixture(scope="module")
-def project(proposing_model, more_options, tmp_path_factory):
+def project(proposing_model, lasting_leases, more_options, tmp_path_factory):
     """A project of drawn scenes, in use."""
     project_module = pytest.importorskip("promise_seg.annotator.project")
     place = tmp_path_factory.mktemp("annotator")

@@ -22,7 +22,7 @@ def body(seed=0):
 
 
 @pytest.fixture(scope="module")
-def volumes(proposing_model, tmp_path_factory):
+def volumes(proposing_model, lasting_leases, tmp_path_factory):
     """The server of a NIfTI volume and a DICOM series."""
     from promise_seg.annotator.project import Options, Project
     from promise_seg.annotator.running import running
