@@ -1,4 +1,8 @@
-"""Drive the page by what a person does, and wait for what the page says of itself."""
+"""Drive the page by what a person does, and wait for what the page says of itself.
+
+Playwright's ``wait_for_function`` needs a function here: an expression is evaluated at each look, and the page's policy
+forbids the second.
+"""
 
 import json
 import time

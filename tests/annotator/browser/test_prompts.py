@@ -49,7 +49,7 @@ def test_a_mask_that_is_unpacked_after_escape_is_not_shown(annotator):
     annotator.page.evaluate(SLOW_UNPACKING)
     annotator.grab(x, y)
     annotator.page.mouse.move(*annotator.place(30, 60))
-    annotator.page.wait_for_function("window.unpacked !== undefined")  # the answer is there
+    annotator.page.wait_for_function("() => window.unpacked !== undefined")  # the answer is there
     annotator.press("Escape")
     annotator.page.evaluate("window.openGate()")
     annotator.page.evaluate("window.unpacked")
