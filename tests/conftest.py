@@ -71,7 +71,10 @@ def pytest_collection_modifyitems(items):
 
 # Examples are the same in every run, as all other random numbers are.
 # To look for new ones: --hypothesis-profile=default
-hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+# Nor does a test fail because drawing its examples takes long, as on a busy computer.
+hypothesis.settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("fixed")
 
 
@@ -182,8 +185,9 @@ def browser():
         pytest.skip("chromium is not on this machine")
     quiet = ("--no-sandbox", "--disable-background-networking", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-component-update", "--disable-sync")  # fmt: skip
+    sync_api.expect.set_options(timeout=60_000)  # on however busy a computer
     with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=list(quiet))
+        found = playwright.chromium.launch(executable_path=chromium, args=list(quiet), timeout=180_000)
         yield found
         found.close()
 

@@ -34,7 +34,8 @@ class Server:
 
     def __init__(self, place):
         hears, says = multiprocessing.Pipe()
-        context = multiprocessing.get_context("fork")  # what is imported is there at once
+        context = multiprocessing.get_context("forkserver")  # copies of a process that has imports, and no threads
+        context.set_forkserver_preload([__name__])
         self.process = context.Process(
             target=serve, args=(place / "data/manifest.csv", place / "project", place / "store", says), daemon=True
         )

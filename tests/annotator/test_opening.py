@@ -158,7 +158,7 @@ def test_what_is_made_ahead_gives_way_to_whoever_waits():
 
     ahead = EncodeAhead(None, wanted, None)
     ahead.start()
-    assert asked.wait(20)
+    assert asked.wait(60)
     ahead.stop()
     own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     assert found[0] > own or own == 19  # which is the last

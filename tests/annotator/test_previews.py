@@ -56,12 +56,12 @@ def test_of_waiting_questions_the_newest_alone_is_answered(tab, socket, monkeypa
     def slow(self, number, index, label, prompts, *more):
         asked.append(prompts.points[0].x)
         begun.set()
-        assert may_go_on.wait(30)
+        assert may_go_on.wait(60)
         return answer(self, number, index, label, prompts, *more)
 
     monkeypatch.setattr(Segmenter, "answer", slow)
     socket.send_json({"n": 0, "slice": 0, "points": points((0, 5, 1))})
-    assert begun.wait(30)
+    assert begun.wait(60)
     for n in range(1, 20):
         socket.send_json({"n": n, "slice": 0, "points": points((n, 5, 1))})
     may_go_on.set()

@@ -16,7 +16,7 @@ from tests.archives.serving import held_port, port_of
 
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 USER, PASSWORD = "reader", "pass:word"
-_START_SECONDS = 60
+_START_SECONDS = 600
 
 
 def why_not() -> str | None:

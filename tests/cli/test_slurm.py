@@ -64,7 +64,10 @@ def test_a_job_array_with_a_task_that_is_preempted_ends_with_what_one_process_ma
     def restarted():
         return [job for job in cluster.jobs() if job["Restarts"] != "0"]
 
-    slurm.wait_until(lambda: len(list(out.glob("masks/*/*.png"))) == slurm.AT_ONCE)
+    def noted():  # below the head of each log
+        return [line for log in out.glob("parts/*.jsonl") for line in log.read_bytes().splitlines()[1:]]
+
+    slurm.wait_until(lambda: len(noted()) == slurm.AT_ONCE)
     cluster.run("sbatch", "--partition=urgent", "--wrap=true", folder=tmp_path)
     slurm.wait_until(restarted)
     (preempted,) = restarted()

@@ -40,6 +40,8 @@ typer.core.TyperGroup.make_context = make_context
 """
 TWICE_AT_ONCE = """
 import atexit, os, signal
+from promise_seg.cli import stopping
+stopping._AT_ONCE_SECONDS = 600  # on however busy a computer
 from promise_seg.curation.pairing import folders
 def pair_folder(folder):
     try:

@@ -3,6 +3,7 @@
 import gc
 import importlib
 import json
+import math
 import os
 import re
 import signal
@@ -86,10 +87,12 @@ def run_command(arguments: Sequence[str], work: Path, fault: Fault | None = None
 def watched(arguments: Sequence[str], work: Path, noted: Path, fault: Fault | None = None) -> int:
     """Run a ``promise`` command in this process, which must end with it; its changes are noted in a file."""
     from promise_seg.cli.console import run
+    from promise_seg.prediction import table
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     time.process_time = float  # 0: no two runs take the same time
+    table._SAVE_SECONDS = math.inf  # as often in each run, however busy the computer is
     sys.argv = ["promise", *arguments]
     watch = Watch(work, fault)
     watch.begin()

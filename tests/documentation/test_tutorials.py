@@ -32,7 +32,9 @@ def test_a_notebook_runs(path, tmp_path, monkeypatch):
     nbformat.validate(notebook)
     kept = {number: _texts(cell) for number, cell in enumerate(notebook.cells)}
     _make_small(notebook, FEWER.get(path.stem, {}))
-    client = nbclient.NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    client = nbclient.NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}, startup_timeout=600
+    )
     client.execute()
     assert (tmp_path / "report" / "report.html").is_file()
     assert any(kept.values()), "a notebook is shown with its outputs"

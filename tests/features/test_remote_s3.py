@@ -1,6 +1,5 @@
 """Several writers share a store on a real HTTP server that speaks S3, also when connections are lost in the middle."""
 
-import socket
 import threading
 
 import pytest
@@ -17,6 +16,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.vocabulary import Fit
 from promise_seg.workflows.ray_encoding import EncodeWork
+from tests.archives.serving import held_port, port_of
 from tests.lossy_proxy import LossyProxy
 
 
@@ -62,8 +62,7 @@ def test_a_bucket_that_is_not_there(s3_at, monkeypatch, capsys, manifest):
 
 def test_a_server_that_is_away(s3_at, monkeypatch):
     monkeypatch.setattr(object_stores, "_FIRST_PAUSE_SECONDS", 0.0)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        s3_at(free.getsockname()[1])
-    with pytest.raises(PromiseError, match="the server gave no answer in 9 tries"):
-        RemoteFeatureStore("s3://bucket/store")
+    with held_port() as held:
+        s3_at(port_of(held))
+        with pytest.raises(PromiseError, match="the server gave no answer in 9 tries"):
+            RemoteFeatureStore("s3://bucket/store")

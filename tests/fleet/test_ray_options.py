@@ -12,6 +12,7 @@ from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet import ray_cluster
 from promise_seg.fleet.ray_cluster import RayOptions, _check_answers, connected
 from promise_seg.fleet.work import Opened, Place, Shell, Trouble, WorkReport
+from tests.archives.serving import held_port, port_of
 from tests.helpers import write_dataset
 
 
@@ -51,21 +52,19 @@ def test_without_ray_the_words_say_how_to_install_it(monkeypatch):
 
 
 def test_an_address_where_nothing_answers():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(SettingsError, match=rf"--ray 127.0.0.1:{port}: no Ray cluster answers there"):
-        _check_answers("--ray", f"127.0.0.1:{port}")
+    with held_port() as held:
+        port = port_of(held)
+        with pytest.raises(SettingsError, match=rf"--ray 127.0.0.1:{port}: no Ray cluster answers there"):
+            _check_answers("--ray", f"127.0.0.1:{port}")
 
 
 @pytest.mark.usefixtures("_has_ray")
 def test_the_address_of_the_environment_is_checked_as_one_that_is_given(monkeypatch):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
-    with pytest.raises(SettingsError, match=rf"^RAY_ADDRESS 127.0.0.1:{port}: no Ray cluster answers there"):
-        connected(RayOptions("auto")).__enter__()
+    with held_port() as held:
+        port = port_of(held)
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        with pytest.raises(SettingsError, match=rf"^RAY_ADDRESS 127.0.0.1:{port}: no Ray cluster answers there"):
+            connected(RayOptions("auto")).__enter__()
     monkeypatch.setenv("RAY_ADDRESS", "ray://me:secret@head:10001")
     with pytest.raises(SettingsError, match=r"^RAY_ADDRESS: the address has a user or a password in it") as refused:
         RayOptions("auto").check()

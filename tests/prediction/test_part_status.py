@@ -84,6 +84,7 @@ def test_the_rate_is_that_of_those_at_work_after_a_restart(begun, monkeypatch):
     for number in range(3):
         killed.add(entry(inputs[number], now - 400 + 50 * number))
     monkeypatch.undo()
+    monkeypatch.setattr(part_status.time, "time", lambda: now)
     young.add(entry(inputs[3], now - 30))
     status = status_of_parts(out)
     rates = {one.done: one.per_minute for one in status.workers}
@@ -105,6 +106,7 @@ def test_a_process_of_another_computer_that_is_silent_and_has_claimed_nothing_do
 def test_the_time_before_the_first_image_counts_for_the_rate(begun, monkeypatch):
     out, inputs = begun
     log, now = PartLog(out, Part(1, 1)), time.time()
+    log._began = now
     monkeypatch.setattr(part_logs.time, "time", lambda: now + 30)
     log.add(entry(inputs[0], now + 30))
     assert status_of_parts(out).per_minute == pytest.approx(60 / 30, rel=0.1)

@@ -9,7 +9,7 @@ from promise_seg.workflows.ray_places import place_of
 
 def test_the_mark_is_renewed_and_goes_with_the_folder_if_nothing_was_written(tmp_path, monkeypatch):
     monkeypatch.setattr(strays, "_RENEWAL_SECONDS", 0.01)
-    folder, patience = tmp_path / "out", time.monotonic() + 30
+    folder, patience = tmp_path / "out", time.monotonic() + 60
     with place_of(folder, ()) as place:
         (mark,) = folder.iterdir()
         assert (str(mark), mark.read_text()) == (place.mark, place.content)

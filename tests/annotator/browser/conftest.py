@@ -10,7 +10,7 @@ from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.scenes import draw_scene
 from promise_seg.vocabulary import ApmKind, Variant
 from promise_seg.workflows.models import Model, load
-from tests.annotator.browser.driving import Annotator
+from tests.annotator.browser.driving import LONGEST_MS, Annotator
 from tests.helpers import small_apm_config
 
 SIDE = 96
@@ -29,10 +29,27 @@ def proposing(seed):
     return Model(bare.ref, bare.part, PromiseModel(config, bare.sam).eval())
 
 
+def let_all_go(project):
+    """Let go of all images for pages that were closed: a browser that closes may be slow to tell."""
+    for image in project.catalogue.numbers:
+        if lease := project.leases.holder(image):
+            project.leases.give_back(image, lease.client)
+
+
 @pytest.fixture(scope="session")
 def proposing_model():
     """A model that proposes."""
     return proposing(1)
+
+
+@pytest.fixture(scope="module")
+def lasting_leases():
+    """No lease ends, and no page asks for its own again by itself, however long a test takes."""
+    pytest.importorskip("promise_seg.annotator.project")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("leases", "project"):
+            patch.setattr(f"promise_seg.annotator.{module}.LEASE_SECONDS", 36_000.0)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +59,7 @@ def more_options():
 
 
 @pytest.fixture(scope="module")
-def project(proposing_model, more_options, tmp_path_factory):
+def project(proposing_model, lasting_leases, more_options, tmp_path_factory):
     """A project of drawn scenes, in use."""
     project_module = pytest.importorskip("promise_seg.annotator.project")
     place = tmp_path_factory.mktemp("annotator")
@@ -81,6 +98,7 @@ def open_page(browser, project, access, next_image, forgiven):
 
     def open_at(width=1280, height=800, image=None, **settings):
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)
+        context.set_default_timeout(LONGEST_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
@@ -92,9 +110,7 @@ def open_page(browser, project, access, next_image, forgiven):
     yield open_at
     for context in contexts:
         context.close()
-    for image in range(1, IMAGES + 1):  # a browser that closes may be slow to tell
-        if lease := project.leases.holder(image):
-            project.leases.give_back(image, lease.client)
+    let_all_go(project)
     assert [words for words in complaints if not any(one in words for one in forgiven)] == []
     own = (f"http://127.0.0.1:{access.port}/", "blob:", "data:image/")
     assert [url for url in requests if not url.startswith(own)] == []

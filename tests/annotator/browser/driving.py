@@ -1,11 +1,19 @@
-"""Drive the page by what a person does, and wait for what the page says of itself."""
+"""Drive the page by what a person does, and wait for what the page says of itself.
+
+Playwright's ``wait_for_function`` needs a function here: an expression is evaluated at each look, and the page's policy
+forbids the second.
+"""
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = "/api/v1"
+LONGEST_MS = 60000
+"""What is waited for at most, on however busy a computer."""
 DRAWN = """async (layer) => {
     await new Promise(requestAnimationFrame); // what changed before is drawn with this frame
     const canvas = document.getElementById('layer-' + layer);
@@ -29,7 +37,7 @@ class Annotator:
 
     def ready(self) -> Self:
         """Wait until everything is saved and drawn."""
-        self.page.wait_for_selector("html[data-state=ready]", state="attached", timeout=60000)
+        self.page.wait_for_selector("html[data-state=ready]", state="attached", timeout=LONGEST_MS)
         return self
 
     def data(self, name: str) -> Any:
@@ -39,16 +47,28 @@ class Annotator:
 
     def wait(self, name: str, value: object) -> None:
         """Wait until the page says a value of itself."""
-        expect(self.html).to_have_attribute(f"data-{name}", _written(value), timeout=20000)
+        expect(self.html).to_have_attribute(f"data-{name}", _written(value), timeout=LONGEST_MS)
 
     def wait_for_change(self, name: str, before: object) -> None:
         """Wait until the page says another value of itself."""
-        expect(self.html).not_to_have_attribute(f"data-{name}", _written(before), timeout=20000)
+        expect(self.html).not_to_have_attribute(f"data-{name}", _written(before), timeout=LONGEST_MS)
 
     def revision_after(self, steps: int, before: int) -> None:
         """Wait until so many actions are on disk."""
         self.wait("revision", before + steps)
         self.ready()
+
+    def wait_until(self, holds: Callable[[], object]) -> None:
+        """Wait until something is so in this process, such as that a request has come."""
+        ends = time.monotonic() + LONGEST_MS / 1000
+        while not holds():
+            assert time.monotonic() < ends
+            self.page.wait_for_timeout(10)  # in which what the browser says is heard
+
+    def wait_until_free(self, number: int) -> None:
+        """Wait until nobody holds an image: a page lets go of it behind what else it does."""
+        script = "async (path) => (await (await fetch(path)).json()).holder === null"
+        self.page.wait_for_function(script, arg=f"{ROOT}/images/{number}")
 
     def served(self, number: int | None = None) -> dict[str, Any]:
         """An image as the server has it: the open one, or another."""

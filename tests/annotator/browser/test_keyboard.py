@@ -124,6 +124,25 @@ def test_the_status_says_which_image_was_finished_and_which_is_open(annotator):
     expect(status).to_have_text(f"Accepted {name}. {shown}")
 
 
+def test_what_is_said_while_the_list_is_on_its_way_stays(annotator):
+    page, lists = annotator.page, []
+
+    def keep_the_second(route):
+        lists.append(route)
+        if len(lists) != 2:
+            route.fallback()
+
+    page.route("**/images?order=trust", keep_the_second)
+    page.reload()
+    annotator.ready()
+    annotator.wait_until(lambda: len(lists) == 2)
+    annotator.press("n")
+    with page.expect_response("**/images?order=trust"):
+        lists[1].continue_()
+    annotator.served()  # an answer that the page has after the other
+    expect(page.locator("#status")).to_have_text("New object: the next prompt begins it")
+
+
 def test_leaving_the_image_by_tab_leaves_nothing_waiting(annotator):
     status = annotator.page.locator("#status")
     expect(status).to_contain_text("Ready")  # which is said last of all

@@ -83,5 +83,5 @@ def test_an_address_that_is_changed_by_hand_leads_to_its_image(annotator, next_i
     arrive(annotator, number)
     page.evaluate("location.hash = '#image=9999'")
     expect(page.locator("#status")).to_have_text("The address names no image of this project")
-    page.wait_for_function(f"location.hash === '#image={number}'")
+    page.wait_for_function("(hash) => location.hash === hash", arg=f"#image={number}")
     assert int(annotator.data("image")) == int(number)

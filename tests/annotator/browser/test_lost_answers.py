@@ -113,8 +113,8 @@ def test_a_late_answer_shows_no_older_revision(annotator):
             late.append((route, route.fetch()))
 
     page.route("**/lease", keep)
-    with page.expect_request("**/lease"):
-        page.evaluate(SHOWN_AGAIN)
+    page.evaluate(SHOWN_AGAIN)
+    annotator.wait_until(lambda: late)
     annotator.act(annotator.click, 40, 4)
     (route, answer), *_ = late
     with page.expect_response("**/lease"):
@@ -129,10 +129,15 @@ def test_a_late_lease_of_an_image_that_was_left_is_let_go(annotator):
     kept = hold_back(annotator, f"**/images/{number}/lease", "POST")
     with page.expect_request(f"**/images/{number}/lease"):
         page.evaluate(SHOWN_AGAIN)
-    page.locator(f"[data-image='{other}'] button").click()
-    annotator.wait("image", other)
-    annotator.ready()
-    with page.expect_request_finished(lambda request: request.method == "DELETE" and f"/{number}/" in request.url):
+
+    def is_let_go(request):
+        return request.method == "DELETE" and f"/{number}/" in request.url
+
+    with page.expect_request_finished(is_let_go):
+        page.locator(f"[data-image='{other}'] button").click()
+        annotator.wait("image", other)
+        annotator.ready()
+    with page.expect_request_finished(is_let_go):
         kept[0].continue_()
     assert annotator.data("image") == other
     assert annotator.served(number)["holder"] is None

@@ -39,6 +39,44 @@ VIEW = """async () => {
     return { before, after, back, corner, fitted: view.toCanvas({ x: -0.5, y: -0.5 }), scale: view.scale };
 }"""
 
+CLOSED_EARLY = """async () => {
+    const { Previews } = await import('/page/js/previews.js');
+    const Real = window.WebSocket;
+    let made, closed = 0;
+    window.WebSocket = class extends EventTarget {
+        static CONNECTING = 0;
+        constructor() { super(); made = this; this.readyState = 0; }
+        close() { closed += 1; }
+    };
+    const previews = new Previews(() => {});
+    previews.open(1);
+    previews.begin();
+    previews.open(2);
+    window.WebSocket = Real;
+    const before = closed;
+    made.dispatchEvent(new Event('open'));
+    return [before, closed];
+}"""
+ACCEPTED_MEANWHILE = """async () => {
+    const { api } = await import('/page/js/api.js');
+    const { TrainingPanel } = await import('/page/js/panels/training.js');
+    const facts = { state: 'idle', offered: false, result: null, progress: null, model: { id: 1 } };
+    const session = { images: [], changes: { on: () => {} } };
+    const panel = new TrainingPanel(session);
+    const { training } = api, answers = [];
+    api.training = () => new Promise((answer) => answers.push(answer));
+    const accept = () => { session.images = [...session.images, { state: 'done' }]; panel.heed(); };
+    accept();
+    accept();
+    const asked = answers.length;
+    answers[0]({ ...facts, accepted: 1 });
+    while (answers.length < 2 && panel.asking) await null;
+    answers[1]?.({ ...facts, accepted: 2 });
+    while (panel.asking) await null;
+    api.training = training;
+    return [asked, panel.training.accepted];
+}"""
+
 
 @pytest.fixture(scope="module")
 def modules(browser, access):
@@ -114,3 +152,11 @@ def test_the_view_keeps_what_is_under_the_pointer(modules):
     assert found["corner"]["y"] >= 40
     assert found["scale"] == pytest.approx((800 - 48) / 400)
     assert found["fitted"]["x"] == pytest.approx(24)
+
+
+def test_a_connection_is_closed_once_there_is_one(modules):
+    assert modules.evaluate(CLOSED_EARLY) == [0, 1]
+
+
+def test_an_image_that_is_accepted_while_training_is_asked_for_is_counted(modules):
+    assert modules.evaluate(ACCEPTED_MEANWHILE) == [1, 2]

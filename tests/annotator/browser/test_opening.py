@@ -2,8 +2,11 @@
 
 import pytest
 
+from promise_seg.files import write_whole
+
 pytestmark = pytest.mark.slow
 
+ARRIVED = "(path) => performance.getEntriesByType('resource').some((one) => one.name.endsWith(path))"
 PLACED = """(list) => { window.placed = 0;
     new MutationObserver((records) => {
         for (const one of records) window.placed += one.addedNodes.length;
@@ -70,6 +73,7 @@ def test_pixels_are_asked_for_before_the_image_is_held(at, looked_ahead):
     kept = held_back(annotator, f"**/images/{other}/lease", "POST")
     with annotator.page.expect_response(f"**/images/{other}/slices/0/pixels"):
         choose(annotator, other)
+    annotator.wait_until(lambda: kept)
     kept[0].continue_()
     arrive(annotator, other)
 
@@ -80,6 +84,7 @@ def test_an_image_is_shown_before_the_one_before_is_let_go(at, looked_ahead):
     kept = held_back(annotator, "**/images/3/lease", "DELETE")
     choose(annotator, other)
     arrive(annotator, other)
+    annotator.wait_until(lambda: kept)
     assert len(kept) == 1
     choose(annotator, 3)  # which must not be let go once it is held again
     kept[0].continue_()
@@ -91,9 +96,7 @@ def test_the_pixels_of_the_next_image_are_there_before_it_is_asked_for(at, looke
     first, other = (one["id"] for one in looked_ahead.images("trust")[:2])
     annotator, asked = at(first)
     pixels = f"images/{other}/slices/0/pixels"
-    with annotator.page.expect_response(f"**/{pixels}"):
-        annotator.page.reload()
-    annotator.ready()
+    annotator.page.wait_for_function(ARRIVED, arg=pixels)
     asked.clear()
     annotator.press("f")
     arrive(annotator, other)
@@ -111,13 +114,13 @@ def test_the_picture_of_a_file_that_changed_since_is_not_shown(at, looked_ahead,
     arrive(annotator, 5)
     path = looked_ahead.catalogue.image(other).input.path
     content = path.read_bytes()
-    path.write_bytes(looked_ahead.catalogue.image(5).input.path.read_bytes())
+    write_whole(path, lambda to: to.write_bytes(looked_ahead.catalogue.image(5).input.path.read_bytes()))
     try:
         choose(annotator, other)
         annotator.page.get_by_text("is not what it was when its annotation began").wait_for()
         annotator.wait_until_blank("image")
     finally:
-        path.write_bytes(content)
+        write_whole(path, lambda to: to.write_bytes(content))
 
 
 def test_the_picture_of_one_image_is_not_shown_under_the_objects_of_another(at, looked_ahead):
@@ -127,6 +130,7 @@ def test_the_picture_of_one_image_is_not_shown_under_the_objects_of_another(at, 
     choose(annotator, other)
     annotator.wait("image", other)
     annotator.wait_until_blank("image")
+    annotator.wait_until(lambda: kept)
     kept[0].continue_()
     arrive(annotator, other)
     assert annotator.drawn("image") > 500

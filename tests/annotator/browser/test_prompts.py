@@ -5,6 +5,16 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
 
+SLOW_UNPACKING = """() => { const Unpacking = window.DecompressionStream;
+    const gate = new Promise((open) => (window.openGate = open));
+    window.DecompressionStream = function (kind) {
+        const { readable, writable } = new Unpacking(kind);
+        const wait = new TransformStream({ transform: (part, on) => gate.then(() => on.enqueue(part)) });
+        const [mine, theirs] = readable.pipeThrough(wait).tee();
+        window.unpacked = new Response(mine).arrayBuffer().then(() => new Promise(requestAnimationFrame));
+        return { writable, readable: theirs };
+    }; }"""
+
 
 def test_the_proposal_is_there_at_first_sight(annotator):
     assert annotator.data("objects") == 1
@@ -32,6 +42,20 @@ def test_the_mask_follows_a_point_while_it_is_dragged(annotator):
     assert not annotator.served()["list"][0]["automatic"]
     annotator.act(annotator.page.locator("#automatic").click)
     assert annotator.masks() == [before]
+
+
+def test_a_mask_that_is_unpacked_after_escape_is_not_shown(annotator):
+    (x, y, _), *_ = annotator.data("points")
+    annotator.page.evaluate(SLOW_UNPACKING)
+    annotator.grab(x, y)
+    annotator.page.mouse.move(*annotator.place(30, 60))
+    annotator.page.wait_for_function("() => window.unpacked !== undefined")  # the answer is there
+    annotator.press("Escape")
+    annotator.page.evaluate("window.openGate()")
+    annotator.page.evaluate("window.unpacked")
+    annotator.page.mouse.up()
+    annotator.ready()
+    assert annotator.data("preview") is None
 
 
 def test_a_box_is_drawn_and_its_sides_are_dragged(annotator):

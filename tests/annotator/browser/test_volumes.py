@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.annotator.browser.driving import Annotator
+from tests.annotator.browser.conftest import let_all_go
+from tests.annotator.browser.driving import LONGEST_MS, Annotator
 from tests.files import write_series
 
 pytestmark = pytest.mark.slow
@@ -21,7 +22,7 @@ def body(seed=0):
 
 
 @pytest.fixture(scope="module")
-def volumes(proposing_model, tmp_path_factory):
+def volumes(proposing_model, lasting_leases, tmp_path_factory):
     """The server of a NIfTI volume and a DICOM series."""
     from promise_seg.annotator.project import Options, Project
     from promise_seg.annotator.running import running
@@ -43,10 +44,12 @@ def volume(request, browser, volumes):
     project, access = volumes
     entry = next(one for one in project.images("name") if request.param in one["name"])
     context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(LONGEST_MS)
     page = context.new_page()
     page.goto(f"{access.address}#image={entry['id']}")
     yield Annotator(page).ready()
     context.close()
+    let_all_go(project)
 
 
 def picture(annotator):
@@ -107,10 +110,12 @@ def test_the_image_keeps_its_size_from_slice_to_slice(volume):
     page = volume.page
 
     def in_the_middle(route):
+        if route.request.method != "POST":
+            return route.fallback()
         answer = route.fetch()
         facts = answer.json()
         middle = [one for one in facts["list"] if one["slice"] == 2]
-        route.fulfill(response=answer, json=facts | {"list": middle, "proposed": [*range(DEPTH)]})
+        return route.fulfill(response=answer, json=facts | {"list": middle, "proposed": [*range(DEPTH)]})
 
     page.route("**/lease", in_the_middle)
     page.reload()

@@ -38,7 +38,7 @@ MEMORY_GROWTH = 2**29
 """Bytes of address space beyond what the libraries take: 128 for each value of the largest file."""
 PEAK_GROWTH = 2**28
 """Bytes of memory that any case may really use."""
-SECONDS_PER_CASE = 20
+SECONDS_PER_CASE = 120
 """More than any takes by far: it tells what hangs."""
 
 WINDOWS = tuple(map(parse_window, ("own", "percentile", "lung")))

@@ -120,8 +120,10 @@ export class Edits {
     const asked = performance.now();
     const { points, box } = prompts;
     const of = object === null ? { object, class: this.classOfNew } : { object };
+    const { forgotten } = session.previews;
     session.previews.ask({ slice, ...of, points, box, candidate }, (answer) => {
       void (answer ? unpack(answer.mask) : Promise.resolve(null)).then((region) => {
+        if (session.previews.forgotten !== forgotten) return; // while it was unpacked
         if (session.image !== image || session.slice !== slice || session.active !== object) return;
         heard(region && { object, region, asked });
         this.changes.tell("prompts", "saved");

@@ -22,6 +22,8 @@ export class Previews {
     this.asked = null;
     /** @type {{question: Question, heard: Heard} | null} */
     this.waiting = null;
+    /** How often what was asked was dropped, for what is still done with an answer. */
+    this.forgotten = 0;
     this.failures = 0;
     this.begun = false;
   }
@@ -37,7 +39,7 @@ export class Previews {
     this.image = image;
     this.failures = 0;
     this.begun = false;
-    this.socket?.close();
+    if (this.socket) end(this.socket);
     this.socket = null;
   }
 
@@ -102,5 +104,12 @@ export class Previews {
   forget() {
     this.asked = null;
     this.waiting = null;
+    this.forgotten += 1;
   }
+}
+
+/** Close a connection, once there is one: browsers complain of one that is closed before. @param {WebSocket} socket */
+function end(socket) {
+  if (socket.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => socket.close());
+  else socket.close();
 }

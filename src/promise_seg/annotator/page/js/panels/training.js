@@ -18,6 +18,8 @@ export class TrainingPanel {
     this.model = null;
     this.accepted = -1;
     this.asking = false;
+    /** Whether it is to be asked again once the answer is there, which may be of before. */
+    this.again = false;
     /** @type {number | undefined} */
     this.timer = undefined;
     this.bar = byId("learning-progress", HTMLProgressElement);
@@ -35,8 +37,9 @@ export class TrainingPanel {
     void this.ask();
   }
 
-  ask() {
-    return this.asking ? Promise.resolve() : this.take(() => api.training());
+  async ask() {
+    if (this.asking) this.again = true;
+    else await this.take(() => api.training());
   }
 
   /** @param {() => Promise<Training>} request */
@@ -55,6 +58,10 @@ export class TrainingPanel {
       if (error.code !== "unreachable") this.session.say(error.message, null);
     } finally {
       this.asking = false;
+    }
+    if (this.again) {
+      this.again = false;
+      return this.ask();
     }
     if (this.training?.state === "running") this.timer = setTimeout(() => void this.ask(), PAUSE_MS);
   }
