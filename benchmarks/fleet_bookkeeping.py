@@ -5,33 +5,47 @@ process that gives out the work of a Ray cluster. There are no images, and nothi
 
 All but a hundredth of the images are in the logs of eight parts. The images, their masks and their overlays are empty
 files, a thousand of each, to which all folders lead. Each step runs in a process of its own, whose processor time and
-peak memory are printed.
+peak memory are printed. It starts workers where there is more than one processor and much to read.
 """
 
 import argparse
 import hashlib
 import json
+import operator
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.parts import Part
-from promise_seg.prediction.part_logs import Entry
+from promise_seg.prediction.line_outlines import outlined_lines_in
+from promise_seg.prediction.part_logs import Entry, LogReader
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.prediction.table import COLUMNS
+from promise_seg.processes import most_memory
 from promise_seg.sealed import KEY
+from promise_seg.workers import Workers
 
 from .parts import PARTS, POINTS, measured, opened_logs
 
 IN_FOLDER = 1000
 """How many images are in each folder."""
+NAMES = [f"image_{number:03}" for number in range(IN_FOLDER)]
 
 
 def inputs_of(folder: Path, images: int) -> InputList:
     """Return the images as a list of a folder does, but for listing it."""
-    root, stems = folder / "images", (f"{one // IN_FOLDER:05}/image_{one % IN_FOLDER:03}" for one in range(images))
-    return InputList.of_files(root, ((f"{root}/{stem}.png", stem) for stem in stems))
+    return InputList.of_files(folder / "images", names_and_stems(folder, images))
+
+
+def names_and_stems(folder: Path, images: int) -> Iterator[tuple[str, str]]:
+    """Yield what a listing yields, in much less time."""
+    for number in range(-(-images // IN_FOLDER)):
+        above = f"{number:05}/"
+        before = f"{folder}/images/{above}"
+        for name in NAMES[: images - number * IN_FOLDER]:
+            yield f"{before}{name}.png", f"{above}{name}"
 
 
 def write(folder: Path, images: int) -> None:
@@ -39,8 +53,8 @@ def write(folder: Path, images: int) -> None:
     for kind in ("images", "masks", "overlays"):
         first = folder / kind / "00000"
         first.mkdir(parents=True)
-        for number in range(IN_FOLDER):
-            (first / f"image_{number:03}.png").touch()
+        for name in NAMES:
+            (first / f"{name}.png").touch()
         for number in range(1, -(-images // IN_FOLDER)):
             (folder / kind / f"{number:05}").symlink_to(first)
     inputs = inputs_of(folder, images)
@@ -75,6 +89,15 @@ def in_words(folder: Path, images: int, part: Part) -> str:
     return f"{missing:,} of {total:,} images are missing"
 
 
+def memory_of_a_worker(folder: Path) -> str:
+    """Read a few hundred thousand lines in worker processes, and say how much memory one of them had at most."""
+    with Workers(2) as workers:
+        for _ in workers.mapped(outlined_lines_in, LogReader(folder).new_ranges()[:100]):
+            pass
+        most = max(found or 0 for _, found in workers.mapped(operator.call, [most_memory] * PARTS))
+    return f"each has {most / 2**20:,.0f} MiB in all"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[100_000])
@@ -86,6 +109,7 @@ def main() -> None:
             print(f"{images:,} images in {PARTS} parts")
             if not options.without_logs:
                 measured("write logs", lambda folder=folder, images=images: write(folder, images))
+                measured("worker processes", lambda folder=folder: memory_of_a_worker(folder))
             for words, part in (("one of the parts", Part(1, PARTS)), ("all of them, as on a Ray cluster", Part(1, 1))):
                 measured(words, lambda folder=folder, images=images, part=part: in_words(folder, images, part))
 

@@ -104,10 +104,11 @@ def predict(run: Path, images: Path, out: Path) -> Taken:
     told = out.with_suffix(".kB")
     code = _COMMAND.format(told=str(told))
     words = [sys.executable, "-c", code, "predict", str(run), str(images), "-o", str(out), "--device", "cpu"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    said = out.with_suffix(".txt")
+    with said.open("wb") as to, subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=to) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, words
+    assert process.returncode == 0, said.read_text(errors="replace")[-2000:]
     disk = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return Taken(used.ru_utime + used.ru_stime, disk, int(told.read_text()))
 
@@ -131,11 +132,13 @@ def main() -> None:
                 with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                     plan = plan_fleet(pool.submit(measured, options.apm).result(), images=count)
                 taken = predict(run, images, folder / f"out-{count}-{turn}")
+                seconds = taken.seconds - start.seconds
                 print(
-                    f"{count} images: planned {plan.seconds:.1f} s, {plan.disk_bytes / 1e6:.1f} MB on the disk, "
-                    f"{(plan.memory_bytes or 0) / 1e6:.0f} MB of memory; took {taken.seconds:.1f} s, "
-                    f"{taken.seconds - start.seconds:.1f} s of them after the start, {taken.disk / 1e6:.1f} MB, "
-                    f"{taken.memory / 1e6:.0f} MB",
+                    f"{count:,} images, planned and measured: "
+                    f"{plan.seconds:.1f} s, {seconds:.1f} s after the start ({seconds / plan.seconds:.2f}); "
+                    f"{plan.disk_bytes / 1e6:.1f} MB, {taken.disk / 1e6:.1f} MB on the disk "
+                    f"({taken.disk / plan.disk_bytes:.2f}); "
+                    f"{(plan.memory_bytes or 0) / 1e6:.0f} MB, {taken.memory / 1e6:.0f} MB of memory",
                     flush=True,
                 )
 

@@ -103,7 +103,11 @@ def measured(name: str, work: Callable[[], object]) -> None:
         seconds, computed = time.perf_counter() - started, time.process_time() - computed
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         memory = f"{(most - before) / 1024:,.0f} MiB more than before"
-        print(f"{name}: {seconds:.1f} s, {computed:.1f} s of the processor, {memory}. {found}", flush=True)
+        workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if by_workers := workers.ru_utime + workers.ru_stime:
+            memory = f"{by_workers:.1f} s of it in worker processes, {memory} in this one"
+        processor = f"{computed + by_workers:.1f} s of the processor"
+        print(f"{name}: {seconds:.1f} s, {processor}, {memory}. {found}", flush=True)
         os._exit(0)
     os.waitpid(pid, 0)
 

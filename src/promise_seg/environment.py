@@ -1,6 +1,5 @@
 """The environment in which a result was made: versions, hardware and system, without identifying the machine."""
 
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -10,6 +9,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg._version import __version__
+from promise_seg.processes import cores
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ def collect_environment(device: "torch.device") -> Environment:
     return Environment(
         versions=versions | {name: _version(name) for name in _LIBRARIES},
         processor=_processor(),
-        cores=_cores(),
+        cores=cores(),
         memory_bytes=psutil.virtual_memory().total,
         device=_device_name(device),
         operating_system=_operating_system(),
@@ -62,12 +62,6 @@ def _processor() -> str:
             if key.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine() or "not known"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _device_name(device: "torch.device") -> str:

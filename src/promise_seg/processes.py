@@ -37,6 +37,13 @@ def system_name() -> str:
     return " ".join(found)
 
 
+def cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def own_start() -> float:
     """Return when this process started, in seconds; 0 if the system does not say so."""
     return _own_start(os.getpid())
@@ -87,14 +94,14 @@ def worker_pool(count: int) -> Iterator[Pool]:
     Args:
         count: the number of workers.
     """
-    with _interrupts_blocked():
+    with interrupts_blocked():
         pool = multiprocessing.get_context("spawn").Pool(count)
     with pool:
         yield pool
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
+def interrupts_blocked() -> Iterator[None]:
     """Let Ctrl-C wait until the end of the block; processes that are started in the block never receive it."""
     if sys.platform == "win32":
         yield

@@ -1,5 +1,6 @@
 """The index of logs knows the last word on each image, and takes little memory."""
 
+import random
 import re
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import pytest
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
 from promise_seg.parts import Part
-from promise_seg.prediction import part_logs
+from promise_seg.prediction import part_index, part_logs, recorded
 from promise_seg.prediction.line_outlines import outline_of
 from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_index import PartIndex
 from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog
+from promise_seg.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 STEMS = ["a", "b", "c", "d"]
@@ -126,7 +128,7 @@ def test_outlines_and_whole_lines_take_turns_on_an_image(tmp_path, files):
     write(4, 3.0)
     write(5, 1.0, key="/another.png")
     index, reader = PartIndex(inputs), LogReader(tmp_path)
-    lines = [line for *_, some in LogReader(tmp_path).new_lines() for line in some]
+    lines = log.path.read_bytes().splitlines(keepends=True)
     assert [outline_of(line) is not None for line in lines[1:]] == [True] * 6 + [False] * 2 + [True] * 2
     index.take_in(reader, ALL_LOGS, lambda number, entry: False, files)
     assert index.missing().tolist() == [2, 3, 5]
@@ -139,6 +141,63 @@ def test_outlines_and_whole_lines_take_turns_on_an_image(tmp_path, files):
     write(3, 5.0)
     index.take_in(reader, ALL_LOGS, lambda number, entry: True, files)
     assert index.missing().tolist() == [2, 5]
+
+
+@pytest.fixture
+def many_lines(tmp_path):
+    """A folder with the logs of many images, of which some were predicted several times, and lines of all forms."""
+    for folder in ("images", "masks/in", "overlays/in"):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in range(60):
+            (tmp_path / folder / f"{number:02}.png").write_bytes(b"content")
+    inputs = InputList(Input(tmp_path / f"images/{number:02}.png", f"in/{number:02}") for number in range(60))
+    logs, draw = [PartLog(tmp_path, Part(number, 3)) for number in (1, 2, 3)], random.Random(0)
+    for _ in range(200):
+        number = draw.randrange(60)
+        one, kind = inputs[number], draw.choice(["usual"] * 8 + ["failed", "elsewhere", "changed", "other key"])
+        state, key = [[7, 1]] if kind == "changed" else one.state(), "/other.png" if kind == "other key" else one.key
+        lines = [{"mask": f"{'elsewhere' if kind == 'elsewhere' else 'masks'}/{one.stem}.png"}]
+        what = ([], "damaged") if kind == "failed" else (lines, "")
+        draw.choice(logs).add(Entry(one.stem, key, one.name, draw.uniform(1, 9), state, *what))
+    damaged = logs[1].path.read_bytes().replace(b"images/1", b"images/2", 7)
+    logs[1].path.write_bytes(damaged + b'{"at": 1.0, "being written')
+    for gone in ("masks/in/07.png", "overlays/in/08.png", "images/09.png"):
+        (tmp_path / gone).unlink()
+    return inputs
+
+
+def all_that_is_found(inputs, folder, files):
+    """All that an index knows of images and their logs, and the lines that were judged."""
+    judged, reader, index = [], LogReader(folder), PartIndex(inputs)
+    index.take_in(reader, ALL_LOGS, lambda number, entry: judged.append((number, entry)) or number % 2 == 0, files)
+    of_images = [(index.latest(number), index.entry(number, reader)) for number in range(len(inputs))]
+    return index.missing().tolist(), of_images, judged, reader.ends, reader.damaged, reader.headers
+
+
+@pytest.mark.parametrize("at_once", [100, 5000, 1 << 22])
+def test_several_processes_find_what_one_does(many_lines, at_once, tmp_path, files, monkeypatch):
+    monkeypatch.setattr(part_logs, "_BYTES_AT_ONCE", at_once)
+    monkeypatch.setattr(recorded, "_TOGETHER", 7)
+    seen, counts = [], []
+    monkeypatch.setattr(part_index, "Workers", lambda count: counts.append(count) or Workers(count))
+    for is_much, processors in ((1 << 40, 2), (0, 1), (0, 2)):
+        monkeypatch.setattr(part_index, "_WORTH_WORKERS", is_much)
+        monkeypatch.setattr(part_index, "cores", lambda processors=processors: processors)
+        seen.append(all_that_is_found(many_lines, tmp_path, files))
+    assert counts == [1, 1, 2]
+    assert seen[0] == seen[1] == seen[2]
+    missing, _, judged, ends, damaged, headers = seen[0]
+    assert {7, 8, 9} < set(missing) < set(range(60))
+    assert (len(headers), damaged > 0, len(judged) > 3) == (3, True, True)
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "parts").iterdir()}
+    assert sorted(sizes[name] - end for name, end in ends.items()) == [0, 0, len('{"at": 1.0, "being written')]
+
+
+def test_processes_that_read_logs_import_little():
+    modules = "promise_seg.prediction.line_outlines, promise_seg.prediction.part_files"
+    text = f"import sys, {modules}; print(*sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True).stdout
+    assert not {"torch", "pydantic", "PIL", "cv2"} & set(printed.split())
 
 
 def test_a_line_that_is_being_written_is_read_when_it_is_whole(inputs, tmp_path, files, monkeypatch):

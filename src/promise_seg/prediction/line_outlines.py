@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from promise_seg.prediction.outputs.formats import WRITERS
+from promise_seg.prediction.log_ranges import LogRange, lines_in
+from promise_seg.prediction.outputs.suffixes import SUFFIX_OF
 from promise_seg.prediction.part_files import MASKS
 from promise_seg.sealed import KEY
 
@@ -29,7 +30,7 @@ _BEFORE_SEAL, _LENGTH_OF_SEAL = len('{"at": , '), len(_SEAL) + 64 + len('", ')
 _COLUMNS = 6
 _AT_ONCE = 128  # few, as Python looks through all that is held whenever it tidies up
 _NUMBERS_END = 1 << 63
-SUFFIXES = tuple(sorted({writer.suffix for writer in WRITERS.values()}))
+SUFFIXES = tuple(sorted(set(SUFFIX_OF.values())))
 """The endings of the usual names of masks, which follow the stem of the image."""
 _KINDS = {suffix.encode(): number for number, suffix in enumerate(SUFFIXES)}
 
@@ -76,12 +77,52 @@ def outlines_of(lines: Sequence[bytes]) -> Outlines:
     )  # fmt: skip
 
 
+class OutlinedLines(NamedTuple):
+    """The whole lines of a range of a log.
+
+    Args:
+        outlines: of the lines that have one (N).
+        places: how many bytes of the log are before each of these (N).
+        others: each other line, with how many bytes are before it.
+        end: as of :class:`~promise_seg.prediction.log_ranges.RangeLines`.
+    """
+
+    outlines: Outlines
+    places: NDArray[np.int64]
+    others: list[tuple[int, bytes]]
+    end: int
+
+
+def outlined_lines_in(some: LogRange) -> OutlinedLines:
+    """Read the lines of a range of a log, and take out what is needed of them.
+
+    Raises:
+        PromiseError: if the log cannot be read.
+    """
+    lines, places, end = lines_in(some)
+    outlines = outlines_of(lines)
+    others = np.flatnonzero(~outlines.are_there).tolist()
+    return OutlinedLines(
+        outlines, places[outlines.are_there], [(int(places[line]), lines[line]) for line in others], end
+    )
+
+
+def unoutlined_lines_in(some: LogRange) -> OutlinedLines:
+    """Read the lines of a range of a log whole.
+
+    Raises:
+        PromiseError: if the log cannot be read.
+    """
+    lines, places, end = lines_in(some)
+    return OutlinedLines(outlines_of([]), places[:0], list(zip(places.tolist(), lines, strict=True)), end)
+
+
 def outline_of(line: bytes) -> Outline | None:
     """Return the outline of a line of a log; ``None`` if it has another form, or its content not its hash.
 
     A quotation mark in a text of JSON follows a backslash, so that the names of entries are found nowhere else.
     """
-    head, tail = _match_head(line), _match_tail(line, max(line.rfind(_END_OF_ROWS), 0))
+    head, tail = _match_head(line), _match_tail(line, line.rfind(_END_OF_ROWS))  # from 0 if it is not there
     if head is None or tail is None:
         return None
     (at, seal, key, mask), (size, changed, stem) = head.groups(), tail.groups()

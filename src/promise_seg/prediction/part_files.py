@@ -4,9 +4,12 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from promise_seg.prediction.objects_table import objects_path
-from promise_seg.prediction.overlay import overlay_path
+import numpy as np
+from numpy.typing import NDArray
+
+from promise_seg.images.exports.file_states import have_states
 
 _MARK = "?"
 MASKS = "masks"
@@ -27,6 +30,9 @@ class PartFiles:
     """
 
     def __init__(self, folder: Path, has_objects: bool) -> None:
+        from promise_seg.prediction.objects_table import objects_path  # whose libraries worker processes do not need
+        from promise_seg.prediction.overlay import overlay_path
+
         self._folder = os.fspath(folder)
         ways = [overlay_path, *([objects_path] if has_objects else [])]
         self._around = [os.fspath(way(Path(), _MARK)).split(_MARK) for way in ways]
@@ -71,6 +77,36 @@ class PartFiles:
             return set()
         others = ((last, name) for last, name in zip(lasts, names, strict=True) if name not in listed)
         return {last for last, name in others if not os.path.exists(f"{folder}{name}")}  # noqa: PTH110
+
+
+class FilesThen(NamedTuple):
+    """The files of images (N), and what those of the images were.
+
+    Args:
+        files: of the predictions.
+        folders: of the images, each with the names of the next of them that are in it.
+        sizes: of the images' files, in bytes (N).
+        changes: when these were changed, in nanoseconds since 1970 (N).
+        stems: of the images, as bytes (N).
+        mask_suffix: what follows the stem in the names of their masks.
+    """
+
+    files: PartFiles
+    folders: list[tuple[bytes, list[bytes]]]
+    sizes: NDArray[np.int64]
+    changes: NDArray[np.int64]
+    stems: list[bytes]
+    mask_suffix: str
+
+
+def files_now(then: FilesThen) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return of images (N) whether the file of each is as it was (N), and whether its predictions are there (N)."""
+    are_as_then = list[bool]()
+    for folder, names in then.folders:
+        part = slice(len(are_as_then), len(are_as_then) + len(names))
+        are_as_then += have_states(folder, names, then.sizes[part].tolist(), then.changes[part].tolist())
+    are_there = then.files.are_there((stem.decode() for stem in then.stems), then.mask_suffix)
+    return np.array(are_as_then, bool), np.fromiter(are_there, bool, len(then.stems))
 
 
 def _above(stem: str) -> str:

@@ -7,14 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_seg.images.exports.input_list import InputList, encoded
-from promise_seg.prediction.line_outlines import Outlines, outlines_of
+from promise_seg.prediction.line_outlines import Outlines, outlined_lines_in, unoutlined_lines_in
+from promise_seg.prediction.log_ranges import LogRange
 from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_logs import Entry, LogReader
 from promise_seg.prediction.recorded import Recorded
+from promise_seg.processes import cores
+from promise_seg.workers import Workers
 
 _NOWHERE = -1
 _OF_NO_FILE = b"\0"
 _BITS = 40  # of the number of bytes before a line in its log
+_WORTH_WORKERS = 1 << 28  # bytes of logs
+_MOST_WORKERS = 4  # with more, they would wait for this process
 
 Judge = Callable[[int, Entry], bool]
 """Says of the number of an image and of a line by which it was predicted whether all about it is as it was then."""
@@ -109,28 +114,30 @@ class PartIndex:
             PromiseError: if a log cannot be read.
         """
         recorded = Recorded(self.inputs)
-        for name, places, lines in reader.new_lines(pattern):
-            log = self._logs.index(name) if name in self._logs else len(self._logs)
-            if log == len(self._logs):
-                self._logs.append(name)
-            places = log << _BITS | places
-            others = range(len(lines))
-            if not self._holds:
-                outlines = outlines_of(lines)
-                self._note(outlines, places[outlines.are_there], recorded)
-                others = np.flatnonzero(~outlines.are_there).tolist()
-            entries = [(places[line], entry) for line in others if (entry := reader.entry(lines[line])) is not None]
-            numbers = self._numbers([_in_bytes(entry.stem) for _, entry in entries])
-            for (place, entry), number in zip(entries, numbers.tolist(), strict=True):
-                if number == _NOWHERE or not self._is_latest(number, entry):
-                    continue
-                self._predicted[number], self._places[number] = entry.at, place
-                recorded.forget(number)
-                self._is_as_then[number] = judge(number, entry)
-                if self._holds:
-                    self._held[number] = entry
-        for numbers, are_as_then in recorded.as_then(files):
-            self._is_as_then[numbers] = are_as_then
+        ranges = reader.new_ranges(pattern)
+        read = unoutlined_lines_in if self._holds else outlined_lines_in
+        with Workers(_workers_for(ranges)) as workers:
+            for some, found in workers.mapped(read, ranges):
+                log = self._number_of_log(some.path.name)
+                self._note(found.outlines, log << _BITS | found.places, recorded)
+                entries = [(place, entry) for place, line in found.others if (entry := reader.entry(line)) is not None]
+                numbers = self._numbers([_in_bytes(entry.stem) for _, entry in entries])
+                for (place, entry), number in zip(entries, numbers.tolist(), strict=True):
+                    if number == _NOWHERE or not self._is_latest(number, entry):
+                        continue
+                    self._predicted[number], self._places[number] = entry.at, log << _BITS | place
+                    recorded.forget(number)
+                    self._is_as_then[number] = judge(number, entry)
+                    if self._holds:
+                        self._held[number] = entry
+                reader.note_read(some, found.end)
+            for numbers, are_as_then in recorded.as_then(files, workers):
+                self._is_as_then[numbers] = are_as_then
+
+    def _number_of_log(self, name: str) -> int:
+        if name not in self._logs:
+            self._logs.append(name)
+        return self._logs.index(name)
 
     def _is_latest(self, number: int, entry: Entry) -> bool:
         """Note the time of an entry on an image, and return whether the image was predicted then, and not later."""
@@ -139,7 +146,7 @@ class PartIndex:
 
     def _note(self, outlines: Outlines, places: NDArray[np.int64], recorded: Recorded) -> None:
         """Note the outlines of images in the list; of several on an image, the last counts."""
-        if not len(self.inputs):
+        if not len(self.inputs) or not outlines.stems:
             return
         numbers = self._numbers(outlines.stems)
         have_keys = np.fromiter(map(eq, self.inputs.keys_of(numbers), outlines.keys), bool, len(numbers))
@@ -182,6 +189,12 @@ class PartIndex:
     def has_failed_since(self, number: int) -> bool:
         """Whether a later line than that by which an image was predicted is about a problem."""
         return bool(self._predicted[number] < self._latest[number])
+
+
+def _workers_for(ranges: list[LogRange]) -> int:
+    """Return how many processes read ranges of logs: one if the others would take longer to start."""
+    is_much = sum(some.end - some.start for some in ranges) >= _WORTH_WORKERS
+    return min(cores(), _MOST_WORKERS) if is_much else 1
 
 
 def _in_bytes(stem: str) -> bytes:

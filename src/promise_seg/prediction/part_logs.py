@@ -13,18 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.parts import Part
+from promise_seg.prediction.log_ranges import LogRange, lines_in, ranges_of
 from promise_seg.processes import own_start, system_name
 from promise_seg.sealed import opened_line, sealed_line
 
-_BYTES_AT_ONCE = 1 << 20  # of a log
+_BYTES_AT_ONCE = 1 << 22
 ALL_LOGS = "*.jsonl"
 ALL_LISTS = "inputs-*.txt"
 """The patterns of the names of logs, and of lists of images."""
@@ -133,32 +132,26 @@ class LogReader:
         Raises:
             PromiseError: if a log cannot be read.
         """
-        lines = (line for _, _, some in self.new_lines(pattern) for line in some)
-        return (entry for line in lines if (entry := self.entry(line)) is not None)
+        for some in self.new_ranges(pattern):
+            found = lines_in(some)
+            self.note_read(some, found.end)
+            yield from (entry for line in found.lines if (entry := self.entry(line)) is not None)
 
-    def new_lines(self, pattern: str = ALL_LOGS) -> Iterator[tuple[str, NDArray[np.int64], list[bytes]]]:
-        """Yield the same as lines, about a thousand at a time: the name of their log, how many bytes are before each
-        line, and the lines.
+    def new_ranges(self, pattern: str = ALL_LOGS) -> list[LogRange]:
+        """Return what was not read before, of one log after the other, in ranges of a few thousand lines.
 
         Raises:
-            PromiseError: if a log cannot be read.
+            PromiseError: if the system cannot tell how large a log is.
         """
-        for path in sorted(self._folder.glob(pattern)):
-            try:
-                with path.open("rb", buffering=_BYTES_AT_ONCE) as file:
-                    end = file.seek(self.ends.get(path.name, 0))
-                    lines = file.readlines(_BYTES_AT_ONCE)
-                    while lines and lines[0].endswith(b"\n"):
-                        following = file.readlines(_BYTES_AT_ONCE) if lines[-1].endswith(b"\n") else [lines.pop()]
-                        ends = end + np.cumsum([0, *map(len, lines)])
-                        self.ends[path.name] = end = int(ends[-1])
-                        yield path.name, ends[:-1], lines
-                        lines = following
-            except OSError as error:
-                raise PromiseError(f"{path}: cannot be read: {error.strerror}") from error
+        paths = sorted(self._folder.glob(pattern))
+        return [some for path in paths for some in ranges_of(path, self.ends.get(path.name, 0), _BYTES_AT_ONCE)]
+
+    def note_read(self, some: LogRange, end: int) -> None:
+        """Note that a range was read, whose last whole line ends after so many bytes of the log; 0 if it has none."""
+        self.ends[some.path.name] = max(self.ends.get(some.path.name, 0), end)
 
     def at(self, name: str, place: int) -> Entry | None:
-        """Return the line at a place that :meth:`new_lines` gave; ``None`` if it is no longer there.
+        """Return the line at a place in a log; ``None`` if it is no longer there.
 
         Raises:
             PromiseError: if the log cannot be read.

@@ -1,5 +1,6 @@
 """The states of files of millions of images, as the lines of logs say, until all files are looked at together."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -7,7 +8,8 @@ from numpy.typing import NDArray
 
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.prediction.line_outlines import SUFFIXES
-from promise_seg.prediction.part_files import PartFiles
+from promise_seg.prediction.part_files import FilesThen, PartFiles, files_now
+from promise_seg.workers import Workers
 
 _TOGETHER = 8192
 _NOTHING = 255
@@ -55,12 +57,29 @@ class Recorded:
         """Forget what was noted of an image."""
         self._suffixes[number] = _NOTHING
 
-    def as_then(self, files: PartFiles) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
-        """Yield numbers of images, and of each whether its files are there, and the image is as the line says."""
+    def as_then(self, files: PartFiles, workers: Workers) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+        """Yield numbers of images, and of each whether its files are there, and the image is as the line says.
+
+        Args:
+            files: of the predictions.
+            workers: that look at the files.
+        """
+        numbers, noted = itertools.tee(self._noted_together())
+        found = workers.mapped(files_now, (self._then(some, kind, files) for some, kind in noted))
+        for (some, _), (then, (have_states, are_there)) in zip(numbers, found, strict=True):
+            again = ~have_states | self._inputs.are_several_files(some)
+            for place in np.flatnonzero(again & are_there).tolist():
+                state = [[int(then.sizes[place]), int(then.changes[place])]]
+                have_states[place] = self._inputs.has_state(int(some[place]), state)
+            yield some, have_states & are_there
+
+    def _noted_together(self) -> Iterator[tuple[NDArray[np.intp], int]]:
+        """Yield the numbers of a few thousand images at a time whose masks have one suffix, and which."""
         for start in range(self._first, self._end, _TOGETHER):
             among = self._suffixes[start : min(start + _TOGETHER, self._end)]
             for kind in np.unique(among[among != _NOTHING]).tolist():
-                some = start + np.flatnonzero(among == kind)
-                have_states = self._inputs.have_states(some, self._sizes[some], self._changes[some])
-                stems = (stem.decode() for stem in self._inputs.stems_of(some))
-                yield some, have_states & np.fromiter(files.are_there(stems, SUFFIXES[kind]), bool, len(some))
+                yield start + np.flatnonzero(among == kind), kind
+
+    def _then(self, some: NDArray[np.intp], kind: int, files: PartFiles) -> FilesThen:
+        folders, stems = self._inputs.by_folder(some), self._inputs.stems_of(some)
+        return FilesThen(files, folders, self._sizes[some], self._changes[some], stems, SUFFIXES[kind])

@@ -76,16 +76,17 @@ def test_states_are_compared_as_they_were_noted(inputs, tmp_path):
     assert found.has_state(2, inputs[2].state())
 
 
-@pytest.mark.parametrize("few", [0, 100])
-def test_states_of_many_images_are_compared_together(inputs, few, monkeypatch):
-    monkeypatch.setattr(input_list, "_FEW", few)
-    found = InputList(inputs)
-    states = [inputs[number].state()[0] for number in (0, 1)]
-    sizes, changes = np.array([*states, [1, 2], [1, 2], states[1]]).T
-    changes[4] += 1
-    assert found.have_states(np.array([0, 1, 2, 4, 1]), sizes, changes).tolist() == [True, True, False, False, False]
-    channels = InputList([replace(inputs[0], beside=(inputs[1].path,))])  # a second file, of which nothing was noted
-    assert not channels.have_states(np.array([0]), sizes[:1], changes[:1]).any()
+def test_images_are_named_by_their_folders(inputs, tmp_path):
+    found, numbers = InputList(inputs), np.array([0, 1, 3, 4])
+    assert found.by_folder(numbers) == [
+        (f"{tmp_path}/real/".encode(), [b"b.png"]),
+        (f"{tmp_path}/link/".encode(), ["ä.nii.gz".encode()]),
+        (f"{tmp_path}/real/".encode(), [b"1.2.840"]),
+        (b"", [b"a.png"]),
+    ]
+    assert found.are_several_files(np.arange(6)).tolist() == [False, False, True, True, True, True]
+    assert found[:2].are_several_files(np.arange(2)).tolist() == [False, False]
+    assert not InputList(inputs[:2]).are_several_files(np.arange(2)).any()
 
 
 def test_files_are_listed_without_objects_of_them(tmp_path):

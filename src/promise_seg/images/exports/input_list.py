@@ -1,6 +1,5 @@
 """A list of images that takes little more memory than their names have bytes, for lists of millions."""
 
-import contextlib
 import itertools
 import operator
 import os
@@ -19,9 +18,7 @@ from promise_seg.images.exports.inputs import Input, key_of
 _ERRORS = sys.getfilesystemencodeerrors()  # so that any name that a system has can be encoded
 _BLOCK_BITS = 12  # the names of so many images are in one block of bytes
 _AT_ONCE = 1 << _BLOCK_BITS
-_BY_FOLDER = os.stat in os.supports_dir_fd and hasattr(os, "O_PATH")
 _MOST_FOLDERS = 1 << 14
-_FEW = 4  # images in a folder, for which it is not worth opening it
 
 
 def encoded(text: str) -> bytes:
@@ -80,10 +77,12 @@ class _Names:
         whole, part = encoded(name), encoded(stem)
         self._starts.append(self._size)
         self._lengths.append(len(whole))
-        self._stem_starts.append(max(whole.rfind(part), 0))
+        start = whole.rfind(part)
+        self._stem_starts.append(start if start > 0 else 0)
         self._stem_lengths.append(len(part))
         self._folders.append(len(self._befores) - 1)
-        self.widest = max(self.widest, len(part))
+        if len(part) > self.widest:
+            self.widest = len(part)
         self._open.append(whole)
         self._size += len(whole)
         if len(self._open) == _AT_ONCE:
@@ -154,31 +153,6 @@ class _Names:
                 if place in self.whole:
                     found[number] = encoded(instead(place))
         return found
-
-
-@contextlib.contextmanager
-def _opened(folder: bytes, images: int) -> Iterator[int | None]:
-    """Open a folder, so that its path is followed once for many images; ``None`` if this cannot be done."""
-    number = None
-    if _BY_FOLDER and images >= _FEW:
-        with contextlib.suppress(OSError):
-            number = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield number
-    finally:
-        if number is not None:
-            os.close(number)
-
-
-def _are_files_of(folder: bytes, lasts: list[bytes], sizes: list[int], changes: list[int]) -> Iterator[bool]:
-    with _opened(folder, len(lasts)) as place:
-        before = folder if place is None else b""
-        for last, size, changed in zip(lasts, sizes, changes, strict=True):
-            try:
-                found = os.stat(before + last, dir_fd=place)
-                yield found.st_size == size and found.st_mtime_ns == changed
-            except (OSError, ValueError):
-                yield False
 
 
 class InputList(Sequence[Input]):
@@ -325,18 +299,18 @@ class InputList(Sequence[Input]):
         """Yield the stems and the keys of a few thousand images at a time, as bytes."""
         return ((self._names.stems(places), self._keys(places)) for places in self._blocks())
 
-    def have_states(
-        self, numbers: NDArray[np.intp], sizes: NDArray[np.int64], changes: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        """Return of images (N) whether each is one file of a size, in bytes (N), and a time of change, in ns (N)."""
-        places, found = self._places[numbers], list[bool]()
-        for folder, lasts in self._names.by_folder(places):
-            part = slice(len(found), len(found) + len(lasts))
-            found += _are_files_of(folder, lasts, sizes[part].tolist(), changes[part].tolist())
-        for number, is_as_noted in enumerate(found):
-            if not is_as_noted or (self._names.whole and places.item(number) in self._names.whole):
-                found[number] = self.has_state(int(numbers[number]), [[int(sizes[number]), int(changes[number])]])
-        return np.array(found, bool)
+    def by_folder(self, numbers: NDArray[Any]) -> list[tuple[bytes, list[bytes]]]:
+        """Return the folders of images as bytes, each with what follows it in the names of the next of them.
+
+        Images that are more than one file are given as if their names were their paths.
+        """
+        return list(self._names.by_folder(self._places[numbers]))
+
+    def are_several_files(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return of images (N) whether each may be more than one file."""
+        if not self._names.whole:
+            return np.zeros(len(numbers), bool)
+        return np.fromiter((place in self._names.whole for place in self._places[numbers].tolist()), bool, len(numbers))
 
     def has_state(self, number: int, state: list[list[int]]) -> bool:
         """Whether the sizes and times of change of an image's files are those that :meth:`Input.state` returned once.

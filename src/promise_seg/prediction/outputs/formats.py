@@ -16,6 +16,7 @@ from promise_seg.prediction.outputs.nrrd import write_nrrd
 from promise_seg.prediction.outputs.numpy_array import write_npy
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
 from promise_seg.prediction.outputs.rle import write_rle
+from promise_seg.prediction.outputs.suffixes import SUFFIX_OF
 from promise_seg.vocabulary import OutputFormat
 
 
@@ -30,18 +31,19 @@ class Writer:
     write: Callable[[Labelled, Path], str | None]
 
 
-WRITERS = {
-    OutputFormat.PNG: Writer(".png", write_png),
-    OutputFormat.TIFF: Writer(".tif", write_tiff),
-    OutputFormat.NIFTI: Writer(".nii.gz", write_nifti),
-    OutputFormat.NRRD: Writer(".seg.nrrd", write_nrrd),
-    OutputFormat.METAIMAGE: Writer(".mha", write_metaimage),
-    OutputFormat.NPY: Writer(".npy", write_npy),
-    OutputFormat.DICOM_SEG: Writer(".dcm", write_dicom_seg),
-    OutputFormat.RLE: Writer(".json", write_rle),
-    OutputFormat.COCO: Writer(".json", write_rle),
-    OutputFormat.GEOJSON: Writer(".geojson", write_geojson),
+_WRITE: dict[OutputFormat, Callable[[Labelled, Path], str | None]] = {
+    OutputFormat.PNG: write_png,
+    OutputFormat.TIFF: write_tiff,
+    OutputFormat.NIFTI: write_nifti,
+    OutputFormat.NRRD: write_nrrd,
+    OutputFormat.METAIMAGE: write_metaimage,
+    OutputFormat.NPY: write_npy,
+    OutputFormat.DICOM_SEG: write_dicom_seg,
+    OutputFormat.RLE: write_rle,
+    OutputFormat.COCO: write_rle,
+    OutputFormat.GEOJSON: write_geojson,
 }
+WRITERS = {output: Writer(SUFFIX_OF[output], write) for output, write in _WRITE.items()}
 
 
 def writer_of(output: OutputFormat, keep_empty_frames: bool = False) -> Writer:
