@@ -97,6 +97,18 @@ def test_an_unknown_command_and_a_missing_argument(capsys):
     assert error.endswith("see promise evaluate --help\n")
 
 
+WITHOUT_OUTPUT = {"calibrate", "tune-postprocess", "data check"}
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS, "bench", "export", "annotate"} - WITHOUT_OUTPUT))
+def test_an_empty_output_is_not_the_current_folder(command, tmp_path, monkeypatch, capsys):
+    """``-o "$OUT"`` with a variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*command.split(), "x", "-o", ""]) == 2
+    assert "'-o' / '--output': is empty; expected a path. Give . for the current folder" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_promise_alone_prints_its_help(capsys):
     assert main([]) == 2
     assert "Commands" in capsys.readouterr().out

@@ -248,7 +248,7 @@ class _Work:
         if part.label is not None and not any(row.foreground_pixels for row in rows):
             notes.insert(0, f"class {part.label}: no {self.split} mask holds it; only false alarms are scored")
         facts = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
-        facts |= {"dice": summary.mean["dice"]}
+        facts |= {"dice": summary.mean["dice"], "mask_given": self.assessment.mask_choice is not None}
         seen, of_seen = seen_images(part, rows)
         with logged_look(part, model, rows, facts) as (looks, of_looks):
             summary = summary.with_notes(test_looks=looks, seen_in_training=seen)
