@@ -121,4 +121,4 @@ def test_what_the_environment_says_of_work_does_not_hold_for_a_look_at_it(way, t
 
 def test_an_empty_log_file_is_refused(tmp_path, capsys):
     assert main(["predict", "run", str(tmp_path), "-o", str(tmp_path), "--log-file", ""]) == 2
-    assert "--log-file: is empty; expected a file, a folder, or -" in words_of(capsys)
+    assert "--log-file: is empty; expected a value" in words_of(capsys)

@@ -97,15 +97,21 @@ def test_an_unknown_command_and_a_missing_argument(capsys):
     assert error.endswith("see promise evaluate --help\n")
 
 
-WITHOUT_OUTPUT = {"calibrate", "tune-postprocess", "data check"}
-
-
-@pytest.mark.parametrize("command", sorted({*COMMANDS, "bench", "export", "annotate"} - WITHOUT_OUTPUT))
-def test_an_empty_output_is_not_the_current_folder(command, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["train", "x.csv", "-o", ""], "-o"),
+        (["train", "x.csv", "-o", "run", "--store="], "--store"),
+        (["predict", "run", "", "-o", "out"], "the word after run"),
+        (["data", "make", "", "-o", "x.csv"], "the word after make"),
+        ([""], "the word after promise"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(words, where, tmp_path, monkeypatch, capsys):
     """``-o "$OUT"`` with a variable that is not set."""
     monkeypatch.chdir(tmp_path)
-    assert main([*command.split(), "x", "-o", ""]) == 2
-    assert "'-o' / '--output': is empty; expected a path. Give . for the current folder" in capsys.readouterr().err
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(f"promise: error: {where}: is empty; expected a value. A variable of")
     assert not list(tmp_path.iterdir())
 
 

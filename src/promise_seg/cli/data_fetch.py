@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import counting_bar, print_line, print_lines, print_table, stages_bar
-from promise_seg.cli.options import named_path, no_address
+from promise_seg.cli.options import no_address
 from promise_seg.errors import SettingsError
 from promise_seg.quantities import count_in_words
 
@@ -16,12 +16,7 @@ _OF_SETS = ("given", "accept_licence", "url", "sha256", "test_list")
 _OutputOption = Annotated[
     Path | None,
     typer.Option(
-        "-o",
-        "--output",
-        metavar="PATH",
-        parser=named_path,
-        callback=no_address,
-        help="Folder for the data; by default named after the data set.",
+        "-o", "--output", callback=no_address, help="Folder for the data; by default named after the data set."
     ),
 ]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import print_line, print_lines, stages_bar
-from promise_seg.cli.options import listed, named_path, no_address
+from promise_seg.cli.options import listed, no_address
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
 
@@ -19,12 +19,7 @@ def import_data(
     output: Annotated[
         Path,
         typer.Option(
-            "-o",
-            "--output",
-            metavar="PATH",
-            parser=named_path,
-            callback=no_address,
-            help="The manifest to write; the masks are in a folder next to it.",
+            "-o", "--output", callback=no_address, help="The manifest to write; the masks are in a folder next to it."
         ),
     ],
     images: Annotated[

@@ -6,18 +6,13 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import print_line, print_lines, stages_bar
-from promise_seg.cli.options import named_path, no_address
+from promise_seg.cli.options import no_address
 from promise_seg.vocabulary import Several
 
 
 def make(
     folder: Annotated[Path, typer.Argument(help="Folder with images and masks in one of the usual layouts.")],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o", "--output", metavar="PATH", parser=named_path, callback=no_address, help="The manifest to write."
-        ),
-    ],
+    output: Annotated[Path, typer.Option("-o", "--output", callback=no_address, help="The manifest to write.")],
     images: Annotated[
         str | None,
         typer.Option(

@@ -288,16 +288,9 @@ PromptsOption = Annotated[
 def output_option(about: str, *, may_be_address: bool = False, **more: Any) -> Any:
     """Return the option ``-o``, ``--output``."""
     return typer.Option(
-        "-o", "--output", metavar="PATH", help=about, rich_help_panel=OUTPUT, show_default=False, parser=named_path,
+        "-o", "--output", metavar="PATH", help=about, rich_help_panel=OUTPUT, show_default=False,
         callback=None if may_be_address else no_address, **more,
     )  # fmt: skip
-
-
-def named_path(given: str | Path) -> Path:
-    """Return the path that is given, and refuse an empty one, which would be the current folder."""
-    if not str(given):
-        raise typer.BadParameter("is empty; expected a path. Give . for the current folder")
-    return Path(given)
 
 
 def no_address(output: Path | None) -> Path | None:

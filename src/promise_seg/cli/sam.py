@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import counting_bar, print_line, print_table
-from promise_seg.cli.options import named_path, no_address
+from promise_seg.cli.options import no_address
 
 NameArgument = Annotated[str, typer.Argument(help="A name from promise sam list.")]
 
@@ -36,10 +36,7 @@ def fetch(
         typer.Option(help="A mirror to download from; the bytes must be the same.", envvar="PROMISE_SEG_MIRROR"),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="PATH", parser=named_path, callback=no_address, help="Another path for the file."
-        ),
+        Path | None, typer.Option("-o", "--output", callback=no_address, help="Another path for the file.")
     ] = None,
 ) -> None:
     """Download a SAM and verify its SHA-256. The same command resumes after an interruption."""

@@ -8,7 +8,7 @@ from typing import Any
 from promise_seg.assessment.comparing import Comparison, read_scored, volumes_match
 from promise_seg.assessment.comparing import compare as compare_scored
 from promise_seg.errors import SettingsError
-from promise_seg.files import write_json
+from promise_seg.files import check_file_writable, write_json
 from promise_seg.vocabulary import PromptSource
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.evaluation import Evaluation
@@ -73,6 +73,8 @@ def compare(
     """
     if prompts is not None:
         prompts = chosen(PromptSource, prompts, "--prompts")
+    if output is not None:
+        check_file_writable(output)
     scored = [read_scored(_place(run), prompts) for run in runs]
     found = compare_scored(scored, list(measure), seed)
     groups = len(set(scored[0].groups.values()))
