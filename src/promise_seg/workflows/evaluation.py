@@ -28,6 +28,7 @@ from promise_seg.inference.encoding import encoding_note
 from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
+from promise_seg.quantities import count_in_words
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
@@ -133,7 +134,7 @@ class Evaluation:
             f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
             for name, value in found.mean.items()
         )
-        return _html_table(f"{found.volumes_words}, in {found.groups} groups", rows)
+        return _html_table(f"{found.volumes_words}, in {count_in_words(found.groups, 'group')}", rows)
 
 
 def _html_table(caption: str, rows: str) -> str:
