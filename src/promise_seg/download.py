@@ -11,6 +11,7 @@ from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 
 from promise_seg.errors import PromiseError, first_line
+from promise_seg.files import check_writable
 from promise_seg.hashing import file_sha256
 
 _CHUNK = 1 << 20
@@ -54,8 +55,8 @@ def download(
     part = path.with_name(path.name + ".part")
     version = None if sha256 else path.with_name(path.name + ".part-version")
     expected = size
+    check_writable(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if size is not None and part.exists() and part.stat().st_size > size:
             part.unlink()
         if size is None or not part.exists() or part.stat().st_size < size:
