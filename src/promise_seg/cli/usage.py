@@ -2,12 +2,13 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import typer
 
+from promise_seg.cli.common import given_of
 from promise_seg.cli.options import listed
 from promise_seg.errors import SettingsError
 from promise_seg.validation import words_of
@@ -71,6 +72,23 @@ def check_no_word_is_empty(arguments: Sequence[str]) -> None:
         else:
             continue
         raise SettingsError(f"{where}: is empty; expected a value. A variable of the shell may not be set")
+
+
+def check_only(context: typer.Context, flag: str, names: Collection[str]) -> None:
+    """Refuse options that a command does not heed with a flag.
+
+    Args:
+        context: of the command.
+        flag: such as ``--merge``.
+        names: the variables of the options that it heeds.
+
+    Raises:
+        SettingsError: if another one was given.
+    """
+    for parameter in context.command.params:
+        if parameter.name not in names and given_of(context, [str(parameter.name)]):
+            option = max(parameter.opts, key=len)
+            raise SettingsError(f"{option}: is for predicting, which {flag} does not do. Leave one of them out")
 
 
 def missing_argument(context: typer.Context, metavar: str) -> Exception:
