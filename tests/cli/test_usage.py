@@ -10,6 +10,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from promise_seg import __version__
 from promise_seg.cli import benchmark, budget, calibrate, compare, convert, evaluate, predict, report, train, tune
 from promise_seg.cli.main import app, main
 
@@ -113,6 +114,13 @@ def test_an_empty_word_is_not_the_current_folder(words, where, tmp_path, monkeyp
     assert main(words) == 2
     assert capsys.readouterr().err.startswith(f"promise: error: {where}: is empty; expected a value. A variable of")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_package_is_the_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "promise_seg", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"promise-seg {__version__}\n"
 
 
 def test_promise_alone_prints_its_help(capsys):
