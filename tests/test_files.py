@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from promise_seg.checkpoint import save_checkpoint
 from promise_seg.errors import PromiseError
-from promise_seg.files import check_writable, replacing_folder, write_json, write_text, write_whole
+from promise_seg.files import check_file_writable, check_writable, replacing_folder, write_json, write_text, write_whole
 from promise_seg.model import SAM_BESIDE
 from promise_seg.sam.frozen import FrozenSam
 from tests.helpers import make_model, make_tiny_sam
@@ -163,6 +163,13 @@ def test_text_that_is_no_utf_8_changes_nothing_and_names_its_line(tmp_path, text
     assert "first" not in str(caught.value)
     assert "last" not in str(caught.value)
     assert (tmp_path / "a.csv").read_text() == "old"
+
+
+def test_a_folder_in_the_place_of_a_file_for_results_is_said_before_the_work(tmp_path):
+    with pytest.raises(PromiseError, match=r"is a folder; expected the name of a file\. Choose another one"):
+        check_file_writable(tmp_path)
+    check_file_writable(tmp_path / "new" / "results.json")
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_file_in_the_place_of_a_folder_for_results_is_said(tmp_path):

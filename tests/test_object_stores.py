@@ -19,7 +19,7 @@ def folder(request):
 @pytest.mark.parametrize(
     ("text", "is_one"),
     [("s3://bucket/x", True), ("s3:/bucket/x", True), ("memory://x", True), ("folder/x", False), ("/a:b", False),
-     (None, False)],
+     ("s3://", True), ("gs:", True), ("s3:x", False), (None, False)],
 )  # fmt: skip
 def test_addresses_are_told_from_folders(text, is_one):
     assert is_address(text) == is_one
@@ -43,6 +43,7 @@ def test_objects_are_written_and_read(folder):
 @pytest.mark.parametrize(
     ("address", "words"),
     [("s3:/bucket", r"expected an address such as s3://BUCKET/PREFIX"),
+     ("s3://", r"expected an address such as s3://BUCKET/PREFIX"),
      ("ftp://host/x", "expected an address of s3 or gs, or a folder"),
      ("https://host/x", "https is only read"),
      ("s3://key:secret@bucket/x", "has credentials or options in it"),

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, first_line
+from promise_seg.files import check_writable
 from promise_seg.hashing import file_sha256
 
 _CHUNK = 1 << 20
@@ -54,8 +55,8 @@ def download(
     part = path.with_name(path.name + ".part")
     version = None if sha256 else path.with_name(path.name + ".part-version")
     expected = size
+    check_writable(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if size is not None and part.exists() and part.stat().st_size > size:
             part.unlink()
         if size is None or not part.exists() or part.stat().st_size < size:
@@ -75,7 +76,7 @@ def download(
             part.unlink(missing_ok=True)
         there = part.stat().st_size if part.exists() else 0
         raise PromiseError(
-            f"{url}: stopped after {there:,}{_of(expected)} bytes: {getattr(error, 'reason', None) or error}. "
+            f"{url}: stopped after {there:,}{_of(expected)} bytes: {_reason(error)}. "
             "Run the same command again to resume"
         ) from error
     if expected is not None and found_size < expected:
@@ -89,6 +90,12 @@ def download(
         f"{url}: not the file expected: {found_size:,} bytes with SHA-256 {found}, expected {' with '.join(wanted)}. "
         "Nothing was kept; try again, and do not use a file from elsewhere with another hash."
     )
+
+
+def _reason(error: Exception) -> str:
+    """Return why a download stopped, in words."""
+    reason = getattr(error, "reason", None) or error
+    return first_line(reason) if isinstance(reason, Exception) else str(reason)
 
 
 def _of(size: int | None) -> str:

@@ -167,6 +167,17 @@ def check_writable(folder: str | Path) -> None:
         raise _explain(error, folder) from error
 
 
+def check_file_writable(path: str | Path) -> None:
+    """Try to write in the folder of a file, before long work whose results go there; see :func:`check_writable`.
+
+    Raises:
+        PromiseError: if the system cannot write there, or there is a folder of that name.
+    """
+    if Path(path).is_dir():
+        raise PromiseError(f"{path}: is a folder; expected the name of a file. Choose another one")
+    check_writable(Path(path).parent)
+
+
 def write_whole(path: str | Path, write: Callable[[Path], object], sync: Sync = Sync.ALL) -> None:
     """Call ``write`` with a temporary path, then move the result to ``path``; see :func:`replacing`."""
     with replacing(path, sync) as temporary:

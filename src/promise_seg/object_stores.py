@@ -19,7 +19,7 @@ from promise_seg.errors import PromiseError, SettingsError, first_line
 Result = TypeVar("Result")
 
 _ADDRESS = re.compile(r"(?P<kind>[a-z][a-z0-9+.-]*)://(?P<place>.+)", re.DOTALL)
-_WITH_NO_SLASH = re.compile(r"(s3|gs|https?):/[^/]")  # what a path makes of an address
+_CUT_SHORT = re.compile(r"(s3|gs|https?):(/[^/]|/*$)")  # what a path makes of an address, or one without its place
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _WEB = ("https", "http")
 _THIS_COMPUTER = re.compile(r"(localhost|127\.0\.0\.1)(:\d+)?")
@@ -59,7 +59,7 @@ _MAY_PASS = frozenset({408, 409, 425, 429, "RequestTimeout", "IncompleteBody", "
 
 def is_address(text: object) -> bool:
     """Whether a text is an address of an object store rather than a path."""
-    return isinstance(text, str) and (_ADDRESS.fullmatch(text) or _WITH_NO_SLASH.match(text)) is not None
+    return isinstance(text, str) and (_ADDRESS.fullmatch(text) or _CUT_SHORT.match(text)) is not None
 
 
 def address_of(place: object) -> str | None:

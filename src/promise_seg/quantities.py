@@ -41,3 +41,8 @@ def seconds_in_words(seconds: float) -> str:
 def count_in_words(count: int, thing: str) -> str:
     """Return how many things there are: ``1 line``, ``2,000 lines``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def images_in_words(count: int, split: str) -> str:
+    """Return how many images of which split there are: ``1 test image``; without a split if they are of ``all``."""
+    return count_in_words(count, "image" if split == "all" else f"{split} image")

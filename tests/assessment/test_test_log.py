@@ -69,6 +69,16 @@ def test_another_choice_among_masks_is_another_model_by_the_same_protocol(run, r
     assert "the choice among SAM's masks" in looks.note
 
 
+def test_the_masks_that_a_model_chooses_for_other_prompts_are_no_other_model(run, rows):
+    def facts(prompts, choice, *, given=False):
+        return {"prompts": prompts, "mask_choice": choice, "mask_given": given, "protocol": "own"}
+
+    log_test(run, "m", rows, facts("apm", "1"))
+    assert log_test(run, "m", rows, facts("oracle", "0")).note is None
+    assert "the choice among SAM's masks" in log_test(run, "m", rows, facts("apm", "2", given=True)).note
+    assert log_test(run, "m", rows, facts("apm", "1")).other_models == 1
+
+
 def test_other_runs_beside_this_one_are_counted(run, rows):
     assert log_test(run, "m1", rows, {}).beside_note is None
     looks = log_test(run.with_name("two"), "m2", rows, {})

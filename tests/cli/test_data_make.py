@@ -192,7 +192,7 @@ def test_patterns_and_the_note_that_there_are_no_groups(tmp_path, capsys):
     assert "no groups: neither the files nor their folders say" in capsys.readouterr().err
     assert run(tmp_path / "data", "-o", tmp_path / "n.csv", *names[:2]) == 2
     assert "--images and --masks: give both of them" in capsys.readouterr().err
-    assert run(tmp_path / "data", "-o", tmp_path / "n.csv", "--images", "", "--masks", "") == 2
+    assert run(tmp_path / "data", "-o", tmp_path / "n.csv", "--images", "a.jpg", "--masks", "a.png") == 2
     assert "has no wildcards" in capsys.readouterr().err
 
 

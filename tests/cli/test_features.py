@@ -72,3 +72,11 @@ def test_a_disk_that_is_too_small_ends_training_before_it_begins(manifest, optio
     assert "Free space with promise features prune" in " ".join(capsys.readouterr().err.split())
     assert main(["features", "plan", str(manifest), *options]) == 0
     assert "warning: " in capsys.readouterr().err
+
+
+def test_the_status_of_an_address_without_a_bucket_is_refused(capsys, monkeypatch):
+    assert main(["features", "status", "--store", "s3://"]) == 2
+    assert "--store s3://: expected an address such as s3://BUCKET/PREFIX" in capsys.readouterr().err
+    monkeypatch.setenv("PROMISE_SEG_STORE", "gs://")
+    assert main(["features", "status"]) == 2
+    assert "PROMISE_SEG_STORE gs://: expected an address" in capsys.readouterr().err

@@ -92,6 +92,8 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
      (["predict", "--merge", "-o", "nowhere"], "nowhere: holds no parts of predictions"),
      (["predict", "--merge", "--part", "1/2", "-o", "o"], "merged by a call with --merge alone"),
      (["predict", "m", "i", "-o", "o", "--part", "1/2", "--parquet"], "--parquet: a part has no table"),
+     (["predict", "--merge", "--format", "coco", "-o", "o"], "--format: is for predicting, which --merge does not do"),
+     (["predict", "--status", "--instances", "-o", "o"], "--instances: is for predicting, which --status does not"),
      (["predict", "--status", "--parquet", "-o", "o"], "--parquet: goes without --status, which writes nothing"),
      (["predict", "--status", "-o", "nowhere"], "nowhere: holds no parts of predictions"),
      (["predict", "--status", "--part", "1/2", "-o", "o"], "--status is about all parts. Leave it out"),
@@ -121,4 +123,4 @@ def test_what_the_environment_says_of_work_does_not_hold_for_a_look_at_it(way, t
 
 def test_an_empty_log_file_is_refused(tmp_path, capsys):
     assert main(["predict", "run", str(tmp_path), "-o", str(tmp_path), "--log-file", ""]) == 2
-    assert "--log-file: is empty; expected a file, a folder, or -" in words_of(capsys)
+    assert "--log-file: is empty; expected a value" in words_of(capsys)

@@ -56,6 +56,16 @@ def test_fetch_puts_the_file_where_names_are_looked_up(mirror, capsys):
     assert "already there" in capsys.readouterr().err
 
 
+def test_fetch_takes_the_place_of_no_other_file(mirror, tmp_path, capsys):
+    mine = tmp_path / "mine.pth"
+    mine.write_text("mine")
+    assert main(["sam", "fetch", "sam_vit_b", "--url", mirror, "-o", str(mine)]) == 2
+    assert "mine.pth: is there already, and is not sam_vit_b, or is damaged" in capsys.readouterr().err
+    assert main(["sam", "fetch", "sam_vit_b", "--url", mirror, "-o", str(mine / "sam.pth")]) == 2
+    assert "mine.pth: is a file; expected a folder. Choose another place" in capsys.readouterr().err
+    assert mine.read_text() == "mine"
+
+
 def test_fetch_of_other_bytes_is_one_clear_line(mirror, monkeypatch, capsys):
     known = known_sams.KNOWN_SAMS["sam_vit_b"]
     monkeypatch.setitem(known_sams.KNOWN_SAMS, "sam_vit_b", replace(known, sha256="0" * 64))

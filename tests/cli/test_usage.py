@@ -10,6 +10,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from promise_seg import __version__
 from promise_seg.cli import benchmark, budget, calibrate, compare, convert, evaluate, predict, report, train, tune
 from promise_seg.cli.main import app, main
 
@@ -95,6 +96,31 @@ def test_an_unknown_command_and_a_missing_argument(capsys):
     error = capsys.readouterr().err
     assert "Missing argument" in error
     assert error.endswith("see promise evaluate --help\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["train", "x.csv", "-o", ""], "-o"),
+        (["train", "x.csv", "-o", "run", "--store="], "--store"),
+        (["predict", "run", "", "-o", "out"], "the word after run"),
+        (["data", "make", "", "-o", "x.csv"], "the word after make"),
+        ([""], "the word after promise"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(words, where, tmp_path, monkeypatch, capsys):
+    """``-o "$OUT"`` with a variable that is not set."""
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(f"promise: error: {where}: is empty; expected a value. A variable of")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_package_is_the_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "promise_seg", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"promise-seg {__version__}\n"
 
 
 def test_promise_alone_prints_its_help(capsys):

@@ -252,3 +252,22 @@ def test_its_command_line_says_what_is_wrong_in_one_line(program, tmp_path, monk
         program.main()
     assert ended.value.code == 2
     assert "model.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["nowhere/mask.png", "mask.of-no-kind"])
+def test_a_mask_that_cannot_be_written_is_one_line(program, name, tmp_path, monkeypatch, capsys):
+    class Ready:
+        def __init__(self, folder):
+            del folder
+
+        def predict(self, image):
+            del image
+            return program.Answer(np.ones((2, 3), bool), np.ones((2, 3)), 0.5)
+
+    monkeypatch.setattr(program, "Exported", Ready)
+    monkeypatch.setattr("sys.argv", ["predict.py", "a.png", str(tmp_path / name)])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 2
+    assert "predict.py: error: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -59,6 +59,22 @@ def test_an_address_where_nothing_answers():
 
 
 @pytest.mark.usefixtures("_has_ray")
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("local", r"no cluster could be started on this computer: The node timed out\. Repeat the command when"),
+     ("auto", r"no Ray cluster runs on this computer: The node timed out\. Start a cluster with ray start")],
+)  # fmt: skip
+def test_a_cluster_that_does_not_start_is_one_line(monkeypatch, address, words):
+    def init(**_options):
+        raise Exception("The node timed out.\nSee the logs")  # as Ray itself does
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(SettingsError, match=f"^--ray {address}: {words}"):
+        connected(RayOptions(address)).__enter__()
+
+
+@pytest.mark.usefixtures("_has_ray")
 def test_the_address_of_the_environment_is_checked_as_one_that_is_given(monkeypatch):
     with held_port() as held:
         port = port_of(held)

@@ -78,6 +78,15 @@ def test_a_folder_gets_a_file_of_each_process(tmp_path):
     assert [line["event"] for line in lines_of(path)] == ["begin", "end"]
 
 
+def test_a_folder_with_a_slash_at_its_end_is_made(tmp_path):
+    with monitored(log_file=f"{tmp_path}/logs/today/"):
+        pass
+    (path,) = (tmp_path / "logs" / "today").iterdir()
+    assert [line["event"] for line in lines_of(path)] == ["begin", "end"]
+    with pytest.raises(SettingsError, match=r"--log-file .*: the folder cannot be made: File exists"):
+        monitored(log_file=f"{path}/").__enter__()
+
+
 def test_standard_output(capsys):
     with monitored(log_file="-"):
         happened("part", part="1/2")

@@ -44,3 +44,4 @@ def test_images_are_said_with_their_split():
     one = sample_report().evaluations[0]
     assert one.images_words == "20 test images"
     assert one.model_copy(update={"split": "all", "images": 1200}).images_words == "1,200 images"
+    assert one.model_copy(update={"images": 1}).images_words == "1 test image"

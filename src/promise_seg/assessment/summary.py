@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from promise_seg.assessment.trust_quality import TrustQuality
 from promise_seg.errors import SettingsError, first_line
+from promise_seg.quantities import count_in_words
 from promise_seg.sealed import read_sealed
 from promise_seg.validation import faults_of
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
@@ -136,7 +137,7 @@ class VolumeSummary(_Open):
     def volumes_words(self) -> str:
         """The number of volumes and of their slices, and how many of them are not whole."""
         parts = f", {self.parts} of them in part," if self.parts else ""
-        return f"{self.volumes:,} volumes{parts} of {self.slices:,} slices"
+        return f"{count_in_words(self.volumes, 'volume')}{parts} of {count_in_words(self.slices, 'slice')}"
 
 
 class EvaluationSummary(Subject):

@@ -25,6 +25,7 @@ from promise_seg.strays import is_left_behind, temporary_name
 
 LOG_FILE = "test_log.jsonl"
 _UNFINISHED = "unfinished"
+_MASK_GIVEN = "mask_given"
 _OF_A_RUN = frozenset({"when", _UNFINISHED})
 _failed: set[str] = set()  # marks of looks whose results this process could not write
 _LETTERS = 16  # of an image's hash: enough to identify it
@@ -76,7 +77,8 @@ def logged_test(
         folder: the folder of the model.
         model_sha256: the hash of its weights and config, including post-processing.
         rows: the rows of the split ``test``.
-        facts: facts about this look (prompts, protocol, ``mask_choice``, mean Dice).
+        facts: facts about this look (prompts, protocol, ``mask_choice``, whether that was the user's choice,
+            ``mask_given``, mean Dice).
 
     Raises:
         PromiseError: if the log cannot be written.
@@ -184,7 +186,11 @@ def _write_lines(path: Path, lines: Sequence[bytes]) -> None:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as it was scored: with one protocol, another choice among its masks counts as another model."""
+    """A model as it was scored: with one protocol, another choice among its masks counts as another model.
+
+    A model itself may choose another mask for each form of prompts. That is one model, so choices are compared only if
+    a user made one of them. Lines of earlier versions do not say who chose, so they are always compared.
+    """
 
     sha256: str
     facts: dict[str, Any]
@@ -192,6 +198,8 @@ class _Model:
     def is_of(self, entry: dict[str, Any]) -> bool:
         if entry.get("model_sha256") != self.sha256:
             return False
+        if not (self.facts.get(_MASK_GIVEN, True) or entry.get(_MASK_GIVEN, True)):
+            return True
         choice, other = self.facts.get("mask_choice"), entry.get("mask_choice")
         same_protocol = entry.get("protocol") == self.facts.get("protocol")
         return choice is None or other is None or choice == other or not same_protocol

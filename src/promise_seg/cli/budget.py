@@ -15,6 +15,7 @@ from promise_seg.cli.options import (
     output_option,
 )
 from promise_seg.cli.reading_options import READING
+from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import SplitChoice
 
 if TYPE_CHECKING:
@@ -60,7 +61,14 @@ def _print(found: "PromptBudget") -> None:
         for one in found.records()
     ]
     groups = len(set(found.groups))
-    head = ("prompts", "from ground truth", "Dice", f"95 %, over {groups} groups", "draws", "spread of draws")
+    head = (
+        "prompts",
+        "from ground truth",
+        "Dice",
+        f"95 %, over {count_in_words(groups, 'group')}",
+        "draws",
+        "spread of draws",
+    )
     print_table(head, lines, found.title)
     print_lines(found.notes)
     print_line(f"written: {', '.join(map(str, found.files))}")

@@ -7,6 +7,7 @@ import typer
 
 from promise_seg.cli.common import print_line, print_lines, print_table
 from promise_seg.cli.options import SCORING, choice, option, output_option
+from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import PromptSource
 
 
@@ -49,8 +50,10 @@ def compare(
     ]
     of = ["of"] if found.volumes else []
     head = ("first", "second", *of, "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
-    count = f"{found.images} images and {found.volumes} volumes" if found.volumes else f"{found.images} images"
-    print_table(head, rows, f"{count} in {found.groups} groups; groups are what is drawn and tested")
+    count, groups = count_in_words(found.images, "image"), count_in_words(found.groups, "group")
+    if found.volumes:
+        count += f" and {count_in_words(found.volumes, 'volume')}"
+    print_table(head, rows, f"{count} in {groups}; groups are what is drawn and tested")
     print_lines(found.notes, "warning")
     if output is not None:
         print_line(f"written: {output}")

@@ -26,8 +26,10 @@ def check(
     """Report everything that may be wrong with a data set. Exit code 0 if nothing is, 1 for warnings, 2 for errors."""
     from promise_seg.curation.inspection.findings import exit_code
     from promise_seg.curation.inspection.inspecting import inspect
-    from promise_seg.files import write_json
+    from promise_seg.files import check_file_writable, write_json
 
+    if report is not None:
+        check_file_writable(report)
     with stages_bar() as progress:
         found = inspect(data, reading.applied_to(), progress)
     _print_splits(found)

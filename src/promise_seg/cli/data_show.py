@@ -32,10 +32,11 @@ def show(
     from PIL import Image
 
     from promise_seg.curation.contact_sheets import draw_sheet
-    from promise_seg.files import write_whole
+    from promise_seg.files import check_file_writable, write_whole
 
     if output.suffix.lower() != ".png":
         raise SettingsError(f"-o {output}: expected a name that ends in .png")
+    check_file_writable(output)
     rows = rows_of_split(data, split)
     with stages_bar() as progress:
         sheet = draw_sheet(

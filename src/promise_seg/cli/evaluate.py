@@ -32,6 +32,7 @@ from promise_seg.cli.options import (
 )
 from promise_seg.cli.reading_options import READING
 from promise_seg.cli.trust import print_quality
+from promise_seg.quantities import count_in_words, images_in_words
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def _print(found: "Evaluation") -> None:
     ]
     if summary.objects is not None:
         rows.append((f"Dice of {summary.objects} objects", f"{summary.object_dice:.4f}", ""))
-    title = f"{found.name}, {summary.images} {summary.split} images, {summary.prompts_meaning}"
-    print_table(("measure", "mean", f"95 %, over {summary.groups} groups"), rows, title)
+    title = f"{found.name}, {images_in_words(summary.images, summary.split)}, {summary.prompts_meaning}"
+    print_table(("measure", "mean", f"95 %, over {count_in_words(summary.groups, 'group')}"), rows, title)
     _print_volumes(summary)
     for by, strata in summary.strata.items():
         lines = [
@@ -134,5 +135,11 @@ def _print_volumes(summary: "EvaluationSummary") -> None:
         for name, value in found.mean.items()
     ]
     title = f"{found.volumes_words}; tolerance of surface Dice: {found.tolerance}"
-    head = ("measure of volumes", "mean", f"95 %, over {found.groups} groups", "median", "mean of groups")
+    head = (
+        "measure of volumes",
+        "mean",
+        f"95 %, over {count_in_words(found.groups, 'group')}",
+        "median",
+        "mean of groups",
+    )
     print_table(head, rows, title)

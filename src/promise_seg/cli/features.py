@@ -171,10 +171,11 @@ def _folder_of(store: str | None) -> Path:
     from promise_seg.features.contents import check_is_store
     from promise_seg.features.remote import folder_of_copies
     from promise_seg.features.store import FeatureStore
-    from promise_seg.object_stores import is_address
+    from promise_seg.object_stores import check_address, is_address
 
     named = os.environ.get("PROMISE_SEG_STORE") if store is None else store
     if named is not None and is_address(named):
+        check_address(named, "--store" if store is not None else "PROMISE_SEG_STORE")
         return folder_of_copies(named)
     if store is not None:
         check_is_store(Path(store))

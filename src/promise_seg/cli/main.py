@@ -38,7 +38,7 @@ from promise_seg.cli import (
 from promise_seg.cli.monitoring_options import with_monitoring
 from promise_seg.cli.stopping import say_stopped, was_said
 from promise_seg.cli.terminal import CLOSED_PIPE, forget_output, prepare
-from promise_seg.cli.usage import UsageError, print_usage_error
+from promise_seg.cli.usage import UsageError, check_no_word_is_empty, print_usage_error
 from promise_seg.errors import PromiseError, memory_words
 
 P = ParamSpec("P")
@@ -151,7 +151,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        check_no_word_is_empty(arguments)
         code = app(arguments, prog_name="promise", standalone_mode=False)
+    except PromiseError as error:
+        print(f"promise: error: {error}", file=sys.stderr)
+        return 2
     except UsageError as error:
         return print_usage_error(error)
     except (KeyboardInterrupt, typer.Abort):  # before a command began

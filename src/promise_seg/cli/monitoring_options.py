@@ -19,8 +19,8 @@ LogFileOption = Annotated[
     option(
         "--log-file",
         metavar="PATH|-",
-        about="Append a line of JSON for each item and event; a folder gets a file of each process, - is standard "
-        "output.",
+        about="Append a line of JSON for each item and event; a folder (logs/) gets a file of each process, - is "
+        "standard output.",
         panel=MONITORING,
         envvar="PROMISE_SEG_LOG_FILE",
         show_default=False,

@@ -23,12 +23,16 @@ from promise_seg.cli.options import (
 )
 from promise_seg.cli.part_status import print_status
 from promise_seg.cli.reading_options import TILING
-from promise_seg.cli.usage import missing_argument
+from promise_seg.cli.usage import check_only, missing_argument
 from promise_seg.errors import SettingsError
 from promise_seg.object_stores import address_of
 from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import OutputFormat, Slices
 
+_OF_PARTS = frozenset({
+    "output", "merge", "status", "parquet", "part", "ray", "run", "images", "log_file", "metrics", "metrics_host",
+})  # fmt: skip
+"""Options that --merge and --status take, or to which they have an answer of their own; the rest is for predicting."""
 _KeepEmptyFramesOption = Annotated[
     bool,
     option(
@@ -144,6 +148,8 @@ def predict(
     quiet_libraries()
     if merge and status:
         raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
+    if merge or status:
+        check_only(context, "--merge" if merge else "--status", _OF_PARTS)
     if merge:
         return _merge(output, part, ray, parquet)
     if status and parquet:

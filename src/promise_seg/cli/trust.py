@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from promise_seg.cli.common import print_line, print_table
+from promise_seg.quantities import count_in_words
 
 if TYPE_CHECKING:
     from promise_seg.assessment.trust_quality import TrustQuality
@@ -13,7 +14,7 @@ def print_quality(quality: "TrustQuality", title: str) -> None:
     """Print a short table on standard output."""
     from promise_seg.trust.calibration_report import describe_trust_quality
 
-    print_table(("trust", ""), describe_trust_quality(quality), f"{title}, {quality.images} images")
+    print_table(("trust", ""), describe_trust_quality(quality), f"{title}, {count_in_words(quality.images, 'image')}")
 
 
 def print_learned(trust: "TrustModel") -> None:

@@ -9,6 +9,7 @@ from promise_seg.cli.common import open_trained, print_line, stages_bar
 from promise_seg.cli.groups import VALIDATION, Values, with_groups
 from promise_seg.cli.options import MODEL, TrainedArgument, option
 from promise_seg.cli.trust import print_learned
+from promise_seg.quantities import count_in_words
 
 if TYPE_CHECKING:
     from promise_seg.workflows.calibrating import Tuning
@@ -50,7 +51,7 @@ def _print(found: "Tuning") -> None:
         rule = found.volumes
         print_line(
             f"volumes: {rule.chosen.words}; val 3-D Dice {rule.dice:.4f}, slice by slice {rule.dice_without:.4f}, the "
-            f"best of {rule.tried} {rule.best_dice:.4f} ({rule.volumes} volumes)"
+            f"best of {rule.tried} {rule.best_dice:.4f} ({count_in_words(rule.volumes, 'volume')})"
         )
     if found.trust is not None:
         print_learned(found.trust)

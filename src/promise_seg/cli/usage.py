@@ -2,12 +2,15 @@
 
 import re
 import sys
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import typer
 
+from promise_seg.cli.common import given_of
 from promise_seg.cli.options import listed
+from promise_seg.errors import SettingsError
 from promise_seg.validation import words_of
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -47,6 +50,45 @@ def usage_words(error: Any) -> str:
     nearest = get_close_matches(word.lower(), choices, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"{name} {word}: expected {listed(choices)}{hint}"
+
+
+def check_no_word_is_empty(arguments: Sequence[str]) -> None:
+    """Refuse empty words, such as ``"$OUT"`` where that variable is not set: as a path they are the current folder.
+
+    Args:
+        arguments: the words of a command line.
+
+    Raises:
+        SettingsError: if one is empty, or is an option with nothing after its ``=``.
+    """
+    for number, word in enumerate(arguments):
+        before = arguments[number - 1] if number else "promise"
+        if not word and not before.startswith("-"):
+            where = f"the word after {before}"
+        elif not word:
+            where = before
+        elif word.startswith("--") and word.endswith("="):
+            where = word[:-1]
+        else:
+            continue
+        raise SettingsError(f"{where}: is empty; expected a value. A variable of the shell may not be set")
+
+
+def check_only(context: typer.Context, flag: str, names: Collection[str]) -> None:
+    """Refuse options that a command does not heed with a flag.
+
+    Args:
+        context: of the command.
+        flag: such as ``--merge``.
+        names: the variables of the options that it heeds.
+
+    Raises:
+        SettingsError: if another one was given.
+    """
+    for parameter in context.command.params:
+        if parameter.name not in names and given_of(context, [str(parameter.name)]):
+            option = max(parameter.opts, key=len)
+            raise SettingsError(f"{option}: is for predicting, which {flag} does not do. Leave one of them out")
 
 
 def missing_argument(context: typer.Context, metavar: str) -> Exception:

@@ -429,9 +429,9 @@ def main() -> None:
         model = Exported(given.model)
         asked = bool(points or given.box)
         answer = model.predict_for(given.image, points, labels, given.box) if asked else model.predict(given.image)
+        Image.fromarray(answer.mask.astype(np.uint8) * 255).save(given.mask)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    Image.fromarray(answer.mask.astype(np.uint8) * 255).save(given.mask)
     print(f"{given.mask}: {answer.mask.mean():.1%} of the image, estimated IoU {answer.iou:.2f}")
 
 

@@ -25,6 +25,8 @@ _CONNECT_SECONDS = 10.0
 _MOMENT_SECONDS = 10.0  # in which all nodes that are well answer at first
 _GREETING_SECONDS = 50.0  # more, for the first of them
 _LONGEST_WORDS = 300
+_NOT_CONNECTED = (ConnectionError, RuntimeError, ValueError, TimeoutError)
+"""Errors of Ray where it finds no cluster; where it cannot start one, it raises ``Exception`` itself."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,10 @@ def connected(options: RayOptions) -> Iterator["RayFleet"]:
     try:
         if not was_connected:
             ray.init(address=address, log_to_driver=False, logging_level="error", include_dashboard=False)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        what = "no Ray cluster runs on this computer" if address == AUTO else "cannot connect"
-        raise SettingsError(
-            f"{option} {address}: {what}: {first_line(error)}. Start a cluster with ray start --head, or give "
-            f"--ray {LOCAL} for one on this computer alone"
-        ) from error
+    except Exception as error:
+        if not (type(error) is Exception or isinstance(error, _NOT_CONNECTED)):
+            raise
+        raise SettingsError(f"{option} {address}: {_why_not_connected(address, error)}") from error
     finally:
         _restore(handlers)
     _quiet()
@@ -123,6 +123,20 @@ def connected(options: RayOptions) -> Iterator["RayFleet"]:
         fleet.close()
         if not was_connected:
             ray.shutdown()
+
+
+def _why_not_connected(address: str, error: Exception) -> str:
+    """Return why there is no cluster, with a way out."""
+    if address == LOCAL:
+        return (
+            f"no cluster could be started on this computer: {first_line(error)}. Repeat the command when the computer "
+            "is less busy, or leave --ray out"
+        )
+    what = "no Ray cluster runs on this computer" if address == AUTO else "cannot connect"
+    return (
+        f"{what}: {first_line(error)}. Start a cluster with ray start --head, or give --ray {LOCAL} for one on this "
+        "computer alone"
+    )
 
 
 def _quiet() -> None:

@@ -73,7 +73,7 @@ class AppendingHandler(logging.Handler):
             except OSError as error:
                 raise SettingsError(
                     f"--log-file {path}: cannot be written: {error.strerror}. Give a file in a folder that is there, "
-                    "or a folder, for a file of each process"
+                    "or a folder with a slash at its end, for a file of each process"
                 ) from error
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -100,6 +100,20 @@ class AppendingHandler(logging.Handler):
             os.close(self._file)
             self._file = None
         super().close()
+
+
+def _make_folder(place: str) -> None:
+    """Make a folder for logs, and those around it.
+
+    Raises:
+        SettingsError: if it cannot be made.
+    """
+    try:
+        Path(place).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"--log-file {place}: the folder cannot be made: {error.strerror}. Choose another one, or give a file"
+        ) from error
 
 
 class EventLog(Listener):
@@ -139,7 +153,7 @@ def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
     It is the same listener for all logs of this process, so that each has an event once.
 
     Args:
-        path: of the file or of a folder that is there; ``-`` for standard output.
+        path: of the file or of a folder, which is made if the path ends with a slash; ``-`` for standard output.
         run: what all processes of a run have in common.
 
     Raises:
@@ -148,6 +162,8 @@ def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
     place = str(path)
     if not place:
         raise SettingsError("--log-file: is empty; expected a file, a folder, or - for standard output")
+    if place.endswith(("/", os.sep)):
+        _make_folder(place)
     if place != STANDARD_OUTPUT and Path(place).is_dir():
         place = str(Path(place) / f"{socket.gethostname()}-{os.getpid()}.jsonl")
     handler = AppendingHandler(place)

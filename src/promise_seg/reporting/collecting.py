@@ -71,7 +71,8 @@ def collect(
     ]
     scored = [_evaluate(part, model, rows, options, assessment, store, progress) for assessment in assessments]
     results, main = scored[0]
-    facts: dict[str, object] = {"prompts": "report: " + ", ".join(options.prompts), "dice": main.mean["dice"]}
+    prompts = "report: " + ", ".join(options.prompts)
+    facts: dict[str, object] = {"prompts": prompts, "dice": main.mean["dice"], "mask_given": False}
     looks = note_look(facts | {name: getattr(main, name) for name in ("protocol", "postprocessing", "mask_choice")})
     seen = note_seen()
     summaries = [summary.with_notes(test_looks=looks, seen_in_training=seen) for _, summary in scored]

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from promise_seg.assessment.summary import Ends, EvaluationSummary
+from promise_seg.quantities import images_in_words
 from promise_seg.reporting.card import RunCard
 from promise_seg.reporting.run_files import Epoch
 
@@ -29,7 +30,7 @@ class ReportedEvaluation(EvaluationSummary):
     @property
     def images_words(self) -> str:
         """The number of images and their split; for all splits only the number."""
-        return f"{self.images:,} images" if self.split == "all" else f"{self.images:,} {self.split} images"
+        return images_in_words(self.images, self.split)
 
 
 class BudgetRow(_Part):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.download import Bar, download
+from promise_seg.errors import PromiseError
 from promise_seg.files import write_text
 from promise_seg.hashing import file_sha256
 from promise_seg.sam.known import KNOWN_SAMS, expected_sha256, hash_note, known_sam, sam_path
@@ -69,7 +70,7 @@ def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: C
 
     Raises:
         CheckpointError: if there is no such SAM.
-        PromiseError: if the download fails, or brings other bytes.
+        PromiseError: if the download fails, or brings other bytes, or another file is in the place of ``output``.
     """
     sam = known_sam(name)
     path = output or sam_path(name)
@@ -78,6 +79,10 @@ def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: C
     sha256 = expected_sha256(sam, path)
     if path.exists() and file_sha256(path) == sha256:
         return Fetched(path, f"{path}: already there")
+    if output is not None and sha256 is not None and path.exists():
+        raise PromiseError(
+            f"{path}: is there already, and is not {name}, or is damaged. Remove it, or choose another -o"
+        )
     if sha256 is None:
         note(f"{name}: no SHA-256 of it is published, so that its first download cannot be verified")
     note(f"{name}: {sam.about}. Licence: {sam.licence}. See {sam.source}")

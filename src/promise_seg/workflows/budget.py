@@ -17,6 +17,7 @@ from promise_seg.files import write_json
 from promise_seg.images.tiles import NO_TILE
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
+from promise_seg.quantities import images_in_words
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import SplitChoice
 from promise_seg.workflows.by_class import ByClass
@@ -51,7 +52,7 @@ class PromptBudget:
     @property
     def title(self) -> str:
         """The model, and of how many images of which split."""
-        return f"{self.name}, {self.facts['images']} {self.facts['split']} images"
+        return f"{self.name}, {images_in_words(self.facts['images'], self.facts['split'])}"
 
     def records(self) -> list[dict[str, Any]]:
         """Return a row for each kind of prompts: its mean Dice, the interval, and how much draws differ."""

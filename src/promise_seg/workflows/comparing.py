@@ -8,7 +8,8 @@ from typing import Any
 from promise_seg.assessment.comparing import Comparison, read_scored, volumes_match
 from promise_seg.assessment.comparing import compare as compare_scored
 from promise_seg.errors import SettingsError
-from promise_seg.files import write_json
+from promise_seg.files import check_file_writable, write_json
+from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import PromptSource
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.evaluation import Evaluation
@@ -73,6 +74,8 @@ def compare(
     """
     if prompts is not None:
         prompts = chosen(PromptSource, prompts, "--prompts")
+    if output is not None:
+        check_file_writable(output)
     scored = [read_scored(_place(run), prompts) for run in runs]
     found = compare_scored(scored, list(measure), seed)
     groups = len(set(scored[0].groups.values()))
@@ -80,7 +83,7 @@ def compare(
     if len({run.summary.prompts_read_the_ground_truth for run in scored}) > 1:
         notes.append("some of these prompts were made from the ground truth, others not")
     if groups < _FEWEST_GROUPS:
-        notes.append(f"{groups} groups are too few for Wilcoxon's test to find anything")
+        notes.append(f"{count_in_words(groups, 'group')}: too few for Wilcoxon's test to find anything")
     whole = scored[0].volumes if volumes_match(scored) else None
     if whole is None and any(run.volumes is not None for run in scored):
         notes.append("volumes are not compared, as not all evaluations have scores of the same ones: evaluate again")

@@ -28,6 +28,7 @@ from promise_seg.inference.encoding import encoding_note
 from promise_seg.inference.prompting import check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
+from promise_seg.quantities import count_in_words
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
@@ -133,7 +134,7 @@ class Evaluation:
             f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
             for name, value in found.mean.items()
         )
-        return _html_table(f"{found.volumes_words}, in {found.groups} groups", rows)
+        return _html_table(f"{found.volumes_words}, in {count_in_words(found.groups, 'group')}", rows)
 
 
 def _html_table(caption: str, rows: str) -> str:
@@ -248,7 +249,7 @@ class _Work:
         if part.label is not None and not any(row.foreground_pixels for row in rows):
             notes.insert(0, f"class {part.label}: no {self.split} mask holds it; only false alarms are scored")
         facts = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
-        facts |= {"dice": summary.mean["dice"]}
+        facts |= {"dice": summary.mean["dice"], "mask_given": self.assessment.mask_choice is not None}
         seen, of_seen = seen_images(part, rows)
         with logged_look(part, model, rows, facts) as (looks, of_looks):
             summary = summary.with_notes(test_looks=looks, seen_in_training=seen)

@@ -18,7 +18,7 @@ from promise_seg.dataset.manifest import read_manifest
 from promise_seg.environment import Environment, collect_environment
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import check_writable, write_json
+from promise_seg.files import check_file_writable, write_json
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.inference.planning import memory_bytes
 from promise_seg.learning.settings import TrainSettings
@@ -162,7 +162,7 @@ def bench(
     """
     _check_counts(images, batch_size, clicks)
     if output is not None:
-        check_writable(Path(output).parent)
+        check_file_writable(output)
     given = {"variant": variant, "apm": apm, "batch_size": batch_size, "precision": precision, "views": 1}
     settings = settings_for(Protocol.OWN, None, given)
     accelerator = make_accelerator(device, settings.precision)
