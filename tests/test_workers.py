@@ -1,5 +1,6 @@
 """Work of several processes has the results, the errors and the order of one."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -29,6 +30,13 @@ def test_one_process_is_this_one(monkeypatch):
     monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda *args, **kwargs: pytest.fail("starts processes"))
     with Workers(1) as one:
         assert list(one.mapped(abs, [-1, 2, -3])) == [(-1, 1), (2, 2), (-3, 3)]
+
+
+def test_a_process_that_may_start_none_does_all_itself(monkeypatch):
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda *args, **kwargs: pytest.fail("starts processes"))
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    with Workers(2) as two:
+        assert list(two.mapped(abs, [-1, 2, -3])) == [(-1, 1), (2, 2), (-3, 3)]
 
 
 def test_results_come_in_the_order_of_the_jobs():

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -24,15 +25,17 @@ _starting = threading.Lock()
 class Workers:
     """Processes that compute for this one; one process alone is this one.
 
-    They do not run the script of the user again, as processes that Python starts otherwise do. Ctrl-C does not reach
-    them. They end with the block that this is the context manager of, and with this process, also if it is killed.
+    They do not run the script of the user again, as processes that Python starts otherwise do: while one is started, no
+    thread of this process finds the classes of that script. Ctrl-C does not reach them. They end with the block that
+    this is the context manager of, and with this process, also if it is killed.
 
     Args:
         count: of the processes.
     """
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        may_start = not multiprocessing.current_process().daemon  # which Python does not let start others
+        self._count = count if may_start else 1
         self._executor: ProcessPoolExecutor | None = None
 
     def mapped(self, work: Callable[[Job], Found], jobs: Iterable[Job]) -> Iterator[tuple[Job, Found]]:
@@ -62,7 +65,7 @@ class Workers:
                     context = multiprocessing.get_context("spawn")
                     self._executor = ProcessPoolExecutor(self._count, context, initializer=_end_with_parent)
                 return self._executor.submit(work, job)
-        except (BrokenProcessPool, NotImplementedError, OSError):  # killed, or the system has no more processes
+        except (BrokenProcessPool, NotImplementedError, OSError, RuntimeError):  # killed, or the system has no more
             return None
 
     def __enter__(self) -> "Workers":
@@ -86,6 +89,9 @@ def _end_with_parent() -> None:
     """End this process when the one that started it does, even if that is killed and can tell nothing."""
     parent = multiprocessing.parent_process()
     assert parent is not None
+
+    if sys.platform == "win32":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def wait() -> None:
         parent.join()

@@ -101,7 +101,8 @@ def test_an_unknown_command_and_a_missing_argument(capsys):
 @pytest.mark.parametrize(
     ("words", "where"),
     [
-        (["train", "x.csv", "-o", ""], "-o"),
+        (["train", "x.csv", "-o", ""], "the word after -o"),
+        (["predict", "run", "x.png", "-o", "out", "--instances", ""], "the word after --instances"),
         (["train", "x.csv", "-o", "run", "--store="], "--store"),
         (["predict", "run", "", "-o", "out"], "the word after run"),
         (["data", "make", "", "-o", "x.csv"], "the word after make"),

@@ -78,6 +78,13 @@ def test_a_folder_gets_a_file_of_each_process(tmp_path):
     assert [line["event"] for line in lines_of(path)] == ["begin", "end"]
 
 
+def test_an_address_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"--log-file s3://bucket/logs/: is an address; expected a file"):
+        monitored(log_file="s3://bucket/logs/").__enter__()
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_with_a_slash_at_its_end_is_made(tmp_path):
     with monitored(log_file=f"{tmp_path}/logs/today/"):
         pass

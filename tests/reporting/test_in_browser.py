@@ -26,6 +26,7 @@ def open_page(browser, file):
 
     def open_at(width):
         page = browser.new_page(viewport={"width": width, "height": 800})
+        page.set_default_timeout(180_000)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))

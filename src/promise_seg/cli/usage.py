@@ -62,12 +62,9 @@ def check_no_word_is_empty(arguments: Sequence[str]) -> None:
         SettingsError: if one is empty, or is an option with nothing after its ``=``.
     """
     for number, word in enumerate(arguments):
-        before = arguments[number - 1] if number else "promise"
-        if not word and not before.startswith("-"):
-            where = f"the word after {before}"
-        elif not word:
-            where = before
-        elif word.startswith("--") and word.endswith("="):
+        if not word:
+            where = f"the word after {arguments[number - 1] if number else 'promise'}"
+        elif word.startswith("--") and word.find("=") == len(word) - 1 and "--" not in arguments[:number]:
             where = word[:-1]
         else:
             continue

@@ -25,7 +25,7 @@ _CONNECT_SECONDS = 10.0
 _MOMENT_SECONDS = 10.0  # in which all nodes that are well answer at first
 _GREETING_SECONDS = 50.0  # more, for the first of them
 _LONGEST_WORDS = 300
-_NOT_CONNECTED = (ConnectionError, RuntimeError, ValueError, TimeoutError)
+_NOT_CONNECTED = (OSError, RuntimeError, ValueError)
 """Errors of Ray where it finds no cluster; where it cannot start one, it raises ``Exception`` itself."""
 
 

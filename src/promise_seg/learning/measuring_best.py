@@ -52,6 +52,6 @@ def measure_best(
     }
     config = model.config
     model.config = config.model_copy(update={"second_pass": changes["second_pass"]})  # which masks are made with
-    changes["presence_threshold"] = presence_threshold(model, rows, store, as_volumes=as_volumes)
+    changes["presence_threshold"] = presence_threshold(model, rows, store, progress, as_volumes=as_volumes)
     model.config = config.model_copy(update=changes)
     save_checkpoint(model, folder / BEST_FOLDER)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from promise_seg.arrays import Float64Array
+from promise_seg.arrays import BoolArray, Float64Array
 from promise_seg.assessment.overlaps import Overlap, Scored
 from promise_seg.assessment.thresholds import is_worthwhile, sensitivity_plus_specificity
 from promise_seg.dataset.checks import CheckedRow
@@ -13,15 +13,21 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel, presence_of
+from promise_seg.progress import Progress, counted, silent
 
 USUAL_THRESHOLD = 0.5
 _MOST_TRIED = 200
-_NEARLY_THE_BEST = 0.005  # in Dice: a needless mask is deleted at once, an object that is not shown may never be seen
+_ENOUGH = 0.8  # of the gain in Dice: a needless mask is deleted at once, an object that is not shown may never be seen
 
 
 @torch.no_grad()
 def presence_threshold(
-    model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, *, as_volumes: bool = False
+    model: PromiseModel,
+    rows: Sequence[CheckedRow],
+    store: FeatureStore | None,
+    progress: Progress = silent,
+    *,
+    as_volumes: bool = False,
 ) -> float | None:
     """Return the threshold at which own prompts have the highest mean Dice; ``None`` if the model knows no presence.
 
@@ -32,6 +38,7 @@ def presence_threshold(
         model: of which everything else is chosen; it is put into evaluation mode.
         rows: that it was not trained on.
         store: of features.
+        progress: told of each image.
         as_volumes: whether slices of a volume are scored as one mask in 3-D.
     """
     model.eval()
@@ -43,7 +50,7 @@ def presence_threshold(
     config = model.config
     try:
         model.config = config.model_copy(update={"presence_threshold": None})
-        for row in rows if is_mixed else rows[:1]:
+        for row in counted(rows if is_mixed else rows[:1], progress, "finding when there is nothing"):
             sample = Sample.of(row, model.sam, config.fit)
             features = model_features([sample], model, store)
             proposal = model.propose(features)
@@ -67,7 +74,7 @@ def presence_threshold(
 
 
 def best_presence(presences: Float64Array, overlaps: Sequence[Overlap], scored: Scored) -> float:
-    """Return the lowest threshold that is nearly the best, below which masks are emptied.
+    """Return the lowest threshold with most of the possible gain in Dice; masks of a lower presence are emptied.
 
     Args:
         presences: (n,) of the rows.
@@ -75,15 +82,16 @@ def best_presence(presences: Float64Array, overlaps: Sequence[Overlap], scored: 
         scored: how they are scored.
 
     Returns:
-        A threshold that empties no mask if none is better.
+        0, which empties no mask, if nothing is gained by emptying some.
     """
     ordered = np.unique(presences)
-    tried = np.concatenate([ordered[:1], (ordered[:-1] + ordered[1:]) / 2])
+    tried = np.concatenate([[0.0], (ordered[:-1] + ordered[1:]) / 2])
     if len(tried) > _MOST_TRIED:
         tried = tried[np.linspace(0, len(tried) - 1, _MOST_TRIED).round().astype(int)]
     dice = np.array([scored.mean_dice(_emptied(overlaps, presences < one)) for one in tried.tolist()])
-    return float(tried[int(np.argmax(dice >= dice.max() - _NEARLY_THE_BEST))])
+    enough = dice[0] + _ENOUGH * (dice.max() - dice[0])
+    return float(tried[int(np.argmax(dice >= enough))])
 
 
-def _emptied(overlaps: Sequence[Overlap], absent: Sequence[bool] | np.ndarray) -> list[Overlap]:
+def _emptied(overlaps: Sequence[Overlap], absent: BoolArray) -> list[Overlap]:
     return [Overlap(0, 0, one.there) if is_absent else one for one, is_absent in zip(overlaps, absent, strict=True)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from promise_seg.errors import SettingsError
 from promise_seg.monitoring.hooks import Listener
+from promise_seg.object_stores import is_address
 from promise_seg.vocabulary import ItemOutcome
 
 STANDARD_OUTPUT = "-"
@@ -162,6 +163,8 @@ def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
     place = str(path)
     if not place:
         raise SettingsError("--log-file: is empty; expected a file, a folder, or - for standard output")
+    if is_address(place):
+        raise SettingsError(f"--log-file {place}: is an address; expected a file or a folder of this computer")
     if place.endswith(("/", os.sep)):
         _make_folder(place)
     if place != STANDARD_OUTPUT and Path(place).is_dir():

@@ -32,7 +32,7 @@ def monitored(
 
     Args:
         log_file: a line of JSON is appended to it for each item and event; a folder gets a file of each process, and
-            ``-`` is standard output.
+            is made if the text ends with a slash; ``-`` is standard output.
         metrics: the port at which Prometheus may ask for metrics; 0 for any free one.
         metrics_host: the address of this computer at which it may ask. There is no password.
         work: the name of all of the work in the log.

@@ -1,5 +1,6 @@
 """Ranges of logs, so that several processes may read one log at the same time."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +46,8 @@ def ranges_of(path: Path, start: int, most: int) -> list[LogRange]:
         PromiseError: if the system cannot tell how large the log is.
     """
     try:
-        size = path.stat().st_size
+        with path.open("rb") as file:  # opened, as a network file system may tell an old size of a file that is not
+            size = file.seek(0, os.SEEK_END)
     except OSError as error:
         raise _unread(path, error) from error
     return [LogRange(path, begin, min(begin + most, size)) for begin in range(start, size, most)]

@@ -80,11 +80,11 @@ class PartFiles:
 
 
 class FilesThen(NamedTuple):
-    """The files of images (N), and what those of the images were.
+    """What is asked of the files of N images: whether they are there, and are still as they were.
 
     Args:
         files: of the predictions.
-        folders: of the images, each with the names of the next of them that are in it.
+        folders: the folders of the images in their order, each with the names of the images that are next in it.
         sizes: of the images' files, in bytes (N).
         changes: when these were changed, in nanoseconds since 1970 (N).
         stems: of the images, as bytes (N).

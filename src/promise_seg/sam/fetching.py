@@ -70,7 +70,8 @@ def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: C
 
     Raises:
         CheckpointError: if there is no such SAM.
-        PromiseError: if the download fails, or brings other bytes, or another file is in the place of ``output``.
+        PromiseError: if the download fails, or brings other bytes, or, of a SAM with a known SHA-256, another file
+            is in the place of ``output``.
     """
     sam = known_sam(name)
     path = output or sam_path(name)
@@ -81,7 +82,7 @@ def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: C
         return Fetched(path, f"{path}: already there")
     if output is not None and sha256 is not None and path.exists():
         raise PromiseError(
-            f"{path}: is there already, and is not {name}, or is damaged. Remove it, or choose another -o"
+            f"{path}: already exists and is not {name}, or is a damaged copy of it. Remove it, or choose another -o"
         )
     if sha256 is None:
         note(f"{name}: no SHA-256 of it is published, so that its first download cannot be verified")

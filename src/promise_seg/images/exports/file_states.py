@@ -9,7 +9,7 @@ _FEW = 4  # files in a folder, for which it is not worth opening it
 
 
 def have_states(folder: bytes, names: Sequence[bytes], sizes: Sequence[int], changes: Sequence[int]) -> list[bool]:
-    """Return of files (N) in a folder whether each has a size and a time of change.
+    """For each of N files in a folder, return whether its size and its time of change are the given ones.
 
     Args:
         folder: with the separator after it.

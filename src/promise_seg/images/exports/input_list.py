@@ -300,7 +300,7 @@ class InputList(Sequence[Input]):
         return ((self._names.stems(places), self._keys(places)) for places in self._blocks())
 
     def by_folder(self, numbers: NDArray[Any]) -> list[tuple[bytes, list[bytes]]]:
-        """Return the folders of images as bytes, each with what follows it in the names of the next of them.
+        """Return the folders of images in their order, each with the names of the images that are next in it, as bytes.
 
         Images that are more than one file are given as if their names were their paths.
         """

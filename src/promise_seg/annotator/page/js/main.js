@@ -202,8 +202,8 @@ async function start() {
       part("empty").textContent = "There are no images that can be read";
       document.documentElement.dataset.state = "empty";
     }
-    const saidOfImage = status.textContent?.startsWith(`${session.image?.name}: `); // else it is of what was done since
-    if (session.mayEdit && saidOfImage) announce("Ready. Press ? for all keys");
+    const isUntouched = session.image?.id === first && status.textContent?.startsWith(`${session.image?.name}: `);
+    if (session.mayEdit && isUntouched) announce("Ready. Press ? for all keys");
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     session.say(error.message, "retry");

@@ -22,7 +22,7 @@ export class Previews {
     this.asked = null;
     /** @type {{question: Question, heard: Heard} | null} */
     this.waiting = null;
-    /** How often what was asked was dropped, for what is still done with an answer. */
+    /** How often questions were dropped: an answer that was asked for before is not shown any more. */
     this.forgotten = 0;
     this.failures = 0;
     this.begun = false;

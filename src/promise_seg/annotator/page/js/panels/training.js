@@ -18,7 +18,7 @@ export class TrainingPanel {
     this.model = null;
     this.accepted = -1;
     this.asking = false;
-    /** Whether it is to be asked again once the answer is there, which may be of before. */
+    /** Whether to ask again once the answer is there, because something changed after it was asked for. */
     this.again = false;
     /** @type {number | undefined} */
     this.timer = undefined;
