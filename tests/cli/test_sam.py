@@ -60,7 +60,7 @@ def test_fetch_takes_the_place_of_no_other_file(mirror, tmp_path, capsys):
     mine = tmp_path / "mine.pth"
     mine.write_text("mine")
     assert main(["sam", "fetch", "sam_vit_b", "--url", mirror, "-o", str(mine)]) == 2
-    assert "mine.pth: is there already, and is not sam_vit_b, or is damaged" in capsys.readouterr().err
+    assert "mine.pth: already exists and is not sam_vit_b, or is a damaged copy of it" in capsys.readouterr().err
     assert main(["sam", "fetch", "sam_vit_b", "--url", mirror, "-o", str(mine / "sam.pth")]) == 2
     assert "mine.pth: is a file; expected a folder. Choose another place" in capsys.readouterr().err
     assert mine.read_text() == "mine"

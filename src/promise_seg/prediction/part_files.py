@@ -80,7 +80,7 @@ class PartFiles:
 
 
 class FilesThen(NamedTuple):
-    """What is asked of the files of N images: whether they are there, and are still as they were.
+    """The question about the files of N images: whether they are there, and are still as they were.
 
     Args:
         files: of the predictions.
