@@ -1,7 +1,7 @@
 """The answers of a trained model to prompts that are given to it, by their form, as measured on validation rows."""
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from promise_seg.sam.prompts import FOREGROUND, Prompts
@@ -11,6 +11,12 @@ _MANY = 8
 FORMS = (*PromptForm, None)
 """All forms of prompts; the last is that of none at all."""
 
+UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
+UNSHIFTED_WITH_MAP = (
+    "answered by SAM without the learned shift, which was worse on val rows for such prompts, and by the "
+    "auto-prompter's map"
+)
+
 
 class Answer(BaseModel):
     """How prompts of one form are answered.
@@ -18,12 +24,21 @@ class Answer(BaseModel):
     Args:
         mask_choice: which of SAM's masks is taken.
         shifted: whether with the learned shift; without it, where the bare SAM was better on validation rows.
+        map_share: the share of the APM's saliency in the mask, as logits; not where clicks contradict it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mask_choice: MaskChoice
     shifted: bool = True
+    map_share: float = Field(0.0, ge=0, le=1)
+
+    @property
+    def note(self) -> str:
+        """Return what a user should know of an answer of a model with a shift; empty if the shift is used."""
+        if self.shifted:
+            return ""
+        return UNSHIFTED_WITH_MAP if self.map_share else UNSHIFTED
 
 
 def form_of(prompts: Prompts) -> PromptForm | None:

@@ -20,9 +20,9 @@ from promise_seg.instance_rule import InstanceRule
 from promise_seg.ips import GivenShift, PatternShift
 from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
-from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, AutoPrompter, PointCounts, Proposal, some_sets
+from promise_seg.prompting.apm import IMAGE, AutoPrompter, PointCounts, Proposal, some_sets
 from promise_seg.prompting.building import ApmField
-from promise_seg.prompting.map_decoders import resized
+from promise_seg.prompting.map_in_masks import with_map, with_map_where_clicks_agree
 from promise_seg.prompting.side_by_side import are_alike, sets_of, side_by_side
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
@@ -277,11 +277,15 @@ class PromiseModel(nn.Module):
 
         Masks for the APM's own prompts, a :class:`Proposal`, are mixed with its saliency, and empty where it is judged
         that there is nothing (:func:`presence_of`). Before, SAM's masks are fed back to it where the config says so.
+
+        Masks for given prompts are mixed with the saliency as was measured for their form, except where clicks
+        contradict it (:func:`with_map_where_clicks_agree`), and if the features hold what the APM makes of the images.
         """
-        shifted = self.answer_to(prompts).shifted
+        answer = self.answer_to(prompts)
+        shifted = answer.shifted
         decoded = self.sam_masks(features, prompts, shifted=shifted)
         if not isinstance(prompts, Proposal):
-            return decoded
+            return self._with_map_of(features, prompts, decoded, answer.map_share)
         presence_logits = presence_of(prompts, decoded)
         if self.config.second_pass:
             refined = replace(prompts, mask_logits=choose_mask(decoded, self.config.mask_choice).mask_logits)
@@ -292,6 +296,14 @@ class PromiseModel(nn.Module):
             absent = presence_logits.sigmoid() < threshold
             mask_logits = mask_logits.masked_fill(absent[:, None, None, None, None], ABSENT_LOGIT)
         return decoded._replace(mask_logits=mask_logits)
+
+    def _with_map_of(self, features: Features, prompts: Prompts, decoded: Decoded, share: float) -> Decoded:
+        """Masks for given prompts in which the saliency has a share."""
+        saliency_logits = None if self.apm is None or not share else self.apm.saliency_of(features)
+        if saliency_logits is None:
+            return decoded
+        mixed = with_map_where_clicks_agree(decoded.mask_logits, saliency_logits, prompts, share, self.sam.image_size)
+        return decoded._replace(mask_logits=mixed)
 
     def sam_masks(self, features: Features, prompts: Prompts, *, shifted: bool = True) -> Decoded:
         """SAM's masks for prompts as they are, with or without the shift that belongs to them."""
@@ -342,27 +354,6 @@ def presence_of(proposal: Proposal, decoded: Decoded) -> Tensor | None:
     if proposal.presence_logits is not None or decoded.object_logits is None:
         return proposal.presence_logits
     return decoded.object_logits.amax(1)
-
-
-def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
-    """Masks in which the saliency of a proposal has a share, all as logits.
-
-    Objects that SAM was not asked for, as there are too many, are as the saliency has them.
-
-    Shape: ``mask_logits`` (B, K, M, h, w), and the same returned.
-    """
-    if proposal.saliency_logits is None:
-        return mask_logits
-    saliency = proposal.saliency_logits[:, None].to(mask_logits)
-    side = max(mask_logits.shape[-1], saliency.shape[-1])
-    size = (side, side)
-    mask_logits = resized(mask_logits.flatten(1, 2), side).unflatten(1, mask_logits.shape[1:3])
-    wide = resized(saliency, side)[:, :, None]
-    mixed = (1 - share) * mask_logits + share * wide if share else mask_logits
-    if proposal.regions is None or not bool((proposal.regions == NOT_ASKED_FOR).any()):
-        return mixed
-    regions = F.interpolate(proposal.regions[:, None].to(mask_logits), size=size, mode="nearest")[:, :, None]
-    return torch.where(regions == NOT_ASKED_FOR, torch.maximum(mixed, wide), mixed)
 
 
 def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:

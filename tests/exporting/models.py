@@ -47,10 +47,11 @@ def shifted_model(
 
 
 def involved_model(sam: Backbone, fit: Fit = Fit.STRETCH) -> PromiseModel:
-    """One whose own masks take every step: a second pass, a share of the map, presence, and post-processing."""
+    """One whose masks take every step: a second pass, shares of the map, presence, and post-processing."""
+    given = {form: answer.model_copy(update={"map_share": 0.4}) for form, answer in GIVEN.items()}
     post = PostProcessing(threshold=0.4, opening=20, closing=30, fill_holes=True, keep="largest")
     return shifted_model(
-        sam, fit=fit, second_pass=True, map_share=0.3, presence_threshold=0.01, postprocessing=post
+        sam, fit=fit, second_pass=True, map_share=0.3, presence_threshold=0.01, postprocessing=post, given=given
     )  # fmt: skip
 
 

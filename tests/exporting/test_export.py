@@ -20,7 +20,7 @@ from promise_seg.model import bare_model
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.kinds import freeze
 from promise_seg.sam.nano import initialise
-from promise_seg.vocabulary import ApmKind
+from promise_seg.vocabulary import ApmKind, PromptForm
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import OpenModels
 from tests.exporting.models import involved_model, saved, shifted_model
@@ -57,6 +57,7 @@ def test_the_description_names_the_files_their_hashes_and_their_shapes(involved_
     assert about["image"]["side"] == 32
     assert about["postprocessing"] == model.config.postprocessing.model_dump(mode="json")
     assert about["decoder"]["own_prompts"] == {"map_share": 0.3, "presence_threshold": 0.01, "second_pass": True}
+    assert about["decoder"]["given_map_shares"] == {str(form): 0.4 for form in PromptForm}
     assert about["versions"]["opset"] == 17
 
 

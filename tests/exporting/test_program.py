@@ -7,16 +7,20 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image, UnidentifiedImageError
 
 import promise_seg
 from promise_seg.features import precision
+from promise_seg.given_prompts import form_of
 from promise_seg.images.borders import content_box
 from promise_seg.images.geometry import Box, Geometry, resize
 from promise_seg.inference import encoding
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prompting.apm import NOT_ASKED_FOR
+from promise_seg.prompting.map_in_masks import with_map_where_clicks_agree
 from promise_seg.prompting.separating import PROMINENCE, separate
+from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes import draw_scene
 from promise_seg.vocabulary import Fit
 from tests.exporting.models import saved, shifted_model
@@ -62,6 +66,7 @@ def test_its_masks_are_those_of_the_model(program, involved_run, involved_export
         (model.predict(image), exported.predict(image)),
         (model.predict(image, points_xy=points, point_labels=labels), exported.predict_for(image, points, labels)),
         (model.predict(image, box_xyxy=box), exported.predict_for(image, box=box)),
+        (model.predict(image, points_xy=points[:1], point_labels=[0]), exported.predict_for(image, points[:1], [0])),
         (model.predict(image, points_xy=points[:1], point_labels=[1], box_xyxy=box),
          exported.predict_for(image, points[:1], [1], box)),
     ]  # fmt: skip
@@ -69,6 +74,44 @@ def test_its_masks_are_those_of_the_model(program, involved_run, involved_export
         assert np.abs(wanted.mask_probs - found.mask_probs).max() < 0.01  # a grey level may differ after resizing
         assert (wanted.mask != found.mask).mean() < 0.005
         assert found.iou == pytest.approx(wanted.predicted_iou, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_its_masks_for_clicks_are_mixed_with_the_map_as_ours(program, seed):
+    rng = np.random.default_rng(seed)
+    smooth = [cv2.GaussianBlur(rng.normal(size=(side, side)).astype(np.float32), (0, 0), 2) for side in (24, 16)]
+    points = np.append(rng.random((1, 5, 2)) * 63, [[[63.4, -0.4]]], 1).astype(np.float32)
+    labels = rng.integers(0, 2, (1, 6))
+    ours = with_map_where_clicks_agree(
+        torch.from_numpy(smooth[0])[None, None, None], torch.from_numpy(smooth[1])[None],
+        Prompts(points_xy_model=torch.from_numpy(points)[None], point_labels=torch.from_numpy(labels)[None]), 0.4, 64,
+    )  # fmt: skip
+    its = program.with_map_where_clicks_agree(
+        smooth[0], smooth[1], program.Prompts(points, labels, np.zeros((1, 0, 4))), 0.4, 64
+    )
+    np.testing.assert_allclose(its, ours[0, 0, 0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8])
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("has_box", [False, True])
+def test_its_forms_of_prompts_are_ours(program, count, label, has_box):
+    points, labels = torch.ones(1, count, 2), torch.full((1, count), label)
+    boxes = torch.ones(1, int(has_box), 4)
+    given = Prompts(
+        points_xy_model=points[None], point_labels=labels[None], boxes_xyxy_model=boxes if has_box else None
+    )
+    ours = form_of(given)
+    if ours is not None:
+        assert program.form_of(program.Prompts(points.numpy(), labels.numpy(), boxes.numpy())) == str(ours)
+
+
+def test_it_refuses_points_outside_of_the_image(program):
+    frame = program.Frame(40, 60, 32, "stretch", program.Box(10, 0, 50, 40))
+    frame.check_inside(np.array([[10.0, 0.0], [49.0, 39.0]]))
+    for point in ([9, 5], [50, 5], [20, 40], [20, -1]):
+        with pytest.raises(ValueError, match=r"outside of what the model sees, columns 10 to 49 and rows 0 to 39"):
+            frame.check_inside(np.array([point], float))
 
 
 @pytest.mark.slow
@@ -97,8 +140,6 @@ def test_its_resizing_is_ours_up_to_a_grey_level(program, size):
 @pytest.mark.parametrize("crop", [None, (5, 3, 60, 40)])
 @pytest.mark.parametrize("fit", Fit)
 def test_its_frames_are_ours(program, fit, crop):
-    import torch
-
     ours = Geometry(48, 70, 32, fit, None if crop is None else Box(*crop))
     its = program.Frame(48, 70, 32, str(fit), None if crop is None else program.Box(*crop))
     rng = np.random.default_rng(0)

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 from transformers import AutoBackbone, ConvNextConfig
 
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.model import with_map
 from promise_seg.prompting.apm import IMAGE, NOT_ASKED_FOR, outputs_of_all, some_sets
 from promise_seg.prompting.apm_pretrained import MAPS, PRESENCE, PretrainedConfig
 from promise_seg.prompting.backbones.loading import architecture_of, load_backbone
+from promise_seg.prompting.map_in_masks import with_map
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import Recipe
 

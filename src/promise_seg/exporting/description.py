@@ -77,6 +77,7 @@ def _decoder(model: PromiseModel) -> dict[str, Any]:
             "map_share": config.map_share,
             "presence_threshold": None if model.always_segments else config.presence_threshold,
         },
+        "given_map_shares": {str(form): answer.map_share for form, answer in config.given.items()},
     }
 
 

@@ -28,6 +28,7 @@ Features = dict[str, Array]
 DARK, LEAST_SHARE = 16, 0.01  # of the black border, where the model wants it cropped
 OUTSIDE_LOGIT = ABSENT_LOGIT = -20.0
 LEVELS = 40  # at which the distance map is searched for peaks
+MANY_POINTS = 8  # from how many on points are of another form
 KERNEL_SIDE = 256  # the longer side of the image for which sizes of post-processing are given
 
 
@@ -136,13 +137,18 @@ class Exported:
         They are in the image frame. For many clicks on one image, keep what :meth:`encode` returns.
         """
         frame, features = self.encode(image)
+        frame.check_inside(np.reshape(points, (-1, 2)))
         prompts = Prompts(
             frame.points_to_model(np.reshape(points, (1, -1, 2))),
             np.reshape(labels, (1, -1)).astype(np.int64),
             frame.points_to_model(np.reshape([] if box is None else box, (-1, 2))).reshape(1, -1, 4),
         )
         answer = self._decode(features, prompts)
-        return self._answer(frame, answer["mask_logits"][0], float(answer["iou"][0]))
+        logits, share = answer["mask_logits"][0], self.about["decoder"]["given_map_shares"].get(form_of(prompts), 0)
+        if share:
+            saliency = self._run("prompter", features)["saliency_logits"]
+            logits = with_map_where_clicks_agree(logits, saliency, prompts, share, frame.side)
+        return self._answer(frame, logits, float(answer["iou"][0]))
 
     def _decode(self, features: Features, prompts: Prompts, **more: Array) -> dict[str, Array]:
         return self._run("decoder", features | prompts._asdict() | more)
@@ -197,6 +203,16 @@ class Frame:
         width, height = (max(1, round(length * scale)) for length in self.kept.size)
         left, top = ((self.side - width) // 2, (self.side - height) // 2) if self.fit == "square" else (0, 0)
         return Box(left, top, left + width, top + height)
+
+    def check_inside(self, points: Array) -> None:
+        """Refuse points (N, 2) of the image frame that lie outside of what the model sees of the image."""
+        left, top, right, bottom = self.kept
+        for x, y in points.tolist():
+            if not (left - 0.5 <= x <= right - 0.5 and top - 0.5 <= y <= bottom - 0.5):
+                raise ValueError(
+                    f"the point ({x:g}, {y:g}) is outside of what the model sees, columns {left} to {right - 1} and "
+                    f"rows {top} to {bottom - 1}: give (x, y), pixel indices counted from 0"
+                )
 
     def image_to_model(self, pixels: Array) -> Array:
         """Map pixels (H, W, 3) uint8 to (S, S, 3) uint8."""
@@ -294,6 +310,29 @@ def with_map(logits: Array, saliency: Array, share: float, not_asked_for: Array 
         nearest = np.arange(side) * len(not_asked_for) // side
         mixed = np.where(not_asked_for[nearest][:, nearest], np.maximum(mixed, wide), mixed)
     return mixed
+
+
+def with_map_where_clicks_agree(logits: Array, saliency: Array, prompts: Prompts, share: float, side: int) -> Array:
+    """A mask (h, h) in which the prompter's guess (g, g) has a share, all as logits, for a person's prompts.
+
+    Where a click contradicts the guess, the mask stays as it is in the region in which both disagree.
+    """
+    cells = max(logits.shape[-1], saliency.shape[-1])
+    logits, wide = enlarge(logits, cells, cells), enlarge(saliency, cells, cells)
+    places = ((prompts.points[0] + 0.5) * (cells / side)).astype(int).clip(0, cells - 1)
+    wrong = (wide[places[:, 1], places[:, 0]] > 0) != (prompts.labels[0] > 0)
+    disputed = number_parts((logits > 0) != (wide > 0), corners=True)
+    numbers = disputed[places[wrong, 1], places[wrong, 0]]
+    return np.where(np.isin(disputed, numbers[numbers > 0]), logits, (1 - share) * logits + share * wide)
+
+
+def form_of(prompts: Prompts) -> str:
+    """The name of the form of given prompts, by how many points there are and whether there is a box."""
+    count, has_box = prompts.labels.shape[1], prompts.boxes.shape[1] > 0
+    if has_box:
+        return "box+points" if count else "box"
+    is_point = count == 1 and bool(prompts.labels.any())
+    return "point" if is_point else "points" if count < MANY_POINTS else "many-points"
 
 
 def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, Any]) -> tuple[Prompts, Array]:

@@ -1,6 +1,6 @@
 """Measure on validation rows how prompts of each form are answered best, and never worse than by the bare SAM."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,34 +8,26 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from promise_seg.arrays import BoolArray
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import read_json
 from promise_seg.given_prompts import Answer
-from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import probs_in_image
+from promise_seg.learning.asked_images import AskedImage, asked_images
+from promise_seg.learning.map_shares import choose_shares
 from promise_seg.model import PromiseModel
-from promise_seg.progress import Progress, counted, silent
-from promise_seg.prompting.oracle import boxes_around, points_in_masks
+from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Decoded
-from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.sealed import opened, write_sealed
 from promise_seg.validation import faults_of
-from promise_seg.vocabulary import MaskChoice, MaskKind, PromptForm
+from promise_seg.vocabulary import MaskChoice, PromptForm
 
 ANSWERS_FILE = "given_prompts.json"
 _WAY_OUT = "Delete it, and give the same command again"
 _ANSWERS = "answers"
-_MOST_OBJECTS = 8  # of an image with many
-_POINTS = {
-    PromptForm.POINT: (1, 1, 1), PromptForm.POINTS: (2, 4), PromptForm.MANY_POINTS: (8, 16), PromptForm.BOX: (0,),
-    PromptForm.BOX_AND_POINTS: (1,),
-}  # fmt: skip
-"""How many points are given, in several draws, for each form."""
 _BARE = Answer(mask_choice=MaskChoice.SCORE, shifted=False)
 
 
@@ -47,7 +39,9 @@ class MeasuredAnswer(BaseModel):
         answer: the best one.
         dice: with it.
         bare_dice: of the bare SAM, with the mask that it scores best.
-        shifted_dice: with the shift and the best choice of a mask; ``None`` if the model has none.
+        shifted_dice: with the shift and the best choice of a mask, but without the saliency; ``None`` if the model has
+            no shift.
+        sam_dice: of SAM's mask alone, where the saliency has a share in the answer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +51,7 @@ class MeasuredAnswer(BaseModel):
     dice: float
     bare_dice: float
     shifted_dice: float | None
+    sam_dice: float | None = None
 
     @property
     def words(self) -> str:
@@ -66,6 +61,8 @@ class MeasuredAnswer(BaseModel):
             PromptForm.BOX: "a box", PromptForm.BOX_AND_POINTS: "a box and points",
         }[self.form]  # fmt: skip
         line = f"prompted with {name}: val Dice {self.dice:.3f}, bare SAM {self.bare_dice:.3f}"
+        if self.sam_dice is not None:
+            line += f", without the auto-prompter's map {self.sam_dice:.3f}"
         if self.shifted_dice is None or self.answer.shifted:
             return line
         return f"{line}; the shift is worse at it ({self.shifted_dice:.3f}) and is left out there"
@@ -85,21 +82,24 @@ def measure_answers(
         store: of features.
         progress: told of each image.
     """
-    model.eval()
     has_shift = model.ips is not None
     dice: dict[tuple[PromptForm, Answer], list[float]] = {}
-    for row in counted([row for row in rows if row.foreground_pixels], progress, "measuring answers to prompts"):
-        sample = Sample.of(row, model.sam, model.config.fit)
-        features = model_features([sample], model, store)
-        rng = np.random.default_rng(int(row.pixels_sha256[:16], 16))
-        objects = _objects(sample, rng)
-        for form, prompts in _prompts(sample, objects, rng):
+    for one in asked_images(model, rows, store, progress, "measuring answers to prompts"):
+        for form, prompts in one.prompts:
             for shifted in (False, True) if has_shift else (False,):
-                for choice, values in _dice_of_choices(model, features, prompts, sample, objects, shifted).items():
+                for choice, values in _dice_of_choices(model, one, prompts, shifted).items():
                     dice.setdefault((form, Answer(mask_choice=choice, shifted=shifted)), []).extend(values)
     means = {key: float(np.mean(values)) for key, values in dice.items()}
-    return tuple(_best(form, {answer: mean for (of, answer), mean in means.items() if of == form})
-                 for form in PromptForm if (form, _BARE) in means)  # fmt: skip
+    best = [_best(form, {answer: mean for (of, answer), mean in means.items() if of == form})
+            for form in PromptForm if (form, _BARE) in means]  # fmt: skip
+    shares = choose_shares(model, {one.form: one.answer for one in best}, rows, store, progress)
+    return tuple(_with_share(one, *shares[one.form]) if one.form in shares else one for one in best)
+
+
+def _with_share(one: MeasuredAnswer, share: float, dice: float) -> MeasuredAnswer:
+    """The same answer with a share of the saliency in its mask, and the Dice with it."""
+    answer = one.answer.model_copy(update={"map_share": share})
+    return one.model_copy(update={"answer": answer, "dice": dice, "sam_dice": one.dice})
 
 
 def write_answers(folder: Path, answers: Sequence[MeasuredAnswer]) -> None:
@@ -147,48 +147,16 @@ def _best(form: PromptForm, means: dict[Answer, float]) -> MeasuredAnswer:
     )  # fmt: skip
 
 
-def _objects(sample: Sample, rng: np.random.Generator) -> list[BoolArray]:
-    """Masks (H, W) of what is prompted for."""
-    if sample.checked.reading.masks != MaskKind.INSTANCES:
-        return [sample.checked.mask()]
-    labels = sample.checked.labels()  # a mask for each of many objects would not fit into memory
-    objects = [number for number in np.setdiff1d(labels, [0]) if sample.to_frame(labels == number).any()]
-    return [labels == objects[number] for number in rng.permutation(len(objects))[:_MOST_OBJECTS]]
-
-
-def _prompts(
-    sample: Sample, objects: Sequence[BoolArray], rng: np.random.Generator
-) -> Iterator[tuple[PromptForm, Prompts]]:
-    """Sets of prompts, one for each object, in every form."""
-    masks = [sample.to_frame(mask) for mask in objects]
-    if not masks:
-        return
-    boxes = boxes_around(masks)[None]
-    for form, counts in _POINTS.items():
-        has_box = form in (PromptForm.BOX, PromptForm.BOX_AND_POINTS)
-        for count in counts:
-            parts = {"boxes_xyxy_model": boxes} if has_box else {}
-            if count:
-                points, labels = points_in_masks(masks, count, [rng] * len(masks))
-                parts |= {"points_xy_model": points[None], "point_labels": labels[None]}
-            yield form, Prompts(**parts)
-
-
 def _dice_of_choices(
-    model: PromiseModel,
-    features: Features,
-    prompts: Prompts,
-    sample: Sample,
-    objects: Sequence[BoolArray],
-    shifted: bool,
+    model: PromiseModel, one: AskedImage, prompts: Prompts, shifted: bool
 ) -> dict[MaskChoice, list[float]]:
     """The Dice of each object, for every way to choose among SAM's masks."""
-    decoded = model.sam_masks(features, prompts.to(model.device), shifted=shifted)
+    decoded = model.sam_masks(one.features, prompts.to(model.device), shifted=shifted)
     numbers = _chosen_numbers(decoded)
     found: dict[MaskChoice, list[float]] = {choice: [] for choice in numbers}
-    for which, truth in enumerate(objects):
+    for which, truth in enumerate(one.objects):
         of_mask = [
-            score_mask(probs_in_image(mask_logits, sample.geometry), truth).dice
+            score_mask(probs_in_image(mask_logits, one.sample.geometry), truth).dice
             for mask_logits in decoded.mask_logits[0, which]
         ]
         for choice, chosen in numbers.items():

@@ -14,8 +14,9 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.inference.rows import DecodedRow, decode_rows
 from promise_seg.learning.settings import TrainSettings
-from promise_seg.model import PromiseModel, with_map
+from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import Proposal
+from promise_seg.prompting.map_in_masks import with_map
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)

@@ -27,7 +27,7 @@ from promise_seg.prediction.objects_table import join_objects, objects_path, wri
 from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
-from promise_seg.prediction.overlay import overlay_path
+from promise_seg.prediction.overlay import COMPRESSION, overlay_path
 from promise_seg.prediction.overlay_of_labels import draw_labelled
 from promise_seg.prediction.table import ImageTable, PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
@@ -114,7 +114,7 @@ class PredictionFolder:
         self.notes += [*labelled.source.notes, *labelled.notes]
         overlay = Image.fromarray(draw_labelled(labelled, self._reading))
         drawn = overlay_path(self.folder, one.stem)
-        write_whole(drawn, lambda p: overlay.save(p), Sync.FILE)
+        write_whole(drawn, lambda p: overlay.save(p, compress_level=COMPRESSION), Sync.FILE)
         written = [path, drawn]
         if self._instances:
             written.append(objects_path(self.folder, one.stem))

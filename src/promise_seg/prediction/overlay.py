@@ -12,6 +12,8 @@ from promise_seg.images.sheets import OUTLINE_COLOURS
 MASK_COLOUR = OUTLINE_COLOURS[0]
 FOREGROUND_COLOUR = (40, 220, 90)
 BACKGROUND_COLOUR = (235, 60, 60)
+COMPRESSION = 3
+"""zlib's level for overlays: the usual 6 takes 2.5 times as long, for files that are 2 % smaller (60 real images)."""
 
 
 def overlay_path(folder: Path, stem: str) -> Path:

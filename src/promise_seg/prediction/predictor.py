@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from promise_seg.prediction.session import Session
     from promise_seg.prediction.volumes import AnyVolume, Volume
 
-UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
-
 
 @dataclass(frozen=True)
 class EncodedImage:
@@ -272,8 +270,7 @@ class Predictor:
         prompts = to_model_frame(sets, geometry, self.model.sam.mask_side)
         masks = decode_one(self.model, encoded.features, prompts, geometry)
         chosen = self._choice(prompts, choice)
-        has_other_answer = self.model.ips is not None and not self.model.answer_to(prompts).shifted
-        note = UNSHIFTED if has_other_answer else ""
+        note = self.model.answer_to(prompts).note if self.model.ips is not None else ""
         return [
             prediction_of(
                 masks, number, chosen, post, prompts_in_image(prompts, slice(number, number + 1), geometry), note

@@ -70,6 +70,7 @@ class AutoPrompter(nn.Module):
         image_side: side of the images that it reads beside SAM's features, in pixels; ``None`` if it reads none.
         map_side: side of its maps, where that does not depend on SAM.
         makes_map: whether it predicts a map of where objects are, its saliency.
+        helps_answers: whether its map can have a share in the masks for prompts that a person gives.
         frozen_part: name of a part that is never trained, and that no checkpoint holds.
         fast_part: name of a part that is trained with twice the learning rate.
         heads: names of the parts of which each class has its own where one network is trained for several classes. All
@@ -80,6 +81,7 @@ class AutoPrompter(nn.Module):
     image_side: int | None = None
     map_side: int | None = None
     makes_map: bool = False
+    helps_answers: bool = False
     frozen_part: str | None = None
     fast_part: str | None = None
     heads: tuple[str, ...] = ()
@@ -115,6 +117,13 @@ class AutoPrompter(nn.Module):
         Empty for a kind that reads nothing but SAM's features.
         """
         return self.head_outputs(self.trunk_features(features))
+
+    def saliency_of(self, features: Features) -> Tensor | None:
+        """Return the saliency logits (B, g, g) that have a share in the masks for prompts that a person gives.
+
+        ``None`` for a kind that is not made for it (:attr:`helps_answers`), and for features without what it needs.
+        """
+        return None
 
     def trunk_features(self, features: Features) -> Any:
         """Run the trunk: all parts that come before the :attr:`heads`."""

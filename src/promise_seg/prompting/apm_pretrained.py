@@ -83,6 +83,7 @@ class PretrainedPrompter(AutoPrompter):
 
     stages_read = ()
     makes_map = True
+    helps_answers = True
     heads = ("decoder.out", "decoder.presence")
 
     def __init__(
@@ -160,6 +161,12 @@ class PretrainedPrompter(AutoPrompter):
             return False
         theirs, own = dict(other.named_parameters()), tuple(f"{part}." for part in self.heads)
         return all(name.startswith(own) or theirs.get(name) is one for name, one in self.named_parameters())
+
+    def saliency_of(self, features: Features) -> Tensor | None:
+        if MAPS in features.tensors:
+            return features.tensors[MAPS][:, 0]
+        sees_image = IMAGE in features.tensors or BACKBONE_MAP.format(0) in features.tensors
+        return self.outputs(features)[MAPS][:, 0] if sees_image else None
 
     def forward(self, features: Features) -> Proposal:
         found = features.tensors if MAPS in features.tensors else self.outputs(features)

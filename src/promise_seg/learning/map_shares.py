@@ -1,0 +1,73 @@
+"""Choose on validation rows how large the share of the auto-prompter's map is in the answers to a person's prompts."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promise_seg.assessment.metrics import score_mask
+from promise_seg.dataset.checks import CheckedRow
+from promise_seg.features.store import FeatureStore
+from promise_seg.given_prompts import Answer
+from promise_seg.inference.masks import probs_in_image
+from promise_seg.learning.asked_images import AskedImage, asked_images
+from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.progress import Progress
+from promise_seg.prompting.map_in_masks import with_map_where_clicks_agree
+from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import PromptForm
+
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""The shares that are tried: SAM's answer to the person counts at least as much as the map."""
+_NO_BETTER = 0.002  # by how much Dice a larger share must be better than a smaller one
+
+
+@torch.no_grad()
+def choose_shares(
+    model: PromiseModel,
+    answers: Mapping[PromptForm, Answer],
+    rows: Sequence[CheckedRow],
+    store: FeatureStore | None,
+    progress: Progress,
+) -> dict[PromptForm, tuple[float, float]]:
+    """Return the share for each form of prompts that some share helps, and the mean Dice of objects with it.
+
+    It is the smallest share whose Dice is within 0.002 of the best one.
+
+    Args:
+        model: that was trained; it is put into evaluation mode.
+        answers: how prompts of each form are answered by SAM.
+        rows: that it was not trained on.
+        store: of features.
+        progress: told of each image.
+    """
+    if model.apm is None or not model.apm.helps_answers:
+        return {}
+    dice: dict[PromptForm, list[list[float]]] = {form: [] for form in answers}
+    for one in asked_images(model, rows, store, progress, "measuring the map in answers"):
+        saliency_logits = model.apm.saliency_of(one.features)
+        if saliency_logits is None:
+            raise ValueError(f"an APM of the kind {type(model.apm).__name__} must have a map of features of its images")
+        for form, prompts in one.prompts:
+            dice[form] += _dice_of_shares(model, one, prompts, answers[form], saliency_logits)
+    means = {form: np.mean(values, 0) for form, values in dice.items() if values}
+    chosen = {form: int(np.argmax(mean >= mean.max() - _NO_BETTER)) for form, mean in means.items()}
+    return {form: (SHARES[number], float(means[form][number])) for form, number in chosen.items() if number}
+
+
+def _dice_of_shares(
+    model: PromiseModel, one: AskedImage, prompts: Prompts, answer: Answer, saliency_logits: Tensor
+) -> list[list[float]]:
+    """The Dice of each object, with each of :data:`SHARES`."""
+    prompts = prompts.to(model.device)
+    decoded = model.sam_masks(one.features, prompts, shifted=answer.shifted)
+    mask_logits = choose_mask(decoded, answer.mask_choice).mask_logits[:, :, None]
+    mixed = [
+        with_map_where_clicks_agree(mask_logits, saliency_logits, prompts, share, model.sam.image_size)[0, :, 0]
+        for share in SHARES
+    ]
+    return [
+        [score_mask(probs_in_image(masks[which], one.sample.geometry), truth).dice for masks in mixed]
+        for which, truth in enumerate(one.objects)
+    ]

@@ -1,0 +1,100 @@
+"""How large the share of the map is in answers to a person is chosen on val rows, by what it gains there."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from promise_seg.given_prompts import UNSHIFTED_WITH_MAP, Answer
+from promise_seg.learning import map_shares
+from promise_seg.learning.answering import measure_answers
+from promise_seg.learning.asked_images import asked_images
+from promise_seg.learning.map_shares import SHARES, choose_shares
+from promise_seg.prediction.predictor import Predictor
+from promise_seg.progress import silent
+from promise_seg.prompting.apm_pretrained import MAPS
+from promise_seg.sam.features import Features
+from promise_seg.sam.prompts import Prompts
+from promise_seg.vocabulary import ApmKind, MaskChoice, PromptForm, Split
+from tests.exporting.models import shifted_model
+from tests.helpers import disc_image
+
+ANSWERS = {form: Answer(mask_choice=MaskChoice.SCORE) for form in PromptForm}
+
+
+@pytest.fixture
+def val(checked):
+    return [row for row in checked if row.row.split == Split.VAL]
+
+
+@pytest.fixture
+def good_maps(monkeypatch):
+    """Give each image a map of what is there."""
+
+    def images(*args):
+        for one in asked_images(*args):
+            truth = torch.from_numpy(np.any(one.objects, 0)).float()[None, None]
+            maps = (16 * F.interpolate(truth, size=(32, 32), mode="area") - 8).expand(-1, 2, -1, -1)
+            yield one._replace(features=Features({**one.features.tensors, MAPS: maps}))
+
+    monkeypatch.setattr(map_shares, "asked_images", images)
+
+
+def test_a_map_that_knows_gets_a_share(val, tiny_sam, good_maps):
+    model = shifted_model(tiny_sam)
+    found = choose_shares(model, ANSWERS, val, None, silent)
+    assert set(found) == set(PromptForm)
+    assert {share for share, _ in found.values()} <= set(SHARES[1:])
+
+
+def test_of_shares_that_are_as_good_the_smallest_is_taken_and_none_if_the_map_does_not_help(val, tiny_sam, monkeypatch):
+    model = shifted_model(tiny_sam)
+    for dice, wanted in (
+        ([0.5, 0.6, 0.7, 0.71, 0.7113, 0.7099], {(0.3, 0.71)}),
+        ([0.7, 0.6, 0.7, 0.7015, 0.5, 0.4], set()),
+        ([0.7, 0.6, 0.5, 0.4, 0.3, 0.2], set()),
+    ):
+        monkeypatch.setattr(map_shares, "_dice_of_shares", lambda *_, dice=dice: [dice])
+        assert set(choose_shares(model, ANSWERS, val, None, silent).values()) == wanted
+
+
+def test_an_auto_prompter_that_only_finds_points_has_no_share(val, tiny_sam):
+    assert choose_shares(shifted_model(tiny_sam, ApmKind.HEATMAP), ANSWERS, val, None, silent) == {}
+
+
+def test_measuring_tells_what_the_map_gains(val, tiny_sam, good_maps):
+    answers = measure_answers(shifted_model(tiny_sam), val, None)
+    for one in answers:
+        assert one.answer.map_share > 0
+        assert one.dice > one.sam_dice >= one.bare_dice
+        assert f"val Dice {one.dice:.3f}" in one.words
+        assert f"without the auto-prompter's map {one.sam_dice:.3f}" in one.words
+
+
+def test_a_mask_is_mixed_as_was_measured_and_only_where_the_map_is_known(tiny_sam, images):
+    given = {PromptForm.BOX: Answer(mask_choice=MaskChoice.SCORE, shifted=False, map_share=0.25)}
+    model = shifted_model(tiny_sam, given=given)
+    features = model.encode(images)
+    box = Prompts(boxes_xyxy_model=torch.tensor([[[4.0, 4, 20, 20]]]).expand(len(images), -1, -1))
+    sam, saliency = tiny_sam.decode(features, box).mask_logits, model.propose(features).saliency_logits
+    side = max(sam.shape[-1], saliency.shape[-1])
+    wanted = [
+        F.interpolate(one.flatten(0, -3)[:, None], size=(side, side), mode="bilinear", align_corners=False)
+        for one in (sam, saliency)
+    ]
+    wide = wanted[0].view(*sam.shape[:3], side, side)
+    torch.testing.assert_close(
+        model.decode(features, box).mask_logits, 0.75 * wide + 0.25 * wanted[1][:, None].expand_as(wide)
+    )
+    of_sam = Features({name: value for name, value in features.tensors.items() if not name.startswith("apm_")})
+    assert torch.equal(model.decode(of_sam, box).mask_logits, sam)
+
+
+def test_a_prediction_says_that_sam_s_own_mask_was_mixed_with_the_map(tiny_sam):
+    given = {PromptForm.BOX: Answer(mask_choice=MaskChoice.SCORE, shifted=False, map_share=0.5)}
+    predictor = Predictor(shifted_model(tiny_sam, given=given))
+    image = predictor.encode(disc_image(0)[0])
+    found = predictor.predict(image, box_xyxy=[5, 5, 20, 20])
+    assert found.note == UNSHIFTED_WITH_MAP
+    alone = Predictor(shifted_model(tiny_sam, given={PromptForm.BOX: Answer(mask_choice=MaskChoice.SCORE)}))
+    assert not np.array_equal(found.mask_probs, alone.predict(image, box_xyxy=[5, 5, 20, 20]).mask_probs)
