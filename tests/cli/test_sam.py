@@ -66,6 +66,20 @@ def test_fetch_takes_the_place_of_no_other_file(mirror, tmp_path, capsys):
     assert mine.read_text() == "mine"
 
 
+def test_fetch_takes_the_place_of_no_other_file_if_no_hash_is_published(mirror, tmp_path, monkeypatch, capsys):
+    known = known_sams.KNOWN_SAMS["sam_vit_b"]
+    monkeypatch.setitem(known_sams.KNOWN_SAMS, "sam_vit_b", replace(known, sha256=None))
+    mine, new = tmp_path / "mine.pth", tmp_path / "new.pth"
+    mine.write_text("mine")
+    assert main(["sam", "fetch", "sam_vit_b", "--url", mirror, "-o", str(mine)]) == 2
+    assert "mine.pth: already exists and was not fetched with this command" in " ".join(capsys.readouterr().err.split())
+    assert mine.read_text() == "mine"
+    for words in ("is now noted in", "already there"):
+        assert main(["sam", "fetch", "sam_vit_b", "--url", mirror, "-o", str(new)]) == 0
+        assert words in " ".join(capsys.readouterr().err.split())
+    assert new.read_bytes() == CONTENT
+
+
 def test_fetch_of_other_bytes_is_one_clear_line(mirror, monkeypatch, capsys):
     known = known_sams.KNOWN_SAMS["sam_vit_b"]
     monkeypatch.setitem(known_sams.KNOWN_SAMS, "sam_vit_b", replace(known, sha256="0" * 64))

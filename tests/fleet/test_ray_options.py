@@ -34,6 +34,15 @@ def test_what_cannot_be_meant(address, cpus, words):
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize("command", [["predict", "run", "images", "-o", "out"], ["features", "encode", "manifest.csv"]])
+def test_cpus_of_workers_without_a_cluster_are_refused(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_dataset(tmp_path)
+    assert main([*command, "--ray-cpus", "4"]) == 2
+    words = " ".join(capsys.readouterr().err.split())
+    assert "--ray-cpus 4: only says what workers of a Ray cluster get. Add --ray, or leave it out" in words
+
+
 @pytest.mark.usefixtures("_has_ray")
 def test_credentials_are_refused_and_never_printed(capsys, tmp_path):
     assert main(["predict", "run", str(tmp_path), "-o", "out", "--ray", "ray://me:secret@head:6379"]) == 2

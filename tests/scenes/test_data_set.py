@@ -76,7 +76,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_written(tmp_path, op
 
 def test_the_command_writes_the_same_and_names_the_manifest(tmp_path, capsys):
     numbers = ["--train", "3", "--val", "1", "--test", "1", "--side", "32", "--seed", "2"]
-    words = ["data", "draw", *numbers, "--kinds", "lesion,cells"]
+    words = ["data", "draw", *numbers, "--kinds", "lesion, cells"]
     assert main([*words, "-o", str(tmp_path / "command")]) == 0
     assert f"written: {tmp_path / 'command' / 'manifest.csv'}" in capsys.readouterr().out
     draw_data_set(tmp_path / "function", **SMALL, kinds=("lesion", "cells"), seed=2)

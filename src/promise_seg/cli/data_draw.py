@@ -34,7 +34,7 @@ def draw(
 
     with stages_bar() as progress:
         manifest = draw_data_set(
-            output, train=train, val=val, test=test, side=side, kinds=tuple(kinds.split(",")) if kinds else (),
-            instances=instances, seed=seed, force=force, progress=progress,
+            output, train=train, val=val, test=test, side=side, instances=instances, seed=seed, force=force,
+            kinds=tuple(one.strip() for one in kinds.split(",")) if kinds else (), progress=progress,
         )  # fmt: skip
     print(f"written: {manifest}")

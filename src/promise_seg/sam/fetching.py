@@ -70,8 +70,7 @@ def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: C
 
     Raises:
         CheckpointError: if there is no such SAM.
-        PromiseError: if the download fails, or brings other bytes, or, of a SAM with a known SHA-256, another file
-            is in the place of ``output``.
+        PromiseError: if the download fails or brings other bytes, or if another file is in the place of ``output``.
     """
     sam = known_sam(name)
     path = output or sam_path(name)
@@ -80,10 +79,11 @@ def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: C
     sha256 = expected_sha256(sam, path)
     if path.exists() and file_sha256(path) == sha256:
         return Fetched(path, f"{path}: already there")
-    if output is not None and sha256 is not None and path.exists():
-        raise PromiseError(
-            f"{path}: already exists and is not {name}, or is a damaged copy of it. Remove it, or choose another -o"
+    if output is not None and path.exists():
+        what = (
+            f"is not {name}, or is a damaged copy of it" if sha256 else f"was not fetched with this command as {name}"
         )
+        raise PromiseError(f"{path}: already exists and {what}. Remove it, or choose another -o")
     if sha256 is None:
         note(f"{name}: no SHA-256 of it is published, so that its first download cannot be verified")
     note(f"{name}: {sam.about}. Licence: {sam.licence}. See {sam.source}")

@@ -26,7 +26,7 @@ from promise_seg.workflows.encoding import encoding_in, parse_encoder_precision
 from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.ray_encoding import EncodeJob, encode_on_ray
-from promise_seg.workflows.ray_places import ray_options
+from promise_seg.workflows.ray_places import check_no_ray_cpus, ray_options
 from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.tiling import tiles_to_learn
 from promise_seg.workflows.training import settings_for, usual_reading
@@ -97,6 +97,7 @@ class FeatureWork:
         its_part = None if part is None else Part.parse(part)
         if ray is not None:
             return self._encode_on_ray(_cluster(ray, ray_cpus, part, self.sam, self.device), progress)
+        check_no_ray_cpus(ray_cpus)
         needed = self._needed(progress, self.device)
         if its_part is None:
             return encode_shared(needed.samples, needed.sam, self.store, needed.stages, progress, self.note)

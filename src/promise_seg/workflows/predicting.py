@@ -44,7 +44,7 @@ from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.outputs import refuse_checkpoints
-from promise_seg.workflows.ray_places import ray_options
+from promise_seg.workflows.ray_places import check_no_ray_cpus, ray_options
 from promise_seg.workflows.ray_predicting import PredictJob, predict_on_ray
 
 _ANY_TILES = Tiling(side=2**20, overlap=0)
@@ -180,7 +180,7 @@ def predict_folder(
     wanted = chosen(OutputFormat, output_format, "--format")
     check_parquet(parquet, part)
     its_part = None if part is None else Part.parse(part)
-    cluster = None if ray is None else _cluster(ray, ray_cpus, part, (model, sam), device)
+    cluster = _cluster(ray, ray_cpus, part, (model, sam), device)
     address_to = _checked_output(output, wanted, instances, in_parts=its_part is not None or cluster is not None)
     if instances:
         check_holds_instances(wanted)
@@ -297,9 +297,12 @@ def prediction_status(output: str | Path, *, progress: Progress = silent) -> Par
 
 
 def _cluster(
-    ray: str, cpus: int, part: str | None, sent: tuple[object, object], device: str | torch.device
-) -> RayOptions:
-    """Return the cluster that a user means, unless other options do not go with it."""
+    ray: str | None, cpus: int, part: str | None, sent: tuple[object, object], device: str | torch.device
+) -> RayOptions | None:
+    """Return the cluster that a user means, unless other options do not go with it; ``None`` for this computer."""
+    if ray is None:
+        check_no_ray_cpus(cpus)
+        return None
     if part is not None:
         raise SettingsError(f"--part {part}: with --ray, the cluster divides the work. Leave one of them out")
     model, sam = sent

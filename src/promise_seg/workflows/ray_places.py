@@ -45,6 +45,18 @@ def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
                 folder.rmdir()
 
 
+def check_no_ray_cpus(cpus: int) -> None:
+    """Refuse a number of CPUs for workers where no cluster is asked for.
+
+    Raises:
+        SettingsError: if it is not the usual number.
+    """
+    if cpus != 1:
+        raise SettingsError(
+            f"--ray-cpus {cpus}: only says what workers of a Ray cluster get. Add --ray, or leave it out"
+        )
+
+
 def ray_options(address: str, cpus: int, device: str | torch.device) -> RayOptions:
     """Return what a user says of a cluster.
 
