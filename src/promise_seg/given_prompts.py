@@ -13,7 +13,7 @@ FORMS = (*PromptForm, None)
 
 UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
 UNSHIFTED_WITH_MAP = (
-    "answered by SAM without the learned shift, which was worse on val rows for such prompts, and by the "
+    "answered by SAM without the learned shift, which was worse on val rows for such prompts, mixed with the "
     "auto-prompter's map"
 )
 
@@ -24,7 +24,7 @@ class Answer(BaseModel):
     Args:
         mask_choice: which of SAM's masks is taken.
         shifted: whether with the learned shift; without it, where the bare SAM was better on validation rows.
-        map_share: the share of the APM's saliency in the mask, as logits; not where clicks contradict it.
+        map_share: the share of the APM's saliency in the mask, as logits, within the limits that the prompts set.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

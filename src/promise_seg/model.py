@@ -22,7 +22,7 @@ from promise_seg.mask_quality import MaskQuality
 from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import IMAGE, AutoPrompter, PointCounts, Proposal, some_sets
 from promise_seg.prompting.building import ApmField
-from promise_seg.prompting.map_in_masks import with_map, with_map_where_clicks_agree
+from promise_seg.prompting.map_in_masks import with_map, with_map_as_asked
 from promise_seg.prompting.side_by_side import are_alike, sets_of, side_by_side
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
@@ -278,8 +278,8 @@ class PromiseModel(nn.Module):
         Masks for the APM's own prompts, a :class:`Proposal`, are mixed with its saliency, and empty where it is judged
         that there is nothing (:func:`presence_of`). Before, SAM's masks are fed back to it where the config says so.
 
-        Masks for given prompts are mixed with the saliency as was measured for their form, except where clicks
-        contradict it (:func:`with_map_where_clicks_agree`), and if the features hold what the APM makes of the images.
+        Masks for given points and boxes are mixed with the saliency as was measured for their form, within the limits
+        that they set (:func:`with_map_as_asked`), and if the features hold what the APM makes of the images.
         """
         answer = self.answer_to(prompts)
         shifted = answer.shifted
@@ -298,11 +298,13 @@ class PromiseModel(nn.Module):
         return decoded._replace(mask_logits=mask_logits)
 
     def _with_map_of(self, features: Features, prompts: Prompts, decoded: Decoded, share: float) -> Decoded:
-        """Masks for given prompts in which the saliency has a share."""
-        saliency_logits = None if self.apm is None or not share else self.apm.saliency_of(features)
+        """Masks for given prompts in which the saliency has a share; not where a mask is given, which may differ."""
+        if self.apm is None or not share or prompts.mask_logits is not None:
+            return decoded
+        saliency_logits = self.apm.saliency_of(features)
         if saliency_logits is None:
             return decoded
-        mixed = with_map_where_clicks_agree(decoded.mask_logits, saliency_logits, prompts, share, self.sam.image_size)
+        mixed = with_map_as_asked(decoded.mask_logits, saliency_logits, prompts, share, self.sam.image_size)
         return decoded._replace(mask_logits=mixed)
 
     def sam_masks(self, features: Features, prompts: Prompts, *, shifted: bool = True) -> Decoded:

@@ -24,7 +24,7 @@ LONG_FUNCTIONS = {
 """Functions that may be longer, with how long they may be."""
 LONG_FILES = {
     # The program that an export comes with: one file, which people copy, and which imports nothing of the project.
-    "src/promise_seg/exporting/predict.py": 478,
+    "src/promise_seg/exporting/predict.py": 510,
 }
 """Files that may be longer, with how long they may be."""
 

@@ -18,7 +18,7 @@ from promise_seg.images.geometry import Box, Geometry, resize
 from promise_seg.inference import encoding
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prompting.apm import NOT_ASKED_FOR
-from promise_seg.prompting.map_in_masks import with_map_where_clicks_agree
+from promise_seg.prompting.map_in_masks import with_map_as_asked
 from promise_seg.prompting.separating import PROMINENCE, separate
 from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes import draw_scene
@@ -82,13 +82,13 @@ def test_its_masks_for_clicks_are_mixed_with_the_map_as_ours(program, seed):
     smooth = [cv2.GaussianBlur(rng.normal(size=(side, side)).astype(np.float32), (0, 0), 2) for side in (24, 16)]
     points = np.append(rng.random((1, 5, 2)) * 63, [[[63.4, -0.4]]], 1).astype(np.float32)
     labels = rng.integers(0, 2, (1, 6))
-    ours = with_map_where_clicks_agree(
+    ours = with_map_as_asked(
         torch.from_numpy(smooth[0])[None, None, None], torch.from_numpy(smooth[1])[None],
-        Prompts(points_xy_model=torch.from_numpy(points)[None], point_labels=torch.from_numpy(labels)[None]), 0.4, 64,
+        Prompts(points_xy_model=torch.from_numpy(points)[None], point_labels=torch.from_numpy(labels)[None],
+                boxes_xyxy_model=torch.tensor([[[5.0, 9, 40, 50]]]) if seed % 2 else None), 0.4, 64,
     )  # fmt: skip
-    its = program.with_map_where_clicks_agree(
-        smooth[0], smooth[1], program.Prompts(points, labels, np.zeros((1, 0, 4))), 0.4, 64
-    )
+    boxes = np.array([[[5.0, 9, 40, 50]]], np.float32)[:, : seed % 2]
+    its = program.with_map_as_asked(smooth[0], smooth[1], program.Prompts(points, labels, boxes), 0.4, 64)
     np.testing.assert_allclose(its, ours[0, 0, 0].numpy(), atol=1e-5)
 
 
@@ -102,16 +102,23 @@ def test_its_forms_of_prompts_are_ours(program, count, label, has_box):
         points_xy_model=points[None], point_labels=labels[None], boxes_xyxy_model=boxes if has_box else None
     )
     ours = form_of(given)
-    if ours is not None:
-        assert program.form_of(program.Prompts(points.numpy(), labels.numpy(), boxes.numpy())) == str(ours)
+    assert program.form_of(program.Prompts(points.numpy(), labels.numpy(), boxes.numpy())) == ours
 
 
-def test_it_refuses_points_outside_of_the_image(program):
+def test_it_refuses_prompts_outside_of_the_image_and_cuts_boxes_off(program):
     frame = program.Frame(40, 60, 32, "stretch", program.Box(10, 0, 50, 40))
-    frame.check_inside(np.array([[10.0, 0.0], [49.0, 39.0]]))
+    found = program.prompts_in_frame(frame, [[10.0, 0.0], [49.0, 39.0]], [1, 0], [0, -5, 30, 20])
+    np.testing.assert_allclose(found.boxes, [[[*frame.points_to_model([10, 0]), *frame.points_to_model([30, 20])]]])
+    assert found.labels.tolist() == [[1, 0]]
     for point in ([9, 5], [50, 5], [20, 40], [20, -1]):
         with pytest.raises(ValueError, match=r"outside of what the model sees, columns 10 to 49 and rows 0 to 39"):
-            frame.check_inside(np.array([point], float))
+            program.prompts_in_frame(frame, [point], [1], None)
+    for box in ([0, 0, 9, 9], [30, 20, 20, 30], [20, 39, 30, 45]):
+        with pytest.raises(ValueError, match="has no area inside of the image"):
+            program.prompts_in_frame(frame, [], [], box)
+    for labels in ([], [2], [1, 1]):
+        with pytest.raises(ValueError, match="give a label for each, 1 or 0"):
+            program.prompts_in_frame(frame, [[20, 20]], labels, None)
 
 
 @pytest.mark.slow

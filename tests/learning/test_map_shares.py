@@ -1,5 +1,7 @@
 """How large the share of the map is in answers to a person is chosen on val rows, by what it gains there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,14 +10,16 @@ from torch.nn import functional as F
 from promise_seg.given_prompts import UNSHIFTED_WITH_MAP, Answer
 from promise_seg.learning import map_shares
 from promise_seg.learning.answering import measure_answers
-from promise_seg.learning.asked_images import asked_images
 from promise_seg.learning.map_shares import SHARES, choose_shares
+from promise_seg.learning.prompted_images import prompted_images
+from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.progress import silent
 from promise_seg.prompting.apm_pretrained import MAPS
+from promise_seg.prompting.map_in_masks import with_map_as_asked
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
-from promise_seg.vocabulary import ApmKind, MaskChoice, PromptForm, Split
+from promise_seg.vocabulary import ApmKind, MaskChoice, PromptForm, Split, Variant
 from tests.exporting.models import shifted_model
 from tests.helpers import disc_image
 
@@ -32,12 +36,12 @@ def good_maps(monkeypatch):
     """Give each image a map of what is there."""
 
     def images(*args):
-        for one in asked_images(*args):
+        for one in prompted_images(*args):
             truth = torch.from_numpy(np.any(one.objects, 0)).float()[None, None]
             maps = (16 * F.interpolate(truth, size=(32, 32), mode="area") - 8).expand(-1, 2, -1, -1)
             yield one._replace(features=Features({**one.features.tensors, MAPS: maps}))
 
-    monkeypatch.setattr(map_shares, "asked_images", images)
+    monkeypatch.setattr(map_shares, "prompted_images", images)
 
 
 def test_a_map_that_knows_gets_a_share(val, tiny_sam, good_maps):
@@ -66,28 +70,25 @@ def test_measuring_tells_what_the_map_gains(val, tiny_sam, good_maps):
     answers = measure_answers(shifted_model(tiny_sam), val, None)
     for one in answers:
         assert one.answer.map_share > 0
-        assert one.dice > one.sam_dice >= one.bare_dice
+        assert one.dice > one.dice_without_map >= one.bare_dice
         assert f"val Dice {one.dice:.3f}" in one.words
-        assert f"without the auto-prompter's map {one.sam_dice:.3f}" in one.words
+        assert f"without the auto-prompter's map {one.dice_without_map:.3f}" in one.words
 
 
-def test_a_mask_is_mixed_as_was_measured_and_only_where_the_map_is_known(tiny_sam, images):
+def test_a_mask_is_mixed_as_was_measured_but_not_without_the_map_nor_with_a_mask_as_a_prompt(tiny_sam, images):
     given = {PromptForm.BOX: Answer(mask_choice=MaskChoice.SCORE, shifted=False, map_share=0.25)}
     model = shifted_model(tiny_sam, given=given)
     features = model.encode(images)
     box = Prompts(boxes_xyxy_model=torch.tensor([[[4.0, 4, 20, 20]]]).expand(len(images), -1, -1))
     sam, saliency = tiny_sam.decode(features, box).mask_logits, model.propose(features).saliency_logits
-    side = max(sam.shape[-1], saliency.shape[-1])
-    wanted = [
-        F.interpolate(one.flatten(0, -3)[:, None], size=(side, side), mode="bilinear", align_corners=False)
-        for one in (sam, saliency)
-    ]
-    wide = wanted[0].view(*sam.shape[:3], side, side)
-    torch.testing.assert_close(
-        model.decode(features, box).mask_logits, 0.75 * wide + 0.25 * wanted[1][:, None].expand_as(wide)
-    )
+    wanted = with_map_as_asked(sam, saliency, box, 0.25, tiny_sam.image_size)
+    assert torch.equal(model.decode(features, box).mask_logits, wanted)
+    assert not torch.equal(wanted, sam)
     of_sam = Features({name: value for name, value in features.tensors.items() if not name.startswith("apm_")})
     assert torch.equal(model.decode(of_sam, box).mask_logits, sam)
+    refined = replace(box, mask_logits=torch.zeros(len(images), 1, tiny_sam.mask_side, tiny_sam.mask_side))
+    sam_refined = tiny_sam.decode(features, refined).mask_logits
+    assert torch.equal(model.decode(features, refined).mask_logits, sam_refined)
 
 
 def test_a_prediction_says_that_sam_s_own_mask_was_mixed_with_the_map(tiny_sam):
@@ -96,5 +97,16 @@ def test_a_prediction_says_that_sam_s_own_mask_was_mixed_with_the_map(tiny_sam):
     image = predictor.encode(disc_image(0)[0])
     found = predictor.predict(image, box_xyxy=[5, 5, 20, 20])
     assert found.note == UNSHIFTED_WITH_MAP
-    alone = Predictor(shifted_model(tiny_sam, given={PromptForm.BOX: Answer(mask_choice=MaskChoice.SCORE)}))
+    without = {PromptForm.BOX: Answer(mask_choice=MaskChoice.SCORE, shifted=False)}
+    alone = Predictor(shifted_model(tiny_sam, given=without))
     assert not np.array_equal(found.mask_probs, alone.predict(image, box_xyxy=[5, 5, 20, 20]).mask_probs)
+
+
+def test_a_model_without_shares_keeps_the_hash_that_it_had_before_there_were_any():
+    given = {"box": Answer(mask_choice=MaskChoice.SECOND, shifted=False), "point": Answer(mask_choice=MaskChoice.SCORE)}
+    config = ModelConfig(
+        variant=Variant.IPS, sam="nano", sam_sha256="0" * 64, image_size=128, promise_seg_version="0.1", given=given
+    )
+    assert config.sha256_with("s") == "7ea70feec58be4951b3da3ce4dce0f7a4c88413b2ceb332b9b4adfc47a16535c"
+    shared = config.model_copy(update={"given": {PromptForm.BOX: given["box"].model_copy(update={"map_share": 0.1})}})
+    assert shared.sha256_with("s") != config.sha256_with("s")

@@ -1,9 +1,9 @@
-"""The map of the auto-prompter has a share in masks, but a person's click is always right."""
+"""The map of the auto-prompter has a share in masks, within the limits that a person's prompts set."""
 
 import pytest
 import torch
 
-from promise_seg.prompting.map_in_masks import with_map_where_clicks_agree
+from promise_seg.prompting.map_in_masks import with_map_as_asked
 from promise_seg.sam.prompts import Prompts
 
 SIDE = 64
@@ -22,65 +22,110 @@ def clicks(*given: tuple[int, int, int]) -> Prompts:
     return Prompts(points_xy_model=points[None, None], point_labels=torch.tensor([one[2] for one in given])[None, None])
 
 
-SAM, MAP = square(2, 2), square(20, 20)
-INSIDE_SAM, INSIDE_MAP, NOWHERE = (5, 5), (23, 23), (12, 28)
+def box(left: int, top: int, right: int, bottom: int) -> Prompts:
+    """A box over cells of 2 pixels, the last ones included."""
+    corners = [2.0 * left, 2.0 * top, 2.0 * right + 1, 2.0 * bottom + 1]
+    return Prompts(boxes_xyxy_model=torch.tensor([[corners]]))
 
 
-def mixed(prompts: Prompts, share: float = 0.5) -> torch.Tensor:
-    return with_map_where_clicks_agree(SAM[None, None, None], MAP[None], prompts, share, SIDE)[0, 0, 0]
+def mixed(prompts: Prompts, sam: torch.Tensor, saliency: torch.Tensor, share: float = 0.5) -> torch.Tensor:
+    return with_map_as_asked(sam[None, None, None], saliency[None], prompts, share, SIDE)[0, 0, 0]
 
 
-def test_without_clicks_the_map_has_its_share_everywhere():
-    box = Prompts(boxes_xyxy_model=torch.tensor([[[0.0, 0, 30, 30]]]))
-    for share in (0.0, 0.25, 1.0):
-        torch.testing.assert_close(mixed(box, share), (1 - share) * SAM + share * MAP)
+NEAR, FAR = square(6, 6), square(20, 20)  # the first overlaps SAM's mask, the other does not
+SAM = square(2, 2)
+ONLY_SAM, ONLY_NEAR, BOTH, IN_FAR, NOWHERE = (3, 3), (12, 12), (8, 8), (23, 23), (12, 28)
+WIDE = box(0, 0, 31, 31)
 
 
-@pytest.mark.parametrize("click", [(*INSIDE_MAP, 1), (*NOWHERE, 0), (*INSIDE_SAM, 0)])
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_where_prompts_set_no_limit_the_map_has_its_share(share):
+    found = mixed(clicks((*BOTH, 1)), SAM, NEAR, share)
+    asked = NEAR > 0
+    torch.testing.assert_close(found[asked], ((1 - share) * SAM + share * NEAR)[asked])
+    torch.testing.assert_close(found, torch.minimum((1 - share) * SAM + share * NEAR, torch.where(asked, 9.0, SAM)))
+
+
+def test_parts_that_nobody_asked_for_are_not_added():
+    both = torch.maximum(NEAR, FAR)
+    found = mixed(WIDE, SAM, both, 0.9)
+    assert bool((found[NEAR > 0] > 0).all())
+    assert bool((found[FAR > 0] < 0).all())
+    asked = mixed(clicks((*IN_FAR, 1)), SAM, both, 0.9)
+    assert bool((asked[FAR > 0] > 0).all())
+
+
+def test_nothing_is_added_outside_of_a_box():
+    found = mixed(box(0, 0, 9, 9), SAM, NEAR, 0.9)
+    inside = torch.zeros(32, 32, dtype=torch.bool)
+    inside[:10, :10] = True
+    assert bool((found[(NEAR > 0) & inside] > 0).all())
+    assert bool((found[(NEAR > 0) & ~inside] < 0).all())
+
+
+@pytest.mark.parametrize("click", [(*BOTH, 1), (*NOWHERE, 0), (*ONLY_SAM, 0)])
 def test_a_click_that_agrees_with_the_map_changes_nothing(click):
-    torch.testing.assert_close(mixed(clicks(click)), 0.5 * SAM + 0.5 * MAP)
+    assert torch.equal(mixed(clicks(click), SAM, NEAR), mixed(WIDE, SAM, NEAR))
 
 
-@pytest.mark.parametrize(("click", "region"), [((*INSIDE_SAM, 1), SAM > 0), ((*INSIDE_MAP, 0), MAP > 0)])
-def test_where_a_click_contradicts_the_map_sam_alone_decides_in_the_whole_region(click, region):
-    found = mixed(clicks(click))
+@pytest.mark.parametrize(
+    ("click", "region"), [((*ONLY_SAM, 1), (SAM > 0) & (NEAR <= 0)), ((*ONLY_NEAR, 0), (NEAR > 0) & (SAM <= 0))]
+)
+def test_where_a_click_contradicts_the_map_sam_s_mask_is_kept_in_the_whole_region(click, region):
+    found = mixed(clicks(click), SAM, NEAR)
     assert torch.equal(found[region], SAM[region])
-    torch.testing.assert_close(found[~region], (0.5 * SAM + 0.5 * MAP)[~region])
+    assert torch.equal(found[~region], mixed(WIDE, SAM, NEAR)[~region])
 
 
-def test_every_click_counts_and_padding_does_not():
-    both = mixed(clicks((*INSIDE_SAM, 1), (*INSIDE_MAP, 0), (*NOWHERE, 0)))
-    disputed = (SAM > 0) | (MAP > 0)
-    assert torch.equal(both[disputed], SAM[disputed])
-    padded = mixed(clicks((*INSIDE_SAM, -10), (*INSIDE_MAP, -1)))
-    torch.testing.assert_close(padded, 0.5 * SAM + 0.5 * MAP)
+def test_one_click_does_not_take_back_what_another_asked_for():
+    found = mixed(clicks((*ONLY_NEAR, 1), (*ONLY_SAM, 1)), SAM, NEAR, 0.6)  # in regions that touch
+    assert found[ONLY_NEAR[1], ONLY_NEAR[0]] > 0
+    assert found[ONLY_SAM[1], ONLY_SAM[0]] > 0
 
 
-def test_a_click_where_sam_agrees_with_the_map_changes_nothing():
-    torch.testing.assert_close(mixed(clicks((*NOWHERE, 1))), 0.5 * SAM + 0.5 * MAP)
+def test_padding_is_no_click():
+    padded = mixed(clicks((*ONLY_SAM, -10), (*ONLY_NEAR, -1)), SAM, NEAR)
+    assert torch.equal(padded, mixed(WIDE, SAM, NEAR))
 
 
 def test_sets_images_and_candidates_are_apart():
-    sam = torch.stack([torch.stack([SAM, square(12, 2)]), torch.stack([SAM, SAM])])  # (sets, candidates)
-    both = torch.stack([sam, sam])
-    first, second = clicks((*INSIDE_SAM, 1)), clicks((*NOWHERE, 0))
-    points = torch.cat([first.points_xy_model, second.points_xy_model], 1).expand(2, -1, -1, -1)
-    labels = torch.cat([first.point_labels, second.point_labels], 1).expand(2, -1, -1)
-    maps = torch.stack([MAP, SAM])
-    found = with_map_where_clicks_agree(both, maps, Prompts(points_xy_model=points, point_labels=labels), 0.5, SIDE)
-    assert found.shape == both.shape
-    plain = 0.5 * both + 0.5 * maps[:, None, None]
-    kept = SAM > 0
-    assert torch.equal(found[0, 0, 0][kept], SAM[kept])  # contradicted, and SAM says so
-    torch.testing.assert_close(found[0, 0, 1], plain[0, 0, 1])  # this candidate agrees with the map at the click
-    torch.testing.assert_close(found[0, 1], plain[0, 1])  # the other set has another click
-    torch.testing.assert_close(found[1], plain[1])  # the map of the other image agrees
+    candidates = torch.stack([SAM, NEAR])
+    both = torch.stack([torch.stack([candidates, candidates])] * 2)  # (images, sets, candidates)
+    given = [clicks((*ONLY_SAM, 1)), clicks((*NOWHERE, 0))]
+    prompts = Prompts(
+        points_xy_model=torch.cat([one.points_xy_model for one in given], 1).expand(2, -1, -1, -1),
+        point_labels=torch.cat([one.point_labels for one in given], 1).expand(2, -1, -1),
+    )
+    maps = torch.stack([NEAR, FAR])
+    found = with_map_as_asked(both, maps, prompts, 0.5, SIDE)
+    for image, number, which in ((i, k, m) for i in range(2) for k in range(2) for m in range(2)):
+        alone = mixed(given[number], candidates[which], maps[image])
+        assert torch.equal(found[image, number, which], alone)
+    assert not torch.equal(found[0, 0, 0], found[0, 1, 0])
+    assert not torch.equal(found[0, 0, 0], found[0, 0, 1])
+    assert not torch.equal(found[0, 0, 0], found[1, 0, 0])
 
 
 def test_the_finer_of_both_decides_the_size():
-    fine = torch.nn.functional.interpolate(MAP[None, None], size=(64, 64), mode="bilinear")[0]
-    found = with_map_where_clicks_agree(SAM[None, None, None], fine, clicks((*INSIDE_MAP, 0)), 0.5, SIDE)
+    fine = torch.nn.functional.interpolate(NEAR[None, None], size=(64, 64), mode="bilinear")[0]
+    found = with_map_as_asked(SAM[None, None, None], fine, clicks((*ONLY_NEAR, 0)), 0.5, SIDE)
     assert found.shape == (1, 1, 1, 64, 64)
-    assert found[0, 0, 0, 46, 46] < 0
-    small = with_map_where_clicks_agree(SAM[None, None, None], MAP[None, ::2, ::2], clicks((*NOWHERE, 0)), 0.5, SIDE)
+    assert found[0, 0, 0, 24, 24] < 0
+    small = with_map_as_asked(SAM[None, None, None], NEAR[None, ::2, ::2], clicks((*NOWHERE, 0)), 0.5, SIDE)
     assert small.shape == (1, 1, 1, 32, 32)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_click_that_sam_follows_is_followed_with_any_map(seed):
+    torch.manual_seed(seed)
+    smooth = torch.nn.AvgPool2d(5, 1, 2, count_include_pad=False)
+    sam, saliency = smooth(torch.randn(2, 3, 32, 32)), 9 * smooth(torch.randn(2, 32, 32))
+    cells, labels = torch.randint(0, 32, (2, 1, 12, 2)), torch.randint(0, 2, (2, 1, 12))
+    prompts = Prompts(points_xy_model=2.0 * cells + 0.5, point_labels=labels)
+    found = with_map_as_asked(sam[:, None], saliency, prompts, 0.5, SIDE)
+    columns, rows = cells[:, 0, :, 0], cells[:, 0, :, 1]
+    for image in range(2):
+        follows = (sam[image, :, rows[image], columns[image]] > 0) == labels[image]
+        assert follows.any()
+        still = (found[image, 0, :, rows[image], columns[image]] > 0) == labels[image]
+        assert bool(still[follows].all())

@@ -23,8 +23,9 @@ _TRACED = 5
 class DecoderGraph(Graph):
     """K sets of prompts of one image to a mask each.
 
-    It answers given prompts as the model does: by their form, with the shift, the choice among SAM's masks and the
-    estimate of their quality that belong to it. The model's own prompts are told apart by ``own_prompts``.
+    It answers given prompts as the model does before it mixes in the auto-prompter's map: by their form, with the
+    shift, the choice among SAM's masks and the estimate of their quality that belong to it. The model's own prompts are
+    told apart by ``own_prompts``.
 
     Args:
         model: any variant.

@@ -134,20 +134,17 @@ class Exported:
     ) -> Answer:
         """Segment what points (N, 2) with labels, 1 foreground and 0 background, and a box (4,) ask for: a person's.
 
-        They are in the image frame. For many clicks on one image, keep what :meth:`encode` returns.
+        They are in the image frame. For many clicks on one image, run the encoder and the prompter once, and repeat the
+        rest.
         """
         frame, features = self.encode(image)
-        frame.check_inside(np.reshape(points, (-1, 2)))
-        prompts = Prompts(
-            frame.points_to_model(np.reshape(points, (1, -1, 2))),
-            np.reshape(labels, (1, -1)).astype(np.int64),
-            frame.points_to_model(np.reshape([] if box is None else box, (-1, 2))).reshape(1, -1, 4),
-        )
+        prompts = prompts_in_frame(frame, points, labels, box)
         answer = self._decode(features, prompts)
-        logits, share = answer["mask_logits"][0], self.about["decoder"]["given_map_shares"].get(form_of(prompts), 0)
+        logits = answer["mask_logits"][0]
+        share = self.about["decoder"].get("given_map_shares", {}).get(form_of(prompts), 0)
         if share:
             saliency = self._run("prompter", features)["saliency_logits"]
-            logits = with_map_where_clicks_agree(logits, saliency, prompts, share, frame.side)
+            logits = with_map_as_asked(logits, saliency, prompts, share, frame.side)
         return self._answer(frame, logits, float(answer["iou"][0]))
 
     def _decode(self, features: Features, prompts: Prompts, **more: Array) -> dict[str, Array]:
@@ -203,16 +200,6 @@ class Frame:
         width, height = (max(1, round(length * scale)) for length in self.kept.size)
         left, top = ((self.side - width) // 2, (self.side - height) // 2) if self.fit == "square" else (0, 0)
         return Box(left, top, left + width, top + height)
-
-    def check_inside(self, points: Array) -> None:
-        """Refuse points (N, 2) of the image frame that lie outside of what the model sees of the image."""
-        left, top, right, bottom = self.kept
-        for x, y in points.tolist():
-            if not (left - 0.5 <= x <= right - 0.5 and top - 0.5 <= y <= bottom - 0.5):
-                raise ValueError(
-                    f"the point ({x:g}, {y:g}) is outside of what the model sees, columns {left} to {right - 1} and "
-                    f"rows {top} to {bottom - 1}: give (x, y), pixel indices counted from 0"
-                )
 
     def image_to_model(self, pixels: Array) -> Array:
         """Map pixels (H, W, 3) uint8 to (S, S, 3) uint8."""
@@ -312,27 +299,70 @@ def with_map(logits: Array, saliency: Array, share: float, not_asked_for: Array 
     return mixed
 
 
-def with_map_where_clicks_agree(logits: Array, saliency: Array, prompts: Prompts, share: float, side: int) -> Array:
+def prompts_in_frame(
+    frame: Frame, points: Sequence[Sequence[float]], labels: Sequence[int], box: Sequence[float] | None
+) -> Prompts:
+    """A person's points and box, checked, in the model frame; what of the box is outside of the image is cut off."""
+    xy, kinds = np.reshape(points, (-1, 2)).astype(float), np.reshape(labels, -1).astype(np.int64)
+    if len(xy) != len(kinds) or not np.isin(kinds, (0, 1)).all():
+        raise ValueError(f"{len(xy)} points with the labels {kinds.tolist()}: give a label for each, 1 or 0")
+    left, top, right, bottom = frame.kept
+    for x, y in xy.tolist():
+        if not (left - 0.5 <= x <= right - 0.5 and top - 0.5 <= y <= bottom - 0.5):
+            raise ValueError(
+                f"the point ({x:g}, {y:g}) is outside of what the model sees, columns {left} to {right - 1} and rows "
+                f"{top} to {bottom - 1}: give (x, y), pixel indices counted from 0"
+            )
+    corners = np.zeros((0, 2))
+    if box is not None:
+        low = np.maximum(np.asarray(box[:2], float), (left, top))
+        high = np.minimum(np.asarray(box[2:], float), (right - 1, bottom - 1))
+        if not (low < high).all():
+            raise ValueError(f"the box {list(box)} has no area inside of the image: give left, top, right, bottom")
+        corners = np.stack([low, high])
+    boxes = frame.points_to_model(corners).reshape(1, -1, 4)
+    return Prompts(frame.points_to_model(xy)[None], kinds[None], boxes)
+
+
+def with_map_as_asked(logits: Array, saliency: Array, prompts: Prompts, share: float, side: int) -> Array:
     """A mask (h, h) in which the prompter's guess (g, g) has a share, all as logits, for a person's prompts.
 
-    Where a click contradicts the guess, the mask stays as it is in the region in which both disagree.
+    The guess adds only to its parts that the mask or a foreground click touches, and inside of a box. Where a click
+    contradicts it, the mask is kept.
     """
     cells = max(logits.shape[-1], saliency.shape[-1])
     logits, wide = enlarge(logits, cells, cells), enlarge(saliency, cells, cells)
-    places = ((prompts.points[0] + 0.5) * (cells / side)).astype(int).clip(0, cells - 1)
-    wrong = (wide[places[:, 1], places[:, 0]] > 0) != (prompts.labels[0] > 0)
-    disputed = number_parts((logits > 0) != (wide > 0), corners=True)
-    numbers = disputed[places[wrong, 1], places[wrong, 0]]
-    return np.where(np.isin(disputed, numbers[numbers > 0]), logits, (1 - share) * logits + share * wide)
+    is_mask, guessed, scale = logits > 0, wide > 0, cells / side
+    columns, rows = ((prompts.points[0] + 0.5) * scale).astype(int).clip(0, cells - 1).T
+    foreground = prompts.labels[0] > 0
+    parts = number_parts(guessed, corners=True)
+    adds = among(parts, np.append(parts[is_mask], parts[rows[foreground], columns[foreground]]))
+    for box in prompts.boxes[0]:
+        left, top, right, bottom = ((box + 0.5) * scale).astype(int).clip(0, cells - 1)
+        inside = np.zeros_like(adds)
+        inside[top : bottom + 1, left : right + 1] = True
+        adds &= inside
+    keeps = np.zeros_like(adds)
+    for clicked, more in ((foreground, is_mask & ~guessed), (~foreground, guessed & ~is_mask)):
+        regions = number_parts(more, corners=True)
+        keeps |= among(regions, regions[rows[clicked], columns[clicked]])
+    mixed = (1 - share) * logits + share * wide
+    return np.where(keeps, logits, np.where(adds, mixed, np.minimum(mixed, logits)))
 
 
-def form_of(prompts: Prompts) -> str:
+def among(parts: Array, numbers: Array) -> Array:
+    """Mark the numbered parts (r, r) whose numbers are among some; 0 is no part."""
+    return np.isin(parts, numbers[numbers > 0])
+
+
+def form_of(prompts: Prompts) -> str | None:
     """The name of the form of given prompts, by how many points there are and whether there is a box."""
     count, has_box = prompts.labels.shape[1], prompts.boxes.shape[1] > 0
     if has_box:
         return "box+points" if count else "box"
-    is_point = count == 1 and bool(prompts.labels.any())
-    return "point" if is_point else "points" if count < MANY_POINTS else "many-points"
+    if count == 1 and prompts.labels.any():
+        return "point"
+    return ("points" if count < MANY_POINTS else "many-points") if count else None
 
 
 def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, Any]) -> tuple[Prompts, Array]:

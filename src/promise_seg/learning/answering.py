@@ -15,8 +15,8 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.files import read_json
 from promise_seg.given_prompts import Answer
 from promise_seg.inference.masks import probs_in_image
-from promise_seg.learning.asked_images import AskedImage, asked_images
 from promise_seg.learning.map_shares import choose_shares
+from promise_seg.learning.prompted_images import PromptedImage, prompted_images
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Decoded
@@ -39,9 +39,9 @@ class MeasuredAnswer(BaseModel):
         answer: the best one.
         dice: with it.
         bare_dice: of the bare SAM, with the mask that it scores best.
-        shifted_dice: with the shift and the best choice of a mask, but without the saliency; ``None`` if the model has
-            no shift.
-        sam_dice: of SAM's mask alone, where the saliency has a share in the answer.
+        shifted_dice: with the shift and the best choice of a mask, but without the auto-prompter's map; ``None`` if the
+            model has no shift.
+        dice_without_map: with the same answer without the map, where the map has a share in it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,7 +51,7 @@ class MeasuredAnswer(BaseModel):
     dice: float
     bare_dice: float
     shifted_dice: float | None
-    sam_dice: float | None = None
+    dice_without_map: float | None = None
 
     @property
     def words(self) -> str:
@@ -61,11 +61,12 @@ class MeasuredAnswer(BaseModel):
             PromptForm.BOX: "a box", PromptForm.BOX_AND_POINTS: "a box and points",
         }[self.form]  # fmt: skip
         line = f"prompted with {name}: val Dice {self.dice:.3f}, bare SAM {self.bare_dice:.3f}"
-        if self.sam_dice is not None:
-            line += f", without the auto-prompter's map {self.sam_dice:.3f}"
+        if self.dice_without_map is not None:
+            line += f", without the auto-prompter's map {self.dice_without_map:.3f}"
         if self.shifted_dice is None or self.answer.shifted:
             return line
-        return f"{line}; the shift is worse at it ({self.shifted_dice:.3f}) and is left out there"
+        without_map = "" if self.dice_without_map is None else ", also without the map"
+        return f"{line}; the shift is worse at it ({self.shifted_dice:.3f}{without_map}) and is left out there"
 
 
 @torch.no_grad()
@@ -84,7 +85,7 @@ def measure_answers(
     """
     has_shift = model.ips is not None
     dice: dict[tuple[PromptForm, Answer], list[float]] = {}
-    for one in asked_images(model, rows, store, progress, "measuring answers to prompts"):
+    for one in prompted_images(model, rows, store, progress, "measuring answers to prompts"):
         for form, prompts in one.prompts:
             for shifted in (False, True) if has_shift else (False,):
                 for choice, values in _dice_of_choices(model, one, prompts, shifted).items():
@@ -99,7 +100,7 @@ def measure_answers(
 def _with_share(one: MeasuredAnswer, share: float, dice: float) -> MeasuredAnswer:
     """The same answer with a share of the saliency in its mask, and the Dice with it."""
     answer = one.answer.model_copy(update={"map_share": share})
-    return one.model_copy(update={"answer": answer, "dice": dice, "sam_dice": one.dice})
+    return one.model_copy(update={"answer": answer, "dice": dice, "dice_without_map": one.dice})
 
 
 def write_answers(folder: Path, answers: Sequence[MeasuredAnswer]) -> None:
@@ -148,7 +149,7 @@ def _best(form: PromptForm, means: dict[Answer, float]) -> MeasuredAnswer:
 
 
 def _dice_of_choices(
-    model: PromiseModel, one: AskedImage, prompts: Prompts, shifted: bool
+    model: PromiseModel, one: PromptedImage, prompts: Prompts, shifted: bool
 ) -> dict[MaskChoice, list[float]]:
     """The Dice of each object, for every way to choose among SAM's masks."""
     decoded = model.sam_masks(one.features, prompts.to(model.device), shifted=shifted)

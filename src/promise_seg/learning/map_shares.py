@@ -11,15 +11,15 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.given_prompts import Answer
 from promise_seg.inference.masks import probs_in_image
-from promise_seg.learning.asked_images import AskedImage, asked_images
+from promise_seg.learning.prompted_images import PromptedImage, prompted_images
 from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.progress import Progress
-from promise_seg.prompting.map_in_masks import with_map_where_clicks_agree
+from promise_seg.prompting.map_in_masks import with_map_as_asked
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import PromptForm
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-"""The shares that are tried: SAM's answer to the person counts at least as much as the map."""
+"""The shares that are tried: the map never has a larger one than SAM's answer to the person."""
 _NO_BETTER = 0.002  # by how much Dice a larger share must be better than a smaller one
 
 
@@ -33,7 +33,8 @@ def choose_shares(
 ) -> dict[PromptForm, tuple[float, float]]:
     """Return the share for each form of prompts that some share helps, and the mean Dice of objects with it.
 
-    It is the smallest share whose Dice is within 0.002 of the best one.
+    It is the smallest share whose Dice is within 0.002 of the best one. The images are gone through once more, because
+    SAM's best answer has to be known.
 
     Args:
         model: that was trained; it is put into evaluation mode.
@@ -45,7 +46,7 @@ def choose_shares(
     if model.apm is None or not model.apm.helps_answers:
         return {}
     dice: dict[PromptForm, list[list[float]]] = {form: [] for form in answers}
-    for one in asked_images(model, rows, store, progress, "measuring the map in answers"):
+    for one in prompted_images(model, rows, store, progress, "measuring the map in answers"):
         saliency_logits = model.apm.saliency_of(one.features)
         if saliency_logits is None:
             raise ValueError(f"an APM of the kind {type(model.apm).__name__} must have a map of features of its images")
@@ -57,14 +58,16 @@ def choose_shares(
 
 
 def _dice_of_shares(
-    model: PromiseModel, one: AskedImage, prompts: Prompts, answer: Answer, saliency_logits: Tensor
+    model: PromiseModel, one: PromptedImage, prompts: Prompts, answer: Answer, saliency_logits: Tensor
 ) -> list[list[float]]:
     """The Dice of each object, with each of :data:`SHARES`."""
     prompts = prompts.to(model.device)
     decoded = model.sam_masks(one.features, prompts, shifted=answer.shifted)
     mask_logits = choose_mask(decoded, answer.mask_choice).mask_logits[:, :, None]
     mixed = [
-        with_map_where_clicks_agree(mask_logits, saliency_logits, prompts, share, model.sam.image_size)[0, :, 0]
+        with_map_as_asked(mask_logits, saliency_logits, prompts, share, model.sam.image_size)[0, :, 0]
+        if share
+        else mask_logits[0, :, 0]
         for share in SHARES
     ]
     return [

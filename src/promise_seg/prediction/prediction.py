@@ -83,8 +83,11 @@ class Prediction:
 class Candidates:
     """All of SAM's masks for one set of prompts; its three answers where a click is ambiguous.
 
-    Shape: ``mask_logits`` (M, h, h) float32, low-resolution logits over the whole model frame; ``predicted_iou`` (M,)
-        float32. ``chosen`` is the number of the one that the prediction's mask was made from.
+    Where the auto-prompter's map has a share in answers, it has it in each of them.
+
+    Shape: ``mask_logits`` (M, h, h) float32, low-resolution logits over the whole model frame, finer than SAM's where
+        the map is; ``predicted_iou`` (M,) float32. ``chosen`` is the number of the one that the prediction's mask was
+        made from.
     """
 
     def __init__(self, masks: Masks, number: int, choice: MaskChoice, post: PostProcessing) -> None:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from promise_seg.arrays import BoolArray, Float32Array, IntArray
 from promise_seg.prompting.apm import NOT_ASKED_FOR, Proposal
 from promise_seg.prompting.map_decoders import resized
-from promise_seg.sam.prompts import Prompts
+from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
 
 def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
@@ -29,13 +30,17 @@ def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
     return torch.where(regions == NOT_ASKED_FOR, torch.maximum(mixed, wide), mixed)
 
 
-def with_map_where_clicks_agree(
+def with_map_as_asked(
     mask_logits: Tensor, saliency_logits: Tensor, prompts: Prompts, share: float, side: int
 ) -> Tensor:
     """Masks for given prompts, in which a saliency has a share, all as logits.
 
-    Where a click contradicts the saliency, the person is right: in the connected region around the click in which SAM's
-    mask and the saliency disagree, SAM's mask is kept as it is.
+    The saliency knows nothing of the prompts, so they limit what it does:
+
+    - It adds only to what was asked for: to its connected parts that SAM's mask or a foreground click touches and,
+      where there is a box, inside of the box.
+    - Where a click contradicts it, SAM's mask is kept: for a foreground click where SAM's mask is larger, for a
+      background click where it is smaller, in the connected region around the click.
 
     Args:
         mask_logits: SAM's masks.
@@ -48,17 +53,21 @@ def with_map_where_clicks_agree(
     """
     mask_logits, wide = _of_one_size(mask_logits, saliency_logits)
     mixed = (1 - share) * mask_logits + share * wide
-    if prompts.points_xy_model is None or prompts.point_labels is None:
-        return mixed
-    labels, cells = prompts.point_labels, _cells(prompts.points_xy_model, side, wide.shape[-1])
-    clicked = wide[:, 0, 0].flatten(1).gather(1, cells.flatten(1)).view_as(cells)
-    contradicted = (labels >= 0) & ((clicked > 0) != (labels > 0))
-    for image, number in contradicted.any(-1).nonzero().tolist():
-        at = cells[image, number, contradicted[image, number]].cpu().numpy()
-        for which, sam in enumerate(mask_logits[image, number]):
-            kept = _disputed(sam, wide[image, 0, 0], at)
-            mixed[image, number, which] = torch.where(kept, sam, mixed[image, number, which])
-    return mixed
+    is_mask, is_salient = (mask_logits > 0).cpu().numpy(), (wide > 0)[:, 0, 0].cpu().numpy()
+    adds, keeps = np.zeros(is_mask.shape, bool), np.zeros(is_mask.shape, bool)
+    parts = [_parts(one) for one in is_salient]
+    for image, number, which in np.ndindex(is_mask.shape[:3]):
+        cells, labels = _clicks(prompts, image, number, side, wide.shape[-1])
+        one, salient = is_mask[image, number, which], is_salient[image]
+        adds[image, number, which] = _touched(parts[image], cells[labels > 0], one)
+        if prompts.boxes_xyxy_model is not None:
+            adds[image, number, which] &= _inside(prompts.boxes_xyxy_model[image, number], side, wide.shape[-1])
+        for label, more in ((FOREGROUND, one & ~salient), (BACKGROUND, salient & ~one)):
+            clicked = cells[labels == label]
+            if more.ravel()[clicked].any():
+                keeps[image, number, which] |= _touched(_parts(more), clicked)
+    adding, kept = (torch.from_numpy(one).to(mixed.device) for one in (adds, keeps))
+    return torch.where(kept, mask_logits, torch.where(adding, mixed, torch.minimum(mixed, mask_logits)))
 
 
 def _of_one_size(mask_logits: Tensor, saliency_logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,15 +78,33 @@ def _of_one_size(mask_logits: Tensor, saliency_logits: Tensor) -> tuple[Tensor, 
     return wide, resized(saliency, side)[:, :, None]
 
 
-def _cells(points_xy_model: Tensor, side: int, cells: int) -> Tensor:
-    """The number of the cell of a map (cells, cells) that each point (..., 2) of the model frame lies in."""
-    places = ((points_xy_model + 0.5) * (cells / side)).long().clamp(0, cells - 1)
-    return places[..., 1] * cells + places[..., 0]
+def _clicks(prompts: Prompts, image: int, number: int, side: int, cells: int) -> tuple[IntArray, IntArray]:
+    """The numbers of the cells of a map (cells, cells) that the clicks of a set are in, and their labels, (N,) each."""
+    if prompts.points_xy_model is None or prompts.point_labels is None:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    places = _cell(prompts.points_xy_model[image, number].cpu().numpy(), side, cells)
+    return places[:, 1] * cells + places[:, 0], prompts.point_labels[image, number].cpu().numpy()
 
 
-def _disputed(sam: Tensor, saliency: Tensor, cells: np.ndarray) -> Tensor:
-    """The places where two maps of logits (r, r) disagree, connected with one of some cells: (r, r) bool."""
-    disagree = ((sam > 0) != (saliency > 0)).cpu().numpy().astype(np.uint8)
-    _, parts = cv2.connectedComponents(disagree, connectivity=8)
-    numbers = np.unique(parts.ravel()[cells])
-    return torch.from_numpy(np.isin(parts, numbers[numbers > 0])).to(sam.device)
+def _cell(xy_model: Float32Array, side: int, cells: int) -> IntArray:
+    """The column and row of the cell of a map (cells, cells) that each point (..., 2) of the model frame is in."""
+    return ((xy_model + 0.5) * (cells / side)).astype(np.int64).clip(0, cells - 1)
+
+
+def _inside(box_xyxy_model: Tensor, side: int, cells: int) -> BoolArray:
+    """The cells (cells, cells) that a box (4,) of the model frame covers."""
+    left, top, right, bottom = _cell(box_xyxy_model.cpu().numpy(), side, cells)
+    inside = np.zeros((cells, cells), bool)
+    inside[top : bottom + 1, left : right + 1] = True
+    return inside
+
+
+def _parts(mask: BoolArray) -> IntArray:
+    """The connected parts of a mask (r, r), numbered from 1, also across corners; 0 where there is none."""
+    return np.asarray(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1])
+
+
+def _touched(parts: IntArray, cells: IntArray, mask: BoolArray | None = None) -> BoolArray:
+    """The parts (r, r) that some of the cells (N,) are in, or that a mask (r, r) overlaps."""
+    numbers = parts.ravel()[cells] if mask is None else np.append(parts[mask], parts.ravel()[cells])
+    return np.isin(parts, numbers[numbers > 0])

@@ -1,4 +1,4 @@
-"""Validation images with simulated prompts of every form, by which it is measured how prompts are answered best."""
+"""Validation images with simulated prompts of every form, on which it is measured how prompts are answered best."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ _POINTS = {
 """How many points are given, in several draws, for each form."""
 
 
-class AskedImage(NamedTuple):
+class PromptedImage(NamedTuple):
     """An image, what the model reads of it, its objects as masks (H, W), and prompts with a set for each object."""
 
     sample: Sample
@@ -33,9 +33,9 @@ class AskedImage(NamedTuple):
     prompts: list[tuple[PromptForm, Prompts]]
 
 
-def asked_images(
+def prompted_images(
     model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, progress: Progress, what: str
-) -> Iterator[AskedImage]:
+) -> Iterator[PromptedImage]:
     """Yield the images of rows with prompts that are the same in every call; images without an object are left out.
 
     Of an image with instances, some objects are prompted, each for itself.
@@ -53,7 +53,7 @@ def asked_images(
         features = model_features([sample], model, store)
         rng = np.random.default_rng(int(row.pixels_sha256[:16], 16))
         objects = _objects(sample, rng)
-        yield AskedImage(sample, features, objects, list(_prompts(sample, objects, rng)))
+        yield PromptedImage(sample, features, objects, list(_prompts(sample, objects, rng)))
 
 
 def _objects(sample: Sample, rng: np.random.Generator) -> list[BoolArray]:
