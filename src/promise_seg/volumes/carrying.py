@@ -55,7 +55,10 @@ class Carried:
         self._done.close()
 
     def _seen_from(self, number: int, source: int) -> Float32Array:
-        """Return the probabilities (h, h) that SAM makes in a slice of the mask of a neighbour."""
+        """Return the probabilities (h, h) that SAM makes in a slice of the mask of a neighbour.
+
+        The map of the auto-prompter has no share in them: it is in the slice's own mask already, and is not kept.
+        """
         collected, model = self._collected, self._collected.model
         geometry = collected.geometries[number]
         logits = _in_frame_of(geometry, self.logits(source), collected.geometries[source], self._threshold)
