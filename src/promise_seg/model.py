@@ -261,11 +261,15 @@ class PromiseModel(nn.Module):
         return proposal
 
     def answer_to(self, prompts: Prompts) -> Answer:
-        """How these prompts are answered: which mask is taken, and whether it is shifted.
+        """How these prompts are answered: which mask is taken, whether it is shifted, and the share of the saliency.
 
-        The model's own prompts are answered as they were in training; given ones as was measured for their form.
+        The model's own prompts are answered as they were in training; given ones as was measured for their form. The
+        saliency has no share where a mask is given as a prompt: it may contradict it.
         """
-        return self.answer_to_form(None if isinstance(prompts, Proposal) else form_of(prompts))
+        if isinstance(prompts, Proposal):
+            return self.answer_to_form(None)
+        answer = self.answer_to_form(form_of(prompts))
+        return answer if prompts.mask_logits is None else answer.model_copy(update={"map_share": 0.0})
 
     def answer_to_form(self, form: PromptForm | None) -> Answer:
         """How given prompts of a form are answered; with ``None`` the model's own, or none at all."""
@@ -298,10 +302,8 @@ class PromiseModel(nn.Module):
         return decoded._replace(mask_logits=mask_logits)
 
     def _with_map_of(self, features: Features, prompts: Prompts, decoded: Decoded, share: float) -> Decoded:
-        """Masks for given prompts in which the saliency has a share; not where a mask is given, which may differ."""
-        if self.apm is None or not share or prompts.mask_logits is not None:
-            return decoded
-        saliency_logits = self.apm.saliency_of(features)
+        """Masks for given prompts in which the saliency has a share."""
+        saliency_logits = None if self.apm is None or not share else self.apm.saliency_of(features)
         if saliency_logits is None:
             return decoded
         mixed = with_map_as_asked(decoded.mask_logits, saliency_logits, prompts, share, self.sam.image_size)

@@ -90,6 +90,9 @@ def test_its_masks_for_clicks_are_mixed_with_the_map_as_ours(program, seed):
     boxes = np.array([[[5.0, 9, 40, 50]]], np.float32)[:, : seed % 2]
     its = program.with_map_as_asked(smooth[0], smooth[1], program.Prompts(points, labels, boxes), 0.4, 64)
     np.testing.assert_allclose(its, ours[0, 0, 0].numpy(), atol=1e-5)
+    wide = [program.enlarge(one, 24, 24) for one in smooth]
+    assert np.isclose(its, 0.6 * wide[0] + 0.4 * wide[1], atol=1e-5).mean() < 0.95  # limits were set
+    assert (np.isclose(its, wide[0], atol=1e-5)).any()
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8])

@@ -115,13 +115,21 @@ def test_the_finer_of_both_decides_the_size():
     assert small.shape == (1, 1, 1, 32, 32)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_a_click_that_sam_follows_is_followed_with_any_map(seed):
+def test_an_object_that_the_map_does_not_see_is_as_sam_has_it():
+    for prompts in (box(0, 0, 12, 12), clicks((*ONLY_SAM, 1)), clicks((*NOWHERE, 0))):
+        assert torch.equal(mixed(prompts, SAM, FAR - 9), SAM)
+        assert torch.equal(mixed(prompts, SAM, FAR), SAM)
+
+
+@pytest.mark.parametrize("side_of_map", [16, 32])
+@pytest.mark.parametrize("boxes", [None, torch.tensor([[[5.0, 9, 30, 60]], [[20.0, 0, 63, 30]]])])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_click_that_sam_follows_is_followed_with_any_map(seed, boxes, side_of_map):
     torch.manual_seed(seed)
     smooth = torch.nn.AvgPool2d(5, 1, 2, count_include_pad=False)
-    sam, saliency = smooth(torch.randn(2, 3, 32, 32)), 9 * smooth(torch.randn(2, 32, 32))
+    sam, saliency = smooth(torch.randn(2, 3, 32, 32)), 9 * smooth(torch.randn(2, side_of_map, side_of_map))
     cells, labels = torch.randint(0, 32, (2, 1, 12, 2)), torch.randint(0, 2, (2, 1, 12))
-    prompts = Prompts(points_xy_model=2.0 * cells + 0.5, point_labels=labels)
+    prompts = Prompts(points_xy_model=2.0 * cells + 0.5, point_labels=labels, boxes_xyxy_model=boxes)
     found = with_map_as_asked(sam[:, None], saliency, prompts, 0.5, SIDE)
     columns, rows = cells[:, 0, :, 0], cells[:, 0, :, 1]
     for image in range(2):

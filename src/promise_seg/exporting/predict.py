@@ -325,16 +325,16 @@ def prompts_in_frame(
 
 
 def with_map_as_asked(logits: Array, saliency: Array, prompts: Prompts, share: float, side: int) -> Array:
-    """A mask (h, h) in which the prompter's guess (g, g) has a share, all as logits, for a person's prompts.
+    """A mask (h, h) in which the prompter's guess (g, g) has a share, all as logits, for one set of a person's prompts.
 
-    The guess adds only to its parts that the mask or a foreground click touches, and inside of a box. Where a click
-    contradicts it, the mask is kept.
+    The guess adds only to its parts that overlap the mask or a foreground click, and inside of a box; the mask is kept
+    if there are none, and where a click contradicts the guess.
     """
     cells = max(logits.shape[-1], saliency.shape[-1])
     logits, wide = enlarge(logits, cells, cells), enlarge(saliency, cells, cells)
     is_mask, guessed, scale = logits > 0, wide > 0, cells / side
     columns, rows = ((prompts.points[0] + 0.5) * scale).astype(int).clip(0, cells - 1).T
-    foreground = prompts.labels[0] > 0
+    foreground, background = prompts.labels[0] == 1, prompts.labels[0] == 0
     parts = number_parts(guessed, corners=True)
     adds = among(parts, np.append(parts[is_mask], parts[rows[foreground], columns[foreground]]))
     for box in prompts.boxes[0]:
@@ -342,8 +342,8 @@ def with_map_as_asked(logits: Array, saliency: Array, prompts: Prompts, share: f
         inside = np.zeros_like(adds)
         inside[top : bottom + 1, left : right + 1] = True
         adds &= inside
-    keeps = np.zeros_like(adds)
-    for clicked, more in ((foreground, is_mask & ~guessed), (~foreground, guessed & ~is_mask)):
+    keeps = np.full_like(adds, not adds.any())
+    for clicked, more in ((foreground, is_mask & ~guessed), (background, guessed & ~is_mask)):
         regions = number_parts(more, corners=True)
         keeps |= among(regions, regions[rows[clicked], columns[clicked]])
     mixed = (1 - share) * logits + share * wide

@@ -37,8 +37,8 @@ def with_map_as_asked(
 
     The saliency knows nothing of the prompts, so they limit what it does:
 
-    - It adds only to what was asked for: to its connected parts that SAM's mask or a foreground click touches and,
-      where there is a box, inside of the box.
+    - It adds only to what was asked for: to its connected parts that overlap SAM's mask or a foreground click and,
+      where there is a box, inside of the box. Where no part of it was asked for, SAM's mask is kept as it is.
     - Where a click contradicts it, SAM's mask is kept: for a foreground click where SAM's mask is larger, for a
       background click where it is smaller, in the connected region around the click.
 
@@ -62,6 +62,7 @@ def with_map_as_asked(
         adds[image, number, which] = _touched(parts[image], cells[labels > 0], one)
         if prompts.boxes_xyxy_model is not None:
             adds[image, number, which] &= _inside(prompts.boxes_xyxy_model[image, number], side, wide.shape[-1])
+        keeps[image, number, which] = not adds[image, number, which].any()
         for label, more in ((FOREGROUND, one & ~salient), (BACKGROUND, salient & ~one)):
             clicked = cells[labels == label]
             if more.ravel()[clicked].any():

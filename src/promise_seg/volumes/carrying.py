@@ -57,7 +57,8 @@ class Carried:
     def _seen_from(self, number: int, source: int) -> Float32Array:
         """Return the probabilities (h, h) that SAM makes in a slice of the mask of a neighbour.
 
-        The map of the auto-prompter has no share in them: it is in the slice's own mask already, and is not kept.
+        The map of the auto-prompter has no share in them: it is in the slice's own mask already, and the features that
+        are kept of slices are without it.
         """
         collected, model = self._collected, self._collected.model
         geometry = collected.geometries[number]
