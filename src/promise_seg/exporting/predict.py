@@ -143,8 +143,8 @@ class Exported:
         logits = answer["mask_logits"][0]
         share = self.about["decoder"].get("given_map_shares", {}).get(form_of(prompts), 0)
         if share:
-            saliency = self._run("prompter", features)["saliency_logits"]
-            logits = with_map_as_asked(logits, saliency, prompts, share, frame.side)
+            saliency_logits = self._run("prompter", features)["saliency_logits"]
+            logits = with_map_as_asked(logits, saliency_logits, prompts, share, frame.side)
         return self._answer(frame, logits, float(answer["iou"][0]))
 
     def _decode(self, features: Features, prompts: Prompts, **more: Array) -> dict[str, Array]:
@@ -324,15 +324,15 @@ def prompts_in_frame(
     return Prompts(frame.points_to_model(xy)[None], kinds[None], boxes)
 
 
-def with_map_as_asked(logits: Array, saliency: Array, prompts: Prompts, share: float, side: int) -> Array:
+def with_map_as_asked(logits: Array, saliency_logits: Array, prompts: Prompts, share: float, side: int) -> Array:
     """A mask (h, h) in which the prompter's guess (g, g) has a share, all as logits, for one set of a person's prompts.
 
     The guess adds only to its parts that overlap the mask or a foreground click, and inside of a box; the mask is kept
     if there are none, and where a click contradicts the guess.
     """
-    cells = max(logits.shape[-1], saliency.shape[-1])
-    logits, wide = enlarge(logits, cells, cells), enlarge(saliency, cells, cells)
-    is_mask, guessed, scale = logits > 0, wide > 0, cells / side
+    cells = max(logits.shape[-1], saliency_logits.shape[-1])
+    logits, guess_logits = enlarge(logits, cells, cells), enlarge(saliency_logits, cells, cells)
+    is_mask, guessed, scale = logits > 0, guess_logits > 0, cells / side
     columns, rows = ((prompts.points[0] + 0.5) * scale).astype(int).clip(0, cells - 1).T
     foreground, background = prompts.labels[0] == 1, prompts.labels[0] == 0
     parts = number_parts(guessed, corners=True)
@@ -346,7 +346,7 @@ def with_map_as_asked(logits: Array, saliency: Array, prompts: Prompts, share: f
     for clicked, more in ((foreground, is_mask & ~guessed), (background, guessed & ~is_mask)):
         regions = number_parts(more, corners=True)
         keeps |= among(regions, regions[rows[clicked], columns[clicked]])
-    mixed = (1 - share) * logits + share * wide
+    mixed = (1 - share) * logits + share * guess_logits
     return np.where(keeps, logits, np.where(adds, mixed, np.minimum(mixed, logits)))
 
 
