@@ -127,7 +127,8 @@ def test_bare_has_an_encoder_and_a_decoder(tiny_sam, tmp_path, capsys):
     tiny_sam.model.save_pretrained(tmp_path / "sam")
     assert main(["export", "bare", "--sam", str(tmp_path / "sam"), "-o", str(tmp_path / "out")]) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"encoder.onnx", "decoder.onnx", "model.json", "predict.py"}
+    program = {"predict.py", "predict_frames.py", "predict_masks.py", "predict_prompts.py"}
+    assert names == {"encoder.onnx", "decoder.onnx", "model.json"} | program
     assert strict_json(tmp_path / "out/model.json")["prompter"] is None
     printed = capsys.readouterr().err
     assert "encoder.onnx: at most" in printed

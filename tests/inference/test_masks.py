@@ -76,7 +76,7 @@ def test_nothing_else_turns_logits_into_masks_of_the_image():
         if isinstance(node, ast.Attribute) and node.attr == "logits_to_image"
     }
     # The mean mask of a benchmark is no model's, and has no logits. The program of an export stands by itself.
-    assert users == {"inference/masks.py", "benchmarking/plain_rules.py", "exporting/predict.py"}
+    assert users == {"inference/masks.py", "benchmarking/plain_rules.py", "exporting/program/predict.py"}
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from promise_seg.files import json_text, read_json_object
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
 
-PROGRAM_FILE = "predict.py"
-_PROGRAM = Path(__file__).with_name(PROGRAM_FILE)
+_PROGRAM = Path(__file__).with_name("program")
+"""The folder with the program's files, which import each other and nothing of promise-seg."""
 _COMPILED = "__pycache__"
 
 
@@ -53,7 +53,8 @@ def write_model(
     for graph in counted(graphs_of(model, name), progress, "exporting"):
         inputs[graph] = write_graph(graph, folder, opset)
         found.append(compare(graph, folder))
-    (folder / PROGRAM_FILE).write_bytes(_PROGRAM.read_bytes())
+    for source in sorted(_PROGRAM.glob("*.py")):
+        (folder / source.name).write_bytes(source.read_bytes())
     text = json_text(describe(model, inputs, folder, opset))
     (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
     return found
