@@ -1,4 +1,4 @@
-"""Between the pixels of an image and the square that the model sees: reading, resizing, and coordinates."""
+"""How the program reads and resizes images, and how their coordinates map to the square that the model sees."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From the decoder's logits to a mask: the share of the prompter's map, and post-processing."""
+"""How the decoder's logits become a mask: the share of the prompter's map, and post-processing."""
 
 from collections.abc import Iterator
 from typing import Any
