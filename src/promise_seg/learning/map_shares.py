@@ -14,7 +14,7 @@ from promise_seg.inference.masks import probs_in_image
 from promise_seg.learning.prompted_images import PromptedImage, prompted_images
 from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.progress import Progress
-from promise_seg.prompting.map_in_masks import with_map_as_asked
+from promise_seg.prompting.map_in_masks import MapAsAsked
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import PromptForm
 
@@ -64,12 +64,8 @@ def _dice_of_shares(
     prompts = prompts.to(model.device)
     decoded = model.sam_masks(one.features, prompts, shifted=answer.shifted)
     mask_logits = choose_mask(decoded, answer.mask_choice).mask_logits[:, :, None]
-    mixed = [
-        with_map_as_asked(mask_logits, saliency_logits, prompts, share, model.sam.image_size)[0, :, 0]
-        if share
-        else mask_logits[0, :, 0]
-        for share in SHARES
-    ]
+    asked = MapAsAsked.of(mask_logits, saliency_logits, prompts, model.sam.image_size)
+    mixed = [(asked.with_share(share) if share else mask_logits)[0, :, 0] for share in SHARES]
     return [
         [score_mask(probs_in_image(masks[which], one.sample.geometry), truth).dice for masks in mixed]
         for which, truth in enumerate(one.objects)

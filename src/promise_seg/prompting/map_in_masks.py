@@ -1,5 +1,7 @@
 """The saliency of an auto-prompting module as a part of masks: of its own prompts, and of those that a person gives."""
 
+from typing import NamedTuple, Self
+
 import cv2
 import numpy as np
 import torch
@@ -33,14 +35,7 @@ def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
 def with_map_as_asked(
     mask_logits: Tensor, saliency_logits: Tensor, prompts: Prompts, share: float, side: int
 ) -> Tensor:
-    """Masks for given prompts, in which a saliency has a share, all as logits.
-
-    The saliency knows nothing of the prompts, so they limit what it does:
-
-    - It adds only to what was asked for: to its connected parts that overlap SAM's mask or a foreground click and,
-      where there is a box, inside of the box. Where no part of it was asked for, SAM's mask is kept as it is.
-    - Where a click contradicts it, SAM's mask is kept: for a foreground click where SAM's mask is larger, for a
-      background click where it is smaller, in the connected region around the click.
+    """Masks for given prompts, in which a saliency has a share, all as logits; see :class:`MapAsAsked`.
 
     Args:
         mask_logits: SAM's masks.
@@ -51,24 +46,56 @@ def with_map_as_asked(
 
     Shape: ``mask_logits`` (B, K, M, h, w) and ``saliency_logits`` (B, g, g) to (B, K, M, r, r), r the larger of both.
     """
-    mask_logits, wide = _of_one_size(mask_logits, saliency_logits)
-    mixed = (1 - share) * mask_logits + share * wide
-    is_mask, is_salient = (mask_logits > 0).cpu().numpy(), (wide > 0)[:, 0, 0].cpu().numpy()
-    adds, keeps = np.zeros(is_mask.shape, bool), np.zeros(is_mask.shape, bool)
-    parts = [_parts(one) for one in is_salient]
-    for image, number, which in np.ndindex(is_mask.shape[:3]):
-        cells, labels = _clicks(prompts, image, number, side, wide.shape[-1])
-        one, salient = is_mask[image, number, which], is_salient[image]
-        adds[image, number, which] = _touched(parts[image], cells[labels > 0], one)
-        if prompts.boxes_xyxy_model is not None:
-            adds[image, number, which] &= _inside(prompts.boxes_xyxy_model[image, number], side, wide.shape[-1])
-        keeps[image, number, which] = not adds[image, number, which].any()
-        for label, more in ((FOREGROUND, one & ~salient), (BACKGROUND, salient & ~one)):
-            clicked = cells[labels == label]
-            if more.ravel()[clicked].any():
-                keeps[image, number, which] |= _touched(_parts(more), clicked)
-    adding, kept = (torch.from_numpy(one).to(mixed.device) for one in (adds, keeps))
-    return torch.where(kept, mask_logits, torch.where(adding, mixed, torch.minimum(mixed, mask_logits)))
+    return MapAsAsked.of(mask_logits, saliency_logits, prompts, side).with_share(share)
+
+
+class MapAsAsked(NamedTuple):
+    """SAM's masks for given prompts, the saliency of the same images, and where it may change them.
+
+    The saliency knows nothing of the prompts, so they limit what it does:
+
+    - It adds only to what was asked for: to its connected parts that overlap SAM's mask or a foreground click and,
+      where there is a box, inside of the box. Where no part of it was asked for, SAM's mask is kept as it is.
+    - Where a click contradicts it, SAM's mask is kept: for a foreground click where SAM's mask is larger, for a
+      background click where it is smaller, in the connected region around the click.
+
+    Shape:
+        mask_logits: (B, K, M, r, r).
+        saliency_logits: (B, 1, 1, r, r).
+        adds: (B, K, M, r, r) bool, where the saliency may add to a mask; elsewhere it only takes away.
+        keeps: (B, K, M, r, r) bool, where masks stay as they are.
+    """
+
+    mask_logits: Tensor
+    saliency_logits: Tensor
+    adds: Tensor
+    keeps: Tensor
+
+    @classmethod
+    def of(cls, mask_logits: Tensor, saliency_logits: Tensor, prompts: Prompts, side: int) -> Self:
+        """Find the limits; the arguments are those of :func:`with_map_as_asked`."""
+        mask_logits, wide = _of_one_size(mask_logits, saliency_logits)
+        is_mask, is_salient = (mask_logits > 0).cpu().numpy(), (wide > 0)[:, 0, 0].cpu().numpy()
+        adds, keeps = np.zeros(is_mask.shape, bool), np.zeros(is_mask.shape, bool)
+        parts = [_parts(one) for one in is_salient]
+        for image, number, which in np.ndindex(is_mask.shape[:3]):
+            cells, labels = _clicks(prompts, image, number, side, wide.shape[-1])
+            one, salient = is_mask[image, number, which], is_salient[image]
+            adds[image, number, which] = _touched(parts[image], cells[labels > 0], one)
+            if prompts.boxes_xyxy_model is not None:
+                adds[image, number, which] &= _inside(prompts.boxes_xyxy_model[image, number], side, wide.shape[-1])
+            keeps[image, number, which] = not adds[image, number, which].any()
+            for label, more in ((FOREGROUND, one & ~salient), (BACKGROUND, salient & ~one)):
+                clicked = cells[labels == label]
+                if more.ravel()[clicked].any():
+                    keeps[image, number, which] |= _touched(_parts(more), clicked)
+        return cls(mask_logits, wide, *(torch.from_numpy(one).to(wide.device) for one in (adds, keeps)))
+
+    def with_share(self, share: float) -> Tensor:
+        """Masks (B, K, M, r, r) in which the saliency has a share, 0 to 1, within the limits."""
+        mixed = (1 - share) * self.mask_logits + share * self.saliency_logits
+        limited = torch.where(self.adds, mixed, torch.minimum(mixed, self.mask_logits))
+        return torch.where(self.keeps, self.mask_logits, limited)
 
 
 def _of_one_size(mask_logits: Tensor, saliency_logits: Tensor) -> tuple[Tensor, Tensor]:
