@@ -1,6 +1,5 @@
 """Post-processing of probabilities to a mask: a threshold, and optional morphology, chosen on validation rows."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import cv2
@@ -8,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 
-from promise_seg.arrays import BoolArray, Float32Array
+from promise_seg.arrays import BoolArray, Float32Array, LabelArray
 
 KERNEL_SIDE = 256
 """The longer side of the image or tile, in pixels, for which kernels are given, to have the same effect at any size."""
@@ -33,6 +32,11 @@ class PostProcessing(BaseModel):
     def reshapes(self) -> bool:
         """Whether more is done than comparing each pixel with the threshold."""
         return bool(self.opening or self.closing or self.fill_holes or self.keep != "all")
+
+    @property
+    def threshold_logit(self) -> float:
+        """The logit of the threshold."""
+        return float(np.log(self.threshold / (1 - self.threshold)))
 
     def mask(self, mask_probs: Float32Array, tile_side: int | None = None) -> BoolArray:
         """Turn probabilities (H, W) in the image frame into a mask (H, W) bool.
@@ -71,10 +75,9 @@ def _reshaped(mask: BoolArray, size: int, kind: int) -> BoolArray:
     return cv2.morphologyEx(framed, kind, kernel)[size:-size, size:-size] > 0
 
 
-def connected_parts(mask: BoolArray) -> Iterator[BoolArray]:
-    """Yield the connected components of a mask (H, W); pixels that share an edge or corner are connected."""
-    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-    yield from (parts == number for number in range(1, count))
+def numbered_parts(mask: BoolArray) -> LabelArray:
+    """Number the connected components of a mask (H, W) from 1; pixels that share an edge or corner are connected."""
+    return np.asarray(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1])
 
 
 def largest_part(mask: BoolArray) -> BoolArray:

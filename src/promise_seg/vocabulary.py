@@ -106,7 +106,7 @@ class PromptSource(StrEnum):
     def heading(self) -> str:
         """The heading of results everywhere, so oracle numbers are never mistaken for automatic ones."""
         return {
-            PromptSource.APM: "own points (automatic)",
+            PromptSource.APM: "own prompts (automatic)",
             PromptSource.ORACLE: "oracle points (from the ground truth)",
             PromptSource.BOX: "oracle box (from the ground truth)",
             PromptSource.NONE: "no prompts",

@@ -20,9 +20,9 @@ def by_name(budget):
 
 def test_every_kind_of_prompts_of_every_image(tiny_sam, checked):
     found = by_name(prompt_budget(make_model(tiny_sam), checked[:3]))
-    assert found["own points"].dice.shape == (1, 3)
+    assert found["own prompts"].dice.shape == (1, 3)
     assert found["oracle points, 1"].dice.shape == (DRAWS, 3)
-    assert {f"own points, jittered by {j:.0%}" for j in JITTERS} <= set(found)
+    assert {f"own prompts, jittered by {j:.0%}" for j in JITTERS} <= set(found)
     assert {f"oracle points, {n}" for n in COUNTS} <= set(found)
     assert {name for name, one in found.items() if one.reads_truth} == {n for n in found if n.startswith("oracle")}
 
@@ -32,7 +32,7 @@ def test_own_points_and_nothing_score_as_in_an_evaluation(tiny_sam, checked):
     model, rows = make_model(tiny_sam), checked[:3]
     found = by_name(prompt_budget(model, rows))
     for name, source in (
-        ("own points", PromptSource.APM),
+        ("own prompts", PromptSource.APM),
         ("no prompts", PromptSource.NONE),
         ("oracle box", PromptSource.BOX),
     ):

@@ -15,7 +15,7 @@ from promise_seg.assessment.report import values_by_measure
 from promise_seg.images.reading import Reading
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.postprocessing import PostProcessing, connected_parts
+from promise_seg.postprocessing import PostProcessing, numbered_parts
 from promise_seg.vocabulary import MaskKind, PromptSource
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (12, 15)]
@@ -29,7 +29,7 @@ def scored(probs, truth, post):
     checked = SimpleNamespace(
         name="a.png", row=SimpleNamespace(where="m.csv:2"), mask=lambda: truth,
         reading=Reading(masks=MaskKind.INSTANCES),
-        instances=lambda: list(connected_parts(truth)),
+        labels=lambda: numbered_parts(truth),
     )  # fmt: skip
     sample = SimpleNamespace(checked=checked, geometry=SimpleNamespace(logits_to_image=lambda logits: logits))
     logits = torch.from_numpy(probs).logit(eps=1e-6)[None, None]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from promise_seg.assessment import statistics
 from promise_seg.assessment.statistics import by_group, holm, mean_interval, paired_difference
 
 
@@ -46,6 +47,14 @@ def test_the_same_seed_gives_the_same_interval():
     values, groups = draw(np.random.default_rng(0), 12)
     assert mean_interval(values, groups, seed=1) == mean_interval(values, groups, seed=1)
     assert mean_interval(values, groups, seed=1) != mean_interval(values, groups, seed=2)
+
+
+@pytest.mark.parametrize("at_once", [1, 12 * 7, 12 * 3999])
+def test_draws_in_blocks_are_those_of_one_block(monkeypatch, at_once):
+    values, groups = draw(np.random.default_rng(0), 12)
+    whole = mean_interval(values, groups)
+    monkeypatch.setattr(statistics, "_DRAWN_AT_ONCE", at_once)
+    assert mean_interval(values, groups) == whole
 
 
 def test_too_little_to_say_anything():

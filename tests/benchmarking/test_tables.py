@@ -41,7 +41,7 @@ def test_markdown_names_prompts_and_makes_the_best_of_each_kind_bold(table):
     text = markdown(table, ["dice", "hd95"])
     lines = text.splitlines()
     assert lines[2] == "| model | prompts | polyps Dice | polyps HD95 | seeds |"
-    assert lines[4].startswith("| A_1 | own points (automatic) | 0.650 [")
+    assert lines[4].startswith("| A_1 | own prompts (automatic) | 0.650 [")
     assert "**4.000 [4.000, 4.000]**" in lines[4]  # a distance: the lowest is the best
     assert "**0.800 [" in lines[5]
     assert lines[6] == (
@@ -52,7 +52,7 @@ def test_markdown_names_prompts_and_makes_the_best_of_each_kind_bold(table):
 
 def test_latex_escapes_what_means_something_to_it(table):
     text = latex(table, ["dice"])
-    assert r"A\_1 & own points (automatic)" in text
+    assert r"A\_1 & own prompts (automatic)" in text
     assert r"B\_C" in text
     assert r"95 \% intervals" in text
     assert text.count(r"\textbf{") == 1

@@ -40,7 +40,7 @@ def test_train_evaluate_predict(train, manifest, sam_folder, tmp_path, capsys):
     for prompts in ("apm", "oracle", "box", "none"):
         assert main(["evaluate", run, str(manifest), "--prompts", prompts, "-o", str(out)]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "own points (automatic)" in printed
+    assert "own prompts (automatic)" in printed
     assert "(from the ground truth)" in printed
     assert len(list(csv.DictReader((out / "scores_apm.csv").open()))) == 2
     assert json.loads((out / "summary_box.json").read_text())["split"] == "test"

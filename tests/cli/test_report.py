@@ -56,7 +56,7 @@ def test_a_page_and_the_same_as_data(run, tmp_path, capsys):
     page = (tmp_path / "report.html").read_text()
     assert page.count("<img ") == 3
     assert f"{found['evaluations'][0]['mean']['dice']:.3f}" in page
-    assert "with own points (automatic)" in capsys.readouterr().err
+    assert "with own prompts (automatic)" in capsys.readouterr().err
     Draft202012Validator(schema(capsys)).validate(found)
 
 

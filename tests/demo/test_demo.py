@@ -36,7 +36,7 @@ def test_the_demo_ends_with_a_table_and_a_page(manifest, tmp_path, capsys):
             "--views", "1", "--device", "cpu"]  # fmt: skip
     assert main(args) == 0
     printed = capsys.readouterr().out
-    for name in ("bare SAM", "apm+ips", "oracle points", "own points"):
+    for name in ("bare SAM", "apm+ips", "oracle points", "own prompts"):
         assert name in printed
 
     calibrated = [path.parts[-3] for path in sorted((out / "runs").glob("*/best/trust.safetensors"))]

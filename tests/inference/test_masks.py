@@ -12,6 +12,7 @@ import promise_seg
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import Masks, decode_masks, decode_one, probs_in_image
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import ApmKind, Fit, Variant
 from tests.helpers import disc_image, make_model, some_points
@@ -40,6 +41,28 @@ def test_images_of_a_batch_get_their_own_masks_and_sizes(tiny_sam, images):
         alone = decode_one(model, features[part], prompts.images(number, number + 1), geometries(2)[number])
         torch.testing.assert_close(masks.mask_logits, alone.mask_logits, atol=1e-3, rtol=1e-3)
         assert masks.probs_of_set(1, "score").shape == (30 + 5 * number, 40)
+
+
+def test_sets_that_an_image_of_a_batch_repeats_are_no_masks_of_it(tiny_sam, images):
+    """They once counted in its mean predicted IoU, so that a score depended on the other images of the batch."""
+    model, given = shifted_model(tiny_sam), some_points(sets=3)
+    repeated = [part[:, [0, 1, 1]] for part in (given.points_xy_model, given.point_labels)]
+    proposal = Proposal(
+        points_xy_model=torch.cat([given.points_xy_model[:1], repeated[0][1:]]),
+        point_labels=torch.cat([given.point_labels[:1], repeated[1][1:]]),
+        numbers=torch.tensor([[1, 2, 3], [1, 2, 2]]),
+    )
+    with torch.no_grad():
+        first, second = decode_masks(model, tiny_sam.encode(images), proposal, geometries(2))
+    assert (len(first.iou), len(second.iou)) == (3, 2)
+    (of_all,) = decode_masks(model, tiny_sam.encode(images)[1:], some_sets_of(proposal), geometries(1))
+    torch.testing.assert_close(second.iou, of_all.iou, atol=1e-4, rtol=1e-4)
+
+
+def some_sets_of(proposal):
+    """The first two sets of the second image alone."""
+    points, labels = proposal.points_xy_model[1:, :2], proposal.point_labels[1:, :2]
+    return Proposal(points_xy_model=points, point_labels=labels, numbers=torch.tensor([[1, 2]]))
 
 
 @pytest.mark.parametrize("choice", ["0", "1", "2", "score"])

@@ -63,3 +63,4 @@ def test_an_image_of_tiles_is_scored_as_it_is_predicted(tiny_sam, manifest):
     assert np.array_equal(kept[0], model.config.postprocessing.mask(predicted.mask_probs, 32))
     assert not np.array_equal(kept[0], model.config.postprocessing.mask(predicted.mask_probs))
     assert result.is_empty is False
+    assert result.predicted_iou == pytest.approx(predicted.predicted_iou, abs=1e-5)

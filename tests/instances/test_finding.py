@@ -13,6 +13,7 @@ from promise_seg.instances import outlining
 from promise_seg.instances.finding import find_instances
 from promise_seg.instances.proposing import propose_objects
 from promise_seg.model import ABSENT_LOGIT
+from promise_seg.postprocessing import PostProcessing
 from promise_seg.vocabulary import ApmKind, Fit, Variant
 from tests.helpers import make_model
 from tests.instances.drawn import discs, drawn_model
@@ -153,3 +154,17 @@ def test_ten_thousand_objects_are_outlined(tiny_sam, features):
     found = find_instances(drawn_model(tiny_sam, labels), features, Geometry(500, 500, 32), MAPS_ALONE)
     assert len(found.objects) == 10_000
     assert replace(found.objects[0], score=0).mask.size < 400
+
+
+@pytest.mark.parametrize(("threshold", "found"), [(0.5, [1, 2, 3]), (0.62, [1, 2]), (0.7, [1])])
+def test_objects_are_asked_for_where_the_mask_of_the_model_has_them(tiny_sam, features, threshold, found):
+    """An object below the threshold was once asked for, and became a single pixel."""
+    labels = discs((8, 8, 5), (22, 9, 5), (15, 24, 5))
+    model = drawn_model(tiny_sam, labels)
+    saliency = torch.from_numpy(np.select([labels == 1, labels == 2, labels == 3], [8.0, 0.6, 0.4], -8.0)).float()
+    propose = model.apm.forward
+    model.apm.forward = lambda features: replace(propose(features), saliency_logits=saliency[None])
+    model.config = model.config.model_copy(update={"postprocessing": PostProcessing(threshold=threshold)})
+    counts = np.bincount(labels_of(model, features, Geometry(64, 64, 32)).ravel())[1:]
+    assert len(counts) == len(found)
+    assert counts.min() > 100

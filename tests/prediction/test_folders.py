@@ -14,7 +14,7 @@ from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction import table as prediction_table
-from promise_seg.prediction.folders import PredictionFolder, predict_folder, predict_one
+from promise_seg.prediction.folders import PredictionFolder, predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import WRITERS, Writer
 from promise_seg.prediction.predictor import Predictor
@@ -90,7 +90,7 @@ def test_two_runs_into_one_folder_lose_no_line_of_each_other(images, labeller, t
     inputs = find_inputs([images])
     first, second = (PredictionFolder(shared, labeller) for _ in range(2))
     for number, one in enumerate(inputs):
-        (first, second)[number % 2].add(one, one.sha256(), predict_one(one, labeller))
+        (first, second)[number % 2].add(one, one.sha256(), labeller.label(one.open(labeller.reading.axis)))
         (first, second)[number % 2].save_table()
     first.finish()
     assert (shared / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()

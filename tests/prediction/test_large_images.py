@@ -18,8 +18,9 @@ from promise_seg.images.tiles import Tiling
 from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances.painting import InstanceMap
 from promise_seg.postprocessing import NO_POST, PostProcessing
-from promise_seg.prediction import large_images
+from promise_seg.prediction import large_images, overlay_of_labels
 from promise_seg.prediction.folders import predict_folder
+from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.large_images import LargeImage, blended_labels, room_for, stitched_objects
 from promise_seg.prediction.outputs import pictures
@@ -145,6 +146,25 @@ def test_the_overlay_of_a_slide_is_a_small_copy(tiny_sam, slide, tmp_path, small
     masks, _ = labellers(tiny_sam, tile=32, overlap=8)
     predict_folder(masks, find_inputs([slide]), tmp_path / "out")
     assert Image.open(tmp_path / "out" / "overlays" / "slide.png").size == (30, 24)
+
+
+def test_prompts_on_a_small_copy_are_where_they_are_in_the_image(slide, small_limits, monkeypatch):
+    """A file that can be read by windows is drawn small, also where the model saw it whole, with prompts."""
+    monkeypatch.setattr(overlay_of_labels, "LARGEST_OVERLAY", 30)
+    points, boxes = np.array([[31.0, 40.0]], np.float32), np.array([[1.0, 4.0, 88.0, 67.0]], np.float32)
+    one = LabelledSlice(
+        np.zeros((70, 90), np.uint16), {1: Origin(points, np.ones(1, np.int64), 0.5, boxes_xyxy_image=boxes)}
+    )
+    reading = make_reading(tile=128, overlap=0)
+    source = reading.slide(slide)
+    drawn = []
+    monkeypatch.setattr(overlay_of_labels, "draw_overlay", lambda image, *given: drawn.append((image, given)) or image)
+    overlay_of_labels.draw_labelled(Labelled(source, (one,), {1: "x"}, False, False), reading)
+    ((image, (mask, points, _, boxes, _)),) = drawn
+    assert image.shape == (24, 30, 3)
+    assert mask.shape == (24, 30)
+    np.testing.assert_allclose(points, [[10, 13]])
+    np.testing.assert_allclose(boxes, [[0, 1, 29, 22]])
 
 
 @pytest.mark.parametrize("output", [OutputFormat.PNG, OutputFormat.NPY, OutputFormat.GEOJSON, OutputFormat.RLE])

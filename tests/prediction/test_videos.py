@@ -1,13 +1,17 @@
 """Videos among the images of a folder: a mask for each frame, or for every Nth."""
 
+import json
+
 import numpy as np
 import pytest
+import tifffile
 
 from promise_seg.errors import PromiseError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.folders import predict_folder
+from promise_seg.vocabulary import OutputFormat
 from tests.files import write_nifti, write_video
 from tests.helpers import disc_image
 from tests.prediction.tables import table
@@ -42,6 +46,25 @@ def test_every_nth_frame_of_a_video_has_a_picture_of_its_number(clip, labeller, 
     assert predict_folder(labeller, inputs, out, every=2).already_there == 2
     with pytest.raises(PromiseError, match="contains predictions of videos with --every 2"):
         predict_folder(labeller, inputs, out, every=3)
+
+
+def test_polygons_of_every_nth_frame_name_the_frames_of_the_file(clip, labeller, tmp_path):
+    outcome = predict_folder(labeller, find_inputs([clip]), tmp_path / "out", OutputFormat.GEOJSON, every=2)
+    assert outcome.problems == []
+    features = json.loads((tmp_path / "out/masks/clip.geojson").read_text())["features"]
+    assert {one["geometry"]["plane"]["z"] for one in features} == {0, 2, 4}
+
+
+def test_a_file_that_became_several_slices_is_not_named_by_its_old_mask(labeller, tmp_path):
+    path, out = tmp_path / "a.tif", tmp_path / "out"
+    frames = np.stack([disc_image(7, 32, 40)[0]] * 3)
+    tifffile.imwrite(path, frames[0], photometric="rgb")
+    predict_folder(labeller, find_inputs([path]), out, OutputFormat.PNG)
+    assert [line["mask"] for line in table(out)] == ["masks/a.png"]
+    tifffile.imwrite(path, frames, photometric="rgb")
+    predict_folder(labeller, find_inputs([path]), out, OutputFormat.PNG)
+    assert {line["mask"] for line in table(out)} == {"masks/a"}
+    assert [one.name for one in (out / "masks").iterdir()] == ["a"]
 
 
 def test_a_video_with_too_many_frames_says_how_many_to_leave_out(clip, labeller, tmp_path, monkeypatch):

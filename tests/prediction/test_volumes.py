@@ -94,6 +94,17 @@ def test_slices_are_made_again_when_they_are_asked_for(sam, path):
         volume.slices[5]
 
 
+@pytest.mark.parametrize("spacing", [("a", "b", "c"), (None, 1, 1), 3, (1.0, 2.0), [[1, 2, 3]]], ids=str)
+def test_a_spacing_that_is_no_three_numbers_is_refused(sam, spacing):
+    with pytest.raises(SettingsError, match="expected three numbers, the distances between slices, rows and columns"):
+        predictor_with(None, sam).predict_volume(np.zeros((2, 8, 8), np.uint8), spacing=spacing)
+
+
+def test_axes_that_are_no_names_are_refused(sam, path):
+    with pytest.raises(SettingsError, match="axes 3: expected a text such as 'axial,coronal'"):
+        predictor_with(None, sam).predict_volume(path, axes=3)
+
+
 def test_arrays_are_volumes_with_a_spacing(sam):
     predictor = predictor_with(VolumeRule(slices="blend", blend_mm=3.0, step_mm=1.5, least_mm3=1.0), sam)
     slices = np.random.default_rng(1).integers(0, 200, (4, 18, 22)).astype(np.uint8)

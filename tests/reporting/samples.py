@@ -73,12 +73,12 @@ def evaluation(name: str, prompts: str, dice: float, **changes: Any) -> dict[str
 
 
 def sample_report(worst_image: str = "images/1.png", **changes: Any) -> RunReport:
-    """With own points (calibrated) and oracle points, curves, a budget and three worst cases."""
+    """With own prompts (calibrated) and oracle points, curves, a budget and three worst cases."""
     looks = {"this_model": 1, "other_models": 2, "note": "these test rows were looked at before"}
     values = {
         "title": "Report on runs/first", "made_at": datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "card": CARD,
         "evaluations": [
-            evaluation("own points (automatic)", "apm", 0.5, trust=TRUST, test_looks=looks),
+            evaluation("own prompts (automatic)", "apm", 0.5, trust=TRUST, test_looks=looks),
             evaluation("oracle points (from the ground truth)", "oracle", 0.6, test_looks=looks),
         ],
         "curves": [
@@ -86,7 +86,7 @@ def sample_report(worst_image: str = "images/1.png", **changes: Any) -> RunRepor
             for n in (1, 2, 3)
         ],
         "budget": [
-            {"prompts": "own points", "reads_the_ground_truth": False, "draws": 1, "dice": 0.5, "interval": [0.4, 0.6],
+            {"prompts": "own prompts", "reads_the_ground_truth": False, "draws": 1, "dice": 0.5, "interval": [0.4, 0.6],
              "spread_of_draws": None},
             {"prompts": "oracle points, 16", "reads_the_ground_truth": True, "draws": 5, "dice": 0.6,
              "interval": [0.5, 0.7], "spread_of_draws": 0.01},

@@ -72,9 +72,9 @@ def test_the_budget_and_progress(model, checked, options, store):
         store=store,
         progress=lambda stage, done, total, note="": told.update({stage: done > 0}),
     )
-    assert {one.prompts for one in found.report.budget} >= {"own points", "oracle box", "no prompts"}
+    assert {one.prompts for one in found.report.budget} >= {"own prompts", "oracle box", "no prompts"}
     assert told == {
-        "own points (automatic)": 2, "oracle points (from the ground truth)": 2, "prompt error budget": 2
+        "own prompts (automatic)": 2, "oracle points (from the ground truth)": 2, "prompt error budget": 2
     }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_each_image_has_a_strip_that_says_which_it_is(tiny_sam, checked, store):
     assert [picture.alt.split(":")[0] for picture in gallery.pictures] == ["image 0", "image 1"]
     assert "(Dice 0.100)" in gallery.pictures[1].alt
     assert opened(gallery.pictures[0].data_uri).size == (3 * 293 + 8, 220)
-    assert "own points (automatic)" in gallery.caption
+    assert "own prompts (automatic)" in gallery.caption
 
 
 def test_trust_is_said_where_it_is_known():

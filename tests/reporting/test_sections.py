@@ -28,7 +28,7 @@ def test_what_was_not_measured_is_left_out():
 def test_own_and_oracle_points_stand_beside_each_other():
     table = next(block for block in section(sample_report(), "Measures").blocks if isinstance(block, Table))
     assert table.head == (
-        "measure", "better", "own points (automatic)", "95 %", "oracle points (from the ground truth)", "95 %"
+        "measure", "better", "own prompts (automatic)", "95 %", "oracle points (from the ground truth)", "95 %"
     )  # fmt: skip
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows["Dice"] == ("higher", "0.500", "0.400 to 0.600", "0.600", "0.500 to 0.700")
@@ -38,7 +38,7 @@ def test_own_and_oracle_points_stand_beside_each_other():
 def test_images_without_an_object_are_counted_and_the_rule_said():
     words = " ".join(b.text for b in section(sample_report(), "Measures").blocks if isinstance(b, Text))
     assert "Empty ground truth: 2 of 20 images" in words
-    assert "1 with own points (automatic)" in words
+    assert "1 with own prompts (automatic)" in words
     assert "nothing is perfect" in words
 
 
@@ -60,7 +60,7 @@ def test_strata_are_a_chart_and_a_table(title, rows):
     chart, table = section(sample_report(), title).blocks
     assert isinstance(chart, Chart)
     assert len(table.rows) == rows
-    assert [row[1] for row in table.rows[:2]] == ["own points (automatic)", "oracle points (from the ground truth)"]
+    assert [row[1] for row in table.rows[:2]] == ["own prompts (automatic)", "oracle points (from the ground truth)"]
 
 
 def test_the_best_epoch_is_marked():
@@ -68,7 +68,7 @@ def test_the_best_epoch_is_marked():
 
 
 def test_a_model_without_trust_scores_says_so():
-    report = sample_report(evaluations=[evaluation("own points (automatic)", "apm", 0.5)])
+    report = sample_report(evaluations=[evaluation("own prompts (automatic)", "apm", 0.5)])
     (text,) = section(report, "Trust").blocks
     assert "not calibrated" in text.text
 
@@ -87,7 +87,7 @@ def test_trust_that_was_calibrated_on_these_rows_is_a_warning():
         blocks = section(sample_report(evaluations=[own]), "Trust").blocks
         return [block.text for block in blocks if isinstance(block, Text) and block.kind == "warning"]
 
-    own = evaluation("own points (automatic)", "apm", 0.5, trust=TRUST)
+    own = evaluation("own prompts (automatic)", "apm", 0.5, trust=TRUST)
     assert warnings(own) == []
     (warning,) = warnings(own | {"trust_calibrated_on_these_rows": True})
     assert warning.startswith(

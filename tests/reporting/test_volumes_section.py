@@ -6,7 +6,7 @@ from tests.reporting.samples import VOLUMES, evaluation, sample_report
 def shown(**changes):
     """The sections of a report of two kinds of prompts, by their titles."""
     evaluations = [
-        evaluation("own points", "apm", 0.5, volumes=VOLUMES | changes),
+        evaluation("own prompts", "apm", 0.5, volumes=VOLUMES | changes),
         evaluation("oracle points", "oracle", 0.6, volumes=VOLUMES | {"volumes_with_empty_prediction": 3} | changes),
     ]
     return {one.title: one for one in report_sections(sample_report(evaluations=evaluations))}
@@ -21,9 +21,9 @@ def test_volumes_stand_below_slices_with_both_kinds_of_prompts():
     assert list(sections)[:3] == ["Summary", "Measures", "Volumes"]
     table = next(block for block in sections["Volumes"].blocks if isinstance(block, Table))
     assert table.head == ("measure", "prompts", "mean", "95 %", "median", "mean of groups")
-    assert table.rows[0] == ("Dice", "own points", "0.700", "0.600 to 0.800", "0.750", "0.650")
+    assert table.rows[0] == ("Dice", "own prompts", "0.700", "0.600 to 0.800", "0.750", "0.650")
     assert table.rows[3] == ("HD95 (mm)", "oracle points", "4.250", "-", "4.000", "4.500")
-    assert [row[1] for row in table.rows] == ["own points", "oracle points"] * 2
+    assert [row[1] for row in table.rows] == ["own prompts", "oracle points"] * 2
     said = "Over its 4 volumes, 1 of them in part, of 20 slices, the mean Dice is 0.700 (95 %: 0.600 to 0.800) with own"
     assert said in words(sections["Summary"])
     assert "4 volumes, 1 of them in part, of 20 slices" in table.caption
@@ -34,7 +34,7 @@ def test_volumes_stand_below_slices_with_both_kinds_of_prompts():
 def test_the_rule_and_what_it_applies_to():
     said = words(shown()["Volumes"])
     assert "Empty ground truth: 1 of 4 volumes, 7 of 20 slices" in said
-    assert "Empty prediction: 0 with own points, 3 with oracle points" in said
+    assert "Empty prediction: 0 with own prompts, 3 with oracle points" in said
     assert "volumes of nothing are perfect" in said
 
 

@@ -18,6 +18,26 @@ def test_a_process_may_train_on_one_device_after_the_other():
     assert [one.device.type for one in found] == ["cuda", "cpu", "cuda"]
 
 
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_a_gpu_beyond_the_last_is_refused(two_gpus):
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(SettingsError, match=r"--device cuda:2: not available here\. The last device .* is cuda:1"):
+        pick_device("cuda:2")
+
+
+def test_training_takes_the_gpu_that_is_named(two_gpus, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr("accelerate.Accelerator", lambda **options: options)
+    make_accelerator("cuda:1")
+    assert chosen == [torch.device("cuda:1")]
+
+
 def test_a_device_that_is_not_here_is_named_with_those_that_are():
     with pytest.raises(SettingsError, match=r"--device tpu: not available here\. Choose auto or cpu"):
         pick_device("tpu")

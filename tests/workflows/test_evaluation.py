@@ -133,7 +133,7 @@ def test_no_rows_of_a_split(place):
 @pytest.mark.slow
 def test_budgets_of_one_model_and_of_a_set(place):
     one = budget(place / "apm", place / "data/manifest.csv", output=place / "budget", device="cpu")
-    assert {row["prompts"] for row in one.records()} >= {"own points", "oracle box", "no prompts"}
+    assert {row["prompts"] for row in one.records()} >= {"own prompts", "oracle box", "no prompts"}
     assert json.loads((place / "budget/budget.json").read_text())["split"] == "val"
     several = budget(place / "set", place / "classes/manifest.csv", output=place / "budgets", device="cpu")
     assert list(several) == [1, 3]

@@ -90,6 +90,15 @@ def test_models_in_memory_are_taken_as_they_are(place):
     assert part.name == str(place / "set/class-3")
 
 
+@pytest.mark.parametrize("options", [{"always_segment": True}, {"image_size": 64}, {"sam": "nano"}], ids=str)
+def test_options_of_loading_are_refused_for_models_in_memory(place, options):
+    """They were once ignored, so that scores were of other masks than asked for."""
+    model = load(place / "apm", device="cpu")
+    (name,) = options
+    with pytest.raises(SettingsError, match=f"{name}=.*: the model is loaded already. Give {name} to promise_seg.load"):
+        open_models(model, **options)
+
+
 def test_a_loaded_labeller_finds_what_it_was_loaded_for(tiny_sam, tmp_path):
     labeller = Labeller({1: Predictor(make_model(tiny_sam))})
     Image.fromarray(disc_image(0)[0]).save(tmp_path / "a.png")

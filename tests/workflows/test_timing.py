@@ -9,6 +9,7 @@ import promise_seg
 from promise_seg.cli.main import main
 from promise_seg.errors import SettingsError
 from promise_seg.workflows.timing import Timing
+from tests.helpers import make_tiny_sam
 
 WORK = (
     "encode and store an image",
@@ -36,6 +37,19 @@ def test_every_kind_of_work_is_timed_as_often_as_it_says(tiny_sam, tmp_path, mon
     assert len(calls) >= 2 * (4 + 1)
     assert list(tmp_path.iterdir()) == []
     assert found.environment.processor in found.hardware
+
+
+@pytest.mark.slow
+def test_images_that_are_encoded_together_share_the_time(monkeypatch):
+    """Those after the first of a batch once took no time at all, and plans were made of that."""
+    sam = make_tiny_sam()
+    monkeypatch.setattr(type(sam), "images_at_once", 4)
+    found = promise_seg.bench(sam, variant="ips", images=3, batch_size=2, clicks=1, device="cpu")
+    assert found.images == 8
+    seconds = found.timings[0].seconds
+    assert len(seconds) == 5
+    assert len(set(seconds[:4])) == 1
+    assert min(seconds) > 1e-4
 
 
 def test_percentiles():

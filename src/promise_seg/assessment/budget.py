@@ -61,12 +61,12 @@ def prompt_budget(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> list[PromptScores]:
-    """Score a model with own points (as they are, jittered, and fewer and fewer), oracle points, a box, and nothing.
+    """Score a model with own prompts (as they are, jittered, and fewer and fewer), oracle points, a box, and nothing.
 
     Each image is encoded once. For instance maps, all objects are prompted together.
 
     Args:
-        model: a model of any variant; without an APM there are no own points.
+        model: a model of any variant; without an APM there are no own prompts.
         rows: rows with masks.
         seed: the seed of draws and jitters.
         store: the feature store.
@@ -91,13 +91,13 @@ def prompt_budget(
 def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -> Iterator[tuple[str, bool, Prompts]]:
     """Yield a name, whether the prompts are made from the ground truth, and prompts; equal names are draws."""
     rng = np.random.default_rng([seed, int(sample.checked.image_sha256[:16], 16)])
-    side, mask = model.sam.image_size, sample.mask()
+    side, mask = model.sam.image_size, sample.to_prompt(sample.checked.mask())
     if model.apm is not None:
         own = model.propose(features)
-        yield "own points", False, own
+        yield "own prompts", False, own
         for jitter in JITTERS:
             for _ in range(DRAWS):
-                yield f"own points, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
+                yield f"own prompts, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
         for count in COUNTS if own.boxes_xyxy_model is None else ():
             if own.points_xy_model is not None and count < own.points_xy_model.shape[2]:
                 yield f"own points, {count} of them", False, _fewer(own, count)

@@ -20,7 +20,7 @@ from promise_seg.inference.masks import probs_in_image
 from promise_seg.inference.prompting import PromptPlan
 from promise_seg.inference.rows import DecodedRow, decode_rows
 from promise_seg.model import PromiseModel
-from promise_seg.postprocessing import NO_POST, PostProcessing, connected_parts
+from promise_seg.postprocessing import NO_POST, PostProcessing, numbered_parts
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.vocabulary import MaskChoice, MaskKind, PromptSource, Protocol, Slices
 from promise_seg.volume_rule import EACH_SLICE, VolumeRule, rule_for
@@ -119,13 +119,13 @@ def score_row(
     Raises:
         SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
     """
-    mask_logits, iou = decoded.masks.chosen(choice)
+    mask_logits, _ = decoded.masks.chosen(choice)
     if full and not bool(mask_logits.isfinite().all()):
         raise SettingsError(
             f"{decoded.sample.checked.name}: the model produced NaN or infinite logits: its training diverged. Train "
             "again with a lower --learning-rate"
         )
-    checked = decoded.sample.checked
+    checked, masks_of_objects = decoded.sample.checked, _object_masks(decoded, choice, post)
     measures: dict[str, float] = {}
     curves: dict[str, Float64Array] = {}
     if assessment.protocol == Protocol.REFERENCE:
@@ -143,34 +143,42 @@ def score_row(
         if keep is not None:
             keep(checked, predicted, truth)
         if full:
-            objects = _objects(decoded, choice, predicted, post)
+            objects = _objects(decoded, masks_of_objects, predicted)
             measures, curves = measure(mask_probs, predicted, truth, checked, assessment.tolerance, objects)
     if full:
         _check_numbers(checked, vars(scores) | measures)
     kept = {name: curve.astype(np.float32) for name, curve in curves.items()}
     packed = None if joined is None else np.packbits(joined.mask)
     result = Result(
-        checked, scores, float(iou.mean()), measures=measures, curves=kept, is_empty=is_empty, joined=packed
+        checked,
+        scores,
+        decoded.masks.predicted_iou(choice, post),
+        measures=measures,
+        curves=kept,
+        is_empty=is_empty,
+        joined=packed,
     )
     if decoded.objects is None:
         return result
-    return replace(result, objects=len(decoded.objects), object_dice=_object_dice(decoded, choice, post))
+    return replace(result, objects=len(decoded.objects), object_dice=_object_dice(masks_of_objects, decoded.objects))
 
 
-def _object_dice(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> float:
+def _object_dice(found: Sequence[BoolArray], truth: Sequence[BoolArray]) -> float:
     """Return the mean Dice over objects that were each prompted separately."""
-    pairs = zip(_object_masks(decoded, choice, post), decoded.objects or (), strict=True)
-    return float(np.mean([score_mask(found.astype(np.float32), truth).dice for found, truth in pairs]))
+    pairs = zip(found, truth, strict=True)
+    return float(np.mean([score_mask(mask.astype(np.float32), wanted).dice for mask, wanted in pairs]))
 
 
 def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> list[BoolArray]:
-    """Return the mask (H, W) of each set of prompts."""
+    """Return the mask (H, W) of each object that was prompted separately; none if there was no such object."""
+    if decoded.objects is None:
+        return []
     mask_logits, _ = decoded.masks.chosen(choice)
     return [post.mask(probs_in_image(one, decoded.sample.geometry)) for one in mask_logits]
 
 
 def _objects(
-    decoded: DecodedRow, choice: MaskChoice, predicted: BoolArray, post: PostProcessing
+    decoded: DecodedRow, masks_of_objects: Sequence[BoolArray], predicted: BoolArray
 ) -> Objects | InstanceMaps | None:
     """Return the objects of an instance map: those prompted separately; of the model's own prompts those that it tells
     apart or, where it cannot, the connected components of the mask."""
@@ -179,8 +187,8 @@ def _objects(
     if decoded.own_instances is not None:
         return InstanceMaps(decoded.own_instances(), decoded.sample.checked.labels())
     if decoded.objects is None:
-        return Objects(list(connected_parts(predicted)), decoded.sample.checked.instances())
-    return Objects([mask for mask in _object_masks(decoded, choice, post) if mask.any()], decoded.objects)
+        return InstanceMaps(numbered_parts(predicted), decoded.sample.checked.labels())
+    return Objects([mask for mask in masks_of_objects if mask.any()], decoded.objects)
 
 
 def dice_of_choices(
@@ -188,7 +196,7 @@ def dice_of_choices(
 ) -> dict[MaskChoice, float]:
     """Return the Dice for each choice among SAM's masks: that of the image, or the mean over its objects."""
     if decoded.objects is not None:
-        return {choice: _object_dice(decoded, choice, NO_POST) for choice in choices}
+        return {choice: _object_dice(_object_masks(decoded, choice, NO_POST), decoded.objects) for choice in choices}
     score = score_logits if assessment.protocol == Protocol.OWN else score_by_reference
     return {choice: score(decoded.sample, decoded.masks.chosen(choice)[0].amax(0)).dice for choice in choices}
 

@@ -9,6 +9,7 @@ from scipy import stats
 from promise_seg.arrays import Float64Array
 
 DRAWS = 4000
+_DRAWN_AT_ONCE = 2**22  # groups, in the draws that are in memory together
 LEVEL = 0.95
 
 
@@ -54,11 +55,21 @@ def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int =
     mean, count = float(array.mean()), len(sums)
     if count < 2:
         return Interval(mean, float("nan"), float("nan"))
-    drawn = np.random.default_rng(seed).integers(0, count, (DRAWS, count))
-    means = sums[drawn].sum(1) / sizes[drawn].sum(1)
+    means = _means_of_draws(sums, sizes, seed)
     tail = tail_share(count)
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(mean, float(low), float(high))
+
+
+def _means_of_draws(sums: Float64Array, sizes: Float64Array, seed: int) -> Float64Array:
+    """Return the mean over the images of each of :data:`DRAWS` draws of groups, drawn in blocks to bound the memory."""
+    rng, count = np.random.default_rng(seed), len(sums)
+    at_once = max(1, _DRAWN_AT_ONCE // count)
+    means = []
+    for start in range(0, DRAWS, at_once):
+        drawn = rng.integers(0, count, (min(at_once, DRAWS - start), count))
+        means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
+    return np.concatenate(means)
 
 
 def tail_share(count: int) -> float:

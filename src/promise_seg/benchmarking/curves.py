@@ -44,7 +44,7 @@ def training_sections(benchmark: Benchmark, scores: Sequence[LineScores]) -> lis
     if not charts:
         return []
     text = Text(
-        "On val images, which select the epoch; with own points if a model has them, otherwise with oracle points. A "
+        "On val images, which select the epoch; with own prompts if a model has them, otherwise with oracle points. A "
         "curve over CPU seconds begins after the views were encoded, as far as that was measured."
     )
     return [Section("Training", (text, *charts))]

@@ -122,7 +122,7 @@ class ModelSpec(_Part):
 
     @property
     def scored_with(self) -> tuple[PromptSource, ...]:
-        """The given prompts, or all that make sense: own points with an APM, oracle points if prompts are read."""
+        """The given prompts, or all that make sense: own prompts with an APM, oracle points if prompts are read."""
         if self.is_rival:
             return (PromptSource.NONE,)
         own = (PromptSource.APM,) if "apm" in self.variant else ()

@@ -14,7 +14,7 @@ def demo(
         option("--data", metavar="CSV", about="Your own CSV, with test rows; default: drawn scenes.", panel=DATA),
     ] = None,
     sam: SamOption = "nano",
-    epochs: Annotated[int, option("--epochs", min=1, about="Passes over the train rows.", panel=TRAINING)] = 15,
+    epochs: Annotated[int, option("--epochs", min=1, about="Passes over the train rows.", panel=TRAINING)] = 4,
     views: Annotated[int, option("--views", min=1, about="Views of each image.", panel=TRAINING)] = 4,
     seed: Annotated[int, option("--seed", min=0, about="Seed of weights and draws.", panel=TRAINING)] = 0,
     device: DeviceOption = "auto",

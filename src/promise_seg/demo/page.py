@@ -25,10 +25,10 @@ table { border-collapse: collapse; } th, td { padding: .3rem .6rem; text-align: 
 img { display: block; } .note { color: #555; max-width: 50rem; }
 """
 _WORDS = (
-    "The bare SAM has nothing trained around it. apm proposes its own points, ips shifts the tokens that SAM's mask "
+    "The bare SAM has nothing trained around it. apm proposes its own prompts, ips shifts the tokens that SAM's mask "
     "decoder starts from, and apm+ips does both. Oracle points are drawn from the ground truth, as if by a user who "
-    "knows the answer; own points are what prediction uses. MAE is the mean absolute error of the probabilities: lower "
-    "is better. Higher is better for all other measures."
+    "knows the answer; own prompts are what prediction uses. MAE is the mean absolute error of the probabilities: "
+    "lower is better. Higher is better for all other measures."
 )
 
 Column = tuple[str, PromiseModel, Assessment]

@@ -9,7 +9,7 @@ from promise_seg.dataset.dataset import Dataset
 from promise_seg.demo.page import Column, write_page
 from promise_seg.errors import ManifestError
 from promise_seg.features.store import FeatureStore
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.locks import alone_in
 from promise_seg.progress import Progress, silent
@@ -40,7 +40,7 @@ def run_demo(
     *,
     source: str,
     sam: str = NANO,
-    epochs: int = 15,
+    epochs: int = 4,
     views: int = 4,
     seed: int = 0,
     device: str = "auto",
@@ -72,8 +72,7 @@ def run_demo(
         store = FeatureStore(folder / "features")
         models = {Variant.SAM: open_models("bare", sam=frozen, device=accelerator.device)}
         for variant in VARIANTS:
-            # Settings of runs before the default was ``pretrained``: the published table was made with them.
-            settings = TrainSettings(variant=variant, epochs=epochs, views=views, seed=seed)
+            settings = make_settings(variant=variant, epochs=epochs, views=views, seed=seed)
             run = TrainingRun(folder / "runs" / variant, rows, frozen, store, settings, accelerator)
             run_and_calibrate(run, rows, _of_variant(progress, variant))
             models[variant] = open_models(run.folder, sam=frozen, device=accelerator.device)
@@ -100,7 +99,7 @@ def _of_variant(progress: Progress, variant: Variant) -> Progress:
 def _table(
     models: dict[Variant, OpenModels], rows: Dataset, source: str, seed: int, store: FeatureStore, progress: Progress
 ) -> list[tuple[str, ...]]:
-    """Score every model with its own points, if it has any, and with oracle points."""
+    """Score every model with its own prompts, if it has any, and with oracle points."""
     plan = [(Variant.SAM, PromptSource.ORACLE)]
     for variant in VARIANTS:
         if variant != Variant.IPS:
@@ -129,6 +128,6 @@ def _columns(models: dict[Variant, OpenModels], seed: int) -> list[Column]:
     return [
         ("bare SAM, oracle points", models[Variant.SAM].models[0], oracle),
         ("ips, oracle points", models[Variant.IPS].models[0], oracle),
-        ("apm, own points", models[Variant.APM].models[0], own),
-        ("apm+ips, own points", models[Variant.APM_IPS].models[0], own),
+        ("apm, own prompts", models[Variant.APM].models[0], own),
+        ("apm+ips, own prompts", models[Variant.APM_IPS].models[0], own),
     ]

@@ -23,6 +23,7 @@ from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.overlapping import Helper
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.prompting.apm import IMAGE, AutoPrompter, outputs_of_all
+from promise_seg.prompting.oracle import centre_of
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES, Features
 from promise_seg.vocabulary import Fit, ItemOutcome, Recipe, Variant, WorkStep
@@ -82,6 +83,18 @@ class Sample:
     def to_frame(self, mask: BoolArray) -> BoolArray:
         """Map a mask (H, W) of the image frame to (S, S), moved as :meth:`image` is."""
         return self.view.apply_to_mask(self.geometry.mask_to_model(mask))
+
+    def to_prompt(self, mask: BoolArray) -> BoolArray:
+        """Map a mask (H, W) of the image itself to (S, S), where it is prompted for.
+
+        One that is too small for the model frame is a pixel where its centre would be. Views that move the image have
+        no such pixel.
+        """
+        found = self.to_frame(mask)
+        if mask.any() and not found.any():
+            x, y = np.round(self.geometry.points_to_model(centre_of(mask))).astype(int)
+            found[min(max(y, 0), self.side - 1), min(max(x, 0), self.side - 1)] = True
+        return found
 
 
 def encode_images(sam: Backbone, images: Sequence[Uint8Array], stages: Collection[int] = ALL_STAGES) -> Features:

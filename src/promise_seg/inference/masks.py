@@ -10,6 +10,8 @@ from torch import Tensor
 
 from promise_seg.images.geometry import Geometry
 from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.postprocessing import PostProcessing
+from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
@@ -49,6 +51,16 @@ class Masks:
         one = choose_mask(Decoded(self.mask_logits[None], self.iou[None], learned_iou=learned), choice)
         return one.mask_logits[0], one.iou[0]
 
+    def sets(self, indices: Tensor) -> "Masks":
+        """Return the masks of some sets of prompts, by their indices (k,) on the device of the masks."""
+        learned = None if self.learned_iou is None else self.learned_iou[indices]
+        return Masks(self.mask_logits[indices], self.iou[indices], self.geometry, learned)
+
+    def predicted_iou(self, choice: MaskChoice, post: PostProcessing) -> float:
+        """Return the mean estimate of the IoU over the sets of prompts, whatever the post-processing leaves of them."""
+        del post
+        return float(self.chosen(choice)[1].mean())
+
     def union(self, choice: MaskChoice) -> "Masks":
         """Return the masks of all sets of prompts as those of one; of several sets, each has its candidate chosen."""
         if len(self.iou) == 1:
@@ -80,12 +92,16 @@ def decode_masks(
         prompts: the prompts for B images with K sets of prompts each, in the model frame, on any device.
         geometries: the map between image frame and model frame of each image.
     """
-    decoded = model.decode(features, prompts.to(model.device))
+    prompts = prompts.to(model.device)
+    decoded = model.decode(features, prompts)
     learned = decoded.learned_iou
-    return [
-        Masks(decoded.mask_logits[n], decoded.iou[n], geometry, None if learned is None else learned[n])
-        for n, geometry in enumerate(geometries)
-    ]
+    found = []
+    for number, geometry in enumerate(geometries):
+        of_image = None if learned is None else learned[number]
+        masks = Masks(decoded.mask_logits[number], decoded.iou[number], geometry, of_image)
+        own = prompts.own_sets(number) if isinstance(prompts, Proposal) else None
+        found.append(masks if own is None else masks.sets(own))
+    return found
 
 
 @torch.no_grad()

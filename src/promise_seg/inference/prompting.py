@@ -12,7 +12,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.given_prompts import form_of_points
 from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
-from promise_seg.prompting.oracle import boxes_around, centre_of, points_in_masks
+from promise_seg.prompting.oracle import boxes_around, points_in_masks
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskKind, PromptForm, PromptSource, Protocol
@@ -69,7 +69,7 @@ def check_prompts(model: PromiseModel, source: PromptSource) -> None:
     """Raise an error if a model cannot make the prompts.
 
     Raises:
-        SettingsError: for own points of a model without an APM.
+        SettingsError: for own prompts of a model without an APM.
     """
     if source == PromptSource.APM and model.apm is None:
         raise SettingsError(
@@ -99,7 +99,8 @@ def make_prompts(
         return model.propose(features)
     if any(plan.prompts_objects(sample.checked) for sample in samples):
         raise ValueError("rows with instances are prompted by prompts_for_objects")
-    masks = [sample.mask() for sample in samples]
+    own = plan.protocol == Protocol.OWN  # the reference knows only what is left in the model frame
+    masks = [sample.to_prompt(sample.checked.mask()) if own else sample.mask() for sample in samples]
     if source == PromptSource.BOX:
         return Prompts(boxes_xyxy_model=boxes_around(masks)[:, None]).to(model.device)
     rngs = [stream or plan.rng_of(sample) for sample in samples]
@@ -114,11 +115,7 @@ def prompts_for_objects(
 
     An object that is too small for the model frame is prompted where it would be.
     """
-    masks = [sample.to_frame(mask) for mask in objects]
-    for mask, original in zip(masks, objects, strict=True):
-        if original.any() and not mask.any():
-            x, y = np.round(sample.geometry.points_to_model(centre_of(original))).astype(int)
-            mask[min(max(y, 0), sample.side - 1), min(max(x, 0), sample.side - 1)] = True
+    masks = [sample.to_prompt(mask) for mask in objects]
     if plan.prompts == PromptSource.BOX:
         return Prompts(boxes_xyxy_model=boxes_around(masks)[None])
     points, labels = points_in_masks(masks, plan.num_points, [rng] * len(masks))

@@ -70,7 +70,7 @@ def decode_rows(
         batch_size: how many rows are decoded at once.
 
     Raises:
-        SettingsError: for own points of a model without an APM, or other prompts of an image that is divided into
+        SettingsError: for own prompts of a model without an APM, or other prompts of an image that is divided into
             tiles.
     """
     check_prompts(model, plan.prompts)

@@ -11,6 +11,7 @@ from torch import Tensor
 from promise_seg.images.geometry import Box
 from promise_seg.images.tiles import blended
 from promise_seg.inference.masks import Masks
+from promise_seg.postprocessing import PostProcessing
 from promise_seg.vocabulary import MaskChoice
 
 
@@ -38,6 +39,12 @@ class TiledMasks:
         """Choose one candidate for each set of prompts of all tiles: logits (K, h, h), predicted IoU (K,)."""
         parts: Sequence[tuple[Tensor, Tensor]] = [masks.chosen(choice) for masks in self.tiles.values()]
         return torch.cat([logits for logits, _ in parts]), torch.cat([iou for _, iou in parts])
+
+    def predicted_iou(self, choice: MaskChoice, post: PostProcessing) -> float:
+        """Return the mean over the tiles in which something is found, as in prediction; 0 if there are none."""
+        tiles = (masks.to(self.device) for masks in self.tiles.values())
+        found = [one.predicted_iou(choice, post) for one in tiles if post.mask(one.probs(choice)).any()]
+        return float(np.mean(found)) if found else 0.0
 
     def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
         """Return the probabilities (H, W) in the image frame, 0 outside of the tiles."""

@@ -72,8 +72,7 @@ def outline_objects(
         rule: what share SAM's masks have.
     """
     owners = _spread(proposals.regions)
-    threshold = model.config.postprocessing.threshold
-    least = float(np.log(threshold / (1 - threshold)))
+    least = model.config.postprocessing.threshold_logit
     points = geometry.points_to_image(proposals.points_xy_model)
     for number, answer in enumerate(_answers(model, features, proposals, rule)):
         window = _window_of(proposals.boxes_xyxy_model[number], geometry, len(owners))

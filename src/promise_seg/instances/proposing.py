@@ -58,7 +58,7 @@ def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule,
     certain = np.zeros(maps.saliency_logits.shape, bool)
     if not maps.is_absent:
         content = _cells_of(geometry, len(certain))
-        certain[content] = maps.saliency_logits[content] > 0
+        certain[content] = maps.saliency_logits[content] > model.config.postprocessing.threshold_logit
     distance = depths(certain) if maps.distance is None else maps.distance
     found = separate(certain, distance, rule.prominence)
     cell = model.sam.image_size / len(certain)

@@ -69,7 +69,7 @@ def _prompts(
     sample: Sample, objects: Sequence[BoolArray], rng: np.random.Generator
 ) -> Iterator[tuple[PromptForm, Prompts]]:
     """Sets of prompts, one for each object, in every form."""
-    masks = [sample.to_frame(mask) for mask in objects]
+    masks = [sample.to_prompt(mask) for mask in objects]
     if not masks:
         return
     boxes = boxes_around(masks)[None]

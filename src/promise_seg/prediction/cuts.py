@@ -30,6 +30,8 @@ def parse_axes(axes: str | Sequence[str] | None) -> tuple[Axis, ...]:
     """
     if axes is None:
         return ()
+    if not isinstance(axes, str | Sequence):
+        raise SettingsError(f"axes {axes!r}: expected a text such as 'axial,coronal', or a list of names of axes")
     words = [word.strip() for word in axes.split(",")] if isinstance(axes, str) else [str(word) for word in axes]
     given = ",".join(words)
     if unknown := [word for word in words if word not in ANATOMICAL]:

@@ -201,7 +201,10 @@ class PredictionFolder:
             else:
                 self.notes += [note] if note else []
                 break
-        return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
+        if output == OutputFormat.PNG and labelled.source.is_volume:  # a folder with a file for each slice
+            path.unlink(missing_ok=True)  # of the same input when it was a single picture
+            return path.with_suffix("")
+        return path
 
     def save_table(self) -> None:
         """Write ``predictions.csv`` with all that is known so far, whole or not at all.
@@ -238,17 +241,6 @@ def identity_of(labeller: Labeller, output: OutputFormat, keep_empty_frames: boo
     if every > 1:
         identity["every"] = every
     return identity
-
-
-def predict_one(one: Input, labeller: Labeller, every: int = 1) -> Labelled:
-    """Predict the labels of one picture or volume: the unit of work that a loop, processes or a cluster can map.
-
-    It depends on its arguments alone, and writes nothing. Of a video, every Nth frame is predicted.
-
-    Raises:
-        ImageError: if it cannot be read, or has too many frames.
-    """
-    return labeller.label(_opened(one, labeller, every))
 
 
 def _opened(one: Input, labeller: Labeller, every: int) -> Source:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from promise_seg.arrays import Uint8Array
+from promise_seg.arrays import Float32Array, Uint8Array
 from promise_seg.images.geometry import Box
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import OUTLINE_COLOURS, contact_sheet
@@ -50,4 +50,17 @@ def _small(labelled: Labelled, reading: Reading) -> tuple[Uint8Array, LabelledSl
         strip = Box(0, top, width, min(top + step * 64, height))
         rows.append(reading.rgb_in(labelled.source, 0, strip)[::step, ::step].copy())
     one = labelled.slices[0]
-    return np.concatenate(rows), replace(one, labels=np.array(one.labels[::step, ::step]))
+    origins = {
+        label: replace(
+            origin,
+            points_xy_image=_shrunk(origin.points_xy_image, step),
+            boxes_xyxy_image=_shrunk(origin.boxes_xyxy_image, step),
+        )
+        for label, origin in one.origins.items()
+    }
+    return np.concatenate(rows), replace(one, labels=np.array(one.labels[::step, ::step]), origins=origins)
+
+
+def _shrunk(places: Float32Array, step: int) -> Float32Array:
+    """Return coordinates of an image in its copy of every Nth row and column."""
+    return ((places + 0.5) / step - 0.5).astype(np.float32)

@@ -142,13 +142,13 @@ class Predictor:
     ) -> Prediction | list[Prediction]:
         """Predict a mask at the image's own size.
 
-        Without prompts the model proposes its own points. To correct a prediction, change its points and give them
+        Without prompts the model proposes its own prompts. To correct a prediction, change its points and give them
         back: ``points_xy`` (N, 2) with ``point_labels`` (N,), ``box_xyxy`` (4,), all in the image frame, and
         ``mask_input`` (h, h), the ``mask_logits`` of an earlier prediction, together or by themselves.
 
         Args:
             image: whatever :meth:`encode` takes or returns; or a list of these, for a list of predictions, each with
-                the model's own points.
+                the model's own prompts.
             points_xy: pixel indices, whole numbers being pixel centres.
             point_labels: 1 for foreground, 0 for background.
             box_xyxy: indices of the box's first and last pixels: left, top, right, bottom.

@@ -257,10 +257,17 @@ def _pixels(volume: object) -> Uint8Array:
 
 
 def _stack_of(opened: Source | Uint8Array, spacing: Sequence[float] | None) -> Stack:
-    if spacing is not None and np.shape(spacing) != (3,):
+    if spacing is not None and not _are_three_numbers(spacing):
         raise SettingsError(
             f"spacing {spacing!r}: expected three numbers, the distances between slices, rows and columns in mm"
         )
     if isinstance(opened, Source):
         return Stack.of(opened, spacing)
     return Stack.given(len(opened), spacing)
+
+
+def _are_three_numbers(values: Sequence[float]) -> bool:
+    try:
+        return len([float(value) for value in values]) == 3
+    except (TypeError, ValueError):
+        return False

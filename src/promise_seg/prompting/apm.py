@@ -30,7 +30,7 @@ NOT_ASKED_FOR = -1
 class Proposal(Prompts):
     """The prompts that an APM proposes, and the maps that it found them in; K sets for each of B images.
 
-    Where images differ in their number of sets, the first set is repeated.
+    Where images differ in their number of sets, those with fewer repeat theirs, with the numbers that they have.
 
     Shape:
         saliency_logits: (B, g, g), a coarse guess of the mask, from APMs that make one.
@@ -46,6 +46,14 @@ class Proposal(Prompts):
     presence_logits: Tensor | None = None
     regions: Tensor | None = None
     numbers: Tensor | None = None
+
+    def own_sets(self, image: int) -> Tensor | None:
+        """Return the indices of the sets of an image without those that are repeated; ``None`` if all are its own."""
+        if self.numbers is None:
+            return None
+        numbers = self.numbers[image].tolist()
+        first = [index for index, number in enumerate(numbers) if number not in numbers[:index]]
+        return None if len(first) == len(numbers) else torch.tensor(first, device=self.numbers.device)
 
 
 def some_sets(proposal: Proposal, count: int) -> Proposal:

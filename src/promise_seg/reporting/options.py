@@ -48,7 +48,7 @@ class ReportOptions:
 
 
 def pick_prompts(names: Sequence[str], model: PromiseModel) -> tuple[PromptSource, ...]:
-    """The kinds of prompts that a user names; by default own points, where the model has an APM, and oracle points.
+    """The kinds of prompts that a user names; by default own prompts, where the model has an APM, and oracle points.
 
     Raises:
         SettingsError: if there is no such kind, or the model cannot make it.

@@ -25,7 +25,7 @@ JITTER = 0.02
 
 @dataclass(frozen=True)
 class Signals:
-    """The signals of one image and of the mask that a model makes of it with its own points.
+    """The signals of one image and of the mask that a model makes of it with its own prompts.
 
     Args:
         predicted_iou: SAM's own estimate of the mask's IoU.

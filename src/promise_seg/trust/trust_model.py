@@ -1,4 +1,4 @@
-"""A calibrated trust model for the masks that a model makes with its own points."""
+"""A calibrated trust model for the masks that a model makes with its own prompts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ class TrustModel:
         return hashlib.sha256(content).hexdigest()
 
     def trust_in(self, model: PromiseModel, features: Features, geometry: Geometry) -> Trust:
-        """Say how far the mask can be trusted that the model makes of one image with its own points.
+        """Say how far the mask can be trusted that the model makes of one image with its own prompts.
 
         Args:
             model: the model that this was calibrated for.

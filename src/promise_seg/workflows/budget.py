@@ -80,7 +80,7 @@ def budget(
     store: str | Path | FeatureStore | None = None,
     progress: Progress = silent,
 ) -> PromptBudget | ByClass[PromptBudget]:
-    """Measure how Dice depends on prompts: own points as they are, jittered and fewer, oracle points, a box, nothing.
+    """Measure how Dice depends on prompts: own prompts as they are, jittered and fewer, oracle points, a box, nothing.
 
     Args:
         model: a model or what names one; a set with a model for each class gives a budget for each.

@@ -26,9 +26,14 @@ def pick_device(name: str | torch.device) -> torch.device:
         usable = ", ".join(kind for kind, here in available.items() if here)
         raise SettingsError(f"--device {name}: not available here. Choose auto or {usable}")
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise SettingsError(f"--device {name}: {error}") from error
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    if device.index is not None and device.index >= count:
+        last = f"{device.type}:{count - 1}"
+        raise SettingsError(f"--device {name}: not available here. The last device of this kind is {last}")
+    return device
 
 
 def make_accelerator(device: str | torch.device, precision: str = Precision.NO) -> "Accelerator":
@@ -43,6 +48,8 @@ def make_accelerator(device: str | torch.device, precision: str = Precision.NO) 
     from accelerate.state import AcceleratorState, PartialState
 
     chosen = pick_device(device)
+    if chosen.type == "cuda" and chosen.index is not None:
+        torch.cuda.set_device(chosen)  # the one that a single process takes
     if PartialState._shared_state and PartialState().num_processes == 1:
         for state in (PartialState, AcceleratorState):  # they would refuse another device or precision than before
             state._shared_state = type(state._shared_state)()

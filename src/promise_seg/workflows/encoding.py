@@ -35,11 +35,15 @@ def encoding_in(sam: Backbone, given: str | None, start: ModelConfig | None = No
     return sam if wanted is None else sam.in_precision(wanted)
 
 
-def refuse_for_loaded(given: str | None) -> None:
-    """Raise an error if a precision is given for a model that is loaded already.
+def refuse_for_loaded(**given: object) -> None:
+    """Raise an error if an option of loading is given for a model that is loaded already.
+
+    Args:
+        given: the options by their names; ``None`` is not given.
 
     Raises:
         SettingsError: that says how to load it.
     """
-    if given is not None:
-        raise SettingsError(f"encoder_precision={given}: the model is loaded already. Load it with that precision")
+    for name, value in given.items():
+        if value is not None:
+            raise SettingsError(f"{name}={value}: the model is loaded already. Give {name} to promise_seg.load")

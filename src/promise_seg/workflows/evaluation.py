@@ -106,10 +106,10 @@ class Evaluation:
     def __repr__(self) -> str:
         """The mean Dice with its interval, and of how many images."""
         summary = self.summary
-        interval = interval_words(summary.interval["dice"])
-        interval = f" ({interval})" if interval else ""
+        interval = summary.interval["dice"]
+        words = "" if interval is None else f" ({interval_words(interval)})"
         return (
-            f"Evaluation({self.name!r}: Dice {summary.mean['dice']:.4f}{interval} on {summary.images} {summary.split} "
+            f"Evaluation({self.name!r}: Dice {summary.mean['dice']:.4f}{words} on {summary.images} {summary.split} "
             f"images, {summary.prompts_meaning})"
         )
 

@@ -167,7 +167,7 @@ class ClassModels(Mapping[int, Model]):
         return Labeller(dict(self._models), parse_names(names, list(self)), slices=way, axes=parse_axes(axes))
 
     def predict(self, image: object, index: int | None = None) -> LabelledSlice:
-        """Predict a label map (H, W) at the image's own size, with the models' own points.
+        """Predict a label map (H, W) at the image's own size, with the models' own prompts.
 
         Where several models find something, the most certain one is right.
 
@@ -259,7 +259,9 @@ def open_models(
         CheckpointError: if one cannot be loaded.
     """
     if not isinstance(model, str | Path | ModelRef):
-        refuse_for_loaded(encoder_precision)
+        refuse_for_loaded(encoder_precision=encoder_precision)
+    if isinstance(model, Model | ClassModels):
+        refuse_for_loaded(sam=sam, image_size=image_size, always_segment=always_segment or None)
     if isinstance(model, OpenModels):
         return model
     if isinstance(model, Model):

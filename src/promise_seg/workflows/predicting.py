@@ -73,8 +73,7 @@ def load_labeller(
         device: where to put it.
         encoder_precision: the precision of SAM's encoder; by default that of training.
         names: what is segmented, ``NAME`` or ``LABEL=NAME``.
-        always_segment: segment also what the model judges to hold nothing; of a model that is loaded already, see
-            :func:`load`.
+        always_segment: segment also what the model judges to hold nothing.
         instances: whether labels are the numbers of separate objects.
         slices: how the slices of volumes come together; see :func:`predict_folder`.
         axes: across which volumes are cut; see :func:`predict_folder`.
@@ -89,7 +88,7 @@ def load_labeller(
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)
     else:
-        refuse_for_loaded(encoder_precision)
+        refuse_for_loaded(sam=sam, encoder_precision=encoder_precision, always_segment=always_segment or None)
     if options != NO_OPTIONS:
         model = model.reading_as(options)
         options.check_overlaps(model.reading)
@@ -204,7 +203,7 @@ def predict_folder(
         return _with_tables(predict_on_ray(job, inputs, cluster, instances, progress, note), output, parquet)
     if isinstance(model, Labeller):
         _check_loaded_so(model, instances, way, several)
-        refuse_for_loaded(encoder_precision)
+        refuse_for_loaded(sam=sam, encoder_precision=encoder_precision, always_segment=always_segment or None)
         if (tile, overlap, level) != (None, None, None):
             raise SettingsError("tile, overlap and level belong to the model here: load it with them")
     else:

@@ -8,7 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from scipy import ndimage
 
-from promise_seg.prediction.outputs.rle import _code, _code_in, decode_rle, encode_rle, write_coco, write_rle
+from promise_seg.prediction.outputs.rle import _code_in, _runs, decode_rle, encode_rle, write_coco, write_rle
 from tests.files import write_nifti
 
 
@@ -23,7 +23,27 @@ def test_a_code_gives_its_mask_back(mask):
 @settings(deadline=None)
 def test_the_code_of_a_window_is_that_of_the_whole_mask(mask):
     (window,) = ndimage.find_objects(mask.astype(np.uint8))
-    assert _code_in(1, mask[window], window, mask.shape, 0.5) == _code(1, mask, 0.5)
+    rows, columns = np.nonzero(mask)
+    left, top = int(columns.min()), int(rows.min())
+    box = [left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top]
+    expected = {"label": 1, "segmentation": encode_rle(mask), "area": int(mask.sum()), "bbox": box, "score": 0.5}
+    assert _code_in(1, mask[window], window, mask.shape, 0.5) == expected
+
+
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40)))
+@settings(deadline=None)
+def test_the_runs_of_a_code_are_its_mask(mask):
+    by_columns = np.zeros(mask.size, bool)
+    for begin, end in _runs(encode_rle(mask)):
+        by_columns[begin:end] = True
+    assert np.array_equal(by_columns.reshape(mask.shape, order="F"), mask)
+
+
+def test_long_runs_are_read_as_coco_s_library_writes_them():
+    mask = np.zeros((700, 900), bool)
+    mask[5:600, 30:31] = mask[600:, 300:800] = True
+    places = np.concatenate([np.arange(begin, end) for begin, end in _runs(encode_rle(mask))])
+    assert np.array_equal(places, np.flatnonzero(mask.ravel(order="F")))
 
 
 @pytest.fixture

@@ -27,9 +27,10 @@ def write_geojson(labelled: Labelled, path: Path) -> None:
     features = [feature for index in range(len(labelled.slices)) for feature in _features(labelled, index)]
     text = json.dumps({"type": "FeatureCollection", "features": features})  # thousands of points are no lines to read
     shape = labelled.stack.shape
+    planes = {labelled.source.number_of(index): index for index in range(len(labelled.slices))}
 
     def read(written: Path) -> Uint16Array:
-        return _drawn(json.loads(written.read_text(encoding="utf-8"))["features"], shape)
+        return _drawn(json.loads(written.read_text(encoding="utf-8"))["features"], shape, planes)
 
     write_checked(labelled, path, lambda to: to.write_text(text, encoding="utf-8"), read, labelled.stack)
 
@@ -39,7 +40,7 @@ def _features(labelled: Labelled, index: int) -> Iterator[dict[str, Any]]:
     for number, label, rings in _outlines(labelled, one):
         geometry: dict[str, Any] = {"type": "Polygon", "coordinates": rings}
         if labelled.source.is_volume:
-            geometry["plane"] = {"c": -1, "z": index, "t": 0}
+            geometry["plane"] = {"c": -1, "z": labelled.source.number_of(index), "t": 0}
         properties: dict[str, Any] = {
             "objectType": "annotation" if one.objects is None else "detection",
             "classification": {"name": labelled.names[label]},
@@ -94,14 +95,14 @@ def _without_straight(ring: Float64Array) -> Float64Array:
     return np.concatenate([kept, kept[:1]])
 
 
-def _drawn(features: list[dict[str, Any]], shape: tuple[int, ...]) -> Uint16Array:
-    """Return the labels (N, H, W) that features are of."""
+def _drawn(features: list[dict[str, Any]], shape: tuple[int, ...], planes: dict[int, int]) -> Uint16Array:
+    """Return the labels (N, H, W) that features are of, with the index of each plane."""
     from skimage.draw import polygon
 
     stack = np.zeros(shape, np.uint16)
     for feature in features:
         geometry = feature["geometry"]
-        labels = stack[geometry.get("plane", {"z": 0})["z"]]
+        labels = stack[planes[geometry["plane"]["z"]] if "plane" in geometry else 0]
         outer, *holes = (np.array(ring) - 0.5 for ring in geometry["coordinates"])
         top, left = np.floor(outer[:, ::-1].min(0)).astype(int)
         size = tuple(np.ceil(outer[:, ::-1].max(0)).astype(int) - (top, left) + 1)

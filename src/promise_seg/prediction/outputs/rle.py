@@ -9,10 +9,10 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from scipy import ndimage
 
-from promise_seg.arrays import BoolArray, Uint16Array
+from promise_seg.arrays import BoolArray, IntArray, Uint16Array
 from promise_seg.errors import PromiseError, first_line
 from promise_seg.files import json_text, read_json_object, write_json
-from promise_seg.postprocessing import connected_parts
+from promise_seg.postprocessing import numbered_parts
 from promise_seg.prediction.labelled import Labelled, LabelledSlice
 from promise_seg.prediction.outputs.reading_back import write_checked
 
@@ -26,21 +26,6 @@ def encode_rle(mask: BoolArray) -> dict[str, Any]:
 def decode_rle(code: dict[str, Any]) -> BoolArray:
     """The mask (H, W) of a code."""
     return np.asarray(coco_mask.decode(code | {"counts": code["counts"].encode("ascii")})).astype(bool)
-
-
-def _objects(mask: BoolArray, separate: bool) -> Iterator[BoolArray]:
-    """The mask, or its connected parts; nothing for an empty one."""
-    if not separate:
-        if mask.any():
-            yield mask
-        return
-    yield from connected_parts(mask)
-
-
-def _box(mask: BoolArray) -> list[int]:
-    """COCO's: left, top, width, height."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return [int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)]
 
 
 def write_rle(labelled: Labelled, path: Path) -> None:
@@ -67,24 +52,18 @@ def _coded(labelled: Labelled, one: LabelledSlice) -> Iterator[dict[str, Any]]:
             yield code | {"id": found.id}
         return
     for label in labelled.names:
-        for mask in _objects(one.labels == label, labelled.separate_objects):
-            yield _code(label, mask, one.origins[label].predicted_iou)
-
-
-def _code(label: int, mask: BoolArray, score: float) -> dict[str, Any]:
-    return {
-        "label": label,
-        "segmentation": encode_rle(mask),
-        "area": int(np.count_nonzero(mask)),
-        "bbox": _box(mask),
-        "score": round(score, 4),
-    }
+        mask = one.mask_of(label)
+        parts = numbered_parts(mask) if labelled.separate_objects else mask.astype(np.int32)
+        for number, place in enumerate(ndimage.find_objects(parts), 1):
+            if place is not None:
+                score = one.origins[label].predicted_iou
+                yield _code_in(label, parts[place] == number, place, mask.shape, score)
 
 
 def _code_in(
     label: int, mask: BoolArray, window: tuple[slice, slice], size: tuple[int, ...], score: float
 ) -> dict[str, Any]:
-    """The same of a mask (h, w) that fits its window of an image (H, W), in the time that the window takes."""
+    """The code of a mask (h, w) that fits its window of an image (H, W), with its facts, in the time of the window."""
     (rows, columns), (height, width) = window, size
     across, down = np.nonzero(mask.T)  # column by column, as in the code
     places = (across + columns.start) * height + down + rows.start
@@ -108,9 +87,40 @@ def read_rle(path: Path) -> Uint16Array:
     slices = json.loads(path.read_text(encoding="utf-8"))["slices"]
     stack = np.zeros((len(slices), slices[0]["height"], slices[0]["width"]), np.uint16)
     for labels, one in zip(stack, slices, strict=True):
+        by_columns = labels.ravel(order="F")  # as codes go through an image
         for found in one["objects"]:
-            labels[decode_rle(found["segmentation"])] = found.get("id", found["label"])
+            for begin, end in _runs(found["segmentation"]):
+                by_columns[begin:end] = found.get("id", found["label"])
+        labels[:] = by_columns.reshape(labels.shape, order="F")
     return stack
+
+
+def _runs(code: dict[str, Any]) -> IntArray:
+    """Return where each run of a code's foreground begins and ends, (N, 2), counted column by column."""
+    ends = np.cumsum(_counts_of(code["counts"]))
+    runs = ends[: len(ends) // 2 * 2].reshape(-1, 2)
+    return np.asarray(runs, np.int64)
+
+
+def _counts_of(text: str) -> list[int]:
+    """Return the lengths of the runs of COCO's compressed code, background first.
+
+    Source: ``rleFrString`` of ``maskApi.c`` in the COCO API: five bits in each character, the sixth says that more
+    follow; from the third run on, the difference to the run before the last is stored.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value = shift = 0
+    return counts
 
 
 def write_coco(codes: Sequence[Path], path: Path) -> None:
