@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
@@ -167,15 +167,26 @@ def check_writable(folder: str | Path) -> None:
         raise _explain(error, folder) from error
 
 
-def check_file_writable(path: str | Path) -> None:
+def check_file_writable(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
     """Try to write in the folder of a file, before long work whose results go there; see :func:`check_writable`.
 
     Raises:
-        PromiseError: if the system cannot write there, or there is a folder of that name.
+        PromiseError: if the system cannot write there, there is a folder of that name, or it is one of the inputs.
     """
     if Path(path).is_dir():
         raise PromiseError(f"{path}: is a folder; expected the name of a file. Choose another one")
+    refuse_inputs(path, inputs)
     check_writable(Path(path).parent)
+
+
+def refuse_inputs(path: str | Path, inputs: Iterable[str | Path]) -> None:
+    """Protect the files that a command reads from being replaced by what it writes, also where it may overwrite others.
+
+    Raises:
+        PromiseError: if a path is one of the inputs, by whatever name.
+    """
+    if Path(path).exists() and any(Path(one).exists() and Path(path).samefile(one) for one in inputs):
+        raise PromiseError(f"{path}: is one of the files that are read, and would be lost. Choose another name")
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object], sync: Sync = Sync.ALL) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from promise_seg.annotator.project import Options, Project
 from promise_seg.annotator.results import Results, _ranges
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.errors import SettingsError
+from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import make_reading
 from promise_seg.prediction.outputs.rle import decode_rle
 from promise_seg.vocabulary import OutputFormat
@@ -157,3 +157,42 @@ def test_a_model_of_another_class_than_the_first_proposes_its_own(tiny_sam, imag
         tab = Tab(client_of(project), 1)
         tab.open()
         assert {one["class"] for one in tab.act("propose", slice=0)["changed"]} == {2}
+
+
+def test_images_of_another_start_that_are_called_the_same_keep_their_masks(model, folder, tmp_path):
+    """The mask of the first was once replaced, and both had the mask of the second."""
+    places = [tmp_path / name for name in ("a", "b")]
+    for number, place in enumerate(places):
+        place.mkdir()
+        Image.fromarray(np.full((30, 40, 3), 40 * number, np.uint8)).save(place / "0001.png")
+        with Project(model, [place], folder) as project:
+            tab = Tab(client_of(project), number + 1, seed=number)
+            tab.open()
+            tab.act("add", slice=0, **{"class": 1}, mask=bits_of(slice(5, 10 + 5 * number), slice(5, 15)))
+            tab.act("accept")
+    data = Dataset.from_csv(folder / "manifest.csv")
+    assert [row.row.mask.name for row in data.rows] == ["0001.png", "0001_2.png"]
+    assert [row.foreground_pixels for row in data.rows] == [50, 100]
+    assert sorted(path.name for path in (folder / "prompts").iterdir()) == ["0001.json", "0001_2.json"]
+
+
+def test_files_of_several_channels_are_shown_and_accepted(tiny_sam, folder, tmp_path):
+    values = np.random.default_rng(0).integers(0, 255, (30, 40, 3, 5)).astype(np.uint8)
+    nib.save(nib.Nifti1Image(values.transpose(1, 0, 2, 3), np.eye(4)), tmp_path / "scan.nii")
+    model = model_around(tiny_sam)
+    model.model.config = model.model.config.model_copy(update={"reading": make_reading(channels="0,1,2")})
+    with Project(model, [tmp_path / "scan.nii"], folder) as project:
+        tab = Tab(client_of(project), 1)
+        assert tab.open().status_code == 200
+        assert tab.http.get(f"{tab.place}/slices/0/pixels").status_code == 200
+        tab.act("add", slice=1, **{"class": 1}, mask=bits_of(*RECTANGLE))
+        tab.act("accept")
+    assert nib.load(folder / "masks/scan.nii.gz").shape == (40, 30, 3)
+
+
+def test_a_volume_whose_slices_are_of_several_splits_is_refused(model, volume, folder, tmp_path):
+    """Its test slices were once learned from, as all of them had the split of the first row."""
+    rows = "".join(f"{volume.name},{split},{volume.name},{index}\n" for index, split in enumerate(("train", "test")))
+    (tmp_path / "data.csv").write_text(f"image_name,train_type,mask_name,slice\n{rows}")
+    with pytest.raises(ManifestError, match=r"data\.csv:3: .*is test here, and train in .*data\.csv:2"):
+        Project(model, [tmp_path / "data.csv"], folder)

@@ -79,6 +79,12 @@ def test_an_address_that_is_not_here_is_refused():
         listening_socket(Place("192.0.2.1", insecure=True), print)
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_a_name_that_no_computer_can_have_is_refused(host):
+    with pytest.raises(SettingsError, match=rf"--host {host}: is no address of this computer: "):
+        listening_socket(Place(host, insecure=True), print)
+
+
 def test_a_name_of_another_host_is_known_where_it_was_given():
     access = Place("box.example", insecure=True).access(8765)
     assert access.is_own_host("box.example:8765")

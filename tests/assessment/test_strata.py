@@ -43,3 +43,13 @@ def test_columns_can_be_checked_before_anything_is_scored(results):
     check_columns(["size", "device"], rows)
     with pytest.raises(SettingsError, match=r"--by hospital: .* expected one of size, device"):
         check_columns(["device", "hospital"], rows)
+
+
+def test_by_the_group_of_the_manifest(results):
+    rows = [replace(r.checked.row, group="ab"[number % 2]) for number, r in enumerate(results)]
+    grouped = [replace(r, checked=replace(r.checked, row=row)) for r, row in zip(results, rows, strict=True)]
+    found = strata(grouped, "group", values_by_measure(grouped), seed=0)
+    assert {name: one.images for name, one in found.items()} == {"a": 5, "b": 5}
+    alone = [replace(row, group=str(row.image)) for row in rows]
+    with pytest.raises(SettingsError, match=r"--by group: the manifest has no such column"):
+        check_columns(["group"], alone)

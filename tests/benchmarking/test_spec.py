@@ -200,6 +200,24 @@ def test_two_equal_keys_are_a_mistake(tmp_path):
         read_spec(path)
 
 
+@pytest.mark.parametrize(
+    "value", ["2024-02-30", "!!int x", "9" * 5000, "[" * 3000], ids=["date", "tag", "long", "deep"]
+)
+def test_values_that_yaml_cannot_build_are_one_line(tmp_path, value):
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"title: {value}\n")
+    with pytest.raises(SettingsError, match=r"spec\.yaml: "):
+        read_spec(path)
+
+
+def test_entries_may_be_taken_from_another_mapping(tmp_path):
+    path = write(tmp_path, training={"epochs": 3})
+    expected, text = read_spec(path), path.read_text()
+    path.write_text(text.replace("training:\n  epochs: 3\n", "training: {<<: {epochs: 3}}\n"))
+    assert path.read_text() != text
+    assert read_spec(path) == expected
+
+
 def test_a_sam_beside_the_spec_is_found_from_there(tmp_path):
     (tmp_path / "my_sam").mkdir()
     spec = read_spec(write(tmp_path, sams=["my_sam", "nano"]))

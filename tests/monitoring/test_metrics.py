@@ -121,6 +121,8 @@ def test_ports_that_cannot_be_used():
             stack.enter_context(monitored(metrics=port))
     with pytest.raises(SettingsError, match="expected a port from 0 to 65535"):
         monitored(metrics=70_000).__enter__()
+    with pytest.raises(SettingsError, match=r"--metrics-host a\.\.b: cannot be the name of a computer"):
+        monitored(metrics=0, metrics_host="a..b").__enter__()
 
 
 def test_without_listeners_a_step_is_nothing():

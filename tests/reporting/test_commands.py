@@ -32,6 +32,13 @@ def test_what_differs_is_said():
     assert "--epochs" not in words
 
 
+def test_precisions_of_features_are_said():
+    note = RunNote(data="a.csv", store_precision="int8", encoder_precision="bf16")
+    words = shlex.split(command(make_settings(), note))
+    assert words[words.index("--store-precision") + 1] == "int8"
+    assert words[words.index("--encoder-precision") + 1] == "bf16"
+
+
 def test_what_differs_is_counted_from_the_protocol_s_own_defaults():
     settings = make_settings(protocol=Protocol.REFERENCE, epochs=3)
     assert command(settings, reading={"crop_border": True}) == (

@@ -70,7 +70,12 @@ def find_images(
     rows: dict[Path, Row] = {}
     if len(named) == 1 and named[0].suffix.lower() in SUFFIXES:
         for row in read_manifest(named[0]):
-            rows.setdefault(row.image.absolute(), row)
+            first = rows.setdefault(row.image.absolute(), row)
+            if row.split != first.split:
+                raise ManifestError(
+                    f"{row.where}: {row.image}: is {row.split} here, and {first.split} in {first.where}. An image has "
+                    "one split in the annotator: give a manifest in which all of its slices have the same"
+                )
         named = [row.image for row in rows.values()]
         _refuse_addresses(named)
         if missing := [path for path in named if not path.exists()]:
@@ -158,12 +163,23 @@ class Catalogue:
         return number
 
     def _enter(self, image: ProjectImage) -> int:
-        facts = self._look(image) | {"key": image.input.key, "name": _name(image.input), "stem": image.input.stem}
+        names = {"key": image.input.key, "name": _name(image.input), "stem": self._free_stem(image.input.stem)}
+        facts = self._look(image) | names
         return self._write(
             "INSERT INTO images (key, name, stem, sha256, stamp, width, height, slices, fault) VALUES "
             "(:key, :name, :stem, :sha256, :stamp, :width, :height, :slices, :fault)",
             facts,
         )
+
+    def _free_stem(self, stem: str) -> str:
+        """Return a name for the files of a new image that no image of the project has, with a number if need be.
+
+        Images of another start of the project may be called the same.
+        """
+        with self._database.reading() as connection:
+            taken = {str(one).casefold() for (one,) in connection.execute("SELECT stem FROM images")}
+        names = (stem, *(f"{stem}_{number}" for number in range(2, len(taken) + 2)))
+        return next(name for name in names if name.casefold() not in taken)
 
     def _write(self, statement: str, facts: Mapping[str, object]) -> int:
         try:

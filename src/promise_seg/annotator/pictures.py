@@ -41,7 +41,7 @@ class Pictures:
             raise invalid("low, high", "expected low < high")
         source = self._catalogue.source(number)
         with readable(source.path.name):
-            values = source.values(index)
+            values = self._catalogue.reading.values(source, index)
             if values.ndim != 2:
                 raise invalid("low, high", "this image is in colour, so it has no window")
             return _png(source.shown(spread(values, low, high), values))
@@ -66,7 +66,7 @@ class Pictures:
     def _window(self, number: int) -> dict[str, float] | None:
         source, reading = self._catalogue.source(number), self._catalogue.reading
         with readable(source.path.name):
-            values = source.values(0)
+            values = reading.values(source, 0)
             if values.ndim != 2 or values.dtype == np.uint8:
                 return None
             lowest, highest = source.value_range

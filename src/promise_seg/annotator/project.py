@@ -35,7 +35,7 @@ from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import MANIFEST, ManifestEntry, Results
+from promise_seg.annotator.results import MANIFEST, ManifestEntry, Place, Results
 from promise_seg.annotator.segmenter import Segmenter
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
@@ -286,8 +286,9 @@ class Project:
 
     def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
         """Write the masks of an accepted image, before it is recorded as done and listed in the manifest."""
-        image = self.catalogue.image(number)
-        mask = self._results.write_masks(image, self.catalogue.source(number), objects, self.learning.names())
+        image, row = self.catalogue.image(number), self.catalogue.row(number)
+        place, source = Place(row["stem"], row["height"], row["width"]), self.catalogue.source(number)
+        mask = self._results.write_masks(image, place, source, objects, self.learning.names())
         listed = self._results.manifest_entry(image, mask, self._slices_to_learn(number))
         self.catalogue.note_mask(number, mask, listed.to_text())
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,6 +56,14 @@ class ManifestEntry:
         return cls(**value | {"slices": None if value["slices"] is None else tuple(value["slices"])})
 
 
+class Place(NamedTuple):
+    """The name of an image's files in the project, without a suffix, and its height and width in pixels."""
+
+    stem: str
+    height: int
+    width: int
+
+
 class Results:
     """Writes the files of a project next to its database.
 
@@ -69,12 +77,18 @@ class Results:
         self.folder, self.names, self.output = folder, dict(names), output
 
     def write_masks(
-        self, image: ProjectImage, source: Source, objects: Sequence[AnnotatedObject], models: Mapping[int, str]
+        self,
+        image: ProjectImage,
+        place: Place,
+        source: Source,
+        objects: Sequence[AnnotatedObject],
+        models: Mapping[int, str],
     ) -> str:
         """Write the masks and prompts of an accepted image; return the path of the masks below the folder.
 
         Args:
             image: the image.
+            place: the name of its files, and its size.
             source: the same image, opened.
             objects: all objects of the image.
             models: the names of the models by the numbers that objects refer to.
@@ -82,30 +96,26 @@ class Results:
         Raises:
             Refusal: if they cannot be written.
         """
-        labelled = self._labelled(source, objects)
         with storing():
-            path = self._write(image, labelled)
-            write_json(
-                self.folder / "prompts" / f"{image.input.stem}.json", _prompts(image, objects, self.names, models)
-            )
+            path = self._write(image, place, self._labelled(place, source, objects))
+            write_json(self.folder / "prompts" / f"{place.stem}.json", _prompts(image, objects, self.names, models))
         return path.relative_to(self.folder).as_posix()
 
-    def _labelled(self, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:
+    def _labelled(self, place: Place, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:
         slices = []
         nothing = Origin(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), 0.0)
         origins = dict.fromkeys(self.names, nothing)
         for index in range(len(source)):
-            height, width = source.values(index).shape[:2]
             inside = [one for one in objects if one.slice == index]
-            slices.append(LabelledSlice(label_map(inside, height, width), origins))
+            slices.append(LabelledSlice(label_map(inside, place.height, place.width), origins))
         is_binary = list(self.names) == [1]
         return Labelled(source, tuple(slices), self.names, is_binary, separate_objects=False)
 
-    def _write(self, image: ProjectImage, labelled: Labelled) -> Path:
+    def _write(self, image: ProjectImage, place: Place, labelled: Labelled) -> Path:
         formats = formats_for(labelled.source, self.output)
         for output in formats:
             writer = writer_of(output)
-            path = self.folder / "masks" / f"{image.input.stem}{writer.suffix}"
+            path = self.folder / "masks" / f"{place.stem}{writer.suffix}"
             try:
                 with guarded(image.input.name, f"written as {output}"):
                     writer.write(labelled, path)

@@ -115,7 +115,7 @@ def listening_socket(place: Place, note: Callable[[str], object]) -> socket.sock
         try:
             kind = socket.getaddrinfo(place.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             found = socket.socket(kind[0], socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
             raise _not_ours(place, error) from error
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -134,9 +134,10 @@ def listening_socket(place: Place, note: Callable[[str], object]) -> socket.sock
     raise SettingsError(f"--port {place.port}: no free port from there on at {place.host}{reason}. Choose another")
 
 
-def _not_ours(place: Place, error: OSError) -> SettingsError:
+def _not_ours(place: Place, error: OSError | UnicodeError) -> SettingsError:
+    reason = getattr(error, "strerror", None) or str(error)
     return SettingsError(
-        f"--host {place.host}: is no address of this computer: {error.strerror}. Give one of its own, or 0.0.0.0"
+        f"--host {place.host}: is no address of this computer: {reason}. Give one of its own, or 0.0.0.0"
     )
 
 

@@ -45,6 +45,15 @@ class Scored:
     truths: dict[str, str]
     volumes: Table | None = None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it was read from."""
+        return self.path, _summary_path(self.path), volumes_path(self.path)
+
+
+def _summary_path(scores: Path) -> Path:
+    return scores.with_name(scores.name.replace("scores_", "summary_", 1)).with_suffix(".json")
+
 
 def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     """Read an evaluation from its ``scores_*.csv``, or a folder with one.
@@ -59,9 +68,11 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     path = Path(place)
     if path.is_dir():
         path = _evaluation_in(path, prompts)
+    elif prompts is not None and path.stem.removeprefix("scores_").removesuffix("_reference") != prompts:
+        raise SettingsError(f"--prompts {prompts}: {path} has other scores. Give its folder, or leave the option out")
     elif path.exists() and not (path.name.startswith("scores_") and path.suffix == ".csv"):
         raise SettingsError(f"{path}: expected a file scores_<prompts>.csv of promise evaluate, or its folder")
-    summary_path = path.with_name(path.name.replace("scores_", "summary_", 1)).with_suffix(".json")
+    summary_path = _summary_path(path)
     try:
         summary = read_summary(summary_path)
         images = _read_table(path)

@@ -9,6 +9,7 @@ from promise_seg.dataset.manifest import Row
 from promise_seg.errors import SettingsError
 
 SIZE = "size"
+GROUP = "group"
 _SIZES = ((0.01, "under 1 %"), (0.05, "1 to 5 %"), (0.2, "5 to 20 %"), (float("inf"), "over 20 %"))
 _NOTHING = "no object"
 SIZES = (_NOTHING, *(name for _, name in _SIZES))
@@ -29,6 +30,8 @@ def check_columns(by: Sequence[str], rows: Sequence[Row]) -> None:
         SettingsError: if the manifest has no such column.
     """
     columns = {name for row in rows for name, _ in row.extra}
+    if any(row.group != str(row.image) for row in rows):  # otherwise each image is its own group
+        columns.add(GROUP)
     for one in by:
         if one != SIZE and one not in columns:
             known = ", ".join([SIZE, *sorted(columns)])
@@ -36,6 +39,8 @@ def check_columns(by: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def _by_column(name: str) -> Callable[[Result], str]:
+    if name == GROUP:
+        return lambda result: result.checked.row.group
     return lambda result: dict(result.checked.row.extra).get(name, "") or "(empty)"
 
 

@@ -11,7 +11,7 @@ from promise_seg.assessment.measures import MEASURE_NAMES, about_older_name
 from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
 from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
 from promise_seg.bounds import LARGEST_INPUT_SIDE, MOST_POINTS
-from promise_seg.errors import SettingsError
+from promise_seg.errors import SettingsError, first_line
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.images.tiles import AUTO_TILE, NO_TILE
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
@@ -324,6 +324,8 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
         raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise SettingsError(f"{place}: {faults_of(error, BenchmarkSpec, 'spec')}") from error
+    except (ValueError, RecursionError) as error:  # a date that is none, a number of thousands of digits, deep nesting
+        raise SettingsError(f"{place}: holds a value that cannot be read: {first_line(error)}") from error
     _try_all(spec, str(place))
     return spec.model_copy(
         update={
@@ -333,11 +335,15 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
     )
 
 
+_MERGED = "tag:yaml.org,2002:merge"
+"""The tag of the key ``<<``, which takes the entries of another mapping."""
+
+
 class _NoDoubledKeys(yaml.SafeLoader):
     """A YAML loader that refuses duplicate keys, of which YAML would use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key) for key, _ in node.value]
+        keys = [_MERGED if key.tag == _MERGED else self.construct_object(key) for key, _ in node.value]
         for number, key in enumerate(keys):
             if key in keys[:number]:
                 raise yaml.constructor.ConstructorError(

@@ -29,7 +29,7 @@ def check(
     from promise_seg.files import check_file_writable, write_json
 
     if report is not None:
-        check_file_writable(report)
+        check_file_writable(report, [data])
     with stages_bar() as progress:
         found = inspect(data, reading.applied_to(), progress)
     _print_splits(found)

@@ -36,8 +36,8 @@ def show(
 
     if output.suffix.lower() != ".png":
         raise SettingsError(f"-o {output}: expected a name that ends in .png")
-    check_file_writable(output)
     rows = rows_of_split(data, split)
+    check_file_writable(output, [data, *(path for row in rows for path in (row.image, row.mask))])
     with stages_bar() as progress:
         sheet = draw_sheet(
             rows, reading.applied_to(), count=count, augmentation=augmentation, seed=seed, progress=progress

@@ -7,6 +7,7 @@ import typer
 
 from promise_seg.cli.common import counting_bar, print_line, print_table
 from promise_seg.cli.options import no_address
+from promise_seg.errors import SettingsError
 
 NameArgument = Annotated[str, typer.Argument(help="A name from promise sam list.")]
 
@@ -42,6 +43,8 @@ def fetch(
     """Download a SAM and verify its SHA-256. The same command resumes after an interruption."""
     from promise_seg.sam.fetching import fetch_sam
 
+    if name == "nano" and output is not None:
+        raise SettingsError(f"-o {output}: the nano SAM is part of the package, and there is no file to write")
     if name == "nano":
         print_line("nano: part of the package, nothing to fetch")
         return

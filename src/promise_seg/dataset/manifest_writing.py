@@ -75,8 +75,19 @@ def path_from(folder: Path, path: Path) -> str:
     """Return ``path`` relative to a folder, with slashes. If it leads upwards, links are resolved first, as ``..``
     does.
 
-    On another drive (Windows) the path stays absolute, and an address stays one.
+    On another drive (Windows) the path stays absolute, and an address stays one. A name that begins with a space gets
+    ``./`` before it, because spaces around a cell of a manifest do not count.
+
+    Raises:
+        PromiseError: if the name ends with a space.
     """
+    cell = _relative(folder, path)
+    if cell != cell.rstrip():
+        raise PromiseError(f"{path}: its name ends with a space, which a manifest cannot hold. Rename the file")
+    return cell if cell == cell.lstrip() else f"./{cell}"
+
+
+def _relative(folder: Path, path: Path) -> str:
     if isinstance(path, RemotePath):
         return str(path)
     if path.absolute().is_relative_to(folder.absolute()):

@@ -19,6 +19,7 @@ from promise_seg.images.masks import Threshold
 from promise_seg.learning.records import read_record
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartNote
+from promise_seg.vocabulary import EncoderPrecision, StorePrecision
 
 SETTINGS_FILE = "settings.json"
 
@@ -42,6 +43,7 @@ class RunNote(BaseModel):
         mask_threshold: of grey masks.
         environment: of training; one of another shape is not known either.
         init: the model that it started from, if it did.
+        store_precision, encoder_precision: of the features that it learned from.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -53,6 +55,8 @@ class RunNote(BaseModel):
     mask_threshold: Threshold | None = None
     environment: Environment | None = None
     init: StartNote | None = None
+    store_precision: StorePrecision = StorePrecision.FP16
+    encoder_precision: EncoderPrecision = EncoderPrecision.FP32
 
     @field_validator("environment", mode="wrap")
     @classmethod

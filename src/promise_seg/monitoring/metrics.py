@@ -140,6 +140,8 @@ def served_registry(port: int, host: str) -> Iterator[tuple["CollectorRegistry",
     registry = CollectorRegistry()
     try:
         server = _server(registry, port, host)
+    except UnicodeError as error:
+        raise SettingsError(f"--metrics-host {host}: cannot be the name of a computer: {error}") from error
     except OSError as error:
         raise SettingsError(
             f"--metrics {port}: cannot listen at {host}: {error.strerror}. Choose another port, or 0 for any free one"

@@ -33,7 +33,8 @@ def train_command(
         image_size: the input size of the SAM, if it differs from the one it was trained at.
     """
     words, changed = _train_words(note, settings, output, config)
-    words += _arguments({"image-size": image_size, "val-share": note.val_share})
+    precisions = _precisions(note.store_precision, note.encoder_precision)
+    words += _arguments({"image-size": image_size, "val-share": note.val_share, **precisions})
     remarks = [] if note.data_sha256 is None else [f"train and val rows: sha256 {note.data_sha256}"]
     if changed:
         remarks.append("not settable by options: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
@@ -63,14 +64,17 @@ def resume_command(
         label = ",".join(map(str, classes))
         config = config.model_copy(update={"reading": config.reading.model_copy(update={"label": label})})
     words, _ = _train_words(note, identity.settings, output, config)
-    precisions = {
-        "store-precision": identity.store_precision if identity.store_precision != StorePrecision.FP16 else None,
-        "encoder-precision": identity.encoder_precision
-        if identity.encoder_precision != EncoderPrecision.FP32
-        else None,
-    }
+    precisions = _precisions(identity.store_precision, identity.encoder_precision)
     words += _arguments({"val-share": note.val_share, **precisions})
     return shlex.join([*words, "--one-model"] if one_model else words)
+
+
+def _precisions(store: StorePrecision, encoder: EncoderPrecision) -> dict[str, str | None]:
+    """The options of precisions that are not the usual ones."""
+    return {
+        "store-precision": None if store == StorePrecision.FP16 else str(store),
+        "encoder-precision": None if encoder == EncoderPrecision.FP32 else str(encoder),
+    }
 
 
 def _arguments(values: Mapping[str, Any]) -> list[str]:

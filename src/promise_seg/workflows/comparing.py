@@ -74,9 +74,9 @@ def compare(
     """
     if prompts is not None:
         prompts = chosen(PromptSource, prompts, "--prompts")
-    if output is not None:
-        check_file_writable(output)
     scored = [read_scored(_place(run), prompts) for run in runs]
+    if output is not None:
+        check_file_writable(output, [path for run in scored for path in run.files])
     found = compare_scored(scored, list(measure), seed)
     groups = len(set(scored[0].groups.values()))
     notes = []

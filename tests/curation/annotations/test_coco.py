@@ -6,6 +6,7 @@ from pycocotools import mask as coco
 
 from promise_seg.curation.annotations.coco import unpacked
 from promise_seg.curation.annotations.shapes import BrokenShapeError
+from promise_seg.errors import ImageError, PromiseError
 from tests.curation.annotations.helpers import (
     HEIGHT,
     HOLE,
@@ -161,3 +162,30 @@ def test_packed_numbers_are_those_of_pycocotools():
         assert np.array_equal(np.repeat(np.arange(len(counts)) % 2, counts).reshape(23, 17).T, mask)
     with pytest.raises(BrokenShapeError, match="in the middle of a number"):
         unpacked("0o")
+
+
+def test_two_images_of_one_id_are_refused(tmp_path):
+    """The last one once had the annotations of both."""
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / name)
+    value = document({"segmentation": [flat(STAR)]})
+    value["images"].append(value["images"][0] | {"file_name": "b.png"})
+    write_json(tmp_path / "coco.json", value)
+    with pytest.raises(ImageError, match=r"coco\.json: a\.png and b\.png have the id 1, .*Give each image its own id"):
+        run(tmp_path / "coco.json", tmp_path / "m.csv")
+
+
+def test_a_manifest_does_not_take_the_place_of_the_annotations(tmp_path):
+    write_image(tmp_path / "a.png")
+    path = write_json(tmp_path / "coco.json", document({"segmentation": [flat(STAR)]}))
+    before = path.read_bytes()
+    with pytest.raises(PromiseError, match=r"coco\.json: is one of the files that are read, and would be lost"):
+        run(path, path, force=True)
+    assert path.read_bytes() == before
+
+
+def test_a_name_that_begins_with_a_space_can_be_read_back(tmp_path):
+    write_image(tmp_path / " a.png")
+    write_json(tmp_path / "coco.json", document({"segmentation": [flat(STAR)]}, file_name=" a.png"))
+    run(tmp_path / "coco.json", tmp_path / "m.csv")
+    assert [row.row.image.name for row in accepted(tmp_path / "m.csv")] == [" a.png"]

@@ -92,9 +92,11 @@ def test_shapes_without_a_label_and_labels_of_nothing(folder, tmp_path):
 
 @pytest.mark.parametrize("spelt", ["..\\pictures\\a.png", "../pictures/a.png"])
 def test_images_in_another_folder(tmp_path, spelt):
-    write_image(tmp_path / "pictures/a.png")
+    before = write_image(tmp_path / "pictures/a.png").read_bytes()
     write(tmp_path / "json", shape("polyp", STAR), image_path=spelt)
     result = run(tmp_path / "json", tmp_path / "m.csv")
+    assert (tmp_path / "pictures/a.png").read_bytes() == before  # once, the mask was written over it
+    assert result.pairs[0].mask == tmp_path / "m_imported_masks/a.png"
     assert result.pairs[0].image.resolve() == (tmp_path / "pictures/a.png").resolve()
     assert len(accepted(tmp_path / "m.csv")) == 1
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from promise_seg.errors import ImageError
+from promise_seg.errors import ImageError, PromiseError
 from tests.curation.annotations.helpers import (
     LARGE,
     STAR,
@@ -133,3 +133,18 @@ def test_a_project_of_via_3_is_refused(place, tmp_path):
     )
     with pytest.raises(ImageError, match="a project of VIA 3"):
         run(path, tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("value", [[], None, 3, "x"], ids=str)
+def test_a_project_without_a_mapping_of_images_is_no_project(tmp_path, value):
+    path = write_json(tmp_path / "via.json", {"_via_img_metadata": value})
+    with pytest.raises(PromiseError, match=r"via\.json"):
+        run(path, tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("name", ["notes.csv", "notes.json"])
+def test_files_with_line_ends_of_old_macs_among_annotations_are_no_annotations(tmp_path, name):
+    write_image(tmp_path / "a.png")
+    write_json(tmp_path / "via.json", {"a.png1": {"filename": "a.png", "regions": REGIONS[:1]}})
+    (tmp_path / name).write_bytes(b"image,seen by\ra.png,ada\r")
+    assert len(run(tmp_path, tmp_path / "m.csv").pairs) == 1

@@ -34,6 +34,8 @@ def test_images_without_a_group_are_counted_with_an_example():
         ("p(", "not a regular expression"),
         ("p", "has 0 groups"),
         ("(a)(b)", "has 2 groups in parentheses, expected one"),
+        ("(a{99999999999999})", "not a regular expression"),
+        ("(" * 2000 + ")" * 2000, "not a regular expression"),
     ],
 )
 def test_expressions_that_cannot_work(expression, message):

@@ -240,6 +240,17 @@ def test_masks_of_single_objects_belong_to_the_one_image_beside_them(lay):
     assert sorted(path.name for path in found.masks_alone) == ["0.png", "1.png"]
 
 
+def test_two_images_of_one_name_with_masks_of_classes_are_told(lay):
+    """One of them was once left out without a word."""
+    names = ("liver/a.png", "liver/b.png", "spleen/a.png", "spleen/b.png")
+    folder = lay("images/a.png", "images/a.jpg", "images/b.png", *(f"masks/{name}" for name in names))
+    found = pair_folder(folder)
+    assert [pair.image.name for pair in found.pairs] == ["b.png"]
+    assert [sorted(line.rpartition("images: ")[2].split(" have ")[0].split(", ")) for line in found.clashes] == [
+        ["a.jpg", "a.png"]
+    ]
+
+
 def test_a_folder_that_may_not_be_looked_at(lay, monkeypatch):
     folder = lay("images/a.png", "masks/a.png")
 

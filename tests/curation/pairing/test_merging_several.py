@@ -80,3 +80,19 @@ def test_an_organ_at_another_place_is_left_out_and_others_files_are_kept(tmp_pat
     write_nifti(tmp_path / "merged/s1/ct.nii.gz", np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(PromiseError, match="is not a merged mask of promise data make"):
         merge(tmp_path / "data")
+
+
+def test_masks_of_the_second_version_of_nifti_are_merged(tmp_path):
+    """They were once said to be damaged."""
+    folder, affine = tmp_path / "data", np.diag([-2.0, -3.0, 4.0, 1.0])
+    write_nifti(folder / "images/p1.nii.gz", np.zeros((4, 5, 3), np.int16), affine)
+    for number, name in enumerate(("liver", "spleen")):
+        mask = np.zeros((4, 5, 3), np.uint8)
+        mask[number] = 1
+        (folder / f"labels/{name}").mkdir(parents=True)
+        nib.save(nib.Nifti2Image(mask, affine), folder / f"labels/{name}/p1.nii.gz")
+    merge(folder)
+    merged = nib.load(tmp_path / "merged/images/p1.nii.gz")
+    np.testing.assert_allclose(merged.affine, affine)
+    assert [int(merged.dataobj[number, 0, 0]) for number in range(3)] == [1, 2, 0]
+    assert merge(folder).kept == 1

@@ -1,17 +1,22 @@
 import csv
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from promise_seg import strays
 from promise_seg.curation.sets import arranging
 from promise_seg.curation.sets.arranging import arrange
 from promise_seg.curation.sets.known_sets import KNOWN_SETS, KnownSet
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import PromiseError
+from promise_seg.strays import temporary_name
 from promise_seg.vocabulary import Split
 from tests.curation.sets.helpers import benchmark, isic, kvasir, mask, picture, write_tree
 
@@ -186,7 +191,7 @@ def test_the_benchmark_with_other_shares_is_refused(tmp_path):
         arrange(small("polyp-benchmark", 24, 1, 2, 2, 3, 2, numbered=12), "x", [root], tmp_path / "data")
 
 
-def test_a_half_finished_arrangement_has_no_manifest_and_is_finished_later(tmp_path):
+def test_a_half_finished_arrangement_has_no_manifest_and_is_finished_later(tmp_path, monkeypatch):
     root, folder = write_tree(tmp_path / "unpacked", kvasir()), tmp_path / "data"
 
     def stop(done):
@@ -198,9 +203,15 @@ def test_a_half_finished_arrangement_has_no_manifest_and_is_finished_later(tmp_p
     assert not (folder / "manifest.csv").exists()
     assert len(list((folder / "images").iterdir())) == 7
     (folder / "images/cju00.jpg").write_bytes(b"of something else")
-    (folder / "images/.cju01-abc.jpg").write_bytes(b"left by a killed run")
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        killed.wait()
+    left = temporary_name("cju01.jpg").replace(f"-{os.getpid():x}-", f"-{killed.pid:x}-")
+    (folder / "images" / left).write_bytes(b"left by a killed run")
+    monkeypatch.setattr(strays, "_cleared", {})  # as in a new process
+    (folder / "images/.thumbnails").mkdir()  # of a program that shows pictures
     arrange(small("kvasir-seg", 20), "kvasir-seg", [root], folder)
-    assert len(list((folder / "images").iterdir())) == 20
+    assert len([path for path in (folder / "images").iterdir() if path.name != ".thumbnails"]) == 20
+    assert (folder / "images/.thumbnails").is_dir()
     assert len(check_rows(read_manifest(folder / "manifest.csv"))) == 20
 
 

@@ -64,3 +64,13 @@ def test_files_are_refused_where_values_need_a_window(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="reads files with window lung: give 8-bit RGB pixels"):
         predict_frames.read_file(tmp_path / "a.png", {"window": "lung"})
+
+
+@pytest.mark.parametrize("orientation", [None, 6, 9])
+def test_images_are_turned_as_their_exif_says_if_it_can_be_parsed(tmp_path, orientation):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[274] = orientation or 1
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=b"Exif\0\0garbage" if orientation is None else exif)
+    found = predict_frames.read_file(tmp_path / "a.png", {"window": "own"})
+    np.testing.assert_array_equal(found, np.rot90(pixels, -1) if orientation == 6 else pixels)

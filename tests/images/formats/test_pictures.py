@@ -129,3 +129,21 @@ def test_single_bits_are_black_and_white_to_a_threshold(tmp_path):
     mask = np.eye(9, dtype=bool)
     Image.fromarray(mask).save(tmp_path / "m.png")
     assert np.array_equal(read_mask(tmp_path / "m.png", MaskRule(threshold=127)), mask)
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"\0" * 9, b""], ids=len)
+def test_exif_that_cannot_be_parsed_says_nothing(tmp_path, exif):
+    """Such pictures were once said to be damaged, although every pixel is there."""
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    source = open_source(tmp_path / "a.png")
+    np.testing.assert_array_equal(source.values(0), pixels)
+    assert source.turned == 1
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 300])
+def test_an_orientation_that_there_is_not_says_nothing(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "a.png", exif=exif)
+    assert open_source(tmp_path / "a.png").turned == 1

@@ -20,6 +20,7 @@ from promise_seg.curation.annotations.shapes import (
     bitmap_of_runs,
     ring_of,
 )
+from promise_seg.errors import ImageError
 
 _LONGEST_NUMBER = 12
 
@@ -34,6 +35,9 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
 
     Outlines of one annotation are united, as COCO's own tools do; holes need run lengths. Annotations that have a box
     alone, or key points, are not used.
+
+    Raises:
+        ImageError: if two images have the same id.
     """
     document = Document(path)
     names = dict[Any, str]()
@@ -41,12 +45,19 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
         with document.guarded(f"category {number}"):
             names[category["id"]] = str(category["name"])
     document.classes = [names[key] for key in sorted(names, key=_sortable)]
-    images = dict[Any, AnnotatedImage]()
+    images, doubled = dict[Any, AnnotatedImage](), ""
     for number, item in enumerate(listed(value["images"])):
         with document.guarded(f"image {number}"):
             name = str(item.get("file_name") or item["coco_url"])
             size = (int(item["width"]), int(item["height"])) if item.get("width") and item.get("height") else None
+            before = images.get(item["id"])
+            if before is not None and before.name != name:
+                doubled = doubled or f"{before.name} and {name} have the id {item['id']}"
             images[item["id"]] = AnnotatedImage(name, f"{path}: {name}", size)
+    if doubled:
+        raise ImageError(
+            f"{path}: {doubled}, so it is not certain which of them annotations are of. Give each image its own id"
+        )
     lost = Counter[str]()
     for number, item in enumerate(listed(value["annotations"])):
         where = f"annotation {item.get('id', number) if isinstance(item, Mapping) else number}"

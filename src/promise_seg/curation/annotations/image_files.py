@@ -1,5 +1,6 @@
 """Find the image that annotations speak of, by the name that they give it."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -72,7 +73,7 @@ class ImageFiles:
             if candidates:
                 return self._best(candidates, name, annotations)
         outside = annotations.parent / name
-        return outside if follow_paths and name.name and _is_file(outside) else None
+        return _without_steps_up(outside) if follow_paths and name.name and _is_file(outside) else None
 
     def _candidates(self, name: str) -> tuple[list[Path], ...]:
         uploaded = _UPLOADED.fullmatch(name)
@@ -102,6 +103,12 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a name that no file can have
         return False
+
+
+def _without_steps_up(path: Path) -> Path:
+    """Return the path of the same file without ``..``, so that it shows which folder the file is in."""
+    plain = Path(os.path.normpath(path))
+    return plain if plain.exists() and plain.samefile(path) else path.resolve()  # links may lead elsewhere
 
 
 def _is_export(parent: str) -> bool:

@@ -20,7 +20,7 @@ from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.curation.pairing.writing import pairs_table
 from promise_seg.dataset.manifest_writing import refuse_existing, refuse_others
 from promise_seg.errors import ImageError, ManifestError, SettingsError
-from promise_seg.files import Aside, replacing_folder, same_content
+from promise_seg.files import Aside, refuse_inputs, replacing_folder, same_content
 from promise_seg.images.own_folders import IMPORTED
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
@@ -101,6 +101,7 @@ def import_annotations(
     pattern = group_pattern(group) if group is not None else None
     into, places = output.with_name(output.stem + IMPORTED), [Path(one) for one in given]
     refuse_foreign_folder(into)
+    refuse_inputs(output, places)
     wishes = Wishes(
         _folder_of(places, images), attribute, None if colours is None else str(colours), drawn_as == DrawnAs.INSTANCES
     )

@@ -32,7 +32,7 @@ def is_via(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     if "_via_img_metadata" in value:
-        return True
+        return isinstance(value["_via_img_metadata"], Mapping)
     items = list(value.values())
     return bool(items) and all(isinstance(one, Mapping) and {"filename", "regions"} <= set(one) for one in items)
 
@@ -69,9 +69,9 @@ def is_via_csv(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             head = file.readline(4096).decode("utf-8-sig", "replace")
-    except OSError:
+        return set(next(csv.reader(head.splitlines()[:1]), [])) >= _COLUMNS
+    except (OSError, csv.Error):
         return False
-    return set(next(csv.reader([head]), [])) >= _COLUMNS
 
 
 def read_via_csv(path: Path, attribute: str | None = None) -> Document:

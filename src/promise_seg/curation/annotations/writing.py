@@ -85,7 +85,7 @@ class MaskFolder:
         return self.path / place
 
     def _place(self, image: Path, below: str, suffix: str) -> str:
-        is_inside = image.is_relative_to(self.root) and image != self.root
+        is_inside = image.is_relative_to(self.root) and image != self.root and ".." not in image.parts
         inside = image.relative_to(self.root) if is_inside else Path(image.name)
         name = inside.with_name(stem_of(image)).as_posix()
         free = next(

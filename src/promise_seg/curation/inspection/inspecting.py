@@ -75,16 +75,17 @@ def inspect(manifest: str | Path, reading: Reading | None = None, progress: Prog
     path = as_path(manifest)
     rows, problems = scan_manifest(path)
     run = _Run(path, reading or DEFAULT_READING)
-    run.findings += [Finding(Kind.MANIFEST, *_place(problem)) for problem in problems]
+    run.findings += [Finding(Kind.MANIFEST, *_place(problem, path)) for problem in problems]
     for row in counted(rows, progress, "checking"):
         run.inspect_row(row)
     run.compare(rows)
     return Inspection(path, tuple(sorted(run.findings, key=_order)), run.summary)
 
 
-def _place(problem: str) -> tuple[str, str]:
-    where, _, message = problem.partition(": ")
-    return where, message
+def _place(problem: str, manifest: Path) -> tuple[str, str]:
+    """Divide a message into the line that it is of, and what is wrong there."""
+    line, _, message = problem.removeprefix(str(manifest)).partition(": ")
+    return f"{manifest}{line}", message
 
 
 def _order(finding: Finding) -> tuple[str, int]:
@@ -113,7 +114,7 @@ class _Run:
             slices = check_row(row, self.reading)
         except ImageError as error:
             kind = {SizeError: Kind.SIZE, MaskError: Kind.MASK_VALUES}.get(type(error), Kind.UNREADABLE)
-            self._note(kind, *_place(str(error)))
+            self._note(kind, *_place(str(error), self.manifest))
             return
         try:
             with guarded(row.image):
@@ -176,9 +177,9 @@ class _Run:
     def compare(self, rows: list[Row]) -> None:
         """Collect everything that can only be found by comparing rows."""
         for problem in leaks(self.checked):
-            self._note(Kind.LEAK, *_place(problem))
+            self._note(Kind.LEAK, *_place(problem, self.manifest))
         for problem in emptied(self.checked):
-            self._note(Kind.MASK_VALUES, *_place(problem))
+            self._note(Kind.MASK_VALUES, *_place(problem, self.manifest))
         for row, words in mask_notes(self.checked).items():
             self._note(Kind.MASK_MEANING, row.where, words)
         for row, words in image_notes(self.checked).items():

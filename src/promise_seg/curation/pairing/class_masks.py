@@ -19,16 +19,17 @@ def match_classes(contents: Scan) -> Matches:
     Classes that are numbers are objects.
     """
     found = Matches(ignored=list(contents.ignored), folders=set(contents.folders))
-    images = dict[tuple[str, str], Entry]()
+    of_a_name = defaultdict[tuple[str, str], list[Entry]](list)
     masks = list[Entry]()
     for entry in contents.entries:
         above, _, last = entry.parent.rpartition("/")
         if plain(last) in IMAGE_FOLDERS:
-            images[above, entry.stem] = entry
+            of_a_name[above, entry.stem].append(entry)
         elif {plain(part) for part in entry.parent.split("/")} & MASK_FOLDERS:
             masks.append(entry)
         else:
             found.unnamed.append(entry.path)
+    images = {key: entries[0] for key, entries in of_a_name.items()}
     by_image = defaultdict[tuple[str, str], list[tuple[Entry, str]]](list)
     for mask in masks:
         owner = next(((key, name) for key, name in _owners(mask) if key in images), None)
@@ -44,6 +45,10 @@ def match_classes(contents: Scan) -> Matches:
     numbered = all(_NUMBERED.fullmatch(name) for name in classes)
     for key, image in images.items():
         own = by_image.get(key, [])
+        if len(of_a_name[key]) > 1:
+            names = ", ".join(entry.path.name for entry in of_a_name[key])
+            found.clashes.append(f"{image.path.parent}: {names} have the same stem")
+            continue
         objects, parts = tuple(mask.path for mask, _ in own), tuple(name for _, name in own)
         if not own:
             found.images_alone.append(image.path)

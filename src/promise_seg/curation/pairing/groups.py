@@ -31,7 +31,7 @@ def group_pattern(expression: str) -> re.Pattern[str]:
     """
     try:
         pattern = re.compile(expression)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise SettingsError(f"--group {expression}: not a regular expression: {error}") from error
     if pattern.groups != 1:
         raise SettingsError(

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -46,7 +47,7 @@ def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str)
     for number, mask in zip(numbers, pair.objects, strict=True):
         _ = open_source(mask).array  # its limits and messages
         try:
-            image = nibabel.Nifti1Image.from_filename(mask)
+            image: Any = nibabel.load(mask)
             values = np.asanyarray(image.dataobj)
         except Exception as error:  # nibabel raises whatever it runs into
             raise ImageError(f"{mask}: damaged or truncated. Export it again from its source") from error
@@ -59,10 +60,20 @@ def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str)
             raise MaskError(f"{mask}: has several values besides 0; expected a mask of one object")
         overlaps = overlaps or bool(np.setdiff1d(merged[inside], [0, number]).size)
         merged[inside] = number
-    header = first.header.copy()
+    header = _first_version(first.header)
     header.set_data_dtype(np.uint16)
     header["descrip"] = _MARK + key[:_KEY_LENGTH].encode()
     header["scl_slope"], header["scl_inter"] = np.nan, np.nan
     volume = nibabel.Nifti1Image(merged, first.affine, header)
     write_whole(path, lambda p: p.write_bytes(gzip.compress(volume.to_bytes(), mtime=0)))
     return overlaps
+
+
+def _first_version(header: nibabel.Nifti1Header) -> nibabel.Nifti1Header:
+    """Return a header, which may be of NIfTI-2, as one of NIfTI-1: both have the fields that say where voxels lie."""
+    if not isinstance(header, nibabel.Nifti2Header):
+        return header.copy()
+    found = nibabel.Nifti1Header()
+    for name in set(found) & set(header) - {"sizeof_hdr", "magic", "vox_offset"}:
+        found[name] = header[name]
+    return found

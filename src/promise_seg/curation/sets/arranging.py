@@ -20,6 +20,7 @@ from promise_seg.dataset.manifest import Row, split_off_validation
 from promise_seg.errors import PromiseError
 from promise_seg.files import replacing, write_text, write_whole
 from promise_seg.hashing import file_sha256
+from promise_seg.strays import remove_strays
 from promise_seg.vocabulary import Split
 
 MANIFEST = "manifest.csv"
@@ -112,8 +113,8 @@ def _check_numbered(part: ArchivePart, pairs: Sequence[ArchivePair], name: str) 
 def _remove_half_written(folder: Path) -> None:
     """Remove temporary files of a killed run."""
     for kind in ("images", "masks"):
-        for path in (folder / kind).rglob(".*"):
-            path.unlink(missing_ok=True)
+        for inside in (folder / kind, *(path for path in (folder / kind).rglob("*") if path.is_dir())):
+            remove_strays(inside)
 
 
 def _arrange_pair(

@@ -85,7 +85,16 @@ def read_file(file: str | Path, reading: dict[str, Any]) -> Array:
     with Image.open(file) as opened:
         if opened.mode[0] in "IF" or ";16" in str(opened.tile):  # Pillow would cut their values off
             raise ValueError(f"{file} has more than 8 bits a value: give 8-bit RGB pixels, (H, W, 3) uint8")
-        return np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+        opened.load()
+        return np.asarray(upright(opened).convert("RGB"))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF says; EXIF that cannot be parsed says nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow raises whatever its parsing runs into
+        return image
 
 
 def content_box(pixels: Array) -> Box | None:

@@ -63,8 +63,7 @@ class Picture(Source):
                 self._scale, self._bits = _scale_of(image)
                 self._has_palettes_only = image.format == "GIF"
                 image.load()
-                self.turned = image.getexif().get(_ORIENTATION, 1)
-                self._image = ImageOps.exif_transpose(image)
+                self._image, self.turned = _upright(image)
         except UnidentifiedImageError:
             raise UnrecognisedError(f"{path}: not an image that can be read") from None
         except PromiseError:
@@ -154,3 +153,17 @@ def _scale_of(image: Image.Image) -> tuple[int | None, int | None]:
     if codec in {"ppm", "ppm_plain"} and isinstance(arguments, tuple) and isinstance(arguments[-1], int):
         return (arguments[-1], None) if image.mode in {"L", "I"} and arguments[-1] not in {255, 65535} else (None, None)
     return None, {"L;2": 2, "L;4": 4}.get(str(arguments)) if codec == "zip" else None
+
+
+def _upright(image: Image.Image) -> tuple[Image.Image, int]:
+    """Return an image turned as its EXIF says, and the orientation that it was stored with, 1 if none is known.
+
+    EXIF that cannot be parsed, and orientations that there are not, say nothing: the pixels are fine all the same.
+    """
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1)
+        if turned not in range(1, 9):
+            return image, 1
+        return ImageOps.exif_transpose(image), turned
+    except Exception:  # Pillow raises whatever its parsing runs into
+        return image, 1

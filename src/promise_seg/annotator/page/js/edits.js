@@ -132,31 +132,41 @@ export class Edits {
     this.changes.tell("saved");
   }
 
-  /** Send prompts, or keep them as a draft while the model is postponed. @param {Prompts} prompts */
+  /**
+   * Send prompts, or keep them as a draft while the model is postponed.
+   *
+   * @param {Prompts} prompts @returns {Promise<boolean>} whether they became a step
+   */
   async commit(prompts) {
     await this.settled();
     const { session } = this;
     const object = session.active;
     this.hovered = null;
-    if (!this.mayChange() || !this.hasRoomFor(prompts)) return this.forget();
+    const { points, box } = prompts;
+    const isNothing = object === null && !points.length && !box && !this.postponing;
+    if (isNothing || !this.mayChange() || !this.hasRoomFor(prompts)) {
+      this.forget();
+      return false;
+    }
     if (this.postponing) {
       this.draft = { object, slice: session.slice, prompts };
       this.postponedAny = true;
       this.changes.tell("prompts");
-      return;
+      return false;
     }
     session.previews.forget();
-    const { points, box } = prompts;
-    if (object === null && !points.length && !box) return this.forget();
     this.draft = { object, slice: session.slice, prompts };
     this.changes.tell("prompts");
-    if (object === null) await this.add(prompts.box ? { points, box } : { points });
-    else {
-      const active = session.objects.get(object);
-      if (active) Object.assign(active, { points, box, automatic: false });
-      await session.act({ type: "prompts", object, points, box });
-    }
+    const answer = await (object === null ? this.add(box ? { points, box } : { points }) : this.change(object, prompts));
     this.settle(prompts);
+    return Boolean(answer);
+  }
+
+  /** @param {number} object @param {Prompts} prompts */
+  change(object, { points, box }) {
+    const active = this.session.objects.get(object);
+    if (active) Object.assign(active, { points, box, automatic: false });
+    return this.session.act({ type: "prompts", object, points, box });
   }
 
   /** What was sent is answered: the object shows it from now on. @param {Prompts} prompts */
@@ -182,6 +192,7 @@ export class Edits {
     if (added && session.objects.has(added.id)) session.active = added.id;
     this.newClass = null;
     this.changes.tell("objects", "prompts");
+    return answer;
   }
 
   /** Wait until a new object has its id, so that what comes next is its. */

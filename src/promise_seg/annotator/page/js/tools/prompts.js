@@ -20,6 +20,8 @@ class PromptTool extends Tool {
     this.over = "";
     /** @type {Prompts | null} the prompts before the last tap, if it added a point */
     this.before = null;
+    /** @type {Promise<boolean>} whether the last tap became a step */
+    this.sent = Promise.resolve(false);
   }
 
   get busy() {
@@ -119,15 +121,15 @@ export class PointTool extends PromptTool {
   tapped(drag) {
     const { edits } = this.bench;
     this.before = edits.prompts;
-    void edits.commit(drag.grip.moved(this.inImage(drag.start)));
+    this.sent = edits.commit(drag.grip.moved(this.inImage(drag.start)));
   }
 
-  /** A double click is not two points. */
+  /** A double click is not two points: the step of its first click is undone, if there was one. */
   double() {
     const { edits, session } = this.bench;
     if (!this.before) return false;
     if (edits.postponing) void edits.commit(this.before);
-    else void edits.settled().then(() => session.act({ type: "undo" }));
+    else void this.sent.then((isStep) => isStep && session.act({ type: "undo" }));
     edits.selected = null;
     this.before = null;
     return false;
