@@ -214,3 +214,16 @@ def test_a_press_on_the_next_image_is_no_second_half_of_a_double_click(annotator
         annotator.wait("image", image)
         annotator.ready()
         annotator.act(tap, time)
+
+
+def test_a_double_click_that_adds_no_point_undoes_nothing(annotator, monkeypatch):
+    """At the most points of an object, the step before was once undone."""
+    annotator.act(annotator.click, 12, 12)
+    monkeypatch.setattr("promise_seg.annotator.project.MOST_POINTS", len(annotator.data("points")))
+    annotator.page.reload()
+    annotator.ready()
+    before = annotator.data("revision")
+    annotator.page.mouse.dblclick(*annotator.place(70, 4))
+    expect(annotator.page.locator("#status")).to_contain_text("points at most")
+    annotator.act(annotator.press, "l")  # answered after whatever the double click sent
+    assert annotator.served()["revision"] == before + 1

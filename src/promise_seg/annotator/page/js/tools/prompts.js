@@ -129,7 +129,7 @@ export class PointTool extends PromptTool {
     const { edits, session } = this.bench;
     if (!this.before) return false;
     if (edits.postponing) void edits.commit(this.before);
-    else void this.sent.then((isStep) => isStep && session.act({ type: "undo" }));
+    else void this.sent.then((isStep) => (isStep ? session.act({ type: "undo" }) : null));
     edits.selected = null;
     this.before = null;
     return false;
