@@ -8,6 +8,7 @@ import cv2
 import nibabel as nib
 import nrrd
 import numpy as np
+from pycocotools import mask as coco_mask
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -136,3 +137,8 @@ def write_series(
             InstanceNumber=number + 1, **shared, **elements,
         )  # fmt: skip
     return folder
+
+
+def decode_rle(code):
+    """The mask (H, W) of one of COCO's codes, by its own library."""
+    return np.asarray(coco_mask.decode(code | {"counts": code["counts"].encode("ascii")})).astype(bool)

@@ -185,8 +185,10 @@ def refuse_inputs(path: str | Path, inputs: Iterable[str | Path]) -> None:
     Raises:
         PromiseError: if a path is one of the inputs, by whatever name.
     """
-    if Path(path).exists() and any(Path(one).exists() and Path(path).samefile(one) for one in inputs):
-        raise PromiseError(f"{path}: is one of the files that are read, and would be lost. Choose another name")
+    for one in inputs:
+        with suppress(OSError, ValueError):  # one of them is not there, or has a name that no file can have
+            if Path(path).samefile(one):
+                raise PromiseError(f"{path}: is one of the files that are read, and would be lost. Choose another name")
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object], sync: Sync = Sync.ALL) -> None:

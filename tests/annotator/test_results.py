@@ -12,10 +12,9 @@ from promise_seg.annotator.results import Results, _ranges
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import make_reading
-from promise_seg.prediction.outputs.rle import decode_rle
 from promise_seg.vocabulary import OutputFormat
 from tests.annotator.helpers import API, Tab, bits_of, client_of, mask_of, model_around, points
-from tests.files import write_series
+from tests.files import decode_rle, write_series
 
 RECTANGLE = (slice(5, 15), slice(10, 30))
 
@@ -174,6 +173,13 @@ def test_images_of_another_start_that_are_called_the_same_keep_their_masks(model
     assert [row.row.mask.name for row in data.rows] == ["0001.png", "0001_2.png"]
     assert [row.foreground_pixels for row in data.rows] == [50, 100]
     assert sorted(path.name for path in (folder / "prompts").iterdir()) == ["0001.json", "0001_2.json"]
+
+
+def test_projects_of_before_give_images_that_are_called_the_same_their_own_masks(model, folder, images):
+    with Project(model, [images], folder) as project, project.catalogue._database.writing() as connection:
+        connection.execute("UPDATE images SET stem = '0'")
+    with Project(model, [images], folder) as project:
+        assert [row["stem"] for row in project.catalogue.rows()] == ["0", "0_2", "0_3"]
 
 
 def test_files_of_several_channels_are_shown_and_accepted(tiny_sam, folder, tmp_path):

@@ -45,7 +45,7 @@ def scored(pixels, truth):
     sample = SimpleNamespace(checked=checked, geometry=SimpleNamespace(logits_to_image=lambda logits: logits))
     masks = SimpleNamespace(  # exact probabilities: a logit and its sigmoid may fall short of a threshold
         chosen=lambda choice: (probs.logit(eps=1e-6)[0], torch.ones(1)), probs=lambda choice: probs[0, 0].numpy(),
-        predicted_iou=lambda choice, post: 1.0,
+        predicted_iou=lambda choice: 1.0,
     )  # fmt: skip
     return score_row(DecodedRow(sample, masks), "0", Assessment(prompts=PromptSource.NONE), full=True)
 

@@ -216,6 +216,9 @@ def test_entries_may_be_taken_from_another_mapping(tmp_path):
     path.write_text(text.replace("training:\n  epochs: 3\n", "training: {<<: {epochs: 3}}\n"))
     assert path.read_text() != text
     assert read_spec(path) == expected
+    nested = "training: {<<: &some {<<: &base {epochs: 5, views: 2}, epochs: 3}}\n"
+    path.write_text(text.replace("training:\n  epochs: 3\n", nested))
+    assert read_spec(path).training == {"epochs": 3, "views": 2}
 
 
 def test_a_sam_beside_the_spec_is_found_from_there(tmp_path):

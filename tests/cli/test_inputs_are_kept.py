@@ -35,9 +35,12 @@ def test_a_comparison_does_not_replace_what_it_compares(summaries, name, capsys)
 
 def test_prompts_that_a_file_has_not_are_refused(summaries):
     files = [folder / "scores_apm.csv" for folder in summaries]
+    (files[0].parent.parent / "notes.txt").touch()
     assert compare(files, prompts="apm").images == compare(files).images
     with pytest.raises(SettingsError, match=r"--prompts oracle: .*scores_apm\.csv has other scores"):
         compare(files, prompts="oracle")
+    with pytest.raises(SettingsError, match=r"notes\.txt: expected a file scores_<prompts>\.csv"):
+        compare([files[0], files[0].parent.parent / "notes.txt"], prompts="apm")
 
 
 @pytest.fixture

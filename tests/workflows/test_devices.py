@@ -28,6 +28,8 @@ def test_a_gpu_beyond_the_last_is_refused(two_gpus):
     assert pick_device("cuda:1") == torch.device("cuda:1")
     with pytest.raises(SettingsError, match=r"--device cuda:2: not available here\. The last device .* is cuda:1"):
         pick_device("cuda:2")
+    with pytest.raises(SettingsError, match="--device cuda:9: not available here"):
+        pick_device(torch.device("cuda:9"))
 
 
 def test_training_takes_the_gpu_that_is_named(two_gpus, monkeypatch):
@@ -35,7 +37,11 @@ def test_training_takes_the_gpu_that_is_named(two_gpus, monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setattr("accelerate.Accelerator", lambda **options: options)
     make_accelerator("cuda:1")
-    assert chosen == [torch.device("cuda:1")]
+    make_accelerator("cuda")
+    assert chosen == [1, 0]
+    monkeypatch.setenv("WORLD_SIZE", "2")  # where each of several processes has its own
+    make_accelerator("cuda:1")
+    assert chosen == [1, 0]
 
 
 def test_a_device_that_is_not_here_is_named_with_those_that_are():

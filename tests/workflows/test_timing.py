@@ -45,11 +45,11 @@ def test_images_that_are_encoded_together_share_the_time(monkeypatch):
     sam = make_tiny_sam()
     monkeypatch.setattr(type(sam), "images_at_once", 4)
     found = promise_seg.bench(sam, variant="ips", images=3, batch_size=2, clicks=1, device="cpu")
-    assert found.images == 8
+    assert found.images == 3
     seconds = found.timings[0].seconds
-    assert len(seconds) == 5
-    assert len(set(seconds[:4])) == 1
-    assert min(seconds) > 1e-4
+    assert len(seconds) == 4
+    assert len(set(seconds)) == 1
+    assert seconds[0] > 1e-4
 
 
 def test_percentiles():

@@ -156,6 +156,11 @@ class Catalogue:
     def _again(self, image: ProjectImage, row: sqlite3.Row) -> int:
         """Return the number of an image that is recorded already; one that could not be read is tried again."""
         number = int(row["id"])
+        with self._database.reading() as connection:
+            before = connection.execute("SELECT stem FROM images WHERE id < ?", (number,)).fetchall()
+        if row["stem"].casefold() in {str(stem).casefold() for (stem,) in before}:  # as earlier versions let it be
+            facts = {"stem": self._free_stem(row["stem"]), "id": number}
+            self._write("UPDATE images SET stem = :stem WHERE id = :id", facts)
         if row["fault"] is not None:
             facts = self._look(image)
             self._write("UPDATE images SET sha256 = :sha256, stamp = :stamp, width = :width, height = :height, "

@@ -68,10 +68,10 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
     path = Path(place)
     if path.is_dir():
         path = _evaluation_in(path, prompts)
-    elif prompts is not None and path.stem.removeprefix("scores_").removesuffix("_reference") != prompts:
-        raise SettingsError(f"--prompts {prompts}: {path} has other scores. Give its folder, or leave the option out")
     elif path.exists() and not (path.name.startswith("scores_") and path.suffix == ".csv"):
         raise SettingsError(f"{path}: expected a file scores_<prompts>.csv of promise evaluate, or its folder")
+    elif path.exists() and prompts is not None and path.stem.split("_")[1] != prompts:
+        raise SettingsError(f"--prompts {prompts}: {path} has other scores. Give its folder, or leave the option out")
     summary_path = _summary_path(path)
     try:
         summary = read_summary(summary_path)

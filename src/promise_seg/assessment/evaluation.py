@@ -19,6 +19,7 @@ from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.inference.prompting import PromptPlan
 from promise_seg.inference.rows import DecodedRow, decode_rows
+from promise_seg.inference.tiled import TiledMasks
 from promise_seg.model import PromiseModel
 from promise_seg.postprocessing import NO_POST, PostProcessing, numbered_parts
 from promise_seg.progress import Progress, Stage, silent
@@ -152,7 +153,7 @@ def score_row(
     result = Result(
         checked,
         scores,
-        decoded.masks.predicted_iou(choice, post),
+        _predicted_iou(decoded, choice, post),
         measures=measures,
         curves=kept,
         is_empty=is_empty,
@@ -161,6 +162,12 @@ def score_row(
     if decoded.objects is None:
         return result
     return replace(result, objects=len(decoded.objects), object_dice=_object_dice(masks_of_objects, decoded.objects))
+
+
+def _predicted_iou(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> float:
+    if isinstance(decoded.masks, TiledMasks):
+        return decoded.masks.predicted_iou(choice, post)
+    return decoded.masks.predicted_iou(choice)
 
 
 def _object_dice(found: Sequence[BoolArray], truth: Sequence[BoolArray]) -> float:

@@ -335,21 +335,19 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
     )
 
 
-_MERGED = "tag:yaml.org,2002:merge"
-"""The tag of the key ``<<``, which takes the entries of another mapping."""
-
-
 class _NoDoubledKeys(yaml.SafeLoader):
     """A YAML loader that refuses duplicate keys, of which YAML would use the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [_MERGED if key.tag == _MERGED else self.construct_object(key) for key, _ in node.value]
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Read a mapping, before entries of others are merged into it."""
+        node = super().compose_mapping_node(anchor)
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for number, key in enumerate(keys):
             if key in keys[:number]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"duplicate key {key!r}", node.value[number][0].start_mark
+                raise yaml.composer.ComposerError(
+                    None, None, f"duplicate key {key[1]!r}", node.value[number][0].start_mark
                 )
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def _try_all(spec: BenchmarkSpec, place: str) -> None:

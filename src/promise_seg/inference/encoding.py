@@ -87,11 +87,11 @@ class Sample:
     def to_prompt(self, mask: BoolArray) -> BoolArray:
         """Map a mask (H, W) of the image itself to (S, S), where it is prompted for.
 
-        One that is too small for the model frame is a pixel where its centre would be. Views that move the image have
-        no such pixel.
+        One that is too small for the model frame is a pixel where its centre would be; in views other than the image
+        itself, which may have moved it out, it stays empty.
         """
         found = self.to_frame(mask)
-        if mask.any() and not found.any():
+        if self.view == View() and mask.any() and not found.any():
             x, y = np.round(self.geometry.points_to_model(centre_of(mask))).astype(int)
             found[min(max(y, 0), self.side - 1), min(max(x, 0), self.side - 1)] = True
         return found

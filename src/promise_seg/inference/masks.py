@@ -10,7 +10,6 @@ from torch import Tensor
 
 from promise_seg.images.geometry import Geometry
 from promise_seg.model import PromiseModel, choose_mask
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import Features
@@ -56,9 +55,8 @@ class Masks:
         learned = None if self.learned_iou is None else self.learned_iou[indices]
         return Masks(self.mask_logits[indices], self.iou[indices], self.geometry, learned)
 
-    def predicted_iou(self, choice: MaskChoice, post: PostProcessing) -> float:
-        """Return the mean estimate of the IoU over the sets of prompts, whatever the post-processing leaves of them."""
-        del post
+    def predicted_iou(self, choice: MaskChoice) -> float:
+        """Return the mean estimate of the IoU over the sets of prompts."""
         return float(self.chosen(choice)[1].mean())
 
     def union(self, choice: MaskChoice) -> "Masks":

@@ -43,7 +43,7 @@ class TiledMasks:
     def predicted_iou(self, choice: MaskChoice, post: PostProcessing) -> float:
         """Return the mean over the tiles in which something is found, as in prediction; 0 if there are none."""
         tiles = (masks.to(self.device) for masks in self.tiles.values())
-        found = [one.predicted_iou(choice, post) for one in tiles if post.mask(one.probs(choice)).any()]
+        found = [one.predicted_iou(choice) for one in tiles if post.mask(one.probs(choice)).any()]
         return float(np.mean(found)) if found else 0.0
 
     def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:

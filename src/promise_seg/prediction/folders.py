@@ -201,10 +201,11 @@ class PredictionFolder:
             else:
                 self.notes += [note] if note else []
                 break
-        if output == OutputFormat.PNG and labelled.source.is_volume:  # a folder with a file for each slice
+        if output != OutputFormat.PNG or not labelled.source.is_volume:
+            return path
+        with guarded(one.name, f"written as {output}"):
             path.unlink(missing_ok=True)  # of the same input when it was a single picture
-            return path.with_suffix("")
-        return path
+        return path.with_suffix("")  # a folder with a file for each slice
 
     def save_table(self) -> None:
         """Write ``predictions.csv`` with all that is known so far, whole or not at all.

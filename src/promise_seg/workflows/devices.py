@@ -1,5 +1,6 @@
 """The devices that a user can name."""
 
+import os
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ def pick_device(name: str | torch.device) -> torch.device:
         SettingsError: if this machine has no such device.
     """
     if isinstance(name, torch.device):
-        return name
+        name = str(name)
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
@@ -48,11 +49,11 @@ def make_accelerator(device: str | torch.device, precision: str = Precision.NO) 
     from accelerate.state import AcceleratorState, PartialState
 
     chosen = pick_device(device)
-    if chosen.type == "cuda" and chosen.index is not None:
-        torch.cuda.set_device(chosen)  # the one that a single process takes
     if PartialState._shared_state and PartialState().num_processes == 1:
         for state in (PartialState, AcceleratorState):  # they would refuse another device or precision than before
             state._shared_state = type(state._shared_state)()
+    if chosen.type == "cuda" and int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        torch.cuda.set_device(chosen.index or 0)  # which a single process trains on
     try:
         return Accelerator(cpu=chosen.type == "cpu", mixed_precision=str(precision))
     except (ValueError, ImportError) as error:

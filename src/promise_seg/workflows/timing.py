@@ -20,6 +20,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.files import check_file_writable, write_json
 from promise_seg.images.exports.inputs import find_inputs
+from promise_seg.inference.encoding import encode_missing
 from promise_seg.inference.planning import memory_bytes
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
@@ -147,7 +148,7 @@ def bench(
         image_size: side of its input, in pixels; by default the one that it was trained at.
         variant: of the model that is trained: ``apm``, ``ips`` or ``apm+ips``, which is the default.
         apm: its kind of APM; by default that of training.
-        images: that are encoded and trained on, at least 2; more where the encoder takes several at once.
+        images: that are encoded and trained on, at least 2.
         batch_size: images of a training step.
         clicks: that are answered.
         precision: of training: ``no``, ``bf16`` or ``fp16``.
@@ -168,17 +169,16 @@ def bench(
     accelerator = make_accelerator(device, settings.precision)
     loaded = sam if isinstance(sam, Backbone) else load_sam(sam, accelerator.device, image_size)
     loaded = encoding_in(loaded, encoder_precision)
-    images = max(images, 2 * loaded.images_at_once)
     with tempfile.TemporaryDirectory(prefix="promise-bench-") as name:
         folder = Path(name)
         rows, store = check_rows(read_manifest(_draw(folder, images))), FeatureStore(folder / "store")
         run = TrainingRun(folder / "run", rows, loaded, store, settings, accelerator)
-        encoding = _encoding(run, progress)
+        encoding, encoded = _encoding(run, progress)
         answering = _answering(Predictor(run.model), rows[0], clicks, progress)
         predicting = _predicting(run, folder, progress)
         memory_of_worker = memory_bytes(accelerator.device)
         training = _training(run, settings, images, progress)
-        feature_bytes = _bytes_in(folder / "store") // (images + 1)
+        feature_bytes = _bytes_in(folder / "store") // encoded
         output_bytes = _bytes_in(folder / "out") // (images + 1)
     found = SpeedReport(
         sam=loaded.name, image_size=loaded.image_size, variant=str(settings.variant), batch_size=batch_size,
@@ -212,11 +212,15 @@ def _draw(folder: Path, images: int) -> Path:
     return folder / "manifest.csv"
 
 
-def _encoding(run: TrainingRun, progress: Progress) -> Timing:
-    """Fill the store, and see when each batch of images is done; the first warms up.
+def _encoding(run: TrainingRun, progress: Progress) -> tuple[Timing, int]:
+    """Fill the store, and see when each batch of images is done; the first warms up. Returns how many were encoded.
 
-    Where the encoder takes several images at once, they are done together, each in an equal share of the time.
+    Where the encoder takes several images at once, they are done together, each in an equal share of the time. If
+    there are less than two such batches, views of the images are encoded too.
     """
+    at_once, train = run.sam.images_at_once, len(run.training_set)
+    views = max(1, -(-2 * at_once // train))
+    samples = run.samples + run.training_set.samples(views)[train:]
     ends: list[float] = []
 
     def watched(stage: str, done: int, total: int, note: str = "") -> None:
@@ -224,11 +228,10 @@ def _encoding(run: TrainingRun, progress: Progress) -> Timing:
             ends.append(time.perf_counter())
         progress(stage, done, total, note)
 
-    run.encode(watched)
-    at_once = run.sam.images_at_once
-    batches = [ends[start : start + at_once] for start in range(0, len(ends), at_once)]
+    encode_missing(samples, run.model.sam, run.store, watched, run.model.stages_read)
+    batches = [ends[start : start + at_once] for start in range(0, len(ends) - at_once + 1, at_once)]
     seconds = [(batch[-1] - before[-1]) / len(batch) for before, batch in pairwise(batches) for _ in batch]
-    return Timing(ENCODE, tuple(seconds))
+    return Timing(ENCODE, tuple(seconds)), len(samples)
 
 
 def _answering(predictor: Predictor, row: CheckedRow, clicks: int, progress: Progress) -> tuple[Timing, Timing]:

@@ -171,16 +171,25 @@ def test_two_images_of_one_id_are_refused(tmp_path):
     value = document({"segmentation": [flat(STAR)]})
     value["images"].append(value["images"][0] | {"file_name": "b.png"})
     write_json(tmp_path / "coco.json", value)
-    with pytest.raises(ImageError, match=r"coco\.json: a\.png and b\.png have the id 1, .*Give each image its own id"):
+    with pytest.raises(ImageError, match=r"coco\.json: a\.png and b\.png have the id 1, .*Give each its own id"):
         run(tmp_path / "coco.json", tmp_path / "m.csv")
 
 
-def test_a_manifest_does_not_take_the_place_of_the_annotations(tmp_path):
+def test_two_categories_of_one_id_are_refused(tmp_path):
+    write_image(tmp_path / "a.png")
+    value = document({"segmentation": [flat(STAR)]}) | {"categories": [*CATEGORIES, {"id": 3, "name": "fold"}]}
+    write_json(tmp_path / "coco.json", value)
+    with pytest.raises(ImageError, match="the categories polyp and fold have the id 3"):
+        run(tmp_path / "coco.json", tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("given", ["coco.json", "."])
+def test_a_manifest_does_not_take_the_place_of_the_annotations(tmp_path, given):
     write_image(tmp_path / "a.png")
     path = write_json(tmp_path / "coco.json", document({"segmentation": [flat(STAR)]}))
     before = path.read_bytes()
     with pytest.raises(PromiseError, match=r"coco\.json: is one of the files that are read, and would be lost"):
-        run(path, path, force=True)
+        run(tmp_path / given, path, force=True)
     assert path.read_bytes() == before
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 import predict_frames
 from promise_seg.images.borders import content_box
@@ -64,6 +64,15 @@ def test_files_are_refused_where_values_need_a_window(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="reads files with window lung: give 8-bit RGB pixels"):
         predict_frames.read_file(tmp_path / "a.png", {"window": "lung"})
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_images_are_turned_as_pillow_does(orientation):
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
+    image = Image.fromarray(pixels)
+    image.getexif()[274] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(np.asarray(predict_frames.upright(image)), expected)
 
 
 @pytest.mark.parametrize("orientation", [None, 6, 9])

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
@@ -147,3 +147,20 @@ def test_an_orientation_that_there_is_not_says_nothing(tmp_path, orientation):
     exif[274] = orientation
     Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "a.png", exif=exif)
     assert open_source(tmp_path / "a.png").turned == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_though_another_tag_is_odd(tmp_path, orientation):
+    """Pillow's own turning fails where it cannot write the other tags again."""
+    pixels = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[274], exif[270] = orientation, "a picture"
+    data = exif.tobytes().replace(b"\x0e\x01\x02\x00", b"\x00\x01\x02\x00")  # ImageDescription as ImageWidth
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=data)
+    plain = Image.Exif()
+    plain[274] = orientation
+    Image.fromarray(pixels).save(tmp_path / "plain.png", exif=plain)
+    expected = ImageOps.exif_transpose(Image.open(tmp_path / "plain.png"))
+    source = open_source(tmp_path / "a.png")
+    np.testing.assert_array_equal(source.values(0), np.asarray(expected))
+    assert source.turned == orientation

@@ -13,9 +13,8 @@ from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.outputs.formats import WRITERS, formats_for
-from promise_seg.prediction.outputs.rle import decode_rle
 from promise_seg.vocabulary import Axis, OutputFormat
-from tests.files import write_dicom, write_metaimage, write_nifti, write_nrrd, write_series
+from tests.files import decode_rle, write_dicom, write_metaimage, write_nifti, write_nrrd, write_series
 from tests.images.formats import test_contract as sources
 from tests.images.formats.contract import SourceContract, voxels
 from tests.prediction.outputs.contract import WriterContract

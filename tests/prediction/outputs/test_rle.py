@@ -8,8 +8,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 from scipy import ndimage
 
-from promise_seg.prediction.outputs.rle import _code_in, _runs, decode_rle, encode_rle, write_coco, write_rle
-from tests.files import write_nifti
+from promise_seg.prediction.outputs.rle import _code_in, _runs, encode_rle, write_coco, write_rle
+from tests.files import decode_rle, write_nifti
 
 
 @given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=40)))

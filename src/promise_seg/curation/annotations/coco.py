@@ -37,27 +37,28 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
     alone, or key points, are not used.
 
     Raises:
-        ImageError: if two images have the same id.
+        ImageError: if two images, or two categories, have the same id.
     """
     document = Document(path)
-    names = dict[Any, str]()
+    names, doubled = dict[Any, str](), ""
     for number, category in enumerate(listed(value.get("categories"))):
         with document.guarded(f"category {number}"):
-            names[category["id"]] = str(category["name"])
+            name = str(category["name"])
+            before = names.setdefault(category["id"], name)
+            if before != name:
+                doubled = doubled or f"the categories {before} and {name} have the id {category['id']}"
     document.classes = [names[key] for key in sorted(names, key=_sortable)]
-    images, doubled = dict[Any, AnnotatedImage](), ""
+    images = dict[Any, AnnotatedImage]()
     for number, item in enumerate(listed(value["images"])):
         with document.guarded(f"image {number}"):
             name = str(item.get("file_name") or item["coco_url"])
             size = (int(item["width"]), int(item["height"])) if item.get("width") and item.get("height") else None
-            before = images.get(item["id"])
-            if before is not None and before.name != name:
-                doubled = doubled or f"{before.name} and {name} have the id {item['id']}"
+            other = images.get(item["id"])
+            if other is not None and other.name != name:
+                doubled = doubled or f"{other.name} and {name} have the id {item['id']}"
             images[item["id"]] = AnnotatedImage(name, f"{path}: {name}", size)
     if doubled:
-        raise ImageError(
-            f"{path}: {doubled}, so it is not certain which of them annotations are of. Give each image its own id"
-        )
+        raise ImageError(f"{path}: {doubled}, so their annotations cannot be told apart. Give each its own id")
     lost = Counter[str]()
     for number, item in enumerate(listed(value["annotations"])):
         where = f"annotation {item.get('id', number) if isinstance(item, Mapping) else number}"

@@ -101,7 +101,6 @@ def import_annotations(
     pattern = group_pattern(group) if group is not None else None
     into, places = output.with_name(output.stem + IMPORTED), [Path(one) for one in given]
     refuse_foreign_folder(into)
-    refuse_inputs(output, places)
     wishes = Wishes(
         _folder_of(places, images), attribute, None if colours is None else str(colours), drawn_as == DrawnAs.INSTANCES
     )
@@ -109,6 +108,9 @@ def import_annotations(
     classes = classes_of(documents, only)
     below = _folders_of_classes(classes, drawn_as)
     manifests = [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in below.values()] or [output]
+    read = [*places, *(path for one in documents for path in (one.path, *one.own_files))]
+    for path in manifests:
+        refuse_inputs(path, read if colours is None else [*read, str(colours)])
     files = ImageFiles(wishes.images, {path for one in documents for path in one.own_files})
     matches = match_images(documents, files, follow_paths=images is None)
     remarks += [*matches.remarks(empty=empty), *_remarks_on(documents, classes)]

@@ -16,6 +16,7 @@ from promise_seg.images.formats.opening import open_source
 _MARK = b"promise-seg "
 _KEY_LENGTH = 64
 _SAME_PLACE_MM = 1e-3
+_LONGEST_SIDE = 2**15 - 1
 
 
 def is_merged_volume(path: Path, key: str) -> bool:
@@ -55,6 +56,8 @@ def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str)
             first, merged = image, np.zeros(values.shape, np.uint16)
         elif values.shape != merged.shape or not np.allclose(image.affine, first.affine, atol=_SAME_PLACE_MM):
             raise SizeError(f"{mask}: has another size or lies at another place than {pair.objects[0]}. Resample it")
+        if max(values.shape) > _LONGEST_SIDE:
+            raise ImageError(f"{mask}: has a side of {max(values.shape)} voxels; NIfTI-1 holds {_LONGEST_SIDE} at most")
         inside = values != 0
         if len(np.unique(values[inside])) > 1:
             raise MaskError(f"{mask}: has several values besides 0; expected a mask of one object")
@@ -74,6 +77,6 @@ def _first_version(header: nibabel.Nifti1Header) -> nibabel.Nifti1Header:
     if not isinstance(header, nibabel.Nifti2Header):
         return header.copy()
     found = nibabel.Nifti1Header()
-    for name in set(found) & set(header) - {"sizeof_hdr", "magic", "vox_offset"}:
+    for name in set(found) & set(header) - {"sizeof_hdr", "magic", "vox_offset", "dim"}:
         found[name] = header[name]
     return found

@@ -6,11 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 Array = npt.NDArray[Any]
 
 DARK, LEAST_SHARE = 16, 0.01  # of the black border, where the model wants it cropped
+ORIENTATION = 274  # the tag of EXIF, and how to turn an image that is stored so
+TURNS = dict(zip(range(2, 9), (
+    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
+), strict=True))  # fmt: skip
 OUTSIDE_LOGIT = -20.0  # of the pixels that the model does not see
 
 
@@ -92,9 +97,10 @@ def read_file(file: str | Path, reading: dict[str, Any]) -> Array:
 def upright(image: Image.Image) -> Image.Image:
     """Turn an image as its EXIF says; EXIF that cannot be parsed says nothing."""
     try:
-        return ImageOps.exif_transpose(image)
+        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # Pillow raises whatever its parsing runs into
         return image
+    return image if turn is None else image.transpose(turn)
 
 
 def content_box(pixels: Array) -> Box | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
@@ -18,6 +18,11 @@ from promise_seg.vocabulary import Axis
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
 """The formats of Pillow that are read; for some others it starts a program that may execute the file's content."""
 _ORIENTATION = 0x0112
+_TURNS = dict(zip(range(2, 9), (
+    Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
+), strict=True))  # fmt: skip
+"""How to turn a picture that is stored with each orientation but the upright one."""
 NEARLY_GREY = 16
 """The distance of the channels of a grey picture after lossy compression."""
 
@@ -161,9 +166,9 @@ def _upright(image: Image.Image) -> tuple[Image.Image, int]:
     EXIF that cannot be parsed, and orientations that there are not, say nothing: the pixels are fine all the same.
     """
     try:
-        turned = image.getexif().get(_ORIENTATION, 1)
-        if turned not in range(1, 9):
-            return image, 1
-        return ImageOps.exif_transpose(image), turned
+        orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # Pillow raises whatever its parsing runs into
         return image, 1
+    if orientation not in _TURNS:
+        return image, 1
+    return image.transpose(_TURNS[orientation]), orientation

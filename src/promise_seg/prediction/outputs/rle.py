@@ -23,11 +23,6 @@ def encode_rle(mask: BoolArray) -> dict[str, Any]:
     return {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")}
 
 
-def decode_rle(code: dict[str, Any]) -> BoolArray:
-    """The mask (H, W) of a code."""
-    return np.asarray(coco_mask.decode(code | {"counts": code["counts"].encode("ascii")})).astype(bool)
-
-
 def write_rle(labelled: Labelled, path: Path) -> None:
     """A JSON file: for each slice its size and its objects, each with label, code, area, box and predicted IoU."""
     slices = []
