@@ -86,6 +86,15 @@ class Assessment(PromptPlan):
         return model.answer_to_form(self.form).mask_choice
 
 
+def _check_logits(checked: CheckedRow, mask_logits: torch.Tensor) -> None:
+    """Raise an error if a mask is NaN or infinite somewhere."""
+    if not bool(mask_logits.isfinite().all()):
+        raise SettingsError(
+            f"{checked.name}: the model produced NaN or infinite logits: its training diverged. Train again with a "
+            "lower --learning-rate"
+        )
+
+
 def _check_numbers(checked: CheckedRow, measures: dict[str, float]) -> None:
     """Raise an error if measures are NaN or infinite, before they enter a mean."""
     wrong = [f"{name} is {value}" for name, value in measures.items() if not np.isfinite(value)]
@@ -121,11 +130,8 @@ def score_row(
         SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
     """
     mask_logits, _ = decoded.masks.chosen(choice)
-    if full and not bool(mask_logits.isfinite().all()):
-        raise SettingsError(
-            f"{decoded.sample.checked.name}: the model produced NaN or infinite logits: its training diverged. Train "
-            "again with a lower --learning-rate"
-        )
+    if full:
+        _check_logits(decoded.sample.checked, mask_logits)
     checked, masks_of_objects = decoded.sample.checked, _object_masks(decoded, choice, post)
     measures: dict[str, float] = {}
     curves: dict[str, Float64Array] = {}
