@@ -155,16 +155,8 @@ def score_row(
     if full:
         _check_numbers(checked, vars(scores) | measures)
     kept = {name: curve.astype(np.float32) for name, curve in curves.items()}
-    packed = None if joined is None else np.packbits(joined.mask)
-    result = Result(
-        checked,
-        scores,
-        _predicted_iou(decoded, choice, post),
-        measures=measures,
-        curves=kept,
-        is_empty=is_empty,
-        joined=packed,
-    )
+    packed, iou = None if joined is None else np.packbits(joined.mask), _predicted_iou(decoded, choice, post)
+    result = Result(checked, scores, iou, measures=measures, curves=kept, is_empty=is_empty, joined=packed)
     if decoded.objects is None:
         return result
     return replace(result, objects=len(decoded.objects), object_dice=_object_dice(masks_of_objects, decoded.objects))
