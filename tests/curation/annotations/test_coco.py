@@ -6,7 +6,7 @@ from pycocotools import mask as coco
 
 from promise_seg.curation.annotations.coco import unpacked
 from promise_seg.curation.annotations.shapes import BrokenShapeError
-from promise_seg.errors import ImageError, PromiseError
+from promise_seg.errors import ImageError, PromiseError, SettingsError
 from tests.curation.annotations.helpers import (
     HEIGHT,
     HOLE,
@@ -198,3 +198,10 @@ def test_a_name_that_begins_with_a_space_can_be_read_back(tmp_path):
     write_json(tmp_path / "coco.json", document({"segmentation": [flat(STAR)]}, file_name=" a.png"))
     run(tmp_path / "coco.json", tmp_path / "m.csv")
     assert [row.row.image.name for row in accepted(tmp_path / "m.csv")] == [" a.png"]
+
+
+def test_an_attribute_of_regions_that_nothing_has_is_refused(tmp_path):
+    write_image(tmp_path / "a.png")
+    write_json(tmp_path / "coco.json", document({"segmentation": [flat(STAR)]}))
+    with pytest.raises(SettingsError, match="--attribute kind: only regions of VIA have attributes"):
+        run(tmp_path / "coco.json", tmp_path / "m.csv", attribute="kind")

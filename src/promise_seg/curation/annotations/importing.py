@@ -105,6 +105,8 @@ def import_annotations(
         _folder_of(places, images), attribute, None if colours is None else str(colours), drawn_as == DrawnAs.INSTANCES
     )
     documents, remarks = _read(places, wishes, of_all, progress)
+    if attribute is not None and not any(one.has_attributes for one in documents):
+        raise SettingsError(f"--attribute {attribute}: only regions of VIA have attributes, and no file is VIA's")
     classes = classes_of(documents, only)
     below = _folders_of_classes(classes, drawn_as)
     manifests = [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in below.values()] or [output]

@@ -113,7 +113,7 @@ class Document:
 
     ``classes`` are the names in the order of the file, if it lists them. ``unused`` counts shapes without an area by
     their kind, such as ``polyline``; ``broken`` has a line for each shape that cannot be drawn, ``notes`` for what else
-    is worth saying.
+    is worth saying. ``has_attributes`` says whether the class of a shape is one of its attributes, as in VIA's files.
     """
 
     path: Path
@@ -124,6 +124,7 @@ class Document:
     notes: list[str] = field(default_factory=list)
     own_files: set[Path] = field(default_factory=set)
     unread: set[str] = field(default_factory=set)
+    has_attributes: bool = False
 
     @contextmanager
     def guarded(self, where: object, image: AnnotatedImage | None = None) -> Iterator[None]:

@@ -107,7 +107,7 @@ def _parsed(cell: str | None) -> Any:
 def _document(
     path: Path, names: Mapping[str, None], regions: list[tuple[str, Any, Any]], attribute: str | None
 ) -> Document:
-    document = Document(path)
+    document = Document(path, has_attributes=True)
     key = _attribute_of(path, [attributes for *_, attributes in regions], attribute)
     images = {name: AnnotatedImage(name, f"{path}: {name}") for name in names}
     for number, (name, shape, attributes) in enumerate(regions):
