@@ -9,9 +9,12 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from promise_seg.annotator.catalogue import Catalogue, find_images
+from promise_seg.annotator.database import Database
 from promise_seg.annotator.project import Options, Project
 from promise_seg.errors import ImageError, ManifestError, PromiseError
 from promise_seg.images.exports.inputs import Input
+from promise_seg.images.reading import make_reading
 from tests.annotator.helpers import bits_of, refusal
 from tests.helpers import disc_image
 
@@ -174,3 +177,26 @@ def test_a_changed_file_is_read_once(project, images, monkeypatch):
     touched(images.parent / "images/0.png")
     assert project.catalogue.is_changed(1)
     assert read == ["0.png"] * 2
+
+
+def test_each_image_is_looked_up_without_reading_all_others(folder, tmp_path):
+    """The names of all images were once read for each of them, which took minutes for a hundred thousand images."""
+    folder.mkdir()
+    places = [tmp_path / name for name in ("few", "many")]
+    for place, count in zip(places, (3, 9), strict=True):
+        place.mkdir()
+        for number in range(count):
+            Image.new("RGB", (8, 6), (number, 0, 0)).save(place / f"{number}.png")
+    database, read = Database(folder), []
+    database.connection.set_trace_callback(
+        lambda statement: read.append(statement) if "FROM images" in statement and "key = " not in statement else None
+    )
+    counts = []
+    for place in places * 2:  # the second time, all of them are known
+        read.clear()
+        catalogue = Catalogue(database, make_reading())
+        catalogue.add(find_images([place], make_reading(), folder, print))
+        counts.append(len(read))
+    assert len(set(counts)) == 1
+    assert [row["stem"] for row in catalogue.rows()] == ["0_2", "1_2", "2_2", "3", "4", "5", "6", "7", "8"]
+    database.close()

@@ -1,9 +1,10 @@
 """The images of a project: each is found and read once, and identified by its content from then on."""
 
+import itertools
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,47 +145,45 @@ class Catalogue:
         Raises:
             PromiseError: if none of them can be read.
         """
-        given = list(images)
+        given, owners = list(images), self._owners_of_stems()
         for image in counted(given, progress, "looking at images"):
             with self._database.reading() as connection:
                 row = connection.execute("SELECT * FROM images WHERE key = ?", (image.input.key,)).fetchone()
-            self._given[self._enter(image) if row is None else self._again(image, row)] = image
+            number = self._enter(image, owners) if row is None else self._again(image, row, owners)
+            self._given[number] = image
         if not self.numbers:
             reasons = [reason for _, reason in self.faults()]
             raise PromiseError(f"none of {len(given)} image(s) can be read: {reasons[0]}")
 
-    def _again(self, image: ProjectImage, row: sqlite3.Row) -> int:
+    def _owners_of_stems(self) -> dict[str, int]:
+        """Return the names that the files of images have, in lower case, each with the first image of that name."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT id, stem FROM images ORDER BY id DESC").fetchall()
+        return {str(stem).casefold(): int(number) for number, stem in rows}
+
+    def _again(self, image: ProjectImage, row: sqlite3.Row, owners: dict[str, int]) -> int:
         """Return the number of an image that is recorded already; one that could not be read is tried again."""
         number = int(row["id"])
-        with self._database.reading() as connection:
-            before = connection.execute("SELECT stem FROM images WHERE id < ?", (number,)).fetchall()
-        if row["stem"].casefold() in {str(stem).casefold() for (stem,) in before}:  # as earlier versions let it be
-            facts = {"stem": self._free_stem(row["stem"]), "id": number}
-            self._write("UPDATE images SET stem = :stem WHERE id = :id", facts)
+        if owners[row["stem"].casefold()] < number:  # as earlier versions let it be
+            stem = _free_stem(row["stem"], owners)
+            self._write("UPDATE images SET stem = :stem WHERE id = :id", {"stem": stem, "id": number})
+            owners[stem.casefold()] = number
         if row["fault"] is not None:
             facts = self._look(image)
             self._write("UPDATE images SET sha256 = :sha256, stamp = :stamp, width = :width, height = :height, "
                         "slices = :slices, fault = :fault WHERE id = :id", {**facts, "id": number})  # fmt: skip
         return number
 
-    def _enter(self, image: ProjectImage) -> int:
-        names = {"key": image.input.key, "name": _name(image.input), "stem": self._free_stem(image.input.stem)}
-        facts = self._look(image) | names
-        return self._write(
+    def _enter(self, image: ProjectImage, owners: dict[str, int]) -> int:
+        stem = _free_stem(image.input.stem, owners)
+        facts = self._look(image) | {"key": image.input.key, "name": _name(image.input), "stem": stem}
+        number = self._write(
             "INSERT INTO images (key, name, stem, sha256, stamp, width, height, slices, fault) VALUES "
             "(:key, :name, :stem, :sha256, :stamp, :width, :height, :slices, :fault)",
             facts,
         )
-
-    def _free_stem(self, stem: str) -> str:
-        """Return a name for the files of a new image that no image of the project has, with a number if need be.
-
-        Images of another start of the project may be called the same.
-        """
-        with self._database.reading() as connection:
-            taken = {str(one).casefold() for (one,) in connection.execute("SELECT stem FROM images")}
-        names = (stem, *(f"{stem}_{number}" for number in range(2, len(taken) + 2)))
-        return next(name for name in names if name.casefold() not in taken)
+        owners[stem.casefold()] = number
+        return number
 
     def _write(self, statement: str, facts: Mapping[str, object]) -> int:
         try:
@@ -334,6 +333,19 @@ class Catalogue:
         """Raise a :class:`Refusal` if an image has no such slice."""
         if not 0 <= index < self.row(number)["slices"]:
             raise unknown(f"The slice {index} of the image {number}")
+
+
+def _free_stem(stem: str, taken: Collection[str]) -> str:
+    """Return a name for the files of an image that no other image of the project has, with a number if need be.
+
+    Images of another start of the project may be called the same.
+
+    Args:
+        stem: the name that the image would have by itself.
+        taken: the names of the others, in lower case.
+    """
+    names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+    return next(name for name in names if name.casefold() not in taken)
 
 
 def _name(given: Input) -> str:
