@@ -96,6 +96,19 @@ def test_a_set_is_scored_class_by_class(place):
         evaluate(place / "set", single, device="cpu")
 
 
+@pytest.mark.parametrize("prompts", ["apm", "box", "none"])
+def test_a_number_of_oracle_points_needs_oracle_points(place, prompts):
+    """It was once ignored without a word."""
+    with pytest.raises(SettingsError, match=rf"^--points 50: .*--prompts {prompts} has none\. .* give --prompts oracle$"):
+        evaluate(place / "apm", place / "manifest.csv", prompts=prompts, points=50, device="cpu")
+
+
+@pytest.mark.parametrize("prompts", ["oracle", "box", "none"])
+def test_slices_cannot_agree_on_given_prompts(place, prompts):
+    with pytest.raises(SettingsError, match=rf"^--slices agree: .* with --prompts {prompts}, each slice is scored"):
+        evaluate(place / "apm", place / "manifest.csv", prompts=prompts, slices="agree", device="cpu")
+
+
 def test_one_model_of_a_set_takes_its_class_of_all(place):
     data = Dataset.from_csv(place / "classes/manifest.csv", classes="all")
     found = evaluate(place / "set/class-3", data, split="val", device="cpu")

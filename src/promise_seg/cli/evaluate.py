@@ -51,11 +51,15 @@ def evaluate(
     split: SplitOption = SplitChoice.TEST,
     prompts: PromptsOption = PromptSource.APM,
     points: Annotated[
-        int,
+        int | None,
         option(
-            "--points", min=1, max=MOST_POINTS, about="How many oracle points, half of them background.", panel=SCORING
+            "--points",
+            min=1,
+            max=MOST_POINTS,
+            about="How many oracle points, half of them background; 16 by default.",
+            panel=SCORING,
         ),
-    ] = 16,
+    ] = None,
     mask: Annotated[
         MaskChoice | None,
         choice(MaskChoice, about="Which of SAM's masks counts; default as chosen in training", panel=SCORING),

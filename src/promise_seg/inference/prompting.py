@@ -17,6 +17,9 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskKind, PromptForm, PromptSource, Protocol
 
+USUAL_POINTS = 16
+"""How many oracle points there are if nobody says so."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PromptPlan:
@@ -35,7 +38,7 @@ class PromptPlan:
     """
 
     prompts: PromptSource
-    num_points: int = 16
+    num_points: int = USUAL_POINTS
     seed: int = 0
     protocol: Protocol = Protocol.OWN
 

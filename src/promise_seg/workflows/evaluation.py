@@ -25,7 +25,7 @@ from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.remote import open_store
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import encoding_note
-from promise_seg.inference.prompting import check_prompts
+from promise_seg.inference.prompting import USUAL_POINTS, check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.quantities import count_in_words
@@ -149,7 +149,7 @@ def evaluate(
     output: str | Path | None = None,
     split: str = SplitChoice.TEST,
     prompts: str = PromptSource.APM,
-    points: int = 16,
+    points: int | None = None,
     mask: str | None = None,
     slices: str = Slices.AUTO,
     protocol: str = Protocol.OWN,
@@ -180,10 +180,11 @@ def evaluate(
             is written.
         split: which rows: ``test``, ``val``, ``train`` or ``all``.
         prompts: where prompts come from: ``apm`` (its own), ``oracle``, ``box`` or ``none``.
-        points: how many oracle points there are, half of them background.
+        points: how many oracle points there are, half of them background; by default 16. Only with ``oracle``.
         mask: which of SAM's masks counts: ``0``, ``1``, ``2`` or ``score``; by default as chosen in training.
         slices: how the slices of volumes come together, with the model's own prompts: ``each``, ``blend``, ``agree`` or
             ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a choice ``each``.
+            With prompts that are given, each slice is by itself.
         protocol: ``own``, or ``reference``, the published procedure.
         sam: the model's SAM, if not where training found it; for ``bare`` which one.
         image_size: side of the input of a bare SAM, in pixels.
@@ -203,11 +204,12 @@ def evaluate(
         CheckpointError: if the model, or what stands beside it, cannot be read.
     """
     assessment = Assessment(
-        prompts=chosen(PromptSource, prompts, "--prompts"), num_points=points, seed=seed,
-        mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
+        prompts=chosen(PromptSource, prompts, "--prompts"), num_points=USUAL_POINTS if points is None else points,
+        seed=seed, mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
         slices=chosen(Slices, slices, "--slices"),
     )  # fmt: skip
+    _check_together(assessment, points)
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
         always_segment=always_segment,
@@ -222,6 +224,25 @@ def evaluate(
     return opened.each(
         lambda part, one, folder: work.evaluate(part, one, rows_of_part(rows, part, one), folder), output
     )
+
+
+def _check_together(assessment: Assessment, points: int | None) -> None:
+    """Refuse options that the source of the prompts leaves without a meaning.
+
+    Raises:
+        SettingsError: naming the first of them.
+    """
+    source = assessment.prompts
+    if points is not None and source != PromptSource.ORACLE:
+        raise SettingsError(
+            f"--points {points}: is the number of oracle points, and --prompts {source} has none. Leave it out, or give "
+            f"--prompts {PromptSource.ORACLE}"
+        )
+    if assessment.slices not in (Slices.AUTO, Slices.EACH) and source != PromptSource.APM:
+        raise SettingsError(
+            f"--slices {assessment.slices}: is for the model's own prompts; with --prompts {source}, each slice is "
+            f"scored by itself. Leave it out, or give --prompts {PromptSource.APM}"
+        )
 
 
 @dataclass(frozen=True)
