@@ -8,6 +8,7 @@ from promise_seg.assessment.evaluation import Assessment, evaluate, score_row
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
+from promise_seg.images.cut_masks import CutMask
 from promise_seg.images.reading import make_reading
 from promise_seg.inference import rows
 from promise_seg.inference.encoding import Sample, sam_features
@@ -196,10 +197,11 @@ def test_perfect_masks_of_objects_score_one(tiny_sam, nuclei):
     sample = Sample.of(nuclei[0], tiny_sam, Fit.STRETCH)
     truth = tuple(nuclei[0].instances()[:2])
     logits = torch.stack([torch.from_numpy(sample.to_frame(m)).float() * 20 - 10 for m in truth])[:, None]
-    decoded = decoded_as(sample, logits.expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
+    objects = tuple(CutMask.of(mask) for mask in truth)
+    decoded = decoded_as(sample, logits.expand(-1, 3, -1, -1), torch.ones(2, 3), objects)
     assessment = Assessment(prompts=PromptSource.ORACLE)
     assert score_row(decoded, "score", assessment).object_dice > 0.9
-    swapped = decoded_as(sample, logits.flip(0).expand(-1, 3, -1, -1), torch.ones(2, 3), truth)
+    swapped = decoded_as(sample, logits.flip(0).expand(-1, 3, -1, -1), torch.ones(2, 3), objects)
     assert score_row(swapped, "score", assessment).object_dice == 0
     assert score_row(swapped, "score", assessment).scores.dice == score_row(decoded, "score", assessment).scores.dice
 

@@ -8,12 +8,13 @@ import pytest
 from promise_seg.assessment.mask_pair import InstanceMaps, MaskPair
 from promise_seg.assessment.measures import values_of
 from promise_seg.assessment.objects import score_instance_maps, score_objects
+from promise_seg.images.cut_masks import CutMask
 from promise_seg.images.masks import instances_of
 from tests.instances.drawn import discs
 
 
 def masks(labels):
-    return list(instances_of(labels))
+    return [CutMask.of(mask) for mask in instances_of(labels)]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -24,6 +24,7 @@ from promise_seg.assessment.measures import (
     values_of,
 )
 from promise_seg.assessment.volumes import RULE_FOR_EMPTY_VOLUMES
+from promise_seg.images.cut_masks import CutMask
 
 DOCS = Path(__file__).parents[2] / "docs"
 SHAPE = (40, 50)
@@ -38,7 +39,7 @@ def square(side, shift=0):
 
 def pair(predicted, truth, sureness=1.0):
     probs = np.where(predicted, np.float32(sureness), np.float32(0))
-    objects = Objects([predicted] if predicted.any() else [], [truth] if truth.any() else [])
+    objects = Objects(*([CutMask.of(mask)] if mask.any() else [] for mask in (predicted, truth)))
     return MaskPair(probs, predicted, truth, objects=objects)
 
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
+from promise_seg.images.cut_masks import CutMask
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.prompting import PromptPlan, make_prompts, prompts_for_objects
 from promise_seg.model import bare_model
@@ -32,7 +33,7 @@ def test_an_object_that_vanishes_in_the_model_frame_is_prompted_where_it_is(tiny
     assert not sample.mask().any()
     model, features = bare_model(tiny_sam), tiny_sam.encode(np_images(sample))
     found = make_prompts(model, features, [sample], plan)
-    alone = prompts_for_objects(sample, [tiny_object.mask()], plan, plan.rng_of(sample))
+    alone = prompts_for_objects(sample, [CutMask.of(tiny_object.mask())], plan, plan.rng_of(sample))
     if source == PromptSource.BOX:
         assert found.boxes_xyxy_model[0, 0].tolist() == [25, 22, 25, 22]
         assert found.boxes_xyxy_model.tolist() == alone.boxes_xyxy_model.tolist()

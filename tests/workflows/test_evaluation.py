@@ -99,7 +99,9 @@ def test_a_set_is_scored_class_by_class(place):
 @pytest.mark.parametrize("prompts", ["apm", "box", "none"])
 def test_a_number_of_oracle_points_needs_oracle_points(place, prompts):
     """It was once ignored without a word."""
-    with pytest.raises(SettingsError, match=rf"^--points 50: .*--prompts {prompts} has none\. .* give --prompts oracle$"):
+    with pytest.raises(
+        SettingsError, match=rf"^--points 50: .*--prompts {prompts} has none\. .* give --prompts oracle$"
+    ):
         evaluate(place / "apm", place / "manifest.csv", prompts=prompts, points=50, device="cpu")
 
 

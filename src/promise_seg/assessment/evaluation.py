@@ -10,11 +10,12 @@ from promise_seg.arrays import BoolArray, Float32Array, Float64Array, Uint8Array
 from promise_seg.assessment.joined_rows import JoinedRows, JoinedSlice
 from promise_seg.assessment.mask_pair import InstanceMaps, Objects
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, measure
-from promise_seg.assessment.metrics import Scores, score_mask
+from promise_seg.assessment.metrics import Scores, overlap_scores, score_mask
 from promise_seg.assessment.reference_scoring import reference_mask, score_by_reference
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.cut_masks import CutMask
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.inference.prompting import PromptPlan
@@ -168,22 +169,23 @@ def _predicted_iou(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing
     return decoded.masks.predicted_iou(choice)
 
 
-def _object_dice(found: Sequence[BoolArray], truth: Sequence[BoolArray]) -> float:
+def _object_dice(found: Sequence[CutMask], truth: Sequence[CutMask]) -> float:
     """Return the mean Dice over objects that were each prompted separately."""
     pairs = zip(found, truth, strict=True)
-    return float(np.mean([score_mask(mask.astype(np.float32), wanted).dice for mask, wanted in pairs]))
+    return float(np.mean([overlap_scores(a.shared_pixels(b), a.area, b.area)["dice"] for a, b in pairs]))
 
 
-def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> list[BoolArray]:
-    """Return the mask (H, W) of each object that was prompted separately; none if there was no such object."""
+def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> list[CutMask]:
+    """Return the mask of each object that was prompted separately; none if there was no such object."""
     if decoded.objects is None:
         return []
     mask_logits, _ = decoded.masks.chosen(choice)
-    return [post.mask(probs_in_image(one, decoded.sample.geometry)) for one in mask_logits]
+    geometry = decoded.sample.geometry
+    return [CutMask.of(post.mask(probs_in_image(one, geometry))) for one in mask_logits]
 
 
 def _objects(
-    decoded: DecodedRow, masks_of_objects: Sequence[BoolArray], predicted: BoolArray
+    decoded: DecodedRow, masks_of_objects: Sequence[CutMask], predicted: BoolArray
 ) -> Objects | InstanceMaps | None:
     """Return the objects of an instance map: those prompted separately; of the model's own prompts those that it tells
     apart or, where it cannot, the connected components of the mask."""
@@ -193,7 +195,7 @@ def _objects(
         return InstanceMaps(decoded.own_instances(), decoded.sample.checked.labels())
     if decoded.objects is None:
         return InstanceMaps(numbered_parts(predicted), decoded.sample.checked.labels())
-    return Objects([mask for mask in masks_of_objects if mask.any()], decoded.objects)
+    return Objects([mask for mask in masks_of_objects if mask.area], decoded.objects)
 
 
 def dice_of_choices(

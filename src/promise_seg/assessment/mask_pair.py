@@ -12,6 +12,7 @@ from promise_seg.assessment.metrics import Scores, score_mask
 from promise_seg.assessment.objects import ObjectScores, score_instance_maps, score_objects
 from promise_seg.assessment.structure import StructureScores, score_structure
 from promise_seg.assessment.surfaces import Surfaces
+from promise_seg.images.cut_masks import CutMask
 
 
 class InstanceMaps(NamedTuple):
@@ -22,10 +23,10 @@ class InstanceMaps(NamedTuple):
 
 
 class Objects(NamedTuple):
-    """The objects of one image as masks (H, W), which may overlap: predicted and true ones."""
+    """The objects of one image as masks, which may overlap: predicted and true ones."""
 
-    predicted: Sequence[BoolArray]
-    truth: Sequence[BoolArray]
+    predicted: Sequence[CutMask]
+    truth: Sequence[CutMask]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from promise_seg.arrays import BoolArray, LabelArray
+from promise_seg.arrays import LabelArray
+from promise_seg.images.cut_masks import CutMask
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """The IoU thresholds at which an object counts as found: 0.5, 0.55 ... 0.95."""
@@ -48,23 +49,20 @@ class ObjectScores:
         return abs(self.predicted_objects - self.objects) / max(self.predicted_objects, self.objects, 1)
 
 
-def iou_matrix(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) -> npt.NDArray[np.float64]:
-    """Return the IoU of each predicted mask (H, W) with each true one: (predicted, true). Masks may overlap."""
+def iou_matrix(predicted: Sequence[CutMask], truth: Sequence[CutMask]) -> npt.NDArray[np.float64]:
+    """Return the IoU of each predicted mask with each true one: (predicted, true). Masks may overlap."""
     matrix = np.zeros((len(predicted), len(truth)))
-    areas = np.array([np.count_nonzero(mask) for mask in truth], np.float64)
-    for row, mask in enumerate(predicted):
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if not len(rows):
-            continue
-        part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        inside, area = mask[part], np.count_nonzero(mask)
-        shared = np.array([np.count_nonzero(inside & other[part]) for other in truth], np.float64)
-        matrix[row] = shared / np.maximum(area + areas - shared, 1)
+    lefts, tops, rights, bottoms = np.array([other.box for other in truth]).reshape(-1, 4).T
+    for row, one in enumerate(predicted):
+        left, top, right, bottom = one.box
+        for column in np.flatnonzero((lefts < right) & (left < rights) & (tops < bottom) & (top < bottoms)):
+            shared = one.shared_pixels(truth[column])
+            matrix[row, column] = shared / (one.area + truth[column].area - shared)
     return matrix
 
 
-def score_objects(predicted: Sequence[BoolArray], truth: Sequence[BoolArray]) -> ObjectScores:
-    """Match predicted with true masks (H, W), each at most once, to maximise the sum of their IoU."""
+def score_objects(predicted: Sequence[CutMask], truth: Sequence[CutMask]) -> ObjectScores:
+    """Match predicted with true masks of one image, each at most once, to maximise the sum of their IoU."""
     matrix = iou_matrix(predicted, truth)
     found = [_matched(matrix, threshold) for threshold in _ALL_THRESHOLDS]
     return _scores(found, len(predicted), len(truth))

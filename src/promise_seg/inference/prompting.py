@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from promise_seg.arrays import BoolArray
 from promise_seg.bounds import MOST_POINTS
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
 from promise_seg.given_prompts import form_of_points
+from promise_seg.images.cut_masks import CutMask
 from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.oracle import boxes_around, points_in_masks
@@ -112,13 +112,13 @@ def make_prompts(
 
 
 def prompts_for_objects(
-    sample: Sample, objects: Sequence[BoolArray], plan: PromptPlan, rng: np.random.Generator
+    sample: Sample, objects: Sequence[CutMask], plan: PromptPlan, rng: np.random.Generator
 ) -> Prompts:
-    """Make a set of prompts for each object (H, W) of one image: (1, K, ...), in the model frame.
+    """Make a set of prompts for each object of one image: (1, K, ...), in the model frame.
 
     An object that is too small for the model frame is prompted where it would be.
     """
-    masks = [sample.to_prompt(mask) for mask in objects]
+    masks = [sample.to_prompt(one.whole()) for one in objects]
     if plan.prompts == PromptSource.BOX:
         return Prompts(boxes_xyxy_model=boxes_around(masks)[None])
     points, labels = points_in_masks(masks, plan.num_points, [rng] * len(masks))

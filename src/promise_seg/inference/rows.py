@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 import torch
 
-from promise_seg.arrays import BoolArray, Uint16Array
+from promise_seg.arrays import Uint16Array
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.tiles import is_divided, tile_grid, tile_of
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.cut_masks import CutMask
 from promise_seg.images.geometry import Box
+from promise_seg.images.masks import instances_of
 from promise_seg.images.tiles import NO_TILE
 from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import Masks, decode_masks
@@ -33,15 +35,15 @@ _OBJECTS_AT_ONCE = 32
 class DecodedRow:
     """All masks of one row, and the prompts that they came from.
 
-    ``objects`` are the K masks (H, W) that were prompted for, if each was prompted separately; otherwise there is one
-    set of prompts for all of them. ``prompts`` are in the model frame, for this image alone; ``None`` of an image that
+    ``objects`` are the K masks that were prompted for, if each was prompted separately; otherwise there is one set of
+    prompts for all of them. ``prompts`` are in the model frame, for this image alone; ``None`` of an image that
     is seen tile by tile. ``own_instances`` finds the separate objects of an image whose ground truth is an instance
     map, with the model's own prompts, and returns their map (H, W).
     """
 
     sample: Sample
     masks: Masks | TiledMasks
-    objects: tuple[BoolArray, ...] | None = None
+    objects: tuple[CutMask, ...] | None = None
     prompts: Prompts | None = None
     own_instances: Callable[[], Uint16Array] | None = None
 
@@ -196,8 +198,8 @@ def _decode_objects(
     model: PromiseModel, sample: Sample, features: Features, plan: PromptPlan, rng: np.random.Generator
 ) -> DecodedRow:
     """Decode each object of one image; an image without any is prompted once, with what says so."""
-    objects = tuple(sample.checked.instances())
-    nothing = np.zeros((sample.checked.height, sample.checked.width), bool)
+    objects = tuple(CutMask.of(mask) for mask in instances_of(sample.checked.labels()))
+    nothing = CutMask.of(np.zeros((sample.checked.height, sample.checked.width), bool))
     prompts = prompts_for_objects(sample, objects or [nothing], plan, rng)
     parts = [
         decode_masks(model, features, prompts.sets(start, start + _OBJECTS_AT_ONCE), [sample.geometry])[0]

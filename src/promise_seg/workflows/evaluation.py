@@ -235,8 +235,8 @@ def _check_together(assessment: Assessment, points: int | None) -> None:
     source = assessment.prompts
     if points is not None and source != PromptSource.ORACLE:
         raise SettingsError(
-            f"--points {points}: is the number of oracle points, and --prompts {source} has none. Leave it out, or give "
-            f"--prompts {PromptSource.ORACLE}"
+            f"--points {points}: is the number of oracle points, and --prompts {source} has none. Leave it out, or "
+            f"give --prompts {PromptSource.ORACLE}"
         )
     if assessment.slices not in (Slices.AUTO, Slices.EACH) and source != PromptSource.APM:
         raise SettingsError(
