@@ -158,3 +158,10 @@ def test_what_is_done_is_answered_even_if_the_dice_cannot_be_told(tab, monkeypat
 
     monkeypatch.setattr(Catalogue, "source", changed)
     assert tab.act("add", slice=0, **{"class": 1}, mask=bits_of(*RECTANGLE))["dice"] == {}
+
+
+def test_a_box_may_reach_beyond_the_image(tab):
+    """As docs/annotator-api.md says; to the left and above it was once refused."""
+    tab.act("add", slice=0, **{"class": 1}, points=[], box=[0, 0, 39, 29])
+    tab.act("add", slice=0, **{"class": 1}, points=[], box=[-500.5, -3, 3_000_000 / 2, 500])
+    assert tab.objects[2]["mask"] == tab.objects[1]["mask"]

@@ -215,3 +215,8 @@ def test_objects_are_counted_as_they_are_made(begun, seen, monkeypatch):
     assert [one["slice"] for one in answer["changed"]] == [2]
     assert answer["note"] == "It ended at slice 4: an image can have 3 objects"
     assert refusal(begun.send({"type": "propagate", "slice": 2, "last": 4})) == (422, "invalid")
+
+
+def test_an_object_that_is_named_twice_is_propagated_once(begun):
+    answer = begun.act("propagate", slice=0, last=2, objects=[1, 1])
+    assert [one["slice"] for one in answer["changed"]] == [1, 2]

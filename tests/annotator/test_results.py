@@ -202,3 +202,48 @@ def test_a_volume_whose_slices_are_of_several_splits_is_refused(model, volume, f
     (tmp_path / "data.csv").write_text(f"image_name,train_type,mask_name,slice\n{rows}")
     with pytest.raises(ManifestError, match=r"data\.csv:3: .*is test here, and train in .*data\.csv:2"):
         Project(model, [tmp_path / "data.csv"], folder)
+
+
+def accept_one_with_nothing_in_it(project):
+    """Accept the first image with an object, and the second with nothing."""
+    for number in (1, 2):
+        tab = Tab(client_of(project), number, seed=number)
+        tab.open()
+        if number == 1:
+            tab.act("add", slice=0, **{"class": 1}, mask=bits_of(*RECTANGLE))
+        tab.act("accept")
+
+
+def test_an_accepted_picture_with_nothing_in_it_is_listed(model, folder, images):
+    """It was once left out of the manifest, unless the model had proposed something: a training never saw it."""
+    with Project(model, [images], folder) as project:
+        accept_one_with_nothing_in_it(project)
+        assert [entry.image for _, entry in project._to_learn_from()] == [
+            "../data/images/0.png",
+            "../data/images/1.png",
+        ]
+    data = Dataset.from_csv(folder / "manifest.csv")
+    assert [row.foreground_pixels for row in data] == [200, 0]
+    assert "slice" not in (folder / "manifest.csv").read_text().splitlines()[0]
+
+
+def test_projects_of_before_list_it_from_the_next_start_on(model, folder, images):
+    with Project(model, [images], folder) as project:
+        accept_one_with_nothing_in_it(project)
+        with project.catalogue._database.writing() as connection:
+            (listed,) = connection.execute("SELECT listed FROM images WHERE id = 2").fetchone()
+            listed = json.dumps(json.loads(listed) | {"slices": []})  # as it was once noted
+            connection.execute("UPDATE images SET listed = ? WHERE id = 2", (listed,))
+    with Project(model, [images], folder) as project:
+        tab = Tab(client_of(project), 3, seed=3)
+        tab.open()
+        tab.act("accept")
+    assert [row.foreground_pixels for row in Dataset.from_csv(folder / "manifest.csv")] == [200, 0, 0]
+
+
+def test_a_volume_that_nobody_looked_into_is_not_learned_from(model, volume, folder):
+    with Project(model, [volume], folder) as project:
+        tab = Tab(client_of(project), 1)
+        tab.open()
+        tab.act("accept")
+        assert project._to_learn_from() == []

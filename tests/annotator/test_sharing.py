@@ -87,3 +87,11 @@ def test_an_image_is_taken_over_between_actions_and_not_within_one(tab, other, p
     monkeypatch.setattr(Leases, "take", taking)
     other.open(take=True)
     assert locked == [True]
+
+
+@pytest.mark.parametrize("take", ["yes", "no", 1, None])
+def test_an_image_is_taken_over_by_true_alone(tab, other, take):
+    """The word yes once took an image over."""
+    answer = other.open(take=take)
+    assert refusal(answer) == (422, "invalid")
+    tab.act("propose", slice=0)

@@ -84,7 +84,7 @@ def test_a_mask_for_each_class(place, capsys):
         (["data", "--classes", "--instances"], "--classes and --instances: give one of them"),
         (["nowhere"], "nowhere: no such file or folder"),
         (["data", "--format", "coca"], "did you mean coco?"),
-        (["data", "--format", "cvat"], "no annotations there or below"),
+        (["data", "--format", "cvat"], "no file there or below can be of --format cvat, but some can be of another"),
         (["data/p0_0.json", "--format", "coco"], "which is not coco; "),
         (["data", "--only", "cat"], "--only cat: there is no such class; there are polyp, tool"),
         (["data", "--images", "nowhere"], "--images nowhere: no such folder"),

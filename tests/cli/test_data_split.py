@@ -1,6 +1,7 @@
 """``promise data split`` as a user calls it."""
 
 import csv
+import os
 from collections import Counter
 
 import pytest
@@ -136,7 +137,10 @@ def test_masks_that_cannot_be_read_are_listed_together(manifest, tmp_path, capsy
         (["--val", "0.2", "--folds", "3"], "--val and --folds: give one of them"),
         (["--val", "0.9"], "--val 0.9 --test 0.15: expected shares"),
         (["--folds", "1"], "--folds 1: expected 2 or more"),
-        (["--folds", "30"], "10 group(s) cannot be divided into"),
+        (
+            ["--folds", "30"],
+            "10 group(s), which stay whole; expected at least 31, one for each fold",
+        ),
     ],
 )
 def test_settings_that_cannot_work(manifest, tmp_path, capsys, options, message):
@@ -154,3 +158,17 @@ def test_shares_that_whole_groups_do_not_allow_are_a_warning(manifest, tmp_path,
     words = capsys.readouterr().err
     assert "warning: val has 3" in words
     assert "not 15%, as groups are never divided: there are 3 groups of 20 rows" in words
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="the system has no links")
+@pytest.mark.parametrize("seed", range(4))
+def test_a_file_under_several_names_is_not_divided(manifest, tmp_path, seed):
+    """With some seeds, a link and the file that it leads to once came to train and val."""
+    data = manifest.parent
+    (data / "link.png").symlink_to(data / "images/0.png")
+    lines = ["image_name,train_type,mask_name", *(f"images/{n}.png,train,masks/{n}.png" for n in range(12))]
+    lines += ["link.png,train,masks/0.png", "../data/images/0.png,train,masks/0.png"]
+    manifest.write_text("\n".join(lines))
+    assert run(manifest, "-o", tmp_path / "out.csv", "--seed", seed) == 0
+    found = splits(tmp_path / "out.csv")
+    assert found[0] == found[12] == found[13]

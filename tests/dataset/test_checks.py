@@ -242,3 +242,9 @@ def test_each_slice_asks_once_what_kind_of_file_its_mask_is(tmp_path, monkeypatc
     monkeypatch.setattr(readers, "is_segmentation", lambda path: asked.append(path.name) or real(path))
     assert len(check_row(read_manifest(tmp_path / "d.csv")[0])) == 4
     assert asked.count("m.nii.gz") == 4 + 1, "once a slice, and once for what is to be known of the whole file"
+
+
+def test_an_image_is_not_its_own_mask(manifest):
+    manifest.write_text("image_name,train_type,mask_name\nmasks/0.png,train,masks/0.png\n")
+    with pytest.raises(ManifestError, match=r"csv:2: \S*0\.png: is both the image and the mask"):
+        check_rows(read_manifest(manifest))

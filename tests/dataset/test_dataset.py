@@ -120,3 +120,35 @@ def test_frames_of_a_video_are_not_called_channels(manifest):
     text = manifest.read_text().replace("images/", "images/frame_000")
     manifest.write_text(text)
     assert Dataset.from_csv(manifest).warnings == ()
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, 2, 15, float("nan")])
+def test_a_share_that_is_none_is_refused(without_val, share):
+    """With 2, or NaN, all rows but one were once taken to validate on."""
+    with pytest.raises(SettingsError, match=r"val_share .*: expected a share between 0 and 1, such as"):
+        Dataset.from_csv(without_val, val_share=share)
+    with pytest.raises(SettingsError, match="expected a share between 0 and 1"):
+        Dataset.from_csv(without_val).with_validation(share)
+
+
+def test_a_class_that_no_mask_holds_is_refused(manifest):
+    with pytest.raises(SettingsError, match=r"class 3: the masks were not read as label maps"):
+        Dataset.from_csv(manifest).of_class(3)
+
+
+def test_the_classes_that_masks_do_hold_are_named(label_maps):
+    with pytest.raises(SettingsError, match=r"class 2: no mask holds it; they hold 1, 3$"):
+        Dataset.from_csv(label_maps, classes="all").of_class(2)
+
+
+def test_there_are_no_other_splits(manifest):
+    with pytest.raises(SettingsError, match="split 'tests': expected train, val, test or all"):
+        Dataset.from_csv(manifest).of_split("tests")
+
+
+def test_without_train_rows_nothing_is_split_off(manifest):
+    manifest.write_text(
+        "\n".join(line for line in manifest.read_text().splitlines() if ",test," in line or "_name" in line)
+    )
+    with pytest.raises(ManifestError, match=r"m.*\.csv: no train rows\. Give some rows the split train"):
+        Dataset.from_csv(manifest).with_validation()

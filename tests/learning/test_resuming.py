@@ -98,15 +98,15 @@ def test_a_finished_run_whose_best_model_is_gone_says_so(checked, tiny_sam, stor
 @pytest.mark.parametrize(("values", "named"), [({"seed": 3}, "seed"), ({"weight_decay": 0.5}, "weight_decay")])
 def test_a_folder_of_another_run_is_refused(checked, tiny_sam, store, accelerator, tmp_path, values, named):
     start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
-    with pytest.raises(CheckpointError, match=f"another {named}"):
+    with pytest.raises(CheckpointError, match=rf"differs in {named} \(\S+ there, \S+ now\)\."):
         start(tmp_path / "a", checked, tiny_sam, store, accelerator, **values)
 
 
 def test_a_folder_of_other_data_or_of_another_sam_is_refused(checked, tiny_sam, store, accelerator, tmp_path):
     start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
-    with pytest.raises(CheckpointError, match="another data"):
+    with pytest.raises(CheckpointError, match="differs in data"):
         start(tmp_path / "a", checked[1:], tiny_sam, store, accelerator)
-    with pytest.raises(CheckpointError, match="another sam"):
+    with pytest.raises(CheckpointError, match="differs in sam"):
         start(tmp_path / "a", checked, make_tiny_sam(4), store, accelerator)
 
 
@@ -115,7 +115,7 @@ def test_other_masks_of_the_same_size_are_other_data(manifest, tiny_sam, store, 
     start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator, epochs=1).run()
     path = manifest.parent / "masks/0.png"
     Image.fromarray(np.asarray(Image.open(path))[::-1].copy()).save(path)
-    with pytest.raises(CheckpointError, match="holds a run with another data"):
+    with pytest.raises(CheckpointError, match="holds a run that differs in data"):
         start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator, epochs=1)
 
 
@@ -127,7 +127,7 @@ def test_how_files_are_read_stands_in_the_model_and_must_stay(manifest, tiny_sam
     assert (str(config.reading.window), config.reading.crop_border) == ("percentile", True)
     assert config.reading == rows[0].reading
     rows = check_rows(read_manifest(manifest), make_reading(crop_border=False, window="percentile"))
-    with pytest.raises(CheckpointError, match="holds a run with another reading"):
+    with pytest.raises(CheckpointError, match="holds a run that differs in reading"):
         start(tmp_path / "run", rows, tiny_sam, store, accelerator)
 
 
@@ -135,7 +135,7 @@ def test_a_run_notes_its_images_and_goes_on_only_with_the_same_order(checked, ti
     run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, epochs=1)
     run.run()
     assert read_training_images(tmp_path / "run") == TrainingImages.of(checked)
-    with pytest.raises(CheckpointError, match="holds a run with another order of rows"):
+    with pytest.raises(CheckpointError, match="holds a run that differs in order of rows"):
         start(tmp_path / "run", checked[::-1], tiny_sam, store, accelerator, epochs=1)
 
 
@@ -181,5 +181,5 @@ def test_where_the_rows_are_from_is_noted_and_no_part_of_what_a_run_is(checked, 
 
 def test_a_run_of_another_variant_is_named_as_such(checked, tiny_sam, store, accelerator, tmp_path):
     start(tmp_path / "a", checked, tiny_sam, store, accelerator, variant="apm+ips").run()
-    with pytest.raises(CheckpointError, match="holds a run with another variant"):
+    with pytest.raises(CheckpointError, match=r"holds a run that differs in variant \(\S+ there, \S+ now\)"):
         start(tmp_path / "a", checked, tiny_sam, store, accelerator, variant="apm")

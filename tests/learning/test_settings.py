@@ -41,7 +41,7 @@ def test_an_option_of_one_kind_of_apm_goes_into_its_config():
      ({"point_weight": float("nan")}, "--point-weight nan: expected a finite number"),
      ({"num_points": 10**12}, "--points 1000000000000: expected at most 1024"),
      ({"batch_size": 10**26}, "--batch-size 100000000000000000000000000: expected at most 1000000"),
-     ({"num_points": 4}, "--foreground 8: exceeds --points 4"),
+     ({"num_points": 4, "num_foreground": 8}, "--foreground 8: exceeds --points 4"),
      ({"variant": "ips", "apm_reach": 3}, "the variant ips has no auto-prompting module; leave --apm-reach out")],
 )  # fmt: skip
 def test_what_the_apm_cannot_do_is_refused_in_our_words_alone(values, message):
@@ -58,3 +58,16 @@ def test_one_network_for_several_classes_is_trained_for_more_epochs(classes, epo
     given = with_usual_epochs(settings, 100, epochs=40, classes=classes)
     assert (given.epochs, given.val_interval) == (40, 2 if classes == 1 else 4)
     assert with_usual_epochs(settings, 100, begun=settings, epochs=40, classes=classes) == settings
+
+
+@pytest.mark.parametrize(("count", "foreground"), [(1, 1), (4, 2), (5, 3), (12, 6), (16, 8), (100, 50)])
+def test_half_of_the_points_are_foreground_where_nothing_is_said(count, foreground):
+    """There were once always eight, which four points exceed, and of eight none was left for the background."""
+    assert make_settings(apm="heatmap", num_points=count).num_foreground == foreground
+    assert make_settings(apm="heatmap", num_points=100, num_foreground=3).num_foreground == 3
+
+
+def test_a_run_of_before_keeps_its_foreground_points():
+    begun = TrainSettings(apm="heatmap", num_points=12, num_foreground=8)
+    assert make_settings(begun, apm="heatmap", num_points=12).num_foreground == 8
+    assert make_settings(begun, apm="heatmap", num_points=10).num_foreground == 5

@@ -129,7 +129,7 @@ def test_a_run_killed_between_the_models_of_two_classes_too(made, tmp_path, monk
 
 
 def test_a_finished_run_of_other_settings_is_refused(made):
-    with pytest.raises(CheckpointError, match="holds a run with another seed"):
+    with pytest.raises(CheckpointError, match="holds a run that differs in seed"):
         start(made, made.folder, settings=SETTINGS.model_copy(update={"seed": 3}))
 
 

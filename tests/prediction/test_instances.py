@@ -183,3 +183,9 @@ def test_a_model_without_a_map_is_refused_before_anything_is_written(tiny_sam):
         Labeller({1: blind}, instances=True)
     with pytest.raises(SettingsError, match="resnet does not make"):
         blind.predict_instances(disc_image(0)[0])
+
+
+def test_objects_are_not_found_in_an_encoded_image(predictor):
+    image = np.zeros((30, 40, 3), np.uint8)
+    with pytest.raises(SettingsError, match="predict_instances measures each object in the pixels: give the image"):
+        predictor.predict_instances(predictor.encode(image))

@@ -1,6 +1,11 @@
 import numpy as np
+import pytest
+from PIL import Image
 
+from promise_seg.errors import ImageError, SettingsError
 from promise_seg.prediction.overlay import BACKGROUND_COLOUR, FOREGROUND_COLOUR, draw_overlay
+from promise_seg.prediction.prediction import Prediction
+from tests.helpers import disc_image
 
 
 def test_mask_and_points_are_where_they_belong():
@@ -14,3 +19,27 @@ def test_mask_and_points_are_where_they_belong():
     assert (picture[25, 15] != 100).any()
     assert (picture[55, 60] == 100).all()
     assert (image == 100).all()
+
+
+def prediction(mask):
+    nothing = np.zeros((0, 2), np.float32)
+    return Prediction(mask, mask.astype(np.float32), nothing, np.zeros(0, np.int64), 0.5)
+
+
+def test_a_prediction_is_drawn_on_whatever_can_be_predicted(tmp_path):
+    """A path or an image of PIL once ended in an error of Python's."""
+    pixels, grey = disc_image(0)[0], np.full((30, 40), 90, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    found = prediction(disc_image(0)[1])
+    expected = found.overlay(pixels)
+    assert np.array_equal(found.overlay(tmp_path / "a.png"), expected)
+    assert np.array_equal(found.overlay(Image.fromarray(pixels)), expected)
+    assert np.array_equal(found.overlay(grey), found.overlay(np.stack([grey] * 3, -1)))
+
+
+def test_an_image_of_another_size_is_refused():
+    found = prediction(np.zeros((30, 40), bool))
+    with pytest.raises(SettingsError, match="the image is 41 x 30 pixels, and the mask 40 x 30"):
+        found.overlay(np.zeros((30, 41, 3), np.uint8))
+    with pytest.raises(ImageError, match="uint8"):
+        found.overlay(np.zeros((30, 40, 3)))

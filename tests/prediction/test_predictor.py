@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -243,3 +245,16 @@ def test_objects_are_predicted_apart_as_they_are_asked_for(tiny_sam, kind, most)
 def test_objects_need_an_auto_prompter(tiny_sam):
     with pytest.raises(SettingsError, match="has no auto-prompting module"):
         Predictor(make_model(tiny_sam, Variant.IPS)).predict_objects(disc_image(0)[0])
+
+
+def test_an_image_that_another_size_was_encoded_at_is_refused(predictor):
+    encoded = predictor.encode(disc_image(0)[0])
+    smaller = replace(encoded, geometry=replace(encoded.geometry, side=encoded.geometry.side // 2))
+    for work in (predictor.predict, predictor.session, predictor.predict_objects):
+        with pytest.raises(SettingsError, match=r"encoded by another model, at 16 px; this one sees 32 px"):
+            work(smaller)
+
+
+def test_a_mask_of_bool_is_no_logits(predictor):
+    with pytest.raises(SettingsError, match=r"mask_input must be logits, .* got a mask of bool"):
+        predictor.predict(disc_image(0)[0], mask_input=np.ones((256, 256), bool))

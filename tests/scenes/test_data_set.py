@@ -83,3 +83,14 @@ def test_the_command_writes_the_same_and_names_the_manifest(tmp_path, capsys):
     assert written(tmp_path / "command") == written(tmp_path / "function")
     assert main([*words, "--kinds", "polyps", "-o", str(tmp_path / "other")]) == 2
     assert "--kinds polyps: expected one or more of" in capsys.readouterr().err
+
+
+def test_scenes_of_a_call_that_was_stopped_are_not_mixed_with_others(tmp_path):
+    """Both sets once lay in one folder, which a folder of images to predict was then made of."""
+    draw_data_set(tmp_path, **SMALL)
+    (tmp_path / "manifest.csv").unlink()  # it is written last
+    with pytest.raises(PromiseError, match=r"images/\S*_32px_seed0_\d+\.png: is a scene that was drawn with other"):
+        draw_data_set(tmp_path, **SMALL, seed=1)
+    (tmp_path / "images/of_the_user.png").write_bytes(b"")
+    draw_data_set(tmp_path, **SMALL)
+    draw_data_set(tmp_path, **SMALL, seed=1, force=True)

@@ -168,9 +168,9 @@ def test_models_are_not_mixed_with_those_that_were_trained_otherwise(place):
     how = {"apm": "pretrained", "apm_side": 32, "device": "cpu"} | shared
     with pytest.raises(CheckpointError, match="contains one model for all classes; give --one-model to go on with it"):
         train(classes, place / "organs", **how)
-    with pytest.raises(CheckpointError, match=r"holds a run with another .*reading"):
+    with pytest.raises(CheckpointError, match=r"holds a run that differs in .*reading"):
         train(classes.of_class(1), place / "organs", **how)
-    with pytest.raises(CheckpointError, match="holds a run with another seed"):
+    with pytest.raises(CheckpointError, match="holds a run that differs in seed"):
         train(classes, place / "organs", one_model=True, seed=4, **how)
     with pytest.raises(SettingsError, match="is for label maps with several classes; add --class all"):
         train(classes.of_class(1), place / "new", one_model=True, **how)

@@ -126,7 +126,7 @@ def test_images_are_scored_as_a_whole(run, manifest):
     predicted, truth = model.predict(row.row.image).mask, row.mask()
     dice = 2 * np.count_nonzero(predicted & truth) / max(predicted.sum() + truth.sum(), 1)
     assert found.mean["dice"] == pytest.approx(dice, abs=0.02)
-    assert any("no trust scores: they are of single tiles" in note for note in found.notes)
+    assert any("no trust scores: they are calibrated for single tiles" in note for note in found.notes)
     whole = promise_seg.Dataset.from_csv(manifest, like=model.reading, tile="none")
     assert promise_seg.evaluate(model, whole, store=store).summary.reading.get("tiles") is None
 

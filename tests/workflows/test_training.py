@@ -200,9 +200,9 @@ def test_a_run_keeps_its_start_and_another_is_refused(place, fresh, few, monkeyp
     monkeypatch.setattr(loop, "validate", interrupt_once)
     with pytest.raises(KeyboardInterrupt):
         train(fresh, place / "new", init=place / "apm", **few)
-    with pytest.raises(CheckpointError, match="holds a run with another init"):
+    with pytest.raises(CheckpointError, match="holds a run that differs in init"):
         train(fresh, place / "new", init=place / "apm/last", **few)
-    with pytest.raises(CheckpointError, match="holds a run with another init"):
+    with pytest.raises(CheckpointError, match="holds a run that differs in init"):
         train(fresh, place / "new", variant="apm", **few)
     notes = []
     model = train(fresh, place / "new", init=place / "apm", **few, note=notes.append)

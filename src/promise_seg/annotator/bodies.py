@@ -15,6 +15,9 @@ LARGEST_BODY = 16 * 2**20
 Id = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Number = Annotated[int, Field(ge=0, le=2**31, strict=True)]
 Coordinate = Annotated[float, Field(ge=-1, le=2**20, allow_inf_nan=False, strict=True)]
+Edge = Annotated[float, Field(ge=-(2**20), le=2**21, allow_inf_nan=False, strict=True)]
+"""An edge of a box, which may reach beyond the image."""
+Flag = Annotated[bool, Field(strict=True)]
 Side = Annotated[int, Field(ge=0, le=2**20, strict=True)]
 Candidate = Annotated[int, Field(ge=0, le=2, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -50,7 +53,7 @@ class GivenPrompts(Body):
     """All prompts of an object, in pixel indices of the image; ``box`` is left, top, right, bottom."""
 
     points: Annotated[tuple[GivenPoint, ...], Field(max_length=MOST_POINTS)] = ()
-    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
+    box: tuple[Edge, Edge, Edge, Edge] | None = None
 
     @property
     def as_prompts(self) -> Prompts:
@@ -103,9 +106,9 @@ class Properties(Body):
     type: Literal["properties"]
     object: Number
     label: Annotated[Number | None, Field(alias="class")] = None
-    locked: bool | None = None
-    hidden: bool | None = None
-    accepted: bool | None = None
+    locked: Flag | None = None
+    hidden: Flag | None = None
+    accepted: Flag | None = None
 
 
 class Choose(Body):
@@ -158,7 +161,7 @@ class LeaseBody(Body):
 
     client: Id
     user: Name | None = None
-    take: bool = False
+    take: Flag = False
     propose: Number | None = None
 
 
@@ -177,7 +180,7 @@ class ExportBody(Body):
 class TrainBody(Body):
     """A request to train on the accepted images; with ``anew``, an interrupted training is not resumed."""
 
-    anew: bool = False
+    anew: Flag = False
 
 
 class StopBody(Body):

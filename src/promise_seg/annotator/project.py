@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sqlite3 import Row
 from threading import Lock
@@ -317,6 +317,8 @@ class Project:
     def _manifest_entry(self, row: Row) -> ManifestEntry | None:
         """Return the manifest entry of an accepted image; ``None`` if a manifest cannot name it or it is missing."""
         number, kept = int(row["id"]), None if row["listed"] is None else ManifestEntry.from_text(row["listed"])
+        if kept is not None and row["slices"] == 1:  # earlier versions left out pictures in which there is nothing
+            kept = replace(kept, slices=None)
         if not self.catalogue.is_given(number):
             return kept if kept is not None and (self.folder / kept.image).exists() else None
         image = self.catalogue.image(number)
@@ -324,9 +326,11 @@ class Project:
         return None if image.shares_folder else self._results.manifest_entry(image, row["mask"], slices)
 
     def _slices_to_learn(self, number: int) -> list[int] | None:
-        """Return the slices of a volume that somebody viewed, which the manifest lists; ``None`` for all."""
+        """Return the slices of a volume that somebody viewed, which the manifest lists; ``None`` for all, as of any
+        picture."""
+        count = self.catalogue.row(number)["slices"]
         looked_at = {*self.history.state(number).proposed, *(one.slice for one in self.history.objects(number))}
-        return None if len(looked_at) >= self.catalogue.row(number)["slices"] else sorted(looked_at)
+        return None if len(looked_at) >= count or count == 1 else sorted(looked_at)
 
     def _dice(self, number: int, slices: Iterable[int], objects: list[AnnotatedObject]) -> dict[str, float] | None:
         if self.truth is None:
@@ -347,7 +351,9 @@ class Project:
         return [
             (number, listed)
             for number, listed in found
-            if listed is not None and not (self.catalogue.is_given(number) and self.catalogue.is_changed(number))
+            if listed is not None
+            and listed.slices != ()
+            and not (self.catalogue.is_given(number) and self.catalogue.is_changed(number))
         ]
 
     def _use(self, model: AnyModel, known: KnownModel) -> None:

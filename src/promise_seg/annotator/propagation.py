@@ -132,7 +132,7 @@ def _count(image: Image, changes: Mapping[int, AnnotatedObject | None]) -> int:
 
 
 def _sources(image: Image, action: Propagate) -> list[AnnotatedObject]:
-    found = [image.object(number) for number in action.objects or ()]
+    found = [image.object(number) for number in dict.fromkeys(action.objects or ())]
     if action.objects is None:
         found = [one for one in image.objects if one.slice == action.slice and not one.hidden]
     if elsewhere := [one.id for one in found if one.slice != action.slice]:

@@ -19,9 +19,9 @@ from promise_seg.features.store import FeatureKey, FeatureStore
 from promise_seg.images.geometry import Geometry, shrink_mask
 from promise_seg.images.readers import content_sha256
 from promise_seg.inference.encoding import encode_images
+from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.encoding_together import encode_together
 from promise_seg.prediction.prediction import Prediction
-from promise_seg.prediction.predictor import EncodedImage
 from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points
 from promise_seg.sam.features import Features
 from promise_seg.workflows.models import AnyModel, Model, label_of

@@ -92,8 +92,9 @@ def train(
         int, option("--points", min=1, max=MOST_POINTS, about="How many points the APM proposes.", panel=MODEL)
     ] = 16,
     foreground: Annotated[
-        int, option("--foreground", min=0, about="How many of them are foreground.", panel=MODEL)
-    ] = 8,
+        int | None,
+        option("--foreground", min=0, about="How many of them are foreground; by default half.", panel=MODEL),
+    ] = None,
     apm_backbone: Annotated[
         str,
         option(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from promise_seg.dataset.checks import check_row
@@ -15,6 +15,7 @@ from promise_seg.dataset.splitting import SplitSummary, fold_rows, split_rows, s
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.remote_paths import RemotePath
 from promise_seg.vocabulary import Split
 
 Bar = Callable[[], AbstractContextManager[Progress]]
@@ -138,7 +139,14 @@ def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
             "note: no row has a group, so each image is a group of its own. If several are of one patient or video, "
             "add a column group (promise data make --group)"
         )
-    return grouped
+    return [_of_file(row) for row in grouped]
+
+
+def _of_file(row: Row) -> Row:
+    """A row in the group of its file, where it has no other group: paths may lead to the same file in several ways."""
+    if row.group != str(row.image) or isinstance(row.image, RemotePath):
+        return row
+    return replace(row, group=str(row.image.resolve()))
 
 
 def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, float]:

@@ -147,6 +147,8 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """
     reading = reading or DEFAULT_READING
     try:
+        if row.image == row.mask:
+            raise ImageError(f"{row.image}: is both the image and the mask. Give the file of its mask")
         with guarded(row.image):
             source = reading.open(row.image)
             first, *others = [_check_slice(row, source, index, reading) for index in _wanted(row, source)]

@@ -19,7 +19,7 @@ from promise_seg.dataset.checks import (
 from promise_seg.dataset.manifest import of_split, raise_all, read_manifest, split_off_validation
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.tiles import rows_to_learn
-from promise_seg.errors import ManifestError
+from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
 from promise_seg.images.tiles import Tiling
 from promise_seg.progress import Progress, silent
@@ -161,7 +161,13 @@ class Dataset(Sequence[CheckedRow]):
         return self.of_split(Split.TEST)
 
     def of_split(self, split: str) -> tuple[CheckedRow, ...]:
-        """The rows of one split, or ``all``."""
+        """The rows of one split, or ``all``.
+
+        Raises:
+            SettingsError: if there is no such split.
+        """
+        if split not in (*Split, SplitChoice.ALL):
+            raise SettingsError(f"split {split!r}: expected {', '.join(Split)} or {SplitChoice.ALL}")
         return tuple(row for row in self.rows if split in (row.row.split, SplitChoice.ALL))
 
     @property
@@ -195,7 +201,18 @@ class Dataset(Sequence[CheckedRow]):
         return notes if words is None else (words, *notes)
 
     def of_class(self, label: int) -> Self:
-        """The same rows of label maps, for one of their classes: the other classes are background."""
+        """The same rows of label maps, for one of their classes: the other classes are background.
+
+        Raises:
+            SettingsError: if masks are no label maps, or none of them holds the class.
+        """
+        if self.reading.masks != MaskKind.CLASSES:
+            raise SettingsError(
+                f"class {label}: the masks were not read as label maps. Read them so, as with classes='all'"
+            )
+        if label not in self.classes:
+            found = ", ".join(map(str, self.classes)) or "none"
+            raise SettingsError(f"class {label}: no mask holds it; they hold {found}")
         return replace(
             self, rows=tuple(row.of_class(label) for row in self.rows), reading=self.reading.of_class(label),
             wanted_classes=(label,),
@@ -214,6 +231,7 @@ class Dataset(Sequence[CheckedRow]):
         """The same with about ``share`` of the train rows as val rows, in whole groups; as it is if it has val rows.
 
         Raises:
+            SettingsError: if the share is not one between 0 and 1.
             ManifestError: if there are fewer than two groups to split, or an image would be in ``train`` and ``val``.
         """
         if self.val:

@@ -125,14 +125,22 @@ def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHAR
     """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group.
 
     Raises:
+        SettingsError: if the share is not one between 0 and 1.
         ManifestError: if there are fewer than two groups to split.
     """
+    if not 0 < share < 1:  # nor NaN
+        raise SettingsError(f"val_share {share:g}: expected a share between 0 and 1, such as {DEFAULT_VAL_SHARE}")
     train = of_split(rows, Split.TRAIN)
     groups = sorted({row.group for row in train})
+    where = rows[0].where.rsplit(":", 1)[0]
+    if not train:
+        raise ManifestError(
+            f"{where}: no train rows. Give some rows the split train, or let promise data split assign all of them"
+        )
     if len(groups) < 2:
         raise ManifestError(
-            f"{rows[0].where.rsplit(':', 1)[0]}: no val rows, and too few groups of train rows ({len(groups)}) to "
-            "take validation rows from. Add val rows"
+            f"{where}: no val rows, and too few groups of train rows ({len(groups)}) to take validation rows from. Add "
+            "val rows"
         )
     random.Random(seed).shuffle(groups)
     chosen: set[str] = set()

@@ -151,8 +151,8 @@ def _groups(rows: Sequence[Row], needed: int) -> list[str]:
     groups = sorted({row.group for row in rows})
     if len(groups) < needed:
         raise ManifestError(
-            f"{_file(rows)}: {len(groups)} group(s) cannot be divided into {needed} splits or folds, because groups "
-            "stay whole. Add data or ask for fewer; without a column group, each image is a group of its own"
+            f"{_file(rows)}: {len(groups)} group(s), which stay whole; expected at least {needed}, one for each fold "
+            "and each other split. Add data or ask for fewer; without a column group, each image is a group of its own"
         )
     return groups
 

@@ -14,6 +14,7 @@ from promise_seg.vocabulary import EncoderPrecision, StorePrecision
 
 _WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "init_sha256": "init",
           "store_precision": "store-precision", "encoder_precision": "encoder-precision"}  # fmt: skip
+_LONGEST_WORDS = 60
 
 
 class RunIdentity(BaseModel):
@@ -81,6 +82,16 @@ class RunIdentity(BaseModel):
 
     def changes_since(self, before: "RunIdentity") -> list[str]:
         """Return in words what was otherwise before."""
-        changed = [n for n, value in self.settings if value != getattr(before.settings, n)]
+        changed = [
+            f"{name}{_values(getattr(before.settings, name), value)}"
+            for name, value in self.settings
+            if value != getattr(before.settings, name)
+        ]
         others = [n for n, value in self if n != "settings" and value != getattr(before, n)]
         return changed + [_WORDS.get(name, name) for name in others]
+
+
+def _values(before: object, now: object) -> str:
+    """Return both values of a setting in words, unless they are too long to be of help."""
+    words = f" ({before} there, {now} now)"
+    return words if len(words) <= _LONGEST_WORDS else ""

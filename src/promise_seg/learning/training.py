@@ -94,7 +94,10 @@ class TrainingRun:
         self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
         for split in (Split.TRAIN, Split.VAL):
             if not self.rows[split]:
-                raise ManifestError(f"no {split} rows; training needs at least one train and one val row")
+                raise ManifestError(
+                    f"no {split} rows; training needs at least one train and one val row. promise data split assigns "
+                    "rows to them"
+                )
         if not any(row.foreground_pixels for row in self.rows[Split.TRAIN]):
             raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
         torch.manual_seed(torch_seed(settings.seed))
@@ -182,8 +185,8 @@ class TrainingRun:
             ) from error
         if changed:
             raise CheckpointError(
-                f"{path}: holds a run with another {', '.join(changed)}. "
-                "Give the same again to go on with it, or choose another -o folder."
+                f"{path}: holds a run that differs in {', '.join(changed)}. "
+                "Give the same settings again to go on with it, or choose another -o folder."
             )
 
     def _keep_log(self, epochs: int) -> None:

@@ -5,7 +5,8 @@ from typing import TypeVar
 
 from promise_seg.images.framing import ImageInFrame
 from promise_seg.inference.encoding import with_outputs_of_all
-from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.prediction.encoded_image import EncodedImage
+from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.features import Features
 
 Label = TypeVar("Label", bound=Hashable)

@@ -15,6 +15,7 @@ from promise_seg.inference.encoding import encode_images, encoding_note
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import ModelConfig
 from promise_seg.prediction.cuts import check_axes, other_cuts
+from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.encoding_together import encode_together
 from promise_seg.prediction.identity import options_between
 from promise_seg.prediction.instances import with_offset
@@ -27,7 +28,7 @@ from promise_seg.prediction.large_images import (
     stitched_objects,
     windowed_image,
 )
-from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.prediction.predictor import Predictor
 from promise_seg.prediction.reading import name_of
 from promise_seg.prediction.surest import surest_labels
 from promise_seg.prediction.volume_labels import SliceFacts, VolumeLabels, rules_of

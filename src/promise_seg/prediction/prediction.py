@@ -12,9 +12,11 @@ from PIL import Image
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
+from promise_seg.images.reading import DEFAULT_READING
 from promise_seg.inference.masks import Masks
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
+from promise_seg.prediction.reading import ImageLike, read_rgb
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskChoice
 
@@ -64,9 +66,24 @@ class Prediction:
             raise ValueError("this prediction has no candidates, so no logits are known")
         return self.candidates.mask_logits[self.candidates.chosen]
 
-    def overlay(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Draw mask, points and boxes on an image (H, W, 3) uint8; returns a new one of the same shape."""
-        return draw_overlay(image, self.mask, self.points_xy, self.point_labels, self.boxes_xyxy)
+    def overlay(self, image: ImageLike) -> npt.NDArray[np.uint8]:
+        """Draw mask, points and boxes on an image; returns a picture (H, W, 3) uint8.
+
+        Args:
+            image: the image that was predicted, or another of its size: a path, pixels or an image of PIL.
+
+        Raises:
+            ImageError: if it cannot be read.
+            SettingsError: if it has another size than the mask.
+        """
+        rgb = read_rgb(image, DEFAULT_READING)
+        if rgb.shape[:2] != self.mask.shape:
+            (height, width), (rows, columns) = rgb.shape[:2], self.mask.shape
+            raise SettingsError(
+                f"the image is {width} x {height} pixels, and the mask {columns} x {rows}. Give the image that was "
+                "predicted"
+            )
+        return draw_overlay(rgb, self.mask, self.points_xy, self.point_labels, self.boxes_xyxy)
 
     def _repr_html_(self) -> str:
         """The mask as a picture, in notebooks."""

@@ -1,7 +1,7 @@
 """The Python API: load a model, predict a mask, correct it with points or a box."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy.typing as npt
@@ -12,7 +12,6 @@ from promise_seg.arrays import Uint8Array
 from promise_seg.errors import SettingsError
 from promise_seg.features.precision import rounded
 from promise_seg.images.framing import ImageInFrame
-from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import encode_images, with_apm_outputs
 from promise_seg.inference.masks import decode_one
 from promise_seg.instances.facts import facts_of
@@ -20,6 +19,7 @@ from promise_seg.instances.finding import find_instances
 from promise_seg.instances.painting import InstanceMap
 from promise_seg.instances.proposing import check_makes_map
 from promise_seg.model import PromiseModel
+from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.instances import Instances, spacing_of
 from promise_seg.prediction.large_images import LargeImage, blended_prediction, in_tiles, stitched_objects
 from promise_seg.prediction.prediction import Prediction, checked_choice, prediction_of, prompts_in_image
@@ -35,14 +35,6 @@ from promise_seg.vocabulary import MaskChoice, Slices
 if TYPE_CHECKING:
     from promise_seg.prediction.session import Session
     from promise_seg.prediction.volumes import AnyVolume, Volume
-
-
-@dataclass(frozen=True)
-class EncodedImage:
-    """An image after the encoder: all the heavy work. Any number of predictions can follow."""
-
-    features: Features
-    geometry: Geometry
 
 
 class Predictor:
@@ -238,7 +230,10 @@ class Predictor:
         return Session(self, self._encoded(image))
 
     def _encoded(self, image: object) -> EncodedImage:
-        return image if isinstance(image, EncodedImage) else self.encode(image)
+        if not isinstance(image, EncodedImage):
+            return self.encode(image)
+        image.check_fits(self.model)
+        return image
 
     def _choice(self, prompts: Prompts, given: MaskChoice | None) -> MaskChoice:
         return self.model.answer_to(prompts).mask_choice if given is None else given
@@ -312,6 +307,8 @@ class Predictor:
             SettingsError: if the model has no APM, or one that makes no map of where objects are.
         """
         check_makes_map(self.model)
+        if isinstance(image, EncodedImage):
+            raise SettingsError("predict_instances measures each object in the pixels: give the image, not encoded")
         spacing = spacing_of(opened(image, self.model.config.reading)[0])
         seen = self._seen(image, index)
         if isinstance(seen, LargeImage):
@@ -353,7 +350,7 @@ class Predictor:
         """
         if self.trust_model is None:
             return None
-        seen = image if isinstance(image, EncodedImage) else self._seen(image)
+        seen = self._encoded(image) if isinstance(image, EncodedImage) else self._seen(image)
         if isinstance(seen, LargeImage):
             return None
         encoded = seen if isinstance(seen, EncodedImage) else self.encode_framed(seen)

@@ -14,7 +14,8 @@ from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clippe
 from promise_seg.vocabulary import MaskChoice
 
 if TYPE_CHECKING:
-    from promise_seg.prediction.predictor import EncodedImage, Predictor
+    from promise_seg.prediction.encoded_image import EncodedImage
+    from promise_seg.prediction.predictor import Predictor
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from promise_seg.arrays import Uint16Array
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.cuts import OtherCut
+from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.prediction import PromptsInImage, prompts_in_image
-from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.prediction.predictor import Predictor
 from promise_seg.prediction.surest import surest_labels
 from promise_seg.trust.trust_model import Trust
 from promise_seg.vocabulary import Slices

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +47,7 @@ def draw_data_set(
         instances: whether masks are instance maps (8 bit, 0 for the background) instead of binary masks (0 and 255)
             of all objects together.
         seed: of the scenes; another seed gives other scenes.
-        force: whether an existing manifest is overwritten.
+        force: whether an existing manifest is overwritten, and scenes of other settings are left there.
         progress: told of each image.
 
     Returns:
@@ -55,7 +55,7 @@ def draw_data_set(
 
     Raises:
         SettingsError: if there is nothing to draw, or a number or a kind cannot be used.
-        PromiseError: if there is a manifest already, and it is another one.
+        PromiseError: if there is a manifest already, and it is another one, or scenes of other settings.
     """
     folder = Path(output)
     sizes = {Split.TRAIN: train, Split.VAL: val, Split.TEST: test}
@@ -70,6 +70,8 @@ def draw_data_set(
     manifest = folder / MANIFEST
     if not force and manifest.exists() and manifest.read_bytes() != text.encode():
         raise PromiseError(f"{manifest}: already exists, with other rows. Choose another -o folder, or give --force")
+    if not force:
+        _refuse_other_scenes(folder, {name for one in planned for name in (one.image_name, one.mask_name)})
     drawn = Stage(progress, "drawing", len(planned))
     for number, one in enumerate(planned):
         if not ((folder / one.image_name).exists() and (folder / one.mask_name).exists()):
@@ -80,6 +82,21 @@ def draw_data_set(
         drawn()
     write_text(manifest, text)
     return manifest
+
+
+def _refuse_other_scenes(folder: Path, planned: Set[str]) -> None:
+    """Refuse a folder with scenes of other settings, as from a call that was stopped: both would be taken for one set.
+
+    Raises:
+        PromiseError: naming one of them.
+    """
+    for place in ("images", "masks"):
+        for path in sorted((folder / place).glob("*_*px_seed*_*.png")):
+            if f"{place}/{path.name}" not in planned:
+                raise PromiseError(
+                    f"{path}: is a scene that was drawn with other settings. Choose another -o folder, or give --force "
+                    "to leave it there"
+                )
 
 
 class _Planned(NamedTuple):

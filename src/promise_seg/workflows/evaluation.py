@@ -311,7 +311,10 @@ def score_and_judge(
     """
     trust, notes = _find_trust(part, model, assessment)
     if trust is not None and any(is_divided(row) for row in rows):
-        trust, notes = None, ("no trust scores: they are of single tiles, not of images that are seen in several",)
+        trust, notes = (
+            None,
+            ("no trust scores: they are calibrated for single tiles, but some images have several",),
+        )
     scorer = VolumeScorer(rows, assessment.tolerance)
     of_volumes: list[str] = []
     results = score(

@@ -24,9 +24,10 @@ from promise_seg.inference.encoding import encode_missing
 from promise_seg.inference.planning import memory_bytes
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
+from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
-from promise_seg.prediction.predictor import EncodedImage, Predictor
+from promise_seg.prediction.predictor import Predictor
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.quantities import count_in_words
 from promise_seg.sam.backbone import Backbone

@@ -25,7 +25,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
+from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision, Variant
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
@@ -97,7 +97,7 @@ def train(
         variant: ``apm``, ``ips`` or, by default, ``apm+ips``.
         apm: the auto-prompter: ``pretrained``, ``heatmap`` or ``peaks`` (ours), ``resnet`` or ``cross`` (the paper's).
         points: how many points it proposes; by default 16.
-        foreground: how many of them are foreground; by default 8.
+        foreground: how many of them are foreground; by default half, rounded up.
         sam: ``nano``, a name of ``promise sam list``, an official ``.pth`` file, a folder or hub name of transformers,
             or a SAM that is loaded already.
         image_size: side of the input that SAM is used at, in pixels; by default the one that it was trained at, or a
@@ -215,6 +215,11 @@ def settings_for(
     settings_of = {option: setting for setting, option in OPTIONS.items()}
     values = {settings_of.get(name, name): value for name, value in given.items() if value is not None}
     inherited = {} if starts is None else starts.first.settings
+    if "apm" in values and values.get("variant", inherited.get("variant")) == Variant.IPS:
+        raise SettingsError(
+            f"--apm {values['apm']}: the variant {Variant.IPS} has no auto-prompting module. Leave it out, or give "
+            f"--variant {Variant.APM} or {Variant.APM_IPS}"
+        )
     if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
         inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
     if values.get("apm") == ApmKind.PRETRAINED:  # which takes no number of points

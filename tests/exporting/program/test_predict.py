@@ -150,3 +150,36 @@ def test_a_mask_that_cannot_be_written_is_one_line(predict, name, tmp_path, monk
     assert ended.value.code == 2
     assert "predict.py: error: " in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "says"),
+    [
+        ("a.png", "a.png", "a.png: is the image. Give another file for the mask"),
+        ("a.png", "mask.jpg", "mask.jpg: a mask needs a file without loss; expected one of .png, .tif"),
+        ("nowhere.png", "mask.png", "nowhere.png: No such file or directory"),
+        ("ct.nii", "mask.png", "ct.nii: not an image that Pillow reads; promise predict reads DICOM, NIfTI and others"),
+        ("huge.png", "mask.png", "exceeds limit"),
+    ],
+)
+def test_what_a_user_can_get_wrong_is_one_line(predict, image, mask, says, tmp_path, monkeypatch, capsys):
+    class Reads:
+        def __init__(self, folder):
+            del folder
+
+        def predict(self, path):
+            Image.open(path).load()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(predict, "Exported", Reads)
+    Image.new("RGB", (4, 3)).save("a.png")
+    Image.new("1", (40, 30)).save("huge.png")
+    (tmp_path / "ct.nii").write_bytes(b"\x5c\x01" * 200)
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 500)
+    before = (tmp_path / "a.png").read_bytes()
+    monkeypatch.setattr("sys.argv", ["predict.py", image, mask])
+    with pytest.raises(SystemExit) as ended:
+        predict.main()
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+    assert (tmp_path / "a.png").read_bytes() == before

@@ -149,6 +149,11 @@ def annotation_files(path: Path, kind: AnnotationFormat | None = None, colours: 
     if classes is not None and kind in (AnnotationFormat.YOLO, None):
         return [classes]
     found = [file for file in _below(path) if _may_be(file, kind)]
+    if not found and kind is not None and any(_may_be(file, None) for file in _below(path)):
+        raise ImageError(
+            f"{path}: no file there or below can be of --format {kind}, but some can be of another format. Leave "
+            "--format out to have it recognised"
+        )
     if not found:
         raise ImageError(
             f"{path}: no annotations there or below; expected files of COCO, LabelMe, CVAT, Label Studio, VIA or "

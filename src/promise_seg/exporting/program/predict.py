@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from predict_frames import Array, Frame, content_box, read_file
 from predict_masks import clean, sigmoid, with_map, with_map_as_asked
@@ -27,6 +27,7 @@ from predict_prompts import Prompts, find_objects, form_of, prompts_in_frame
 
 Features = dict[str, Array]
 ABSENT_LOGIT = -20.0
+LOSSLESS = (".png", ".tif", ".tiff", ".bmp")
 
 
 class Answer(NamedTuple):
@@ -162,12 +163,20 @@ def main() -> None:
     parser.add_argument("--box", nargs=4, type=float, metavar=("LEFT", "TOP", "RIGHT", "BOTTOM"))
     given = parser.parse_args()
     points, labels = given.point + given.background, [1] * len(given.point) + [0] * len(given.background)
+    if Path(given.mask).suffix.lower() not in LOSSLESS:
+        parser.error(f"{given.mask}: a mask needs a file without loss; expected one of {', '.join(LOSSLESS)}")
+    if Path(given.mask).exists() and Path(given.image).exists() and Path(given.mask).samefile(given.image):
+        parser.error(f"{given.mask}: is the image. Give another file for the mask")
     try:
         model = Exported(given.model)
         asked = bool(points or given.box)
         answer = model.predict_for(given.image, points, labels, given.box) if asked else model.predict(given.image)
         Image.fromarray(answer.mask.astype(np.uint8) * 255).save(given.mask)
-    except (OSError, ValueError) as error:
+    except UnidentifiedImageError:
+        parser.error(f"{given.image}: not an image that Pillow reads; promise predict reads DICOM, NIfTI and others")
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (ValueError, Image.DecompressionBombError) as error:
         parser.error(str(error))
     print(f"{given.mask}: {answer.mask.mean():.1%} of the image, estimated IoU {answer.iou:.2f}")
 
