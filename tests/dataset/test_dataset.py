@@ -131,14 +131,9 @@ def test_a_share_that_is_none_is_refused(without_val, share):
         Dataset.from_csv(without_val).with_validation(share)
 
 
-def test_a_class_that_no_mask_holds_is_refused(manifest):
+def test_masks_that_are_no_label_maps_have_no_classes(manifest):
     with pytest.raises(SettingsError, match=r"class 3: the masks were not read as label maps"):
         Dataset.from_csv(manifest).of_class(3)
-
-
-def test_the_classes_that_masks_do_hold_are_named(label_maps):
-    with pytest.raises(SettingsError, match=r"class 2: no mask holds it; they hold 1, 3$"):
-        Dataset.from_csv(label_maps, classes="all").of_class(2)
 
 
 def test_there_are_no_other_splits(manifest):

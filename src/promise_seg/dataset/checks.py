@@ -15,6 +15,7 @@ from promise_seg.dataset.recent import RecentArrays
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.channel_files import note_of
 from promise_seg.images.formats.kinds import kind_of
+from promise_seg.images.formats.numpy_stack import NumpyArchive
 from promise_seg.images.formats.opening import states_of
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, stacking_of
@@ -147,7 +148,7 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """
     reading = reading or DEFAULT_READING
     try:
-        if row.image == row.mask:
+        if row.image == row.mask and row.image.suffix.lower() not in NumpyArchive.suffixes:  # which may hold both
             raise ImageError(f"{row.image}: is both the image and the mask. Give the file of its mask")
         with guarded(row.image):
             source = reading.open(row.image)

@@ -204,15 +204,12 @@ class Dataset(Sequence[CheckedRow]):
         """The same rows of label maps, for one of their classes: the other classes are background.
 
         Raises:
-            SettingsError: if masks are no label maps, or none of them holds the class.
+            SettingsError: if masks are no label maps.
         """
         if self.reading.masks != MaskKind.CLASSES:
             raise SettingsError(
                 f"class {label}: the masks were not read as label maps. Read them so, as with classes='all'"
             )
-        if label not in self.classes:
-            found = ", ".join(map(str, self.classes)) or "none"
-            raise SettingsError(f"class {label}: no mask holds it; they hold {found}")
         return replace(
             self, rows=tuple(row.of_class(label) for row in self.rows), reading=self.reading.of_class(label),
             wanted_classes=(label,),

@@ -68,10 +68,8 @@ def draw_data_set(
         planned.append(_Planned(kind, split, f"images/{stem}.png", f"masks/{stem}_{form}.png"))
     text = _manifest(planned)
     manifest = folder / MANIFEST
-    if not force and manifest.exists() and manifest.read_bytes() != text.encode():
-        raise PromiseError(f"{manifest}: already exists, with other rows. Choose another -o folder, or give --force")
     if not force:
-        _refuse_other_scenes(folder, {name for one in planned for name in (one.image_name, one.mask_name)})
+        _refuse_another_set(manifest, text, {name for one in planned for name in (one.image_name, one.mask_name)})
     drawn = Stage(progress, "drawing", len(planned))
     for number, one in enumerate(planned):
         if not ((folder / one.image_name).exists() and (folder / one.mask_name).exists()):
@@ -84,14 +82,16 @@ def draw_data_set(
     return manifest
 
 
-def _refuse_other_scenes(folder: Path, planned: Set[str]) -> None:
-    """Refuse a folder with scenes of other settings, as from a call that was stopped: both would be taken for one set.
+def _refuse_another_set(manifest: Path, text: str, planned: Set[str]) -> None:
+    """Refuse a folder with another manifest, or with scenes of other settings, as from a call that was stopped.
 
     Raises:
-        PromiseError: naming one of them.
+        PromiseError: naming the file.
     """
+    if manifest.exists() and manifest.read_bytes() != text.encode():
+        raise PromiseError(f"{manifest}: already exists, with other rows. Choose another -o folder, or give --force")
     for place in ("images", "masks"):
-        for path in sorted((folder / place).glob("*_*px_seed*_*.png")):
+        for path in sorted((manifest.parent / place).glob("*_*px_seed*_*.png")):
             if f"{place}/{path.name}" not in planned:
                 raise PromiseError(
                     f"{path}: is a scene that was drawn with other settings. Choose another -o folder, or give --force "

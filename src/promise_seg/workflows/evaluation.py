@@ -184,7 +184,6 @@ def evaluate(
         mask: which of SAM's masks counts: ``0``, ``1``, ``2`` or ``score``; by default as chosen in training.
         slices: how the slices of volumes come together, with the model's own prompts: ``each``, ``blend``, ``agree`` or
             ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a choice ``each``.
-            With prompts that are given, each slice is by itself.
         protocol: ``own``, or ``reference``, the published procedure.
         sam: the model's SAM, if not where training found it; for ``bare`` which one.
         image_size: side of the input of a bare SAM, in pixels.
@@ -207,9 +206,8 @@ def evaluate(
         prompts=chosen(PromptSource, prompts, "--prompts"), num_points=USUAL_POINTS if points is None else points,
         seed=seed, mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
-        slices=chosen(Slices, slices, "--slices"),
+        slices=_slices_for(prompts, points, slices),
     )  # fmt: skip
-    _check_together(assessment, points)
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
         always_segment=always_segment,
@@ -226,23 +224,24 @@ def evaluate(
     )
 
 
-def _check_together(assessment: Assessment, points: int | None) -> None:
-    """Refuse options that the source of the prompts leaves without a meaning.
+def _slices_for(prompts: str, points: int | None, slices: str) -> Slices:
+    """Return how slices come together, unless the source of the prompts leaves that or the points without a meaning.
 
     Raises:
         SettingsError: naming the first of them.
     """
-    source = assessment.prompts
+    source, together = chosen(PromptSource, prompts, "--prompts"), chosen(Slices, slices, "--slices")
     if points is not None and source != PromptSource.ORACLE:
         raise SettingsError(
             f"--points {points}: is the number of oracle points, and --prompts {source} has none. Leave it out, or "
             f"give --prompts {PromptSource.ORACLE}"
         )
-    if assessment.slices not in (Slices.AUTO, Slices.EACH) and source != PromptSource.APM:
+    if together not in (Slices.AUTO, Slices.EACH) and source != PromptSource.APM:
         raise SettingsError(
-            f"--slices {assessment.slices}: is for the model's own prompts; with --prompts {source}, each slice is "
-            f"scored by itself. Leave it out, or give --prompts {PromptSource.APM}"
+            f"--slices {together}: is for the model's own prompts; with --prompts {source}, each slice is scored by "
+            f"itself. Leave it out, or give --prompts {PromptSource.APM}"
         )
+    return together
 
 
 @dataclass(frozen=True)
