@@ -57,7 +57,6 @@ def test_training_evaluation_and_prediction(place, capsys):
         (["--apm-backbone", "nowhere/nothing"], "--apm-backbone nowhere/nothing: there is no backbone there"),
         (["--apm", "heatmap", "--apm-side", "64"], "--apm heatmap has no option side"),
         (["--points", "4"], "--points: --apm pretrained asks for each object by a box and one point"),
-        (["--variant", "ips", "--apm", "heatmap"], "--apm heatmap: the variant ips has no auto-prompting module"),
         (["--variant", "ips", "--apm-frozen"], "the variant ips has no auto-prompting module; leave --apm-frozen out"),
     ],
 )

@@ -71,6 +71,13 @@ def test_a_run_without_val_rows_says_what_it_took(place, fresh, few):
     assert strict_json(place / "new/settings.json")["val_share"] == 0.3
 
 
+@pytest.mark.slow
+def test_an_apm_that_the_variant_lacks_is_said_to_have_no_effect(place, fresh, few):
+    notes = []
+    train(fresh, place / "new", **few | {"variant": "ips", "apm": "heatmap"}, note=notes.append)
+    assert "--apm heatmap has no effect: the variant ips has no auto-prompting module" in notes
+
+
 def test_classes_are_trained_one_by_one(place):
     models = load(place / "set", device="cpu")
     assert isinstance(models, ClassModels)

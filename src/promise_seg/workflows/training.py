@@ -25,7 +25,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision, Variant
+from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
@@ -156,8 +156,8 @@ def train(
     settings = settings_for(protocol, starts, given | apm_options, begun=settings_of_run(output))
     if one_model:
         check_one_model(settings)
-    if starts is not None:
-        note(starts.words(settings))
+    for line in _first_notes(settings, starts, apm):
+        note(line)
     if not isinstance(data, Dataset):
         data = Dataset.from_csv(data, like=usual_reading(protocol, starts), progress=progress)
     if one_model:
@@ -215,16 +215,19 @@ def settings_for(
     settings_of = {option: setting for setting, option in OPTIONS.items()}
     values = {settings_of.get(name, name): value for name, value in given.items() if value is not None}
     inherited = {} if starts is None else starts.first.settings
-    if "apm" in values and values.get("variant", inherited.get("variant")) == Variant.IPS:
-        raise SettingsError(
-            f"--apm {values['apm']}: the variant {Variant.IPS} has no auto-prompting module. Leave it out, or give "
-            f"--variant {Variant.APM} or {Variant.APM_IPS}"
-        )
     if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
         inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
     if values.get("apm") == ApmKind.PRETRAINED:  # which takes no number of points
         inherited = {name: value for name, value in inherited.items() if name not in PointCounts.model_fields}
     return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
+
+
+def _first_notes(settings: TrainSettings, starts: "Starts | None", apm: str | None) -> Iterator[str]:
+    """Yield what a user should know of the settings, a line each."""
+    if apm is not None and not settings.has_apm:
+        yield f"--apm {apm} has no effect: the variant {settings.variant} has no auto-prompting module"
+    if starts is not None:
+        yield starts.words(settings)
 
 
 class Starts:
