@@ -244,7 +244,10 @@ def test_each_slice_asks_once_what_kind_of_file_its_mask_is(tmp_path, monkeypatc
     assert asked.count("m.nii.gz") == 4 + 1, "once a slice, and once for what is to be known of the whole file"
 
 
-def test_an_image_is_not_its_own_mask(manifest):
-    manifest.write_text("image_name,train_type,mask_name\nmasks/0.png,train,masks/0.png\n")
-    with pytest.raises(ManifestError, match=r"csv:2: \S*0\.png: is both the image and the mask"):
+@pytest.mark.parametrize("name", ["masks/0.png", "images/../masks/0.png", "one.npz"])
+def test_an_image_is_not_its_own_mask(manifest, name):
+    np.savez(manifest.parent / "one.npz", np.zeros((30, 40), np.uint8))
+    same = name if name == "one.npz" else "masks/0.png"
+    manifest.write_text(f"image_name,train_type,mask_name\n{same},train,{name}\n")
+    with pytest.raises(ManifestError, match=r"csv:2: \S*: is both the image and the mask"):
         check_rows(read_manifest(manifest))

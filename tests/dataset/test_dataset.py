@@ -131,6 +131,13 @@ def test_a_share_that_is_none_is_refused(without_val, share):
         Dataset.from_csv(without_val).with_validation(share)
 
 
+def test_it_is_refused_too_where_there_are_val_rows(manifest):
+    with pytest.raises(SettingsError, match="val_share 15: expected a share between 0 and 1"):
+        Dataset.from_csv(manifest, val_share=15)
+    with pytest.raises(SettingsError, match="val_share 15: expected a share between 0 and 1"):
+        Dataset.from_csv(manifest).with_validation(15)
+
+
 def test_masks_that_are_no_label_maps_have_no_classes(manifest):
     with pytest.raises(SettingsError, match=r"class 3: the masks were not read as label maps"):
         Dataset.from_csv(manifest).of_class(3)

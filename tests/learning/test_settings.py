@@ -67,6 +67,11 @@ def test_half_of_the_points_are_foreground_where_nothing_is_said(count, foregrou
     assert make_settings(apm="heatmap", num_points=100, num_foreground=3).num_foreground == 3
 
 
+def test_an_impossible_number_of_points_is_the_only_fault():
+    with pytest.raises(SettingsError, match=r"^--points -5: [^;]*$"):
+        make_settings(apm="heatmap", num_points=-5)
+
+
 def test_a_run_of_before_keeps_its_foreground_points():
     begun = TrainSettings(apm="heatmap", num_points=12, num_foreground=8)
     assert make_settings(begun, apm="heatmap", num_points=12).num_foreground == 8

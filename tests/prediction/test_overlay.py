@@ -26,7 +26,7 @@ def prediction(mask):
     return Prediction(mask, mask.astype(np.float32), nothing, np.zeros(0, np.int64), 0.5)
 
 
-def test_a_prediction_is_drawn_on_whatever_can_be_predicted(tmp_path):
+def test_a_prediction_is_drawn_on_files_pixels_and_images(tmp_path):
     """A path or an image of PIL once ended in an error of Python's."""
     pixels, grey = disc_image(0)[0], np.full((30, 40), 90, np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")

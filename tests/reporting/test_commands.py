@@ -32,6 +32,12 @@ def test_what_differs_is_said():
     assert "--epochs" not in words
 
 
+def test_foreground_points_are_said_wherever_points_are():
+    """Half of the points are foreground today; in older runs there were eight of any number."""
+    words = shlex.split(command(make_settings(apm="heatmap", num_points=12, num_foreground=8)))
+    assert [words[words.index(option) + 1] for option in ("--points", "--foreground")] == ["12", "8"]
+
+
 def test_precisions_of_features_are_said():
     note = RunNote(data="a.csv", store_precision="int8", encoder_precision="bf16")
     words = shlex.split(command(make_settings(), note))

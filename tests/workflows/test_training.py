@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from promise_seg.learning.training_images import read_training_images
 from promise_seg.vocabulary import Fit, Variant
 from promise_seg.workflows.evaluation import evaluate
 from promise_seg.workflows.models import ClassModels, Model, load
-from promise_seg.workflows.training import train
+from promise_seg.workflows.training import settings_for, train
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 
@@ -69,6 +70,14 @@ def test_a_run_without_val_rows_says_what_it_took(place, fresh, few):
     train(fresh, place / "new", **few, val_share=0.3, note=notes.append)
     assert any(f"no val rows in {fresh}: took" in note for note in notes)
     assert strict_json(place / "new/settings.json")["val_share"] == 0.3
+
+
+def test_half_of_other_points_are_foreground_whatever_the_start_had():
+    before = {"apm": "heatmap", "num_points": 16, "num_foreground": 8}
+    start = SimpleNamespace(first=SimpleNamespace(settings=before))
+    assert settings_for("own", start, {"points": 4}).num_foreground == 2
+    assert settings_for("own", start, {"points": 4, "foreground": 1}).num_foreground == 1
+    assert settings_for("own", start, {}).num_foreground == 8
 
 
 @pytest.mark.slow

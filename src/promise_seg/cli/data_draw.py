@@ -27,7 +27,9 @@ def draw(
         bool, typer.Option("--instances", help="Write instance maps instead of masks of all objects together.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite a manifest, and leave scenes of other settings.")
+    ] = False,
 ) -> None:
     """Draw a data set, for trying, testing and pre-training without real images. Resumes after an interruption."""
     from promise_seg.scenes.data_set import draw_data_set

@@ -16,7 +16,7 @@ from promise_seg.dataset.checks import (
     mask_notes,
     mended_warnings,
 )
-from promise_seg.dataset.manifest import of_split, raise_all, read_manifest, split_off_validation
+from promise_seg.dataset.manifest import check_share, of_split, raise_all, read_manifest, split_off_validation
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.errors import ManifestError, SettingsError
@@ -109,6 +109,8 @@ class Dataset(Sequence[CheckedRow]):
             level=level,
         )  # fmt: skip
         reading = options.applied_to(DEFAULT_READING if like is None else like)
+        if val_share is not None:
+            check_share(val_share)
         rows = read_manifest(path)
         moved = None if of_split(rows, Split.VAL) else val_share
         if moved is not None:
@@ -231,6 +233,7 @@ class Dataset(Sequence[CheckedRow]):
             SettingsError: if the share is not one between 0 and 1.
             ManifestError: if there are fewer than two groups to split, or an image would be in ``train`` and ``val``.
         """
+        check_share(share)
         if self.val:
             return self
         rows = list(dict.fromkeys(row.row for row in self.rows))

@@ -121,6 +121,16 @@ def of_split(rows: Sequence[Row], split: Split) -> list[Row]:
     return [row for row in rows if row.split == split]
 
 
+def check_share(share: float) -> None:
+    """Refuse a share of validation rows that is not between 0 and 1.
+
+    Raises:
+        SettingsError: with what was expected.
+    """
+    if not 0 < share < 1:  # nor NaN
+        raise SettingsError(f"val_share {share:g}: expected a share between 0 and 1, such as {DEFAULT_VAL_SHARE}")
+
+
 def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> list[Row]:
     """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group.
 
@@ -128,8 +138,7 @@ def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHAR
         SettingsError: if the share is not one between 0 and 1.
         ManifestError: if there are fewer than two groups to split.
     """
-    if not 0 < share < 1:  # nor NaN
-        raise SettingsError(f"val_share {share:g}: expected a share between 0 and 1, such as {DEFAULT_VAL_SHARE}")
+    check_share(share)
     train = of_split(rows, Split.TRAIN)
     groups = sorted({row.group for row in train})
     where = rows[0].where.rsplit(":", 1)[0]

@@ -118,8 +118,8 @@ def prompts_for_objects(
 
     An object that is too small for the model frame is prompted where it would be.
     """
-    masks = [sample.to_prompt(one.whole()) for one in objects]
+    masks = (sample.to_prompt(one.whole()) for one in objects)
     if plan.prompts == PromptSource.BOX:
         return Prompts(boxes_xyxy_model=boxes_around(masks)[None])
-    points, labels = points_in_masks(masks, plan.num_points, [rng] * len(masks))
+    points, labels = points_in_masks(masks, plan.num_points, [rng] * len(objects))
     return Prompts(points_xy_model=points[None], point_labels=labels[None])

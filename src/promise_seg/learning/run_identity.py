@@ -88,7 +88,11 @@ class RunIdentity(BaseModel):
             if value != getattr(before.settings, name)
         ]
         others = [n for n, value in self if n != "settings" and value != getattr(before, n)]
-        return changed + [_WORDS.get(name, name) for name in others]
+        return changed + [
+            _WORDS.get(n, n)
+            + ("" if n.endswith("sha256") or n == "reading" else _values(getattr(before, n), getattr(self, n)))
+            for n in others
+        ]
 
 
 def _values(before: object, now: object) -> str:

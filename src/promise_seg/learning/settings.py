@@ -266,8 +266,8 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         SettingsError: naming each value that cannot work.
     """
     if "num_foreground" not in values and isinstance(count := values.get("num_points"), int):
-        is_begun_so = begun is not None and begun.num_points == count
-        values["num_foreground"] = begun.num_foreground if begun is not None and is_begun_so else (count + 1) // 2
+        half = max(count + 1, 0) // 2
+        values["num_foreground"] = begun.num_foreground if begun is not None and begun.num_points == count else half
     preset = REFERENCE_VALUES if values.get("protocol") == Protocol.REFERENCE else NEW_VALUES
     if begun is not None:
         preset = {name: getattr(begun, name) for name in preset if name in NEW_VALUES} | {

@@ -186,7 +186,7 @@ class TrainingRun:
         if changed:
             raise CheckpointError(
                 f"{path}: holds a run that differs in {', '.join(changed)}. "
-                "Give the same settings again to go on with it, or choose another -o folder."
+                "Give the same settings and data again to go on with it, or choose another -o folder."
             )
 
     def _keep_log(self, epochs: int) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
-from promise_seg.images.reading import DEFAULT_READING
+from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.inference.masks import Masks
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
@@ -66,17 +66,18 @@ class Prediction:
             raise ValueError("this prediction has no candidates, so no logits are known")
         return self.candidates.mask_logits[self.candidates.chosen]
 
-    def overlay(self, image: ImageLike) -> npt.NDArray[np.uint8]:
+    def overlay(self, image: ImageLike, reading: Reading = DEFAULT_READING) -> npt.NDArray[np.uint8]:
         """Draw mask, points and boxes on an image; returns a picture (H, W, 3) uint8.
 
         Args:
-            image: the image that was predicted, or another of its size: a path, pixels or an image of PIL.
+            image: the image that was predicted, or another of its size: a path, a slice, pixels or an image of PIL.
+            reading: how a file is read, as ``model.reading``, where it is not a plain picture.
 
         Raises:
             ImageError: if it cannot be read.
             SettingsError: if it has another size than the mask.
         """
-        rgb = read_rgb(image, DEFAULT_READING)
+        rgb = read_rgb(image, reading)
         if rgb.shape[:2] != self.mask.shape:
             (height, width), (rows, columns) = rgb.shape[:2], self.mask.shape
             raise SettingsError(

@@ -200,12 +200,12 @@ def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np
 
 
 def _mask_in_frame(mask_input: npt.ArrayLike, mask_side: int) -> torch.Tensor:
+    array = finite_numbers(mask_input, "mask_input")
     if np.asarray(mask_input).dtype == bool:
         raise SettingsError(
             "mask_input must be logits, positive inside and negative outside, as mask_logits of a prediction are; got "
             "a mask of bool"
         )
-    array = finite_numbers(mask_input, "mask_input")
     side = array.shape[0] if array.ndim == 2 else 0
     if side < mask_side or array.shape != (side, side):
         raise SettingsError(

@@ -3,7 +3,7 @@
 Results with them must never be mixed with automatic ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +65,7 @@ def oracle_box(mask: npt.NDArray[np.bool_]) -> Float32Array:
 
 
 def points_in_masks(
-    masks: Sequence[npt.NDArray[np.bool_]], count: int, rngs: Sequence[np.random.Generator]
+    masks: Iterable[npt.NDArray[np.bool_]], count: int, rngs: Sequence[np.random.Generator]
 ) -> tuple[Tensor, Tensor]:
     """Draw :func:`oracle_points` in each of n masks: (n, count, 2) and labels (n, count).
 
@@ -79,6 +79,6 @@ def points_in_masks(
     return torch.from_numpy(np.stack(points)), torch.from_numpy(np.stack(labels))
 
 
-def boxes_around(masks: Sequence[npt.NDArray[np.bool_]]) -> Tensor:
+def boxes_around(masks: Iterable[npt.NDArray[np.bool_]]) -> Tensor:
     """Return the :func:`oracle_box` of each of n masks: (n, 4)."""
     return torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))

@@ -96,6 +96,8 @@ def _train_words(
         words += ["--init", note.init.ref]
         changed |= {name: given[name] for name in ("variant", "fit")}
         changed |= {name: given[name] for name in ("apm", "num_points", "num_foreground") if settings.has_apm}
+    if "num_points" in changed:  # of which half would be foreground otherwise
+        changed["num_foreground"] = given["num_foreground"]
     if given["protocol"] != Protocol.OWN:
         words += ["--protocol", given["protocol"]]
     if config.sam != "nano":

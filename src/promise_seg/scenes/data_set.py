@@ -94,8 +94,8 @@ def _refuse_another_set(manifest: Path, text: str, planned: Set[str]) -> None:
         for path in sorted((manifest.parent / place).glob("*_*px_seed*_*.png")):
             if f"{place}/{path.name}" not in planned and not path.name.startswith("."):  # half-written ones
                 raise PromiseError(
-                    f"{path}: is a scene that was drawn with other settings. Choose another -o folder, or give --force "
-                    "to leave it there"
+                    f"{path}: is a scene that was drawn with other settings or numbers. Choose another -o folder, or "
+                    "give --force to leave it there"
                 )
 
 

@@ -219,6 +219,8 @@ def settings_for(
         inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
     if values.get("apm") == ApmKind.PRETRAINED:  # which takes no number of points
         inherited = {name: value for name, value in inherited.items() if name not in PointCounts.model_fields}
+    if "num_points" in values:  # half of them are foreground, whatever it was before
+        inherited = {name: value for name, value in inherited.items() if name != "num_foreground"}
     return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
 
 

@@ -156,7 +156,7 @@ def test_a_mask_that_cannot_be_written_is_one_line(predict, name, tmp_path, monk
     ("image", "mask", "says"),
     [
         ("a.png", "a.png", "a.png: is the image. Give another file for the mask"),
-        ("a.png", "mask.jpg", "mask.jpg: a mask needs a file without loss; expected one of .png, .tif"),
+        ("a.png", "mask.jpg", "mask.jpg: a mask needs a lossless file; expected one of .png, .tif"),
         ("nowhere.png", "mask.png", "nowhere.png: No such file or directory"),
         ("ct.nii", "mask.png", "ct.nii: not an image that Pillow reads; promise predict reads DICOM, NIfTI and others"),
         ("huge.png", "mask.png", "exceeds limit"),

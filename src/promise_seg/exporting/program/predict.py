@@ -164,7 +164,7 @@ def main() -> None:
     given = parser.parse_args()
     points, labels = given.point + given.background, [1] * len(given.point) + [0] * len(given.background)
     if Path(given.mask).suffix.lower() not in LOSSLESS:
-        parser.error(f"{given.mask}: a mask needs a file without loss; expected one of {', '.join(LOSSLESS)}")
+        parser.error(f"{given.mask}: a mask needs a lossless file; expected one of {', '.join(LOSSLESS)}")
     if Path(given.mask).exists() and Path(given.image).exists() and Path(given.mask).samefile(given.image):
         parser.error(f"{given.mask}: is the image. Give another file for the mask")
     try:
