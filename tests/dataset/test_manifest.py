@@ -74,6 +74,18 @@ def test_splitting_off_validation_keeps_groups_whole_and_repeats_itself(tmp_path
     assert split == split_off_validation(rows, share=0.3, seed=1)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_one_file_by_two_paths_comes_to_one_side(tmp_path, seed):
+    manifest = write_dataset(tmp_path, ("train",) * 12)
+    before = split_off_validation(read_manifest(manifest), share=0.3, seed=seed)
+    again = manifest.read_text().splitlines()[1].replace("images/", "images/../images/")
+    manifest.write_text(manifest.read_text().rstrip("\n") + f"\n{again}\n")
+    rows = split_off_validation(read_manifest(manifest), share=0.3, seed=seed)
+    assert "images/../images/" in str(rows[12].image)
+    assert rows[12].split == rows[0].split
+    assert [row.split for row in rows[:12]] == [row.split for row in before]  # the others stay where they were
+
+
 def test_too_few_groups_to_split(tmp_path):
     rows = read_manifest(write_dataset(tmp_path, ("train",) * 2))
     with pytest.raises(ManifestError, match="too few groups"):

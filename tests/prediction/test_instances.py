@@ -62,6 +62,13 @@ def test_a_user_gets_an_instance_map_and_a_table(predictor):
     assert (found.overlay(image) != image).any(2).sum() > 20
 
 
+def test_objects_are_drawn_on_a_file_too_but_on_no_image_of_another_size(predictor, images):
+    found = predictor.predict_instances(images / "0.png")
+    np.testing.assert_array_equal(found.overlay(images / "0.png"), found.overlay(disc_image(0)[0]))
+    with pytest.raises(SettingsError, match="the image is 39 x 30 pixels, and the instance map 40 x 30"):
+        found.overlay(disc_image(0)[0][:, 1:])
+
+
 def test_areas_are_in_space_where_the_file_tells_its_spacing(predictor, tmp_path):
     affine = np.diag([0.5, 2.0, 3.0, 1.0])
     path = write_nifti(tmp_path / "v.nii", np.zeros((24, 20, 2), np.int16), affine)

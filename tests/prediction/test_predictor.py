@@ -255,6 +255,14 @@ def test_an_image_that_another_size_was_encoded_at_is_refused(predictor):
             work(smaller)
 
 
-def test_a_mask_of_bool_is_no_logits(predictor):
-    with pytest.raises(SettingsError, match=r"mask_input must be logits, .* got a mask of bool"):
-        predictor.predict(disc_image(0)[0], mask_input=np.ones((256, 256), bool))
+@pytest.mark.parametrize(
+    ("mask", "found"),
+    [
+        (np.eye(256, dtype=bool), "nothing but values from 0 to 1"),
+        (np.eye(256, dtype=np.uint8) * 255, "uint8 values"),
+        (np.eye(256, dtype=np.float32), "nothing but values from 0 to 1, as of a mask or of probabilities"),
+    ],
+)
+def test_a_mask_is_no_logits(predictor, mask, found):
+    with pytest.raises(SettingsError, match=f"mask_input must be logits, .* got {found}"):
+        predictor.predict(disc_image(0)[0], mask_input=mask)

@@ -136,6 +136,8 @@ def test_what_is_no_volume_is_refused(sam):
         predictor.predict_volume(np.zeros((2, 3, 4)))
     with pytest.raises(ImageError, match=r"got uint8 \(3, 4\)"):
         predictor.predict_volume(np.zeros((3, 4), np.uint8))
+    with pytest.raises(ImageError, match=r"\(20, 30, 3\) is the shape of one picture .* Use predict for a picture"):
+        predictor.predict_volume(np.zeros((20, 30, 3), np.uint8))
     with pytest.raises(SettingsError, match="expected three numbers, the distances between slices"):
         predictor.predict_volume(np.zeros((2, 8, 8), np.uint8), spacing=(1.0, 2.0))
     with pytest.raises(SettingsError, match="slices 'all': expected auto, each, blend, agree"):

@@ -16,11 +16,12 @@ from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning import training as loop
+from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training_images import read_training_images
 from promise_seg.vocabulary import Fit, Variant
 from promise_seg.workflows.evaluation import evaluate
 from promise_seg.workflows.models import ClassModels, Model, load
-from promise_seg.workflows.training import settings_for, train
+from promise_seg.workflows.training import first_notes, settings_for, train
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 
@@ -83,8 +84,16 @@ def test_half_of_other_points_are_foreground_whatever_the_start_had():
 @pytest.mark.slow
 def test_an_apm_that_the_variant_lacks_is_said_to_have_no_effect(place, fresh, few):
     notes = []
-    train(fresh, place / "new", **few | {"variant": "ips", "apm": "heatmap"}, note=notes.append)
-    assert "--apm heatmap has no effect: the variant ips has no auto-prompting module" in notes
+    of_apm = {"apm": "heatmap", "point_weight": 2.0, "saliency_weight": 0.5}
+    train(fresh, place / "new", **few | {"variant": "ips"} | of_apm, note=notes.append)
+    for option in ("--apm heatmap", "--point-weight 2.0", "--saliency-weight 0.5"):
+        assert f"{option} has no effect: the variant ips has no auto-prompting module" in notes
+
+
+@pytest.mark.parametrize(("apm", "is_told"), [("pretrained", True), ("heatmap", False)])
+def test_a_weight_of_points_is_said_to_have_no_effect_where_maps_alone_are_learned(apm, is_told):
+    notes = list(first_notes(make_settings(apm=apm), None, {"apm": apm, "point_weight": 2.0, "saliency_weight": None}))
+    assert ["--point-weight 2.0 has no effect" in note for note in notes] == [True] * is_told
 
 
 def test_classes_are_trained_one_by_one(place):

@@ -70,7 +70,7 @@ def predict(
         option(
             "--name",
             metavar="NAME",
-            about="What is segmented, for DICOM-SEG and COCO; LABEL=NAME for one of several.",
+            about="What is segmented, for formats that hold names; LABEL=NAME for one of several.",
             panel=OUTPUT,
         ),
     ] = None,

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.dataset.checks import check_row
 from promise_seg.dataset.dealing import TOLERANCE
-from promise_seg.dataset.manifest import Row, of_split, raise_all, read_manifest
+from promise_seg.dataset.manifest import Row, of_split, raise_all, read_manifest, with_files_together
 from promise_seg.dataset.manifest_writing import ManifestTable, write_new
 from promise_seg.dataset.owners import grouped_by_owner
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
@@ -15,7 +15,6 @@ from promise_seg.dataset.splitting import SplitSummary, fold_rows, split_rows, s
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.remote_paths import RemotePath
 from promise_seg.vocabulary import Split
 
 Bar = Callable[[], AbstractContextManager[Progress]]
@@ -139,14 +138,7 @@ def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
             "note: no row has a group, so each image is a group of its own. If several are of one patient or video, "
             "add a column group (promise data make --group)"
         )
-    return [_of_file(row) for row in grouped]
-
-
-def _of_file(row: Row) -> Row:
-    """A row in the group of its file, where it has no other group: paths may lead to the same file in several ways."""
-    if row.group != str(row.image) or isinstance(row.image, RemotePath):
-        return row
-    return replace(row, group=str(row.image.resolve()))
+    return with_files_together(grouped)
 
 
 def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, float]:

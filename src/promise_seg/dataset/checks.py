@@ -15,7 +15,7 @@ from promise_seg.dataset.recent import RecentArrays
 from promise_seg.errors import ImageError, SizeError
 from promise_seg.images.channel_files import note_of
 from promise_seg.images.formats.kinds import kind_of
-from promise_seg.images.formats.numpy_stack import NumpyArchive, holds_image_and_mask
+from promise_seg.images.formats.numpy_stack import holds_image_and_mask
 from promise_seg.images.formats.opening import states_of
 from promise_seg.images.formats.source import Source
 from promise_seg.images.formats.stacking import SlicePlace, Stacking, place_of, stacking_of
@@ -26,7 +26,6 @@ from promise_seg.images.masks import instances_of, mask_of, note_on_instances, s
 from promise_seg.images.readers import content_sha256, highest_label, labels_of, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.remote_paths import RemotePath
 from promise_seg.vocabulary import MaskKind, Split
 
 _NAMED = 3
@@ -149,9 +148,9 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """
     reading = reading or DEFAULT_READING
     try:
-        if _is_its_own_mask(row):
-            raise ImageError(f"{row.image}: is both the image and the mask. Give the file of its mask")
         with guarded(row.image):
+            if _is_its_own_mask(row):
+                raise ImageError(f"{row.image}: is both the image and the mask. Give the file of its mask")
             source = reading.open(row.image)
             first, *others = [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
             return [replace(first, notes=source.notes + _notes_of_mask(row)), *others]
@@ -161,8 +160,6 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
 
 def _is_its_own_mask(row: Row) -> bool:
     """Whether a row names one file as image and mask, and it is not an archive that holds both."""
-    if isinstance(row.image, RemotePath) or isinstance(row.mask, RemotePath):
-        return row.image == row.mask and row.image.suffix.lower() not in NumpyArchive.suffixes
     return row.image.resolve() == row.mask.resolve() and not holds_image_and_mask(row.image)
 
 

@@ -131,15 +131,26 @@ def check_share(share: float) -> None:
         raise SettingsError(f"val_share {share:g}: expected a share between 0 and 1, such as {DEFAULT_VAL_SHARE}")
 
 
+def with_files_together(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows in the groups that they have; those without one are grouped by their file, whatever path leads
+    to it."""
+    first: dict[Path, str] = {}
+    return [
+        replace(row, group=first.setdefault(row.image.resolve(), row.group)) if row.group == str(row.image) else row
+        for row in rows
+    ]
+
+
 def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> list[Row]:
-    """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group.
+    """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group, nor a file of several rows.
 
     Raises:
         SettingsError: if the share is not one between 0 and 1.
         ManifestError: if there are fewer than two groups to split.
     """
     check_share(share)
-    train = of_split(rows, Split.TRAIN)
+    grouped = with_files_together(rows)
+    train = of_split(grouped, Split.TRAIN)
     groups = sorted({row.group for row in train})
     where = rows[0].where.rsplit(":", 1)[0]
     if not train:
@@ -159,4 +170,7 @@ def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHAR
             break
         chosen.add(group)
         taken += sum(row.group == group for row in train)
-    return [replace(row, split=Split.VAL) if row.split == Split.TRAIN and row.group in chosen else row for row in rows]
+    return [
+        replace(row, split=Split.VAL) if row.split == Split.TRAIN and one.group in chosen else row
+        for row, one in zip(rows, grouped, strict=True)
+    ]

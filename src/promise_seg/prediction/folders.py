@@ -4,7 +4,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +24,7 @@ from promise_seg.prediction.identity import keep_identity
 from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
+from promise_seg.prediction.options_without_effect import OptionsWithoutEffect
 from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
@@ -41,7 +42,7 @@ class Outcome:
 
     ``problems`` has a line for each image that could not be read or written, ``notes`` one for each that could not be
     written in the format of its kind, was read otherwise than its file says, or whose file is not the same to all
-    programs.
+    programs, and one for each option that had no effect on any input.
     """
 
     predicted: int
@@ -71,6 +72,7 @@ class PredictionFolder:
     ) -> None:
         self.folder, self.format, self._reading = Path(folder), output, labeller.reading
         self._keep_empty_frames, self._instances, self._at = keep_empty_frames, labeller.instances, at
+        self.without_effect = OptionsWithoutEffect(labeller, keep_empty_frames, every)
         identity = identity_of(labeller, output, keep_empty_frames, every)
         keep_identity(self.folder, identity)
         if at is not None:
@@ -200,6 +202,7 @@ class PredictionFolder:
                 self.notes.append(f"{error}; written as {formats[number + 1]}")
             else:
                 self.notes += [note] if note else []
+                self.without_effect.saw(labelled.source, output)
                 break
         if output != OutputFormat.PNG or not labelled.source.is_volume:
             return path
@@ -368,9 +371,12 @@ def predict_folder(
     """
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every)
     try:
-        return predict_into(target, labeller, inputs, progress, every)
+        outcome = predict_into(target, labeller, inputs, progress, every)
     finally:
         target.finish()
+    if outcome.already_there:  # what kind of input these are is not known
+        return outcome
+    return replace(outcome, notes=[*outcome.notes, *target.without_effect.notes()])
 
 
 def predict_into(

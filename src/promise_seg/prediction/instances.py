@@ -7,8 +7,10 @@ import numpy as np
 
 from promise_seg.arrays import Uint8Array, Uint16Array
 from promise_seg.images.formats.source import Source
+from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.instances.facts import FoundObject
 from promise_seg.prediction.overlay import draw_instances
+from promise_seg.prediction.reading import ImageLike, read_rgb_of_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +32,18 @@ class Instances:
         """Return a row for each object, with the columns of ``objects.csv``."""
         return [one.record() for one in self.objects]
 
-    def overlay(self, image: Uint8Array) -> Uint8Array:
-        """Draw the outline of each object on an image (H, W, 3) uint8; returns a new one of the same shape."""
-        return draw_instances(image, self.labels)
+    def overlay(self, image: ImageLike, reading: Reading = DEFAULT_READING) -> Uint8Array:
+        """Draw the outline of each object on an image; returns a picture (H, W, 3) uint8.
+
+        Args:
+            image: the image that was predicted, or another of its size: a path, a slice, pixels or an image of PIL.
+            reading: how a file is read, as ``model.reading``, where it is not a plain picture.
+
+        Raises:
+            ImageError: if it cannot be read.
+            SettingsError: if it has another size than the instance map.
+        """
+        return draw_instances(read_rgb_of_size(image, reading, self.labels.shape, "instance map"), self.labels)
 
 
 def spacing_of(source: object) -> tuple[float, float] | None:

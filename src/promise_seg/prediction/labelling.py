@@ -63,6 +63,7 @@ class Labeller:
         axes: tuple[Axis, ...] = (),
     ) -> None:
         self.predictors, self.instances, self.slices, self.axes = predictors, instances, slices, axes
+        self.names_are_given = bool(names)
         if instances and (axes or slices not in (Slices.AUTO, Slices.EACH)):
             option = f"--axes {','.join(axes)}" if axes else f"--slices {slices}"
             raise SettingsError(

@@ -16,7 +16,7 @@ from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.inference.masks import Masks
 from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
-from promise_seg.prediction.reading import ImageLike, read_rgb
+from promise_seg.prediction.reading import ImageLike, read_rgb_of_size
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskChoice
 
@@ -77,13 +77,7 @@ class Prediction:
             ImageError: if it cannot be read.
             SettingsError: if it has another size than the mask.
         """
-        rgb = read_rgb(image, reading)
-        if rgb.shape[:2] != self.mask.shape:
-            (height, width), (rows, columns) = rgb.shape[:2], self.mask.shape
-            raise SettingsError(
-                f"the image is {width} x {height} pixels, and the mask {columns} x {rows}. Give the image that was "
-                "predicted"
-            )
+        rgb = read_rgb_of_size(image, reading, self.mask.shape)
         return draw_overlay(rgb, self.mask, self.points_xy, self.point_labels, self.boxes_xyxy)
 
     def _repr_html_(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from promise_seg.errors import ImageError
+from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
 
@@ -44,6 +44,24 @@ def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.N
     if isinstance(image, Image.Image):
         return reading.of_pixels(_of_pil(image))
     return reading.of_pixels(_of_array(np.asarray(image), any_channels=reading.channels is not None))
+
+
+def read_rgb_of_size(
+    image: object, reading: Reading, shape: tuple[int, ...], what: str = "mask"
+) -> npt.NDArray[np.uint8]:
+    """Read an image as :func:`read_rgb` does, which must have the height and width of ``what`` was found in it.
+
+    Raises:
+        ImageError: if it cannot be read.
+        SettingsError: if it has another size.
+    """
+    rgb = read_rgb(image, reading)
+    if rgb.shape[:2] != shape:
+        raise SettingsError(
+            f"the image is {rgb.shape[1]} x {rgb.shape[0]} pixels, and the {what} {shape[1]} x {shape[0]}. Give the "
+            "image that was predicted"
+        )
+    return rgb
 
 
 def opened(image: object, reading: Reading, index: int | None = None) -> tuple[object, int | None]:

@@ -200,11 +200,13 @@ def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np
 
 
 def _mask_in_frame(mask_input: npt.ArrayLike, mask_side: int) -> torch.Tensor:
-    array = finite_numbers(mask_input, "mask_input")
-    if np.asarray(mask_input).dtype == bool:
+    array, kind = finite_numbers(mask_input, "mask_input"), np.asarray(mask_input).dtype
+    is_probable = array.size > 0 and array.min() >= 0 and 0 < array.max() <= 1
+    if kind.kind != "f" or is_probable:
+        found = "nothing but values from 0 to 1, as of a mask or of probabilities" if is_probable else f"{kind} values"
         raise SettingsError(
             "mask_input must be logits, positive inside and negative outside, as mask_logits of a prediction are; got "
-            "a mask of bool"
+            f"{found}"
         )
     side = array.shape[0] if array.ndim == 2 else 0
     if side < mask_side or array.shape != (side, side):

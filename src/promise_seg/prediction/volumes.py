@@ -253,6 +253,11 @@ def _pixels(volume: object) -> Uint8Array:
             f"voxel, got {array.dtype} {array.shape}. Give the path of its file, which is read as in training, or "
             "scale it to 8 bits"
         )
+    if array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[1] > array.shape[2]:
+        raise ImageError(
+            f"a volume as an array: {array.shape} is the shape of one picture (H, W, {array.shape[-1]}), and expected "
+            "are slices (N, H, W) or (N, H, W, 3). Use predict for a picture, or give picture[None]"
+        )
     return array
 
 

@@ -32,6 +32,7 @@ from promise_seg.quantities import count_in_words
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
+from promise_seg.volumes.whole_slices import asks_to_join
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.model_ref import ModelPart
@@ -202,11 +203,12 @@ def evaluate(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model, or what stands beside it, cannot be read.
     """
+    source, together = chosen(PromptSource, prompts, "--prompts"), chosen(Slices, slices, "--slices")
+    _check_options(source, points, together)
     assessment = Assessment(
-        prompts=chosen(PromptSource, prompts, "--prompts"), num_points=USUAL_POINTS if points is None else points,
-        seed=seed, mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"),
+        prompts=source, num_points=USUAL_POINTS if points is None else points, seed=seed,
+        mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"), slices=together,
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
-        slices=_slices_for(prompts, points, slices),
     )  # fmt: skip
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
@@ -224,24 +226,22 @@ def evaluate(
     )
 
 
-def _slices_for(prompts: str, points: int | None, slices: str) -> Slices:
-    """Return how slices come together, unless the source of the prompts leaves that or the points without a meaning.
+def _check_options(source: PromptSource, points: int | None, slices: Slices) -> None:
+    """Refuse options that have no meaning with the source of the prompts.
 
     Raises:
         SettingsError: naming the first of them.
     """
-    source, together = chosen(PromptSource, prompts, "--prompts"), chosen(Slices, slices, "--slices")
     if points is not None and source != PromptSource.ORACLE:
         raise SettingsError(
             f"--points {points}: is the number of oracle points, and --prompts {source} has none. Leave it out, or "
             f"give --prompts {PromptSource.ORACLE}"
         )
-    if together not in (Slices.AUTO, Slices.EACH) and source != PromptSource.APM:
+    if asks_to_join(slices) and source != PromptSource.APM:
         raise SettingsError(
-            f"--slices {together}: is for the model's own prompts; with --prompts {source}, each slice is scored by "
+            f"--slices {slices}: is for the model's own prompts; with --prompts {source}, each slice is scored by "
             f"itself. Leave it out, or give --prompts {PromptSource.APM}"
         )
-    return together
 
 
 @dataclass(frozen=True)

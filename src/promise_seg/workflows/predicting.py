@@ -136,7 +136,8 @@ def predict_folder(
         output: folder for masks, overlays and ``predictions.csv``; or an address, such as ``s3://bucket/prefix``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
             ``metaimage``, ``npy``, ``dicom-seg``, ``rle``, ``coco`` or ``geojson``.
-        names: what is segmented, for DICOM-SEG and COCO: ``NAME``, or ``LABEL=NAME`` for one of several.
+        names: what is segmented, for the formats that hold names (``dicom-seg``, ``nrrd``, ``rle``, ``coco`` and
+            ``geojson``): ``NAME``, or ``LABEL=NAME`` for one of several.
         sam: the model's SAM, if not where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);

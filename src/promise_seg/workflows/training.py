@@ -1,6 +1,6 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,8 @@ from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.locks import Lock, alone_in
 from promise_seg.progress import Progress, silent
-from promise_seg.prompting.apm import PointCounts
+from promise_seg.prompting.apm import PointCounts, PointsConfig
+from promise_seg.prompting.building import CONFIGS
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
 from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
@@ -156,7 +157,7 @@ def train(
     settings = settings_for(protocol, starts, given | apm_options, begun=settings_of_run(output))
     if one_model:
         check_one_model(settings)
-    for line in _first_notes(settings, starts, apm):
+    for line in first_notes(settings, starts, given):
         note(line)
     if not isinstance(data, Dataset):
         data = Dataset.from_csv(data, like=usual_reading(protocol, starts), progress=progress)
@@ -224,10 +225,15 @@ def settings_for(
     return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
 
 
-def _first_notes(settings: TrainSettings, starts: "Starts | None", apm: str | None) -> Iterator[str]:
-    """Yield what a user should know of the settings, a line each."""
-    if apm is not None and not settings.has_apm:
-        yield f"--apm {apm} has no effect: the variant {settings.variant} has no auto-prompting module"
+def first_notes(settings: TrainSettings, starts: "Starts | None", given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a user should know of the settings, a line each; ``given`` are the options, ``None`` if not given."""
+    of_apm = [name for name in ("apm", "point_weight", "saliency_weight") if given[name] is not None]
+    for name in of_apm:
+        words = f"--{name.replace('_', '-')} {given[name]} has no effect"
+        if not settings.has_apm:
+            yield f"{words}: the variant {settings.variant} has no auto-prompting module"
+        elif name == "point_weight" and not issubclass(CONFIGS[settings.apm], PointsConfig):
+            yield f"{words}: --apm {settings.apm} finds its points in its maps, and learns these"
     if starts is not None:
         yield starts.words(settings)
 

@@ -133,6 +133,24 @@ def test_its_command_line_says_what_is_wrong_in_one_line(predict, tmp_path, monk
     assert "model.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("about", "says"),
+    [
+        ('{"graphs": ', "model.json: is damaged"),
+        ('{"graphs": {"encoder": {"file": "encoder.onnx"}}}', "encoder.onnx: ONNX Runtime cannot open it"),
+        ('{"graphs": {"encoder": {"file": "decoder.onnx"}}}', "decoder.onnx: No such file or directory"),
+    ],
+)
+def test_a_damaged_model_is_named_in_one_line(predict, about, says, tmp_path, monkeypatch, capsys):
+    (tmp_path / "model.json").write_text(about)
+    (tmp_path / "encoder.onnx").write_bytes(b"\x08\x0a\x12")
+    monkeypatch.setattr("sys.argv", ["predict.py", "a.png", "b.png", "--model", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        predict.main()
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["nowhere/mask.png", "mask.of-no-kind"])
 def test_a_mask_that_cannot_be_written_is_one_line(predict, name, tmp_path, monkeypatch, capsys):
     class Ready:

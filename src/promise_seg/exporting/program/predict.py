@@ -48,12 +48,12 @@ class Exported:
 
     def __init__(self, folder: str | Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
         folder = Path(folder)
-        self.about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; it warns of inputs that have a default
+        try:
+            self.about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{folder / 'model.json'}: is damaged ({error}): export the model again") from error
         self._sessions = {
-            name: onnxruntime.InferenceSession(folder / graph["file"], options, providers=list(providers))
-            for name, graph in self.about["graphs"].items()
+            name: _opened(folder / graph["file"], providers) for name, graph in self.about["graphs"].items()
         }
 
     def _run(self, graph: str, given: dict[str, Array]) -> dict[str, Array]:
@@ -150,6 +150,17 @@ class Exported:
     def _answer(self, frame: Frame, logits: Array, iou: float) -> Answer:
         probs = sigmoid(frame.logits_to_image(logits))
         return Answer(clean(probs, self.about["postprocessing"]), probs, iou)
+
+
+def _opened(path: Path, providers: Sequence[str]) -> onnxruntime.InferenceSession:
+    """Open a graph; a ValueError says which one cannot be opened, and why."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; it warns of inputs that have a default
+    path.stat()  # an error of the system if it is missing
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=list(providers))
+    except Exception as error:  # those of ONNX Runtime have no class of their own in common
+        raise ValueError(f"{path}: ONNX Runtime cannot open it: {error}. Export the model again") from error
 
 
 def main() -> None:
