@@ -37,7 +37,7 @@ from promise_seg.scenes import draw_scene
 from promise_seg.vocabulary import Protocol
 from promise_seg.workflows import timing
 from promise_seg.workflows.fleet_plans import plan_fleet
-from promise_seg.workflows.training import settings_for
+from promise_seg.workflows.training_settings import settings_for
 
 from .durability import write_data
 

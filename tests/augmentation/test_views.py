@@ -49,3 +49,16 @@ def test_colours_alone_leave_everything_in_its_place():
     assert (colours.contrast, colours.gamma, colours.hue) == (drawn.contrast, drawn.gamma, drawn.hue)
     moved = View(angle=drawn.angle, scale=drawn.scale, shift_x=drawn.shift_x, shift_y=0.1, flip_x=True, flip_y=True)
     assert moved.only_colours() == View()
+
+
+def test_an_inverted_view_exchanges_light_and_dark_and_moves_nothing():
+    image, mask = disc_image(1, 64, 64)
+    view = draw_view(np.random.default_rng(3))
+    inverted = view.inverted()
+    assert np.array_equal(inverted.apply_to_mask(mask), view.apply_to_mask(mask))
+    assert inverted.as_key() != view.as_key()
+    assert inverted.inverted() == view
+    assert np.array_equal(View().inverted().apply_to_image(image), 255 - np.maximum(image, 1) + 1)
+    moved = inverted.apply_to_mask(mask)
+    brightness = inverted.apply_to_image(image).mean(2)
+    assert brightness[moved].mean() < brightness[~moved].mean() - 50

@@ -21,7 +21,8 @@ from promise_seg.learning.training_images import read_training_images
 from promise_seg.vocabulary import Fit, Variant
 from promise_seg.workflows.evaluation import evaluate
 from promise_seg.workflows.models import ClassModels, Model, load
-from promise_seg.workflows.training import first_notes, settings_for, train
+from promise_seg.workflows.training import train
+from promise_seg.workflows.training_settings import first_notes, settings_for
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 
@@ -92,7 +93,13 @@ def test_an_apm_that_the_variant_lacks_is_said_to_have_no_effect(place, fresh, f
 
 @pytest.mark.parametrize(("apm", "is_told"), [("pretrained", True), ("heatmap", False)])
 def test_a_weight_of_points_is_said_to_have_no_effect_where_maps_alone_are_learned(apm, is_told):
-    notes = list(first_notes(make_settings(apm=apm), None, {"apm": apm, "point_weight": 2.0, "saliency_weight": None}))
+    notes = list(
+        first_notes(
+            make_settings(apm=apm),
+            None,
+            {"apm": apm, "point_weight": 2.0, "saliency_weight": None, "inverted_views": None},
+        )
+    )
     assert ["--point-weight 2.0 has no effect" in note for note in notes] == [True] * is_told
 
 

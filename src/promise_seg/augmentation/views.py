@@ -46,6 +46,10 @@ class View:
         """Return the view without what moves the image, so that masks and stored maps of it still fit."""
         return replace(self, angle=0.0, scale=1.0, shift_x=0.0, shift_y=0.0, flip_x=False, flip_y=False)
 
+    def inverted(self) -> Self:
+        """Return the view with light and dark exchanged: before all other changes of brightness and colour."""
+        return replace(self, contrast=-self.contrast)
+
     def _matrix(self, side: int) -> npt.NDArray[np.float64]:
         centre = (side - 1) / 2
         matrix = cv2.getRotationMatrix2D((centre, centre), self.angle, self.scale)

@@ -110,7 +110,7 @@ def _work(
     """The work on the features of a training, with the settings that were given."""
     quiet_libraries()
     from promise_seg.workflows.feature_plans import FeatureWork
-    from promise_seg.workflows.training import usual_reading
+    from promise_seg.workflows.training_settings import usual_reading
 
     usual = usual_reading(encoding["protocol"], None)
     rows = read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings["seed"])

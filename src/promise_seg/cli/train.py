@@ -206,6 +206,15 @@ def train(
     saliency_weight: Annotated[
         float, option("--saliency-weight", about="Weight of the saliency loss of ours.", panel=TRAINING)
     ] = 1.0,
+    inverted_views: Annotated[
+        float | None,
+        option(
+            "--inverted-views",
+            metavar="SHARE",
+            about="Share of new views with light and dark exchanged; by default 0.2 with --instances, otherwise 0.",
+            panel=TRAINING,
+        ),
+    ] = None,
     views: Annotated[
         int,
         option(
@@ -231,15 +240,17 @@ def train(
     from promise_seg.protocol import training_deviations
     from promise_seg.workflows import training
     from promise_seg.workflows.one_model import check_one_model
+    from promise_seg.workflows.starts import Starts
+    from promise_seg.workflows.training_settings import settings_for, usual_reading
 
     given = given_of(context, (*OPTIONS.values(), *(name for name in context.params if name.startswith(APM_PREFIX))))
     protocol = encoding["protocol"]
-    starts = None if init is None else training.Starts(init)
-    settings = training.settings_for(protocol, starts, given)
+    starts = None if init is None else Starts(init)
+    settings = settings_for(protocol, starts, given)
     if one_model:
         check_one_model(settings)
     print_deviations(training_deviations(protocol))
-    usual = training.usual_reading(protocol, starts)
+    usual = usual_reading(protocol, starts)
     rows = read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings.seed)
     quiet_libraries()
     with stages_bar() as progress:

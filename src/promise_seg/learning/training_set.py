@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 
 from promise_seg.arrays import BoolArray, Float32Array, LabelArray
 from promise_seg.augmentation import AnyView, draw_view
+from promise_seg.augmentation.views import View
 from promise_seg.augmentation.windows import draw_window
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
@@ -160,6 +161,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         self._masks: dict[_MaskKey, npt.NDArray[np.uint8]] = {}
         self._instances: dict[_MaskKey, bytes] = {}
         self._separates = bool(rows) and settings.learns_objects(rows[0].reading.masks)
+        self._inverted_share = settings.share_of_inverted(rows[0].reading.masks) if rows else 0.0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -235,13 +237,18 @@ class TrainingSet(Dataset[TrainingBatch]):
 
         Every second one at random holds a window of such a view of another row, where views are mixed.
         """
-        view = draw_view(np.random.default_rng([*draw.seed, 1]))
+        view = self._drawn_view(np.random.default_rng([*draw.seed, 1]))
         sample = replace(self._sample(draw.row, 0), view=view)
         rng = np.random.default_rng([*draw.seed, 2])
         if not self._settings.mixes_views or rng.random() < 0.5:
             return sample
-        other = replace(self._sample(int(rng.integers(len(self._rows))), 0), view=draw_view(rng))
+        other = replace(self._sample(int(rng.integers(len(self._rows))), 0), view=self._drawn_view(rng))
         return MixedSample.of_two(sample, other, draw_window(rng))
+
+    def _drawn_view(self, rng: np.random.Generator) -> View:
+        """Draw a view, with light and dark exchanged in the wanted share of them."""
+        view = draw_view(rng)
+        return view.inverted() if self._inverted_share and rng.random() < self._inverted_share else view
 
     def _image(self, sample: Sample) -> dict[str, Tensor]:
         return {} if self._apm is None else apm_inputs([sample], self._apm, None)

@@ -29,7 +29,7 @@ from promise_seg.workflows.ray_encoding import EncodeJob, encode_on_ray
 from promise_seg.workflows.ray_places import check_no_ray_cpus, ray_options
 from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.tiling import tiles_to_learn
-from promise_seg.workflows.training import settings_for, usual_reading
+from promise_seg.workflows.training_settings import settings_for, usual_reading
 
 
 class FeatureWork:

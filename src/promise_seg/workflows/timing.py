@@ -37,7 +37,7 @@ from promise_seg.scenes import draw_scene
 from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.encoding import encoding_in
-from promise_seg.workflows.training import settings_for
+from promise_seg.workflows.training_settings import settings_for
 
 _SIDE = 320
 _STREAM = 78  # of random numbers, so that no scene is one that the nano SAM was trained on

@@ -1,6 +1,6 @@
 """Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,32 +14,30 @@ from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.images.reading import Reading
 from promise_seg.learning.run_note import DataOrigin
-from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings, with_usual_epochs
+from promise_seg.learning.settings import TrainSettings, with_usual_epochs
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.locks import Lock, alone_in
 from promise_seg.progress import Progress, silent
-from promise_seg.prompting.apm import PointCounts, PointsConfig
-from promise_seg.prompting.building import CONFIGS
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
-from promise_seg.vocabulary import ApmKind, Protocol, StorePrecision
+from promise_seg.vocabulary import Protocol, StorePrecision
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.encoding import encoding_in
 from promise_seg.workflows.evaluation import as_store, data_name
-from promise_seg.workflows.model_ref import ModelPart, ModelRef, PartKind
-from promise_seg.workflows.models import AnyModel, ClassModels, Model, ModelLike, load
+from promise_seg.workflows.models import AnyModel, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.one_model import check_has_classes, check_one_model
 from promise_seg.workflows.one_run import Trained, run_and_calibrate, run_and_calibrate_classes
 from promise_seg.workflows.outputs import check_run_folder
 from promise_seg.workflows.sizing import Sizing
+from promise_seg.workflows.starts import Starts
 from promise_seg.workflows.tiling import tiles_to_learn
+from promise_seg.workflows.training_settings import first_notes, settings_for, usual_reading
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -58,7 +56,7 @@ def train(
     encoder_precision: str | None = None,
     train_also: str | None = None,
     fit: str | None = None,
-    init: "ModelLike | Starts | None" = None,
+    init: ModelLike | Starts | None = None,
     one_model: bool = False,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -68,6 +66,7 @@ def train(
     optimizer: str | None = None,
     point_weight: float | None = None,
     saliency_weight: float | None = None,
+    inverted_views: float | None = None,
     views: int | None = None,
     augmentation: str | None = None,
     protocol: str = Protocol.OWN,
@@ -119,6 +118,8 @@ def train(
         optimizer: ``adamw`` or ``adam``.
         point_weight: weight of the loss on the points' positions.
         saliency_weight: weight of the loss on the heatmap APM's saliency.
+        inverted_views: share of the new views in which light and dark change places, in [0, 1], for ``pretrained``
+            alone; by default a fifth where it learns objects separately, and none otherwise.
         views: of each image: itself and augmented ones; 0 for a new one in each epoch, which is not stored.
         augmentation: how views are drawn: ``own``, ``light``, ``grey``, ``none`` or ``reference``.
         protocol: ``own``, or ``reference``, the published procedure.
@@ -150,7 +151,8 @@ def train(
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
         "fit": fit, "epochs": epochs, "batch_size": batch_size, "accumulate": accumulate,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "optimizer": optimizer,
-        "point_weight": point_weight, "saliency_weight": saliency_weight, "views": views,
+        "point_weight": point_weight, "saliency_weight": saliency_weight, "inverted_views": inverted_views,
+        "views": views,
         "augmentation": augmentation, "precision": precision, "seed": seed,
     }  # fmt: skip
     starts = init if init is None or isinstance(init, Starts) else Starts(init)
@@ -190,107 +192,6 @@ def _alone_in(output: Path, accelerator: "Accelerator") -> Iterator[Lock | None]
         return
     with alone_in(output, "training") as lock:
         yield lock
-
-
-def usual_reading(protocol: str, starts: "Starts | None") -> Reading:
-    """Return how files are read where a user says nothing: as for the model to start from, or as the protocol does."""
-    if starts is not None:
-        return starts.reading
-    return Reading(crop_border=protocol == Protocol.REFERENCE)
-
-
-def settings_for(
-    protocol: str, starts: "Starts | None", given: dict[str, Any], begun: TrainSettings | None = None
-) -> TrainSettings:
-    """Return the settings of a training.
-
-    Args:
-        protocol: sets what nothing else does.
-        starts: the model to start from, if there is one.
-        given: by the names of the options; what is ``None`` is not given.
-        begun: of the run that is to go on: an earlier version began it without what came later.
-
-    Raises:
-        SettingsError: naming each value that cannot work.
-    """
-    settings_of = {option: setting for setting, option in OPTIONS.items()}
-    values = {settings_of.get(name, name): value for name, value in given.items() if value is not None}
-    inherited = {} if starts is None else starts.first.settings
-    if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
-        inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
-    if values.get("apm") == ApmKind.PRETRAINED:  # which takes no number of points
-        inherited = {name: value for name, value in inherited.items() if name not in PointCounts.model_fields}
-    if "num_points" in values:  # half of them are foreground, whatever it was before
-        inherited = {name: value for name, value in inherited.items() if name != "num_foreground"}
-    return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
-
-
-def first_notes(settings: TrainSettings, starts: "Starts | None", given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a user should know of the settings, a line each; ``given`` are the options, ``None`` if not given."""
-    of_apm = [name for name in ("apm", "point_weight", "saliency_weight") if given[name] is not None]
-    for name in of_apm:
-        words = f"--{name.replace('_', '-')} {given[name]} has no effect"
-        if not settings.has_apm:
-            yield f"{words}: the variant {settings.variant} has no auto-prompting module"
-        elif name == "point_weight" and not issubclass(CONFIGS[settings.apm], PointsConfig):
-            yield f"{words}: --apm {settings.apm} finds its points in its maps, and learns these"
-    if starts is not None:
-        yield starts.words(settings)
-
-
-class Starts:
-    """The model, or one for each class, that a training starts from.
-
-    Args:
-        model: what the user named, or holds.
-
-    Raises:
-        SettingsError: if it is a SAM alone, which has nothing to start from.
-        CheckpointError: if it cannot be read.
-    """
-
-    def __init__(self, model: ModelLike) -> None:
-        if isinstance(model, Model):
-            self.ref = ModelRef(model.part.name, (model.part,))
-        else:
-            self.ref = model.ref if isinstance(model, ClassModels) else ModelRef.resolve(model)
-        self._known: dict[str, StartingPoint] = {}
-        self.first = self._read(self.ref.parts[0])
-
-    @property
-    def reading(self) -> Reading:
-        """How images were read for it."""
-        return self.first.reading.without_masks
-
-    def of_class(self, label: int | None) -> StartingPoint:
-        """Return the starting point of one run.
-
-        Raises:
-            SettingsError: if it is a set without that class.
-        """
-        return self._read(self.ref.part_for(label))
-
-    def words(self, settings: TrainSettings) -> str:
-        """The settings that a training takes from this model where its user says nothing else."""
-        reading = self.reading
-        crop = "cropped" if reading.crop_border else "not cropped"
-        channels = f", channels {reading.channels}" if reading.channels else ""
-        apm = f", apm {settings.apm} with {settings.num_points} points" if settings.has_apm else ""
-        return (
-            f"as {self.ref.name}, where nothing else is said: window {reading.window}{channels}, axis "
-            f"{reading.axis}, borders {crop}, fit {settings.fit}; trains variant {settings.variant}{apm}"
-        )
-
-    def _read(self, part: ModelPart) -> StartingPoint:
-        if part.is_bare:
-            raise SettingsError(f"--init {part.name}: a SAM alone has nothing to start from; give it with --sam")
-        if part.name not in self._known:
-            if part.kind == PartKind.REFERENCE or part.checkpoint is None:
-                self._known[part.name] = StartingPoint.of_reference(part.name)
-            else:
-                images = part.training_images()
-                self._known[part.name] = StartingPoint.of_checkpoint(part.name, part.checkpoint, images)
-        return self._known[part.name]
 
 
 @dataclass(frozen=True)

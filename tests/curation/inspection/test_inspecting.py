@@ -162,6 +162,14 @@ def test_copies_in_one_split_are_a_warning_and_missing_splits_too(drawn):
     assert exit_code(inspect(drawn).findings) == 1
 
 
+@pytest.mark.parametrize(("copies", "said"), [("masks", "with the same mask"), ("", "with another mask: training")])
+def test_of_an_image_that_is_there_twice_it_is_said_whether_its_masks_agree(drawn, copies, said):
+    for folder in ("images", copies) if copies else ("images",):
+        shutil.copy(drawn.parent / folder / "0.png", drawn.parent / folder / "3.png")
+    (message,) = (one.message for one in inspect(drawn).findings if one.kind == Kind.DUPLICATE)
+    assert said in message
+
+
 def test_classes(drawn, capsys):
     labels = np.zeros((30, 40), np.uint8)
     labels[5:20, 5:20], labels[22:28, 22:28] = 1, 2

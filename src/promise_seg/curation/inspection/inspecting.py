@@ -248,12 +248,13 @@ class _Run:
         by_hash: dict[str, CheckedRow] = {}
         for checked in self.checked:
             other = by_hash.setdefault(checked.image_sha256, checked)
+            where = other.row.where
             if other is not checked and (
                 other.row.split == checked.row.split or Split.TRAIN not in _splits(other, checked)
             ):
                 self._note(
                     Kind.DUPLICATE, checked.row.where,
-                    f"{checked.name}: the same image as {other.name} ({other.row.where})",
+                    f"{checked.name}: the same image as {other.name} ({where}), with {_masks(checked, other)}",
                 )  # fmt: skip
         splits, groups = [str(c.row.split) for c in self.checked], [c.row.group for c in self.checked]
         for pair in self.thumbnails.near_duplicates(splits, groups):
@@ -273,6 +274,13 @@ class _Run:
                 f"{len(self.depths[rare])} image(s) are {rare}, but {len(self.depths[common])} are {common}; are "
                 "their values comparable?",
             )  # fmt: skip
+
+
+def _masks(one: CheckedRow, other: CheckedRow) -> str:
+    """Say of the masks of the same image whether they are alike."""
+    if one.truth_sha256 == other.truth_sha256:
+        return "the same mask"
+    return "another mask: training and scores take both as true. Keep one of the rows"
 
 
 def _splits(*rows: CheckedRow) -> set[Split]:

@@ -1,0 +1,66 @@
+"""The settings of a training: from what a user gives, and from the model that it starts from."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from promise_seg.images.reading import Reading
+from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
+from promise_seg.prompting.apm import PointCounts, PointsConfig
+from promise_seg.prompting.building import CONFIGS
+from promise_seg.vocabulary import ApmKind, Protocol, Recipe
+from promise_seg.workflows.starts import Starts
+
+
+def usual_reading(protocol: str, starts: Starts | None) -> Reading:
+    """Return how files are read where a user says nothing: as for the model to start from, or as the protocol does."""
+    if starts is not None:
+        return starts.reading
+    return Reading(crop_border=protocol == Protocol.REFERENCE)
+
+
+def settings_for(
+    protocol: str, starts: Starts | None, given: dict[str, Any], begun: TrainSettings | None = None
+) -> TrainSettings:
+    """Return the settings of a training.
+
+    Args:
+        protocol: sets what nothing else does.
+        starts: the model to start from, if there is one.
+        given: by the names of the options; what is ``None`` is not given.
+        begun: of the run that is to go on: an earlier version began it without what came later.
+
+    Raises:
+        SettingsError: naming each value that cannot work.
+    """
+    settings_of = {option: setting for setting, option in OPTIONS.items()}
+    values = {settings_of.get(name, name): value for name, value in given.items() if value is not None}
+    inherited = {} if starts is None else starts.first.settings
+    if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
+        inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
+    if values.get("apm") == ApmKind.PRETRAINED:  # which takes no number of points
+        inherited = {name: value for name, value in inherited.items() if name not in PointCounts.model_fields}
+    if "num_points" in values:  # half of them are foreground, whatever it was before
+        inherited = {name: value for name, value in inherited.items() if name != "num_foreground"}
+    return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
+
+
+def first_notes(settings: TrainSettings, starts: Starts | None, given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a user should know of the settings, a line each; ``given`` are the options, ``None`` if not given."""
+    for name in ("apm", "point_weight", "saliency_weight", "inverted_views"):
+        why = _without_effect(name, settings)
+        if given[name] is not None and why is not None:
+            yield f"--{name.replace('_', '-')} {given[name]} has no effect: {why}"
+    if starts is not None:
+        yield starts.words(settings)
+
+
+def _without_effect(option: str, settings: TrainSettings) -> str | None:
+    """Return why an option of auto-prompters does nothing with these settings; ``None`` if it does something."""
+    if not settings.has_apm:
+        return f"the variant {settings.variant} has no auto-prompting module"
+    if option == "point_weight" and not issubclass(CONFIGS[settings.apm], PointsConfig):
+        return f"--apm {settings.apm} finds its points in its maps, and learns these"
+    learns_anew = settings.apm == ApmKind.PRETRAINED and not settings.apm_options.get("frozen")
+    if option == "inverted_views" and not (learns_anew and settings.augmentation == Recipe.OWN):
+        return "only --apm pretrained, unless it is frozen, learns from new views, and with --augmentation own"
+    return None
