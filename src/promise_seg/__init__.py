@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from promise_seg.workflows.budget import PromptBudget, budget
     from promise_seg.workflows.calibrating import calibrate, tune_postprocess
     from promise_seg.workflows.comparing import compare
-    from promise_seg.workflows.evaluation import Evaluation, evaluate
+    from promise_seg.workflows.evaluation import evaluate
+    from promise_seg.workflows.evaluation_result import Evaluation
     from promise_seg.workflows.exporting import Exported, export
     from promise_seg.workflows.models import ClassModels, Model, load
     from promise_seg.workflows.predicting import merge_predictions, predict_folder, prediction_status
@@ -72,7 +73,7 @@ _PLACES = {
     "calibrate": "workflows.calibrating",
     "tune_postprocess": "workflows.calibrating",
     "compare": "workflows.comparing",
-    "Evaluation": "workflows.evaluation",
+    "Evaluation": "workflows.evaluation_result",
     "evaluate": "workflows.evaluation",
     "Exported": "workflows.exporting",
     "export": "workflows.exporting",

@@ -4,7 +4,7 @@ import pytest
 
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.report import values_by_measure
-from promise_seg.assessment.strata import check_columns, size_stratum, strata
+from promise_seg.assessment.strata import columns_to_group_by, size_stratum, strata
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
@@ -40,9 +40,10 @@ def test_by_a_column_of_the_manifest(results):
 
 def test_columns_can_be_checked_before_anything_is_scored(results):
     rows = [result.checked.row for result in results]
-    check_columns(["size", "device"], rows)
+    assert columns_to_group_by(["size", "device"], rows) == ["size", "device"]
+    assert columns_to_group_by("device", rows) == ["device"]
     with pytest.raises(SettingsError, match=r"--by hospital: .* expected one of size, device"):
-        check_columns(["device", "hospital"], rows)
+        columns_to_group_by(["device", "hospital"], rows)
 
 
 def test_by_the_group_of_the_manifest(results):
@@ -52,4 +53,4 @@ def test_by_the_group_of_the_manifest(results):
     assert {name: one.images for name, one in found.items()} == {"a": 5, "b": 5}
     alone = [replace(row, group=str(row.image)) for row in rows]
     with pytest.raises(SettingsError, match=r"--by group: the manifest has no such column"):
-        check_columns(["group"], alone)
+        columns_to_group_by(["group"], alone)

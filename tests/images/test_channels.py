@@ -143,7 +143,7 @@ def test_without_a_choice_nothing_changes(tmp_path):
 
 def test_files_with_channels_are_no_masks_and_no_images_until_they_are_chosen(tmp_path):
     path = ome(tmp_path / "a.ome.tif")
-    with pytest.raises(ImageError, match=r"has 4 channels \(0 DAPI, 1 GFP, 2 Alexa 555, 3 TRITC\); say which of them"):
+    with pytest.raises(ImageError, match=r"has 4 channels \(0 DAPI, 1 GFP, 2 Alexa 555, 3 TRITC\); say in training"):
         read_image(path)
     with pytest.raises(ImageError, match=r"4 channels .* expected one. Save the one with the labels by itself"):
         read_labels(path)

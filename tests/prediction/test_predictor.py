@@ -255,6 +255,25 @@ def test_an_image_that_another_size_was_encoded_at_is_refused(predictor):
             work(smaller)
 
 
+@pytest.mark.parametrize("sets", [UserPrompts(), [{"box_xyxy": [1, 2, 3, 4]}], None, 3])
+def test_sets_of_prompts_are_a_list_of_them(predictor, sets):
+    with pytest.raises(SettingsError, match="prompts: expected a list of UserPrompts"):
+        predictor.predict_sets(disc_image(0)[0], sets)
+
+
+def test_sets_of_prompts_may_come_one_by_one(predictor):
+    image, sets = disc_image(0)[0], [UserPrompts([[5, 5]], [1]), UserPrompts([[9, 9]], [1])]
+    found, again = predictor.predict_sets(image, sets), predictor.predict_sets(image, (one for one in sets))
+    assert [one.mask.sum() for one in found] == [one.mask.sum() for one in again]
+
+
+@pytest.mark.parametrize("index", [1.5, "1", True])
+def test_an_index_of_a_slice_that_is_none_is_refused(predictor, tmp_path, index):
+    write_nifti(tmp_path / "a.nii", np.zeros((8, 8, 3), np.int16))
+    with pytest.raises(SettingsError, match=r"index of the slice .*: expected a whole number"):
+        predictor.predict(Slice(tmp_path / "a.nii", index))
+
+
 @pytest.mark.parametrize(
     ("mask", "found"),
     [

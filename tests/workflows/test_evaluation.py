@@ -14,7 +14,8 @@ from promise_seg.vocabulary import PromptSource, Protocol
 from promise_seg.workflows.budget import budget
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.comparing import compare
-from promise_seg.workflows.evaluation import Evaluation, evaluate
+from promise_seg.workflows.evaluation import evaluate
+from promise_seg.workflows.evaluation_result import Evaluation
 from promise_seg.workflows.models import load
 from tests.helpers import strict_json
 

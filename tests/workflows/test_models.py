@@ -10,6 +10,7 @@ from promise_seg.prediction.predictor import Predictor
 from promise_seg.vocabulary import Fit, MaskKind
 from promise_seg.workflows.model_ref import ModelRef, PartKind
 from promise_seg.workflows.models import ClassModels, Model, load, open_models
+from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
 
 
@@ -61,6 +62,55 @@ def test_a_set_is_loaded_around_one_sam_and_predicts_label_maps(place):
     assert set(np.unique(found.labels)) <= {0, 1, 3}
     assert set(found.origins) == {1, 3}
     assert models.labeller(["3=liver"]).names == {1: "class 1", 3: "liver"}
+
+
+def test_the_label_map_of_a_volume_is_in_the_order_of_its_file(place, tmp_path):
+    models = load(place / "set", device="cpu")
+    assert isinstance(models, ClassModels)
+    values = np.random.default_rng(0).integers(0, 255, (24, 20, 3)).astype(np.int16)
+    upside_down = np.diag([1.0, 1.0, -1.0, 1.0])
+    for name, affine in (("a", np.eye(4)), ("b", upside_down)):
+        write_nifti(tmp_path / f"{name}.nii", values if name == "a" else values[..., ::-1], affine)
+    one, other = (models.predict_volume(tmp_path / f"{name}.nii") for name in "ab")
+    assert one.labels.shape == (24, 20, 3)
+    assert np.array_equal(one.labels, other.labels[..., ::-1])
+    assert [np.array_equal(a.labels, b.labels) for a, b in zip(one.slices, other.slices, strict=True)] == [True] * 3
+    for number, found in enumerate(one.slices):
+        assert np.array_equal(found.labels, models.predict(tmp_path / "a.nii", number).labels)
+    picture = place / "data/images/9.png"
+    assert np.array_equal(models.predict_volume(picture).labels, models.predict(picture).labels)
+    with pytest.raises(SettingsError, match=r"volume .*: expected a path"):
+        models.predict_volume(values)
+
+
+def test_a_class_that_there_is_not_is_named_with_those_that_there_are(place):
+    models = load(place / "set", device="cpu")
+    assert models.get(2) is None
+    with pytest.raises(KeyError, match=r"2: .* has the classes 1, 3"):
+        models[2]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda place, o: load(None), "model None: expected a path"),
+        (lambda place, o: load(""), "model: the path is empty"),
+        (lambda place, o: promise_seg.Dataset.from_csv(3), "manifest 3: expected a path"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", classes=1.5), "classes 1.5: expected the number"),
+        (lambda place, o: promise_seg.train("a.csv", None), "output None: expected a path"),
+        (lambda place, o: promise_seg.predict_folder(None, "a.png", o), "model None: expected a path"),
+        (lambda place, o: promise_seg.predict_folder(place / "apm", None, o), "images None: expected a path"),
+        (lambda place, o: promise_seg.predict_folder(place / "apm", [np.zeros(3)], o), "images .*: expected a path"),
+        (lambda place, o: promise_seg.predict_folder(place / "apm", "a.png", o, every="2"), "--every '2': expected"),
+        (lambda place, o: promise_seg.predict_folder(place / "apm", "a.png", o, instances="no"), "expected True or F"),
+        (lambda place, o: promise_seg.evaluate(place / "apm", [1, 2]), r"manifest .*: expected a path"),
+        (lambda place, o: promise_seg.evaluate(place / "apm", "a", prompts="oracle", points="4"), "--points '4': expe"),
+    ],
+)  # fmt: skip
+def test_arguments_of_other_types_are_refused_by_name(place, tmp_path, call, says):
+    with pytest.raises(SettingsError, match=says):
+        call(place, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bare_sam_is_loaded_by_either_protocol(place):

@@ -42,7 +42,7 @@ def parse_tolerance(text: str) -> Tolerance:
     Raises:
         SettingsError: if it is not a tolerance.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(px|mm)?\s*", text)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(px|mm)?\s*", str(text))
     if match is None or not 0 < float(match[1]) < math.inf:
         raise SettingsError(f"--tolerance {text}: expected a number above 0 with px or mm, such as 2px or 1.5mm")
     return Tolerance(float(match[1]), Unit(match[2] or "px"))

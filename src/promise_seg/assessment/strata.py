@@ -23,19 +23,25 @@ def size_stratum(result: Result) -> str:
     return next(name for limit, name in _SIZES if share < limit) if share else _NOTHING
 
 
-def check_columns(by: Sequence[str], rows: Sequence[Row]) -> None:
-    """Raise an error if rows cannot be grouped as requested; call this before long work.
+def columns_to_group_by(by: str | Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """Return the columns that results are to be grouped by; call this before long work.
+
+    Args:
+        by: one of them, or several.
+        rows: of the manifest.
 
     Raises:
         SettingsError: if the manifest has no such column.
     """
+    wanted = [by] if isinstance(by, str) else list(by)
     columns = {name for row in rows for name, _ in row.extra}
     if any(row.group != str(row.image) for row in rows):  # otherwise each image is its own group
         columns.add(GROUP)
-    for one in by:
+    for one in wanted:
         if one != SIZE and one not in columns:
             known = ", ".join([SIZE, *sorted(columns)])
             raise SettingsError(f"--by {one}: the manifest has no such column; expected one of {known}")
+    return wanted
 
 
 def _by_column(name: str) -> Callable[[Result], str]:
@@ -56,7 +62,7 @@ def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], s
     Raises:
         SettingsError: if the manifest has no such column.
     """
-    check_columns([by], [result.checked.row for result in results])
+    columns_to_group_by(by, [result.checked.row for result in results])
     stratum_of = size_stratum if by == SIZE else _by_column(by)
     names = [stratum_of(result) for result in results]
     order = SIZES if by == SIZE else sorted(set(names))

@@ -38,7 +38,7 @@ from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, S
 if TYPE_CHECKING:
     from promise_seg.assessment.summary import EvaluationSummary
     from promise_seg.images.reading import ReadingOptions
-    from promise_seg.workflows.evaluation import Evaluation
+    from promise_seg.workflows.evaluation_result import Evaluation
 
 
 @with_groups(reading=READING, opening=OPENING)

@@ -247,4 +247,6 @@ def _joined(classes: str | int | Sequence[str | int] | None) -> str | None:
     """Classes or channels as the command line has them: ``1,2,5``."""
     if classes is None or isinstance(classes, str):
         return classes
+    if not isinstance(classes, int | Sequence):
+        raise SettingsError(f"classes {classes!r}: expected the number of a class, several of them, or 'all'")
     return ",".join(map(str, [classes] if isinstance(classes, int) else classes))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
+from promise_seg.arguments import check_place
 from promise_seg.dataset.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, located, read_file
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
@@ -42,7 +43,9 @@ def read_manifest(path: str | Path) -> list[Row]:
 
     Raises:
         ManifestError: with a line for every row that cannot be used, not only the first.
+        SettingsError: if it is not given as a path.
     """
+    check_place(path, "manifest")
     rows, problems = scan_manifest(path)
     raise_all(problems)
     return rows

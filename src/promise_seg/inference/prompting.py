@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from promise_seg.arguments import whole_number
 from promise_seg.bounds import MOST_POINTS
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
@@ -43,7 +44,7 @@ class PromptPlan:
     protocol: Protocol = Protocol.OWN
 
     def __post_init__(self) -> None:
-        if not 1 <= self.num_points <= MOST_POINTS:
+        if not 1 <= whole_number(self.num_points, "--points") <= MOST_POINTS:
             raise SettingsError(f"--points {self.num_points}: expected a whole number from 1 to {MOST_POINTS}")
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.images.own_folders import PREDICTION_IDENTITY
+from promise_seg.images.own_folders import PREDICTION_FOLDERS, PREDICTION_IDENTITY, PREDICTION_PARTS
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.locks import in_turn
 from promise_seg.sealed import read_sealed, write_sealed
@@ -73,8 +73,13 @@ def _is_kept(path: Path, identity: dict[str, object]) -> bool:
     known = read_identity(path.parent)
     if known == identity:
         return True
-    what = _what_differs(known, identity)
-    raise PromiseError(f"{path.parent}: contains predictions {what}. Choose another -o folder")
+    folder, what = path.parent, _what_differs(known, identity)
+    if not any((folder / name).exists() for name in (PREDICTION_PARTS, *PREDICTION_FOLDERS)):
+        raise PromiseError(
+            f"{folder}: was begun for predictions {what}, and holds none of them. Delete the folder if no other "
+            "process is at work in it, or choose another -o folder"
+        )
+    raise PromiseError(f"{folder}: contains predictions {what}. Choose another -o folder")
 
 
 def _what_differs(known: dict[str, object], identity: dict[str, object]) -> str:

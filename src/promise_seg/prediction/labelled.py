@@ -75,6 +75,15 @@ class Labelled:
         return np.uint16 if self.are_instances or max(self.names) >= 256 else np.uint8
 
     @property
+    def labels(self) -> Uint16Array:
+        """The label map in the shape and order of the file's own array: (I, J, K) of NIfTI, (N, H, W) of other volumes,
+        (H, W) of a picture."""
+        if not self.source.is_volume:
+            return self.slices[0].labels
+        frame = self.source.frame
+        return self.stack if frame is None else frame.from_slices(self.stack)
+
+    @property
     def stack(self) -> Uint16Array:
         """All slices: (N, H, W)."""
         return np.stack([one.labels for one in self.slices])

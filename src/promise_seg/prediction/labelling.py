@@ -370,6 +370,7 @@ def parse_names(texts: Sequence[str], labels: Sequence[int]) -> dict[int, str]:
         if not sign and len(labels) == 1:
             number, name = str(labels[0]), text
         if not number.isdecimal() or not name.strip():
-            raise SettingsError(f"--name {text}: expected a name, or LABEL=NAME where there are several labels")
+            known, example = ", ".join(map(str, labels)), f"{labels[0]}={name.strip() or text}"
+            raise SettingsError(f"--name {text}: expected a name for one of the labels {known}, such as {example}")
         names[int(number)] = name.strip()
     return names

@@ -1,6 +1,6 @@
 """The Python API: load a model, predict a mask, correct it with points or a box."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
@@ -196,7 +196,10 @@ class Predictor:
         Raises:
             ImageError, SettingsError: see :meth:`predict`.
         """
-        return self._predict(self._encoded(image), prompts, checked_choice(mask_choice)) if prompts else []
+        sets = list(prompts) if isinstance(prompts, Iterable) else [prompts]
+        if isinstance(prompts, UserPrompts) or not all(isinstance(one, UserPrompts) for one in sets):
+            raise SettingsError("prompts: expected a list of UserPrompts, one for each mask")
+        return self._predict(self._encoded(image), sets, checked_choice(mask_choice)) if sets else []
 
     @torch.no_grad()
     def predict_objects(self, image: ImageLike | EncodedImage) -> list[Prediction]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from promise_seg.arguments import check_place, whole_number
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
@@ -71,7 +72,11 @@ def opened(image: object, reading: Reading, index: int | None = None) -> tuple[o
         ImageError: if it cannot be opened.
     """
     place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
-    return reading.open(place) if isinstance(place, str | Path) else place, index
+    index = None if index is None else whole_number(index, "index of the slice")
+    if isinstance(place, str | Path):
+        check_place(place, "image")
+        return reading.open(place), index
+    return place, index
 
 
 def name_of(image: object, index: int | None = None) -> str:

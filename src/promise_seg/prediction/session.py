@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from promise_seg.arguments import finite_number, whole_number
 from promise_seg.errors import SettingsError
 from promise_seg.prediction.prediction import Prediction, checked_choice
 from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, finite_numbers
@@ -101,7 +102,8 @@ class Session:
         Raises:
             SettingsError: if it lies outside of the image, or the label is another.
         """
-        return self._prompted(lambda now: replace(now, points=(*now.points, (float(x), float(y), label))))
+        point = (finite_number(x, "x"), finite_number(y, "y"), whole_number(label, "label"))
+        return self._prompted(lambda now: replace(now, points=(*now.points, point)))
 
     def move_point(self, number: int, x: float, y: float) -> Prediction:
         """Move a point; points are counted from 0 in the order of :attr:`prompts`.
@@ -109,7 +111,8 @@ class Session:
         Raises:
             SettingsError: if there is no such point, or its new place is outside of the image.
         """
-        return self._prompted(lambda now: _with_point(now, number, lambda old: (float(x), float(y), old[2])))
+        place = finite_number(x, "x"), finite_number(y, "y")
+        return self._prompted(lambda now: _with_point(now, number, lambda old: (*place, old[2])))
 
     def flip_point(self, number: int) -> Prediction:
         """Turn a foreground point into a background point, or the other way round.
@@ -127,8 +130,8 @@ class Session:
         """
 
         def without(now: PromptState) -> PromptState:
-            _check_point(now, number)
-            return replace(now, points=now.points[:number] + now.points[number + 1 :])
+            at = _checked_point(now, number)
+            return replace(now, points=now.points[:at] + now.points[at + 1 :])
 
         return self._change(without)
 
@@ -138,7 +141,10 @@ class Session:
         Raises:
             SettingsError: if it has no area inside of the image.
         """
-        box = (float(left), float(top), float(right), float(bottom))
+        box = (
+            finite_number(left, "left"), finite_number(top, "top"), finite_number(right, "right"),
+            finite_number(bottom, "bottom"),
+        )  # fmt: skip
         return self._prompted(lambda now: replace(now, box_xyxy=box))
 
     def remove_box(self) -> Prediction | None:
@@ -227,16 +233,17 @@ class Session:
         return self._predictor.predict_sets(self._encoded, [prompts], mask_choice=state.mask_choice)[0]
 
 
-def _check_point(state: PromptState, number: int) -> None:
+def _checked_point(state: PromptState, number: int) -> int:
+    number = whole_number(number, "number of the point")
     if not 0 <= number < len(state.points):
         raise SettingsError(f"there is no point {number}; there are {len(state.points)}, counted from 0")
+    return number
 
 
 def _with_point(
     state: PromptState, number: int, change: Callable[[tuple[float, float, int]], tuple[float, float, int]]
 ) -> PromptState:
     """The same prompts with one point changed."""
-    _check_point(state, number)
-    points = list(state.points)
-    points[number] = change(points[number])
+    at, points = _checked_point(state, number), list(state.points)
+    points[at] = change(points[at])
     return replace(state, points=tuple(points))

@@ -69,7 +69,7 @@ def finite_numbers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float32]:
     """
     try:
         array = np.asarray(values, np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SettingsError(f"{name}: expected numbers: {error}") from error
     if bad := int(np.count_nonzero(~np.isfinite(array))):
         raise SettingsError(f"{name}: expected finite numbers, but {bad} of {array.size} are NaN or infinite")

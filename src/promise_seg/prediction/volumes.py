@@ -1,5 +1,6 @@
 """The prediction of a whole volume: its slices as one mask, with what is not needed at once on the disk."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -262,17 +263,18 @@ def _pixels(volume: object) -> Uint8Array:
 
 
 def _stack_of(opened: Source | Uint8Array, spacing: Sequence[float] | None) -> Stack:
-    if spacing is not None and not _are_three_numbers(spacing):
+    if spacing is not None and not _are_three_distances(spacing):
         raise SettingsError(
-            f"spacing {spacing!r}: expected three numbers, the distances between slices, rows and columns in mm"
+            f"spacing {spacing!r}: expected three numbers above 0, the distances between slices, rows and columns in mm"
         )
     if isinstance(opened, Source):
         return Stack.of(opened, spacing)
     return Stack.given(len(opened), spacing)
 
 
-def _are_three_numbers(values: Sequence[float]) -> bool:
+def _are_three_distances(values: Sequence[float]) -> bool:
     try:
-        return len([float(value) for value in values]) == 3
+        numbers = [float(value) for value in values]
+        return len(numbers) == 3 and all(number > 0 and math.isfinite(number) for number in numbers)
     except (TypeError, ValueError):
         return False

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from promise_seg.assessment.budget import prompt_budget
 from promise_seg.assessment.evaluation import Assessment, Result
-from promise_seg.assessment.strata import SIZE, check_columns
+from promise_seg.assessment.strata import SIZE, columns_to_group_by
 from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestLooks
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
@@ -62,7 +62,7 @@ def collect(
         SettingsError: if the manifest lacks a column, or the model cannot make the prompts.
         CheckpointError: if a file next to the model is damaged.
     """
-    check_columns(options.by, [row.row for row in rows])
+    columns_to_group_by(options.by, [row.row for row in rows])
     part = ModelRef.resolve(BARE if options.is_bare else options.run).parts[0]
     run = read_run(part.checkpoint)
     card = make_card(model, rows, options, run)

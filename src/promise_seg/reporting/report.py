@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from promise_seg.assessment.measuring import parse_tolerance
-from promise_seg.assessment.strata import check_columns
+from promise_seg.assessment.strata import columns_to_group_by
 from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.features.store import FeatureStore
@@ -56,7 +56,7 @@ def report(
     *,
     split: str = SplitChoice.TEST,
     prompts: Sequence[str] = (),
-    by: Sequence[str] = (),
+    by: str | Sequence[str] = (),
     tolerance: str = "2px",
     budget: bool = True,
     images: bool = True,
@@ -76,7 +76,7 @@ def report(
         output: folder for ``report.html`` and ``report.json``; of a set, one in it for each class.
         split: which rows: ``test``, ``val``, ``train`` or ``all``. Test rows are noted in the model's folder.
         prompts: one or more of ``apm``, ``oracle``, ``box`` and ``none``; by default own and oracle points.
-        by: columns of the manifest to give means by, beside those by size.
+        by: a column of the manifest to give means by, or several, beside those by size.
         tolerance: of the surface Dice, and the unit of distances: ``2px`` or ``1.5mm``.
         budget: whether the prompt error budget is measured too.
         images: whether the worst cases are drawn into the page.
@@ -97,12 +97,12 @@ def report(
     opened = open_models(model, sam=sam, device=device, image_size=image_size)
     sources = pick_prompts(prompts, opened.models[0])
     rows = rows_to_score(opened, data, split, progress)
-    check_columns(by, [row.row for row in rows])
+    columns = columns_to_group_by(by, [row.row for row in rows])
 
     def write(part: ModelPart, one: PromiseModel, folder: Path | None) -> Report:
         options = ReportOptions(
             run=part.name, data=data_name(data), output=str(folder), prompts=sources, is_bare=part.is_bare,
-            split=str(split), by=tuple(by), tolerance=wanted, seed=seed, budget=budget, images=images, worst=worst,
+            split=str(split), by=tuple(columns), tolerance=wanted, seed=seed, budget=budget, images=images, worst=worst,
             sam=sam if isinstance(sam, str) else None, image_size=image_size,
             reading=data.options if isinstance(data, Dataset) else NO_OPTIONS,
         )  # fmt: skip

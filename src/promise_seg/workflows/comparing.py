@@ -12,7 +12,7 @@ from promise_seg.files import check_file_writable, write_json
 from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import PromptSource
 from promise_seg.workflows.choices import chosen
-from promise_seg.workflows.evaluation import Evaluation
+from promise_seg.workflows.evaluation_result import Evaluation
 from promise_seg.workflows.tables import pandas
 
 _FEWEST_GROUPS = 6

@@ -2,22 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from promise_seg.assessment.evaluation import Assessment, Result
+from promise_seg.arguments import yes_or_no
+from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.evaluation import evaluate as score
-from promise_seg.assessment.measures import name_with_unit
 from promise_seg.assessment.measuring import Unit, parse_tolerance, spacing_for
-from promise_seg.assessment.report import subject_of, summarise, values_by_measure, write_results
-from promise_seg.assessment.statistics import interval_words
-from promise_seg.assessment.strata import SIZE, check_columns
-from promise_seg.assessment.summary import EvaluationSummary
+from promise_seg.assessment.report import subject_of, summarise, write_results
+from promise_seg.assessment.strata import SIZE, columns_to_group_by
 from promise_seg.assessment.volume_report import summarise_volumes
-from promise_seg.assessment.volumes import VolumeScore, VolumeScorer
+from promise_seg.assessment.volumes import VolumeScorer
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.tiles import is_divided
@@ -28,119 +24,17 @@ from promise_seg.inference.encoding import encoding_note
 from promise_seg.inference.prompting import USUAL_POINTS, check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
-from promise_seg.quantities import count_in_words
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
 from promise_seg.volumes.whole_slices import asks_to_join
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
+from promise_seg.workflows.evaluation_result import Evaluation
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, label_of, open_models
 from promise_seg.workflows.noting import logged_look, seen_images
 from promise_seg.workflows.outputs import check_output
-from promise_seg.workflows.tables import pandas
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How one model did on some images.
-
-    Args:
-        name: what the user calls the model.
-        results: of each image, in the order of the rows.
-        summary: means, their intervals, and all that they depend on.
-        notes: what must be said of them, a line each.
-        files: that were written: scores and summary, and scores of volumes if there are any.
-        volumes: of each volume, in the order of the rows; empty for images.
-    """
-
-    name: str
-    results: tuple[Result, ...]
-    summary: EvaluationSummary
-    notes: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
-    volumes: tuple[VolumeScore, ...] = ()
-
-    @property
-    def mean(self) -> dict[str, float]:
-        """The mean over the images of each measure, by its name."""
-        return self.summary.mean
-
-    def records(self) -> list[dict[str, Any]]:
-        """Return a row for each image: its name, split and group, all measures, the predicted IoU and its trust."""
-        rows, values = [], values_by_measure(self.results)
-        for number, result in enumerate(self.results):
-            row = result.checked.row
-            facts: dict[str, Any] = {"image": result.checked.name, "split": str(row.split), "group": row.group}
-            facts |= {name: column[number] for name, column in values.items()}
-            facts["predicted_iou"] = result.predicted_iou
-            if self.summary.objects is not None:
-                facts |= {"objects": result.objects, "object_dice": result.object_dice}
-            if result.trust is not None:
-                facts |= {"trust": result.trust, "nothing_here": result.nothing_here}
-            rows.append(facts)
-        return rows
-
-    def volume_records(self) -> list[dict[str, Any]]:
-        """Return a row for each volume: its name, split and group, its slices, and its measures; distances in mm."""
-        return [
-            {
-                "image": one.name,
-                "split": one.split,
-                "group": one.group,
-                "slices": len(one.rows),
-                "slices_of_volume": one.volume.slices_of_volume,
-            }
-            | one.measures
-            for one in self.volumes
-        ]
-
-    def to_pandas(self) -> Any:
-        """Return :meth:`records` as a ``pandas.DataFrame``.
-
-        Raises:
-            SettingsError: if pandas is not installed.
-        """
-        return pandas().DataFrame.from_records(self.records())
-
-    def __repr__(self) -> str:
-        """The mean Dice with its interval, and of how many images."""
-        summary = self.summary
-        interval = summary.interval["dice"]
-        words = "" if interval is None else f" ({interval_words(interval)})"
-        return (
-            f"Evaluation({self.name!r}: Dice {summary.mean['dice']:.4f}{words} on {summary.images} {summary.split} "
-            f"images, {summary.prompts_meaning})"
-        )
-
-    def _repr_html_(self) -> str:
-        """The view in a notebook: a table of means with their intervals, and the notes below."""
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{value:.4f}</td>"
-            f"<td>{escape(interval_words(self.summary.interval[name]))}</td></tr>"
-            for name, value in self.summary.mean.items()
-        )
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        head = f"{self.name}, {self.summary.images} {self.summary.split} images, {self.summary.prompts_meaning}"
-        return _html_table(head, rows) + self._volumes_html() + notes
-
-    def _volumes_html(self) -> str:
-        """The second table, of volumes, if there are any."""
-        found = self.summary.volumes
-        if found is None:
-            return ""
-        rows = "".join(
-            f"<tr><td>{escape(name_with_unit(name, Unit.MILLIMETRES))}</td><td>{value:.4f}</td>"
-            f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
-            for name, value in found.mean.items()
-        )
-        return _html_table(f"{found.volumes_words}, in {count_in_words(found.groups, 'group')}", rows)
-
-
-def _html_table(caption: str, rows: str) -> str:
-    head = "<tr><th>measure</th><th>mean</th><th>95 %</th></tr>"
-    return f"<table><caption>{escape(caption)}</caption>{head}{rows}</table>"
 
 
 def evaluate(
@@ -158,7 +52,7 @@ def evaluate(
     image_size: int | None = None,
     seed: int = 0,
     tolerance: str = "2px",
-    by: Sequence[str] = (),
+    by: str | Sequence[str] = (),
     device: str | torch.device = "auto",
     encoder_precision: str | None = None,
     store: str | Path | FeatureStore | None = None,
@@ -190,7 +84,7 @@ def evaluate(
         image_size: side of the input of a bare SAM, in pixels.
         seed: of oracle points and intervals.
         tolerance: of the surface Dice, and the unit of distances: ``2px`` or ``1.5mm``.
-        by: columns of the manifest to give means by, beside those by size.
+        by: a column of the manifest to give means by, or several, beside those by size.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
             by default that of training.
@@ -212,18 +106,24 @@ def evaluate(
     )  # fmt: skip
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
-        always_segment=always_segment,
+        always_segment=yes_or_no(always_segment, "always_segment"),
     )  # fmt: skip
     rows = rows_to_score(opened, data, split, progress)
-    check_columns(by, [row.row for row in rows])
-    for row in rows:
-        spacing_for(row, assessment.tolerance.unit)  # refused before any work
+    columns = _checked_columns(by, rows, assessment.tolerance.unit)
     for _, one in opened:
         check_prompts(one, assessment.prompts)
-    work = _Work(assessment, as_store(store), [SIZE, *by], str(data_name(data)), str(split), progress)
+    work = _Work(assessment, as_store(store), [SIZE, *columns], str(data_name(data)), str(split), progress)
     return opened.each(
         lambda part, one, folder: work.evaluate(part, one, rows_of_part(rows, part, one), folder), output
     )
+
+
+def _checked_columns(by: str | Sequence[str], rows: Sequence[CheckedRow], unit: Unit) -> list[str]:
+    """Return the columns to give means by, and refuse rows that cannot be measured in a unit, before any work."""
+    columns = columns_to_group_by(by, [row.row for row in rows])
+    for row in rows:
+        spacing_for(row, unit)
+    return columns
 
 
 def _check_options(source: PromptSource, points: int | None, slices: Slices) -> None:

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.arguments import check_place, yes_or_no
 from promise_seg.errors import SettingsError
+from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
 from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.learning.class_networks import tie_equal
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.cuts import parse_axes
-from promise_seg.prediction.labelled import LabelledSlice
+from promise_seg.prediction.labelled import Labelled, LabelledSlice
 from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.trust_model import TrustModel
 from promise_seg.vocabulary import Protocol, Slices
@@ -107,7 +110,13 @@ class ClassModels(Mapping[int, Model]):
         self.ref, self._models = ref, dict(models)
 
     def __getitem__(self, label: int) -> Model:
-        """Return the model of a class."""
+        """Return the model of a class.
+
+        Raises:
+            KeyError: if there is no such class; it names those that there are.
+        """
+        if label not in self._models:
+            raise KeyError(f"{label!r}: {self.ref.name} has the classes {', '.join(map(str, self))}")
         return self._models[label]
 
     def __iter__(self) -> Iterator[int]:
@@ -180,6 +189,35 @@ class ClassModels(Mapping[int, Model]):
             SettingsError: if a model has no APM.
         """
         return self.labeller().label_image(image, index)
+
+    def predict_volume(
+        self,
+        volume: str | Path | Source,
+        progress: Progress = silent,
+        *,
+        slices: str = Slices.AUTO,
+        axes: str | Sequence[str] | None = None,
+    ) -> Labelled:
+        """Predict the label map of a volume, with the models' own prompts; each slice is encoded once for all classes.
+
+        Args:
+            volume: a path, or what :func:`~promise_seg.images.formats.opening.open_source` returns.
+            progress: told of each slice.
+            slices: how slices come together; see :meth:`Predictor.predict_volume`.
+            axes: across which the volume is cut; see :meth:`Predictor.predict_volume`.
+
+        Returns:
+            Its slices with their labels; ``labels`` is the label map in the shape and order of the file's array.
+
+        Raises:
+            ImageError: if it cannot be read or cut so.
+            SettingsError: if a model has no APM, or an option cannot be meant.
+        """
+        labeller = self.labeller(slices=slices, axes=axes)
+        if not isinstance(volume, Source):
+            check_place(volume, "volume")
+            volume = labeller.reading.open(volume)
+        return labeller.label(labeller.reading.opened(volume), progress)
 
 
 AnyModel = Model | ClassModels
@@ -314,9 +352,11 @@ def load(
         SettingsError: if a trained model is asked for at another size, or there is no such device.
         CheckpointError: if it cannot be loaded.
     """
+    if not isinstance(model, ModelRef):
+        check_place(model, "model")
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision,
-        always_segment=always_segment,
+        always_segment=yes_or_no(always_segment, "always_segment"),
     )  # fmt: skip
     models = [Model(opened.ref, part, one, *part.find_trust(one)) for part, one in opened]
     if not opened.ref.is_class_set:

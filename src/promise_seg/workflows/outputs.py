@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from promise_seg.arguments import check_place
 from promise_seg.checkpoint import CONFIG_FILE, RUN_PARTS
 from promise_seg.errors import SettingsError
 from promise_seg.files import check_writable
@@ -43,6 +44,7 @@ def check_run_folder(folder: str | Path) -> None:
     Raises:
         SettingsError: that says so.
     """
+    check_place(folder, "output")
     refuse_checkpoints(folder)
     if (Path(folder) / CONFIG_FILE).is_file() and not (Path(folder) / SETTINGS_FILE).is_file():
         raise SettingsError(

@@ -1,6 +1,6 @@
 """Predict masks for files and folders of images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from promise_seg.archives.address import address_among
+from promise_seg.arguments import check_place, whole_number, yes_or_no
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.channels import Channels
@@ -175,8 +176,11 @@ def predict_folder(
         CheckpointError: if the model cannot be loaded.
         PromiseError: if the folder holds another model's predictions or cannot be written, or the cluster cannot work.
     """
-    if every < 1:
-        raise SettingsError(f"--every {every}: expected a whole number from 1, which takes all frames")
+    every = whole_number(every, "--every", 1)
+    _check_types(
+        model, images, output, always_segment=always_segment, keep_empty_frames=keep_empty_frames, instances=instances,
+        send=send, parquet=parquet,
+    )  # fmt: skip
     wanted = chosen(OutputFormat, output_format, "--format")
     check_parquet(parquet, part)
     its_part = None if part is None else Part.parse(part)
@@ -226,6 +230,19 @@ def predict_folder(
         )  # fmt: skip
     outcome = predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
     return _with_tables(outcome, output, parquet)
+
+
+def _check_types(model: object, images: object, output: object, **flags: object) -> None:
+    """Refuse what is neither a model, a place nor a truth value, as a user of Python may give it."""
+    for name, value in flags.items():
+        yes_or_no(value, name)
+    if not isinstance(model, str | Path | ModelRef | Labeller | Model | ClassModels):
+        raise SettingsError(f"model {model!r}: expected a path, or what promise_seg.load returns")
+    places = [images] if isinstance(images, str | Path) or not isinstance(images, Iterable) else images
+    if not isinstance(images, Iterator):  # which could be read once only
+        for place in places:
+            check_place(place, "images")
+    check_place(output, "output")
 
 
 def _checked_output(output: str | Path, wanted: OutputFormat, instances: bool, *, in_parts: bool) -> str | None:

@@ -249,7 +249,7 @@ def test_two_files_of_one_folder_that_differ_in_their_suffix_are_refused_with_th
     for name in ("p1/a.png", "p1/a.jpg", "p2/a.png", "p2/a.bmp"):
         picture(tmp_path / name)
     with pytest.raises(ImageError, match=r"p1/a\.jpg and .*p1/a\.png would both be written to masks/p1/a. So it is "
-                       "with 1 more name. Rename"):  # fmt: skip
+                       "with p2/a. Rename"):  # fmt: skip
         find_inputs([tmp_path])
 
 

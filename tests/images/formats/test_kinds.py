@@ -12,6 +12,7 @@ from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import kind_of, stem_of, suffix_of
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.nrrd import NrrdVolume
+from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.tiff import TiffStack
@@ -104,3 +105,11 @@ def test_folders_that_may_not_be_looked_into(files, forbidden):
 def test_suffixes_and_stems(tmp_path, name, suffix, stem):
     assert suffix_of(tmp_path / name) == suffix
     assert stem_of(tmp_path / name) == stem
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "nii", "nii.gz", "nrrd", "mha", "npy", "npz", "dcm", "mp4"])
+def test_an_empty_file_is_called_empty(suffix, tmp_path):
+    path = tmp_path / f"a.{suffix}"
+    path.touch()
+    with pytest.raises(ImageError, match=r"the file is empty \(0 bytes\)\. Copy it again"):
+        open_source(path)

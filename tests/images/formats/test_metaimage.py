@@ -141,7 +141,7 @@ def test_values_of_several_channels_are_channels(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"ElementSpacing = 1 1 1\n", b""))
     source, plain = open_source(path), open_source(write_metaimage(tmp_path / "b.mha", VOLUME))
     assert source.channels == ("",) * 5
-    with pytest.raises(ImageError, match=r"a\.mha: has 5 channels \(0, 1, 2, 3, 4\); say which"):
+    with pytest.raises(ImageError, match=r"a\.mha: has 5 channels \(0, 1, 2, 3, 4\); say in training which"):
         source.values(0)
     assert np.array_equal(source.channel_values(1, 3), plain.values(1) + 3)
 

@@ -28,7 +28,12 @@ def test_the_library_s_own_files(name, slices, shape):
 
 def test_a_fourth_dimension_is_that_of_channels_and_more_are_refused(tmp_path):
     source = open_source(LIBRARY / "example4d.nii.gz")
-    for read, words in ((source.values, "; say which"), (source.as_stored, "; expected one"), (source.own_window, "")):
+    ways = (
+        (source.values, "; say in training which"),
+        (source.as_stored, "; expected one"),
+        (source.own_window, ""),
+    )
+    for read, words in ways:
         with pytest.raises(ImageError, match=rf"example4d\.nii\.gz: has 2 channels \(0, 1\){words}"):
             read(0)
     volumes = nib.load(LIBRARY / "example4d.nii.gz").get_fdata()

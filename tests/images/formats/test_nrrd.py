@@ -207,7 +207,10 @@ def test_axes_of_length_one_are_dropped_and_longer_ones_are_channels(tmp_path):
     source = open_source(write_nrrd(tmp_path / "one.nrrd", VOLUME[..., None], four))
     assert np.array_equal(source.array, VOLUME)
     layers = open_source(write_nrrd(tmp_path / "layers.nrrd", np.stack([VOLUME, VOLUME + 7], -1), four))
-    for read, words in ((layers.values, "say which of them"), (layers.as_stored, "overlapping segments as one label")):
+    for read, words in (
+        (layers.values, "say in training"),
+        (layers.as_stored, "overlapping segments as one label"),
+    ):
         with pytest.raises(ImageError, match=rf"layers\.nrrd: has 2 channels \(0, 1\); .*{words}"):
             read(0)
     assert np.array_equal(layers.channel_values(2, 1), source.values(2) + 7)

@@ -99,7 +99,7 @@ def test_pages_of_different_sizes_are_no_stack_and_channels_are_to_be_chosen(tmp
         open_source(tmp_path / "a.tif")
     tifffile.imwrite(tmp_path / "c.ome.tif", np.zeros((4, 16, 17), np.uint8), metadata={"axes": "CYX"})
     source = open_source(tmp_path / "c.ome.tif")
-    with pytest.raises(ImageError, match=r"c\.ome\.tif: has 4 channels \(0, 1, 2, 3\); say which of them become"):
+    with pytest.raises(ImageError, match=r"c\.ome\.tif: has 4 channels \(0, 1, 2, 3\); say in training which"):
         source.values(0)
     with pytest.raises(ImageError, match=r"has 4 channels \(0, 1, 2, 3\); expected one. Save the one with the labels"):
         source.as_stored(0)

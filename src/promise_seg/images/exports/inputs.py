@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Note = Callable[[str], object]
 
+_MOST_NAMED = 4  # of names that two inputs have
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -198,7 +200,9 @@ def _with_names_of_their_own(found: list[Input]) -> list[Input]:
         by_stem.setdefault(one.stem, []).append(one)
     if clashes := [several for several in by_stem.values() if len(several) > 1]:
         first, second = clashes[0][:2]
-        more = f". So it is with {len(clashes) - 1} more name{'s' * (len(clashes) > 2)}" if len(clashes) > 1 else ""
+        others = ", ".join(several[0].stem for several in clashes[1:_MOST_NAMED])
+        unnamed = f" and {len(clashes) - _MOST_NAMED} more" if len(clashes) > _MOST_NAMED else ""
+        more = f". So it is with {others}{unnamed}" if others else ""
         raise ImageError(
             f"{first.path} and {second.path} would both be written to masks/{first.stem}{more}. Rename one of them, or "
             "predict them into different folders"

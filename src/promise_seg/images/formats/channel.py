@@ -8,7 +8,8 @@ from promise_seg.images.formats.source import Scope, Source
 
 _SHOWN = 12
 _INHERITED = (
-    "path", "is_volume", "frame", "uneven", "spacing", "slices_have_places", "is_oriented", "turned", "columns_first",
+    "path", "is_volume", "frame", "uneven", "spacing", "slice_spacing", "slices_have_places", "is_oriented", "turned",
+    "columns_first",
 )  # fmt: skip
 
 
@@ -62,6 +63,6 @@ def unchosen(source: Source, *, of_mask: bool = False) -> ImageError:
         )
     example = ",".join(map(str, range(min(3, len(names)))))
     return ImageError(
-        f"{found}; say which of them become the three inputs of SAM, such as --channels {example} (a model keeps the "
-        "choice that it was trained with), or save the one that is wanted by itself"
+        f"{found}; say in training which of them become the three inputs of SAM, such as --channels {example} (a model "
+        "keeps that choice), or save the one that is wanted by itself"
     )

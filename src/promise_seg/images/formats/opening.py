@@ -10,7 +10,7 @@ from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import files_of_series
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
-from promise_seg.remote_paths import as_path
+from promise_seg.remote_paths import RemotePath, as_path
 from promise_seg.vocabulary import Axis
 
 
@@ -38,6 +38,7 @@ def states_of(path: Path) -> tuple[tuple[int, int], ...]:
     """
     kind = kind_of(path)
     with guarded(path):
+        _check_not_empty(path)
         states = [file.stat() for file in kind.files_of(path)]
     return tuple((state.st_mtime_ns, state.st_size) for state in states)
 
@@ -73,7 +74,13 @@ def _opened(path: Path, kind: type[Source], axis: Axis) -> Source:
     with guarded(path):
         if kind is DicomSeries:
             return DicomSeries(path, axis, files_of_series(path))
+        _check_not_empty(path)
         try:
             return kind(path, axis)
         except UnrecognisedError as error:
             raise ImageError(f"{error}; expected one of {', '.join(sorted(SUFFIXES))}") from None
+
+
+def _check_not_empty(path: Path) -> None:
+    if not isinstance(path, RemotePath) and path.is_file() and path.stat().st_size == 0:
+        raise ImageError(f"{path}: the file is empty (0 bytes). Copy it again from its source")

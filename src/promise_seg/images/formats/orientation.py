@@ -53,6 +53,11 @@ def upright(array: Array, orientation: int) -> Array:
     return turned[:, ::-1] if mirror else turned
 
 
+def lies_on_its_side(orientation: int) -> bool:
+    """Whether turning a picture upright makes its rows the columns, by an orientation as EXIF and TIFF number them."""
+    return _TURNS.get(orientation, (0, False))[0] % 2 == 1
+
+
 def _moved(array: Array, start: npt.NDArray, end: npt.NDArray) -> Array:
     return nib.orientations.apply_orientation(array, nib.orientations.ornt_transform(start, end))
 

@@ -20,9 +20,10 @@ from promise_seg.images.formats.label_values import (
     white_is_zero_in_tiff,
 )
 from promise_seg.images.formats.limits import SparingFile, check_size
-from promise_seg.images.formats.orientation import upright
+from promise_seg.images.formats.orientation import lies_on_its_side, upright
 from promise_seg.images.formats.source import COLOURS, Source
 from promise_seg.images.formats.tiff_pages import are_of_unknown_meaning, channel_names, check_chain, pages_of
+from promise_seg.images.formats.tiff_spacing import pixel_size_of
 from promise_seg.vocabulary import Axis
 
 _CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
@@ -68,6 +69,11 @@ class TiffStack(Source):
                 tag = page.tags.get("Orientation")
                 self.turned = int(tag.value) if tag is not None else 1
                 self._bits = int(page.bitspersample)
+                size = pixel_size_of(file)
+                if size is not None:
+                    in_plane = size.rows, size.columns
+                    self.spacing = in_plane[::-1] if lies_on_its_side(self.turned) else in_plane
+                    self.slice_spacing = size.slices
                 self._white = BLACK_IS_ZERO
                 if self._photometric == tifffile.PHOTOMETRIC.MINISWHITE:
                     is_fax = page.compression in _FAX_CODES

@@ -17,6 +17,7 @@ from promise_seg.images.formats.opening import states_of
 from promise_seg.images.formats.source import COLOURS, Source, finite_range
 from promise_seg.images.formats.tiff import TiffStack, check_segment, damaged_tiff
 from promise_seg.images.formats.tiff_pages import check_chain
+from promise_seg.images.formats.tiff_spacing import pixel_size_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
 from promise_seg.remote_paths import as_path
@@ -93,6 +94,11 @@ class TiffSlide(Source):
                 self._offsets, self._counts = page.dataoffsets, page.databytecounts
                 self.height, self.width = int(page.imagelength), int(page.imagewidth)
                 self.size = self.height, self.width
+                size = pixel_size_of(file)
+                if size is not None:
+                    finest = levels[0].keyframe
+                    wider = finest.imagelength / self.height, finest.imagewidth / self.width
+                    self.spacing = size.rows * wider[0], size.columns * wider[1]
                 samples = int(page.samplesperpixel)
                 self.is_readable = len(series.pages) == 1 and self._is_plain(page, samples)
                 if self.is_readable:

@@ -1,0 +1,117 @@
+"""Results of an evaluation: how one model did, as records, and as a table in a notebook."""
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from promise_seg.assessment.evaluation import Result
+from promise_seg.assessment.measures import name_with_unit
+from promise_seg.assessment.measuring import Unit
+from promise_seg.assessment.report import values_by_measure
+from promise_seg.assessment.statistics import interval_words
+from promise_seg.assessment.summary import EvaluationSummary
+from promise_seg.assessment.volumes import VolumeScore
+from promise_seg.quantities import count_in_words
+from promise_seg.workflows.tables import pandas
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How one model did on some images.
+
+    Args:
+        name: what the user calls the model.
+        results: of each image, in the order of the rows.
+        summary: means, their intervals, and all that they depend on.
+        notes: what must be said of them, a line each.
+        files: that were written: scores and summary, and scores of volumes if there are any.
+        volumes: of each volume, in the order of the rows; empty for images.
+    """
+
+    name: str
+    results: tuple[Result, ...]
+    summary: EvaluationSummary
+    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    volumes: tuple[VolumeScore, ...] = ()
+
+    @property
+    def mean(self) -> dict[str, float]:
+        """The mean over the images of each measure, by its name."""
+        return self.summary.mean
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a row for each image: its name, split and group, all measures, the predicted IoU and its trust."""
+        rows, values = [], values_by_measure(self.results)
+        for number, result in enumerate(self.results):
+            row = result.checked.row
+            facts: dict[str, Any] = {"image": result.checked.name, "split": str(row.split), "group": row.group}
+            facts |= {name: column[number] for name, column in values.items()}
+            facts["predicted_iou"] = result.predicted_iou
+            if self.summary.objects is not None:
+                facts |= {"objects": result.objects, "object_dice": result.object_dice}
+            if result.trust is not None:
+                facts |= {"trust": result.trust, "nothing_here": result.nothing_here}
+            rows.append(facts)
+        return rows
+
+    def volume_records(self) -> list[dict[str, Any]]:
+        """Return a row for each volume: its name, split and group, its slices, and its measures; distances in mm."""
+        return [
+            {
+                "image": one.name,
+                "split": one.split,
+                "group": one.group,
+                "slices": len(one.rows),
+                "slices_of_volume": one.volume.slices_of_volume,
+            }
+            | one.measures
+            for one in self.volumes
+        ]
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`records` as a ``pandas.DataFrame``.
+
+        Raises:
+            SettingsError: if pandas is not installed.
+        """
+        return pandas().DataFrame.from_records(self.records())
+
+    def __repr__(self) -> str:
+        """The mean Dice with its interval, and of how many images."""
+        summary = self.summary
+        interval = summary.interval["dice"]
+        words = "" if interval is None else f" ({interval_words(interval)})"
+        return (
+            f"Evaluation({self.name!r}: Dice {summary.mean['dice']:.4f}{words} on {summary.images} {summary.split} "
+            f"images, {summary.prompts_meaning})"
+        )
+
+    def _repr_html_(self) -> str:
+        """The view in a notebook: a table of means with their intervals, and the notes below."""
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{value:.4f}</td>"
+            f"<td>{escape(interval_words(self.summary.interval[name]))}</td></tr>"
+            for name, value in self.summary.mean.items()
+        )
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        head = f"{self.name}, {self.summary.images} {self.summary.split} images, {self.summary.prompts_meaning}"
+        return _html_table(head, rows) + self._volumes_html() + notes
+
+    def _volumes_html(self) -> str:
+        """The second table, of volumes, if there are any."""
+        found = self.summary.volumes
+        if found is None:
+            return ""
+        rows = "".join(
+            f"<tr><td>{escape(name_with_unit(name, Unit.MILLIMETRES))}</td><td>{value:.4f}</td>"
+            f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
+            for name, value in found.mean.items()
+        )
+        return _html_table(f"{found.volumes_words}, in {count_in_words(found.groups, 'group')}", rows)
+
+
+def _html_table(caption: str, rows: str) -> str:
+    head = "<tr><th>measure</th><th>mean</th><th>95 %</th></tr>"
+    return f"<table><caption>{escape(caption)}</caption>{head}{rows}</table>"
