@@ -1,11 +1,11 @@
 """Does a model that has only seen bright cells find dark ones? Nuclei of the Data Science Bowl are of both kinds.
 
     python -m benchmarks.cell_brightness ../shared/data/nuclei/manifest.csv -o runs/brightness
-    promise train runs/brightness/manifest.csv --instances --epochs 30 --seed 0 -o runs/brightness/inverted-0
-    promise evaluate runs/brightness/inverted-0 runs/brightness/manifest.csv -o runs/brightness/inverted-0/test
-    promise train runs/brightness/manifest.csv --instances --epochs 30 --seed 0 --inverted-views 0 \
-        -o runs/brightness/plain-0
+    promise train runs/brightness/manifest.csv --instances --epochs 30 --seed 0 -o runs/brightness/plain-0
     promise evaluate runs/brightness/plain-0 runs/brightness/manifest.csv -o runs/brightness/plain-0/test
+    promise train runs/brightness/manifest.csv --instances --epochs 30 --seed 0 --inverted-views 0.2 \
+        -o runs/brightness/inverted-0
+    promise evaluate runs/brightness/inverted-0 runs/brightness/manifest.csv -o runs/brightness/inverted-0/test
 
 The script writes a manifest of the ``train`` and ``val`` rows, and leaves the ``test`` rows out: images whose nuclei
 are brighter than what is around them, in their own splits, and those with darker nuclei as ``test``. Masks are the

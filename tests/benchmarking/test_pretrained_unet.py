@@ -6,7 +6,6 @@ import torch
 
 from promise_seg.benchmarking.pretrained_unet import PretrainedUnet
 from promise_seg.benchmarking.unet_kinds import PretrainedKind
-from promise_seg.learning.settings import INVERTED_WITH_OBJECTS
 from promise_seg.prompting.backbones.loading import empty_backbone
 from promise_seg.vocabulary import Recipe
 
@@ -76,19 +75,6 @@ def test_each_epoch_and_seed_draws_another_view_and_the_same_again(kind):
     views = [kind.view("ab" * 32, seed, epoch) for seed in (0, 1) for epoch in (1, 2)]
     assert len({view.angle for view in views}) == 4
     assert kind.view("ab" * 32, 1, 2) == views[3]
-
-
-def test_to_tell_objects_apart_it_learns_from_inverted_views_as_the_auto_prompter_does(kind):
-    apart = PretrainedKind(64, Recipe.OWN, separates=True)
-    epochs = range(1, 101)
-    views = {one: [one.view("ab" * 32, 0, epoch) for epoch in epochs] for one in (kind, apart)}
-    assert all(view.contrast > 0 for view in views[kind])
-    inverted = [view.contrast < 0 for view in views[apart]]
-    assert abs(sum(inverted) / 100 - INVERTED_WITH_OBJECTS) < 0.1
-    assert all(
-        (view.inverted() if is_inverted else view) == plain
-        for view, plain, is_inverted in zip(views[apart], views[kind], inverted, strict=True)
-    )
 
 
 def test_predictions_of_a_mirrored_image_are_mirrored(kind):

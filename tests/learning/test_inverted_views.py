@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from promise_seg.errors import SettingsError
-from promise_seg.learning.settings import INVERTED_WITH_OBJECTS, TrainSettings, make_settings
+from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training_set import Draw
-from promise_seg.vocabulary import MaskKind
 from promise_seg.workflows.training_settings import first_notes
 from tests.learning.runs import start
 
@@ -33,21 +32,6 @@ def test_views_without_an_inverted_share_are_those_of_runs_from_before(checked, 
         before, after = (run.training_set._new_view(draw).view for run in (old, inverted))
         assert before == after.inverted()
         assert before.contrast > 0
-
-
-def test_objects_of_instance_maps_are_learned_from_some_inverted_views():
-    new = make_settings(apm="pretrained")
-    assert new.share_of_inverted(MaskKind.INSTANCES) == INVERTED_WITH_OBJECTS > 0
-    assert new.share_of_inverted(MaskKind.BINARY) == 0
-    assert make_settings(apm="pretrained", inverted_views=0.5).share_of_inverted(MaskKind.BINARY) == 0.5
-    assert make_settings(apm="pretrained", inverted_views=0.0).share_of_inverted(MaskKind.INSTANCES) == 0
-
-
-def test_a_run_from_before_goes_on_without_them():
-    old = TrainSettings(apm="pretrained", epochs=20, batch_size=8, edge_weight=2.0)
-    assert make_settings(old, apm="pretrained").share_of_inverted(MaskKind.INSTANCES) == 0
-    new = make_settings(apm="pretrained")
-    assert make_settings(new, apm="pretrained") == new
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, np.nan])

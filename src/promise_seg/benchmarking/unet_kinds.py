@@ -17,7 +17,6 @@ from promise_seg.benchmarking.pretrained_unet import PretrainedUnet
 from promise_seg.images.geometry import shrink_mask
 from promise_seg.learning import losses
 from promise_seg.learning.schedule import cosine_rate, warm_up
-from promise_seg.learning.settings import INVERTED_WITH_OBJECTS
 from promise_seg.prompting.backbones.loading import empty_backbone, load_backbone
 from promise_seg.sam.normalisation import normalise
 from promise_seg.vocabulary import Recipe
@@ -143,8 +142,7 @@ class PretrainedKind(UnetKind):
 
     @property
     def identity(self) -> list[Any]:
-        inverted = [INVERTED_WITH_OBJECTS] if self.separates else []
-        return ["efficientnet-lite0", list(pretrained_unet.DECODER_WIDTHS), *pretrained_unet.RECIPE, *inverted]
+        return ["efficientnet-lite0", list(pretrained_unet.DECODER_WIDTHS), *pretrained_unet.RECIPE]
 
     def start(self) -> nn.Module:
         return PretrainedUnet(load_backbone(), self.outputs, fine=self.separates)
@@ -165,10 +163,7 @@ class PretrainedKind(UnetKind):
         return np.array_split(order, -(-len(order) // pretrained_unet.BATCH))
 
     def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
-        """Return a new view, and where it learns objects separately, as many inverted ones as the auto-prompter has."""
-        rng = np.random.default_rng([seed, epoch, int(image_sha256[:16], 16)])
-        view = draw_view(rng)
-        return view.inverted() if self.separates and rng.random() < INVERTED_WITH_OBJECTS else view
+        return draw_view(np.random.default_rng([seed, epoch, int(image_sha256[:16], 16)]))
 
     def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
         found: Tensor = unet(images)

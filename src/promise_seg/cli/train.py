@@ -207,14 +207,14 @@ def train(
         float, option("--saliency-weight", about="Weight of the saliency loss of ours.", panel=TRAINING)
     ] = 1.0,
     inverted_views: Annotated[
-        float | None,
+        float,
         option(
             "--inverted-views",
             metavar="SHARE",
-            about="Share of new views with light and dark exchanged; by default 0.2 with --instances, otherwise 0.",
+            about="Share of new views with light and dark exchanged, for cells of either kind.",
             panel=TRAINING,
         ),
-    ] = None,
+    ] = 0.0,
     views: Annotated[
         int,
         option(

@@ -46,7 +46,7 @@ NEW_VALUES: dict[str, Any] = {
 }  # fmt: skip
 """Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
 
-_SINCE = ("decoder_interval", "inverted_views", "mixes_views", "own_sets", "val_interval")
+_SINCE = ("decoder_interval", "mixes_views", "own_sets", "val_interval")
 """Usual settings of an APM that a run which was begun without them goes on without."""
 
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
@@ -60,9 +60,6 @@ OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
 """The option of ``promise train`` for each setting of a run; ``protocol`` is an option of its own."""
 APM_PREFIX = "apm_"
 """An option of one kind of APM has its name behind this, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
-
-INVERTED_WITH_OBJECTS = 0.2
-"""The share of inverted views for separate objects: cells are dark in stained tissue and bright in fluorescence."""
 
 _MOST = 1_000_000
 """Larger numbers of epochs, images and views are taken for mistakes; libraries fail at some of them."""
@@ -120,9 +117,8 @@ class TrainSettings(BaseModel):
     """Whether val rows that are slices of a volume are scored as one mask in 3-D, and not each by itself."""
     mixes_views: bool = False
     """Whether views that the maps of an APM alone are learned from hold a window of another image, every second one."""
-    inverted_views: float | None = Field(0.0, ge=0, le=1)
-    """The share of the views that maps alone are learned from in which light and dark change places. ``None`` is for
-    :data:`INVERTED_WITH_OBJECTS` where objects are learned separately, as cells are, and for none otherwise."""
+    inverted_views: float = Field(0.0, ge=0, le=1)
+    """The share of the views that maps alone are learned from in which light and dark change places."""
     separate_objects: bool = False
     """Whether an APM that asks for objects learns those of instance maps separately, also where they touch."""
     precision: Precision = Precision.NO
@@ -178,12 +174,6 @@ class TrainSettings(BaseModel):
     def has_given_shift(self) -> bool:
         """Whether given prompts have a shift of their own."""
         return self.shifts == 2 and self.variant == Variant.APM_IPS
-
-    def share_of_inverted(self, masks: MaskKind) -> float:
-        """The share of new views in which light and dark change places, with masks of a kind."""
-        if self.inverted_views is not None:
-            return self.inverted_views
-        return INVERTED_WITH_OBJECTS if self.learns_objects(masks) else 0.0
 
     @property
     def has_apm(self) -> bool:

@@ -161,7 +161,6 @@ class TrainingSet(Dataset[TrainingBatch]):
         self._masks: dict[_MaskKey, npt.NDArray[np.uint8]] = {}
         self._instances: dict[_MaskKey, bytes] = {}
         self._separates = bool(rows) and settings.learns_objects(rows[0].reading.masks)
-        self._inverted_share = settings.share_of_inverted(rows[0].reading.masks) if rows else 0.0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -247,8 +246,8 @@ class TrainingSet(Dataset[TrainingBatch]):
 
     def _drawn_view(self, rng: np.random.Generator) -> View:
         """Draw a view, with light and dark exchanged in the wanted share of them."""
-        view = draw_view(rng)
-        return view.inverted() if self._inverted_share and rng.random() < self._inverted_share else view
+        view, share = draw_view(rng), self._settings.inverted_views
+        return view.inverted() if share and rng.random() < share else view
 
     def _image(self, sample: Sample) -> dict[str, Tensor]:
         return {} if self._apm is None else apm_inputs([sample], self._apm, None)

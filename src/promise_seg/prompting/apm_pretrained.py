@@ -329,7 +329,7 @@ class PretrainedConfig(ApmConfig):
     def training_defaults(cls) -> dict[str, Any]:
         return {
             "epochs": 20, "batch_size": 8, "edge_weight": 2.0, "decoder_interval": 2, "own_sets": 2,
-            "val_interval": 1, "mixes_views": True, "inverted_views": None,
+            "val_interval": 1, "mixes_views": True,
         }  # fmt: skip
 
     @classmethod

@@ -119,7 +119,7 @@ def train(
         point_weight: weight of the loss on the points' positions.
         saliency_weight: weight of the loss on the heatmap APM's saliency.
         inverted_views: share of the new views in which light and dark change places, in [0, 1], for ``pretrained``
-            alone; by default a fifth where it learns objects separately, and none otherwise.
+            alone: for objects that may be lighter or darker than what is around them.
         views: of each image: itself and augmented ones; 0 for a new one in each epoch, which is not stored.
         augmentation: how views are drawn: ``own``, ``light``, ``grey``, ``none`` or ``reference``.
         protocol: ``own``, or ``reference``, the published procedure.
