@@ -7,6 +7,7 @@ import pytest
 
 from promise_seg.arguments import check_place, finite_number, whole_number, yes_or_no
 from promise_seg.errors import SettingsError
+from promise_seg.remote_paths import remote_path
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
@@ -30,7 +31,7 @@ def test_finite_numbers(value):
     assert finite_number(value, "x") == float(value)
 
 
-@pytest.mark.parametrize("value", ["1", None, np.nan, np.inf, 10**400, [1, 2]])
+@pytest.mark.parametrize("value", ["1", b"1", True, None, np.nan, np.inf, 10**400, [1, 2]])
 def test_what_is_no_finite_number(value):
     with pytest.raises(SettingsError, match=r"(?s)^x .*: expected a finite number$"):
         finite_number(value, "x")
@@ -41,6 +42,11 @@ def test_yes_or_no():
     for value in ("no", "yes", 0, 1, None):
         with pytest.raises(SettingsError, match=r"^instances .*: expected True or False$"):
             yes_or_no(value, "instances")
+
+
+def test_a_file_at_an_address_is_not_fetched_to_be_checked(monkeypatch):
+    monkeypatch.setattr("promise_seg.remote_paths.RemotePath.__fspath__", lambda self: pytest.fail("it is fetched"))
+    check_place(remote_path("s3://bucket/a.png"), "images")
 
 
 def test_places():

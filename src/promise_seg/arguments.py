@@ -2,7 +2,6 @@
 
 import math
 import operator
-import os
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def whole_number(value: Any, name: str, least: int | None = None) -> int:
         number = None
     if number is None or (least is not None and number < least):
         expected = "a whole number" if least is None else f"a whole number from {least}"
-        raise SettingsError(f"{name} {_shown(value)}: expected {expected}")
+        raise SettingsError(f"{name} {shown(value)}: expected {expected}")
     return number
 
 
@@ -40,11 +39,11 @@ def finite_number(value: Any, name: str) -> float:
         SettingsError: if it is none, or is NaN or infinite; with the name.
     """
     try:
-        number = math.nan if isinstance(value, str) else float(value)
+        number = math.nan if isinstance(value, str | bytes) or is_truth_value(value) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise SettingsError(f"{name} {_shown(value)}: expected a finite number")
+        raise SettingsError(f"{name} {shown(value)}: expected a finite number")
     return number
 
 
@@ -55,7 +54,7 @@ def yes_or_no(value: Any, name: str) -> bool:
         SettingsError: if it is neither ``True`` nor ``False``; with the name.
     """
     if not is_truth_value(value):
-        raise SettingsError(f"{name} {_shown(value)}: expected True or False")
+        raise SettingsError(f"{name} {shown(value)}: expected True or False")
     return bool(value)
 
 
@@ -67,8 +66,8 @@ def check_place(value: object, name: str) -> None:
     """
     if not isinstance(value, str | Path):
         expected = "a path" if value is None or not hasattr(value, "__fspath__") else "a str or a pathlib.Path"
-        raise SettingsError(f"{name} {_shown(value)}: expected {expected}")
-    if not os.fspath(value):
+        raise SettingsError(f"{name} {shown(value)}: expected {expected}")
+    if value == "":
         raise SettingsError(f"{name}: the path is empty")
 
 
@@ -77,7 +76,7 @@ def is_truth_value(value: object) -> bool:
     return type(value).__name__ in _YES_OR_NO
 
 
-def _shown(value: object) -> str:
-    """Show a value in a message, or its type where it is long."""
+def shown(value: object) -> str:
+    """Return a value as a message shows it, or its type where it is long."""
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"of type {type(value).__name__}"

@@ -147,7 +147,9 @@ def test_the_stacks_of_a_microscope_and_classes_of_them(train, tmp_path, capsys)
     for path in (manifest.parent / "masks").iterdir():
         Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8)).save(path)
     assert train(manifest, run, "--class", "1") == 2
-    assert "has 4 channels (0 BF, 1 DAPI, 2 GFP, 3 RFP); say which" in capsys.readouterr().err.replace("\n", " ")
+    assert "has 4 channels (0 BF, 1 DAPI, 2 GFP, 3 RFP); say in training which" in capsys.readouterr().err.replace(
+        "\n", " "
+    )
     assert train(manifest, run, "--class", "all", "--channels", "GFP,DAPI") == 0
     assert main(["tune-postprocess", str(run / "class-1"), str(manifest)]) == 0
     assert main(["predict", str(run), str(manifest.parent / "stacks/9.tif"), "-o", str(tmp_path / "out")]) == 0

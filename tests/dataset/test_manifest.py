@@ -1,6 +1,6 @@
 import pytest
 
-from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation
+from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation, with_files_together
 from promise_seg.errors import ManifestError
 from promise_seg.vocabulary import Split
 from tests.helpers import write_dataset
@@ -84,6 +84,24 @@ def test_one_file_by_two_paths_comes_to_one_side(tmp_path, seed):
     assert "images/../images/" in str(rows[12].image)
     assert rows[12].split == rows[0].split
     assert [row.split for row in rows[:12]] == [row.split for row in before]  # the others stay where they were
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_row_without_a_group_is_in_that_of_its_file(tmp_path, seed):
+    lines = [f"{n}.nii,train,{n}m.nii,p{n},0" for n in range(8)] + ["0.nii,train,0m.nii,,1"]
+    path = write(tmp_path / "m.csv", "\n".join(["image_name,train_type,mask_name,group,slice", *lines]))
+    rows = split_off_validation(read_manifest(path), share=0.3, seed=seed)
+    assert rows[8].split == rows[0].split
+
+
+def test_links_that_lead_to_each_other_are_rows_of_their_own(tmp_path):
+    try:
+        (tmp_path / "a.png").symlink_to("b.png")
+        (tmp_path / "b.png").symlink_to("a.png")
+    except OSError:
+        pytest.skip("links cannot be made here")
+    path = write(tmp_path / "m.csv", HEADER + "a.png,train,a.png\nb.png,train,b.png\n")
+    assert len({row.group for row in with_files_together(read_manifest(path))}) == 2
 
 
 def test_too_few_groups_to_split(tmp_path):

@@ -46,6 +46,7 @@ def test_a_share_that_is_none_is_refused(share):
         ({"apm": "pretrained"}, False),
         ({"apm": "pretrained", "apm_frozen": True}, True),
         ({"apm": "pretrained", "augmentation": "light"}, True),
+        ({"apm": "pretrained", "train_also": "everything"}, True),
         ({"apm": "heatmap"}, True),
         ({"variant": "ips"}, True),
     ],

@@ -57,6 +57,13 @@ def test_slices_are_those_of_volumes(tiny_sam, inputs, tmp_path):
     assert notes_about("--slices", labeller, inputs("a.png", "ct.nii"), tmp_path / "b") == []
 
 
+def test_nothing_is_said_where_an_input_could_not_be_read(labeller, inputs, tmp_path):
+    (tmp_path / "in/broken.mp4").write_bytes(b"no video")
+    outcome = predict_folder(labeller, inputs("a.png", "broken.mp4"), tmp_path / "out", every=2)
+    assert len(outcome.problems) == 1
+    assert not any("--every" in note for note in outcome.notes)
+
+
 def test_nothing_is_said_where_some_inputs_were_there_already(labeller, inputs, tmp_path):
     """What is there already is not opened again: whether it is a video is not known."""
     for names in (("a.png",), ("a.png", "ct.nii")):

@@ -79,8 +79,9 @@ def test_the_label_map_of_a_volume_is_in_the_order_of_its_file(place, tmp_path):
         assert np.array_equal(found.labels, models.predict(tmp_path / "a.nii", number).labels)
     picture = place / "data/images/9.png"
     assert np.array_equal(models.predict_volume(picture).labels, models.predict(picture).labels)
-    with pytest.raises(SettingsError, match=r"volume .*: expected a path"):
+    with pytest.raises(SettingsError, match="volume of type ndarray: expected the path of a file"):
         models.predict_volume(values)
+    assert load(place / "apm", device="cpu").labeller("polyp").names == {1: "polyp"}
 
 
 def test_a_class_that_there_is_not_is_named_with_those_that_there_are(place):
@@ -96,7 +97,9 @@ def test_a_class_that_there_is_not_is_named_with_those_that_there_are(place):
         (lambda place, o: load(None), "model None: expected a path"),
         (lambda place, o: load(""), "model: the path is empty"),
         (lambda place, o: promise_seg.Dataset.from_csv(3), "manifest 3: expected a path"),
-        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", classes=1.5), "classes 1.5: expected the number"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", classes=1.5), "classes 1.5: expected a whole number"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", channels=1.5), "channels 1.5: expected a whole number"),
+        (lambda place, o: promise_seg.evaluate(place / "apm", place / "data/manifest.csv", by=3), "by 3: expected"),
         (lambda place, o: promise_seg.train("a.csv", None), "output None: expected a path"),
         (lambda place, o: promise_seg.predict_folder(None, "a.png", o), "model None: expected a path"),
         (lambda place, o: promise_seg.predict_folder(place / "apm", None, o), "images None: expected a path"),

@@ -91,6 +91,13 @@ def test_an_apm_that_the_variant_lacks_is_said_to_have_no_effect(place, fresh, f
         assert f"{option} has no effect: the variant ips has no auto-prompting module" in notes
 
 
+@pytest.mark.parametrize(("apm", "is_told"), [("resnet", True), ("cross", True), ("heatmap", False), ("peaks", False)])
+def test_a_weight_of_saliency_is_said_to_have_no_effect_where_there_is_none(apm, is_told):
+    given = {"apm": apm, "point_weight": None, "saliency_weight": 2.0, "inverted_views": None}
+    notes = list(first_notes(make_settings(apm=apm), None, given))
+    assert ["--saliency-weight 2.0 has no effect" in note for note in notes] == [True] * is_told
+
+
 @pytest.mark.parametrize(("apm", "is_told"), [("pretrained", True), ("heatmap", False)])
 def test_a_weight_of_points_is_said_to_have_no_effect_where_maps_alone_are_learned(apm, is_told):
     notes = list(

@@ -1,7 +1,8 @@
 """Means over strata of the images: by object size, or by a column of the manifest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from promise_seg.arguments import shown
 from promise_seg.assessment.evaluation import Result
 from promise_seg.assessment.statistics import mean_interval
 from promise_seg.assessment.summary import Stratum
@@ -33,7 +34,9 @@ def columns_to_group_by(by: str | Sequence[str], rows: Sequence[Row]) -> list[st
     Raises:
         SettingsError: if the manifest has no such column.
     """
-    wanted = [by] if isinstance(by, str) else list(by)
+    wanted = [by] if isinstance(by, str) or not isinstance(by, Iterable) else list(by)
+    if not all(isinstance(one, str) for one in wanted):
+        raise SettingsError(f"by {shown(by)}: expected the name of a column, or several")
     columns = {name for row in rows for name, _ in row.extra}
     if any(row.group != str(row.image) for row in rows):  # otherwise each image is its own group
         columns.add(GROUP)

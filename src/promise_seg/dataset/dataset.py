@@ -1,10 +1,11 @@
 """A data set as one value: its checked rows, how their files are read, its splits, groups, classes and hashes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, overload
 
+from promise_seg.arguments import whole_number
 from promise_seg.dataset.checks import (
     CheckedRow,
     check_rows,
@@ -104,9 +105,9 @@ class Dataset(Sequence[CheckedRow]):
         """
         options = make_options(
             ReadingOptions,
-            window=window, channel=channel, channels=_joined(channels), axis=axis, crop_border=crop_border,
-            label=_joined(classes), instances=instances, mask_threshold=mask_threshold, tile=tile, overlap=overlap,
-            level=level,
+            window=window, channel=channel, channels=_joined(channels, "channels"), axis=axis, crop_border=crop_border,
+            label=_joined(classes, "classes"), instances=instances, mask_threshold=mask_threshold, tile=tile,
+            overlap=overlap, level=level,
         )  # fmt: skip
         reading = options.applied_to(DEFAULT_READING if like is None else like)
         if val_share is not None:
@@ -243,10 +244,13 @@ class Dataset(Sequence[CheckedRow]):
         return replace(self, rows=checked, val_share=share)
 
 
-def _joined(classes: str | int | Sequence[str | int] | None) -> str | None:
-    """Classes or channels as the command line has them: ``1,2,5``."""
-    if classes is None or isinstance(classes, str):
-        return classes
-    if not isinstance(classes, int | Sequence):
-        raise SettingsError(f"classes {classes!r}: expected the number of a class, several of them, or 'all'")
-    return ",".join(map(str, [classes] if isinstance(classes, int) else classes))
+def _joined(values: str | int | Iterable[str | int] | None, name: str) -> str | None:
+    """Return classes or channels as the command line has them: ``1,2,5``.
+
+    Raises:
+        SettingsError: if they are neither text nor whole numbers; with the name of the argument.
+    """
+    if values is None or isinstance(values, str):
+        return values
+    several = values if isinstance(values, Iterable) else [values]
+    return ",".join(one if isinstance(one, str) else str(whole_number(one, name)) for one in several)

@@ -135,13 +135,26 @@ def check_share(share: float) -> None:
 
 
 def with_files_together(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows in the groups that they have; those without one are grouped by their file, whatever path leads
-    to it."""
-    first: dict[Path, str] = {}
+    """Return the rows in the groups that they have; those without one are in that of another row of their file,
+    whatever path leads to it."""
+    files = [_file_of(row) for row in rows]
+    group_of: dict[Path, str] = {}
+    for has_group in (True, False):
+        for row, file in zip(rows, files, strict=True):
+            if (row.group != str(row.image)) == has_group:
+                group_of.setdefault(file, row.group)
     return [
-        replace(row, group=first.setdefault(row.image.resolve(), row.group)) if row.group == str(row.image) else row
-        for row in rows
+        replace(row, group=group_of[file]) if row.group == str(row.image) else row
+        for row, file in zip(rows, files, strict=True)
     ]
+
+
+def _file_of(row: Row) -> Path:
+    """Return the file of a row's image, or its path where that leads nowhere, which is refused when it is read."""
+    try:
+        return row.image.resolve()
+    except (OSError, RuntimeError):  # as of links that lead to each other
+        return row.image
 
 
 def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> list[Row]:

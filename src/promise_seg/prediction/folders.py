@@ -374,7 +374,7 @@ def predict_folder(
         outcome = predict_into(target, labeller, inputs, progress, every)
     finally:
         target.finish()
-    if outcome.already_there:  # what kind of input these are is not known
+    if outcome.already_there or outcome.problems:  # what kind of input these are is not known
         return outcome
     return replace(outcome, notes=[*outcome.notes, *target.without_effect.notes()])
 

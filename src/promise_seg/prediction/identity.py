@@ -76,8 +76,8 @@ def _is_kept(path: Path, identity: dict[str, object]) -> bool:
     folder, what = path.parent, _what_differs(known, identity)
     if not any((folder / name).exists() for name in (PREDICTION_PARTS, *PREDICTION_FOLDERS)):
         raise PromiseError(
-            f"{folder}: was begun for predictions {what}, and holds none of them. Delete the folder if no other "
-            "process is at work in it, or choose another -o folder"
+            f"{folder}: was begun for predictions {what}, and holds none of them. Delete {path} if no other process "
+            "is at work there, or choose another -o folder"
         )
     raise PromiseError(f"{folder}: contains predictions {what}. Choose another -o folder")
 

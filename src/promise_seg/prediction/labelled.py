@@ -76,8 +76,8 @@ class Labelled:
 
     @property
     def labels(self) -> Uint16Array:
-        """The label map in the shape and order of the file's own array: (I, J, K) of NIfTI, (N, H, W) of other volumes,
-        (H, W) of a picture."""
+        """The label map in the shape and order of the file's own array: (I, J, K) of NIfTI, NRRD and MetaImage with a
+        place in the patient, (N, H, W) of other volumes, (H, W) of a picture."""
         if not self.source.is_volume:
             return self.slices[0].labels
         frame = self.source.frame

@@ -358,14 +358,14 @@ def _frame(config: ModelConfig) -> tuple[object, ...]:
     return config.sam_sha256, config.image_size, config.fit, config.reading.without_masks
 
 
-def parse_names(texts: Sequence[str], labels: Sequence[int]) -> dict[int, str]:
+def parse_names(texts: str | Sequence[str], labels: Sequence[int]) -> dict[int, str]:
     """Names of labels from ``NAME``, for the only label, or ``LABEL=NAME``.
 
     Raises:
         SettingsError: if a text names no label.
     """
     names = {}
-    for text in texts:
+    for text in [texts] if isinstance(texts, str) else texts:
         number, sign, name = text.partition("=")
         if not sign and len(labels) == 1:
             number, name = str(labels[0]), text

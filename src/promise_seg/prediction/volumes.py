@@ -71,7 +71,8 @@ class Volume:
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
-        """Bool, in the shape and order of the file's own array: (I, J, K) of NIfTI, (N, H, W) of others."""
+        """Bool, in the shape and order of the file's own array: (I, J, K) of NIfTI, NRRD and MetaImage
+        with a place in the patient, (N, H, W) of others."""
         stack = np.stack([self._joined.mask(number) for number in range(len(self))])
         frame = None if self.source is None else self.source.frame
         return stack if frame is None else frame.from_slices(stack)

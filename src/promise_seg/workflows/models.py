@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from promise_seg.arguments import check_place, yes_or_no
+from promise_seg.arguments import check_place, shown, yes_or_no
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
@@ -76,7 +76,7 @@ class Model(Predictor):
 
     def labeller(
         self,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         instances: bool = False,
         slices: str = Slices.AUTO,
@@ -155,7 +155,7 @@ class ClassModels(Mapping[int, Model]):
 
     def labeller(
         self,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         instances: bool = False,
         slices: str = Slices.AUTO,
@@ -215,6 +215,11 @@ class ClassModels(Mapping[int, Model]):
         """
         labeller = self.labeller(slices=slices, axes=axes)
         if not isinstance(volume, Source):
+            if not isinstance(volume, str | Path):
+                raise SettingsError(
+                    f"volume {shown(volume)}: expected the path of a file. Pixels are predicted for one class at a "
+                    f"time: models[{next(iter(self))}].predict_volume takes them"
+                )
             check_place(volume, "volume")
             volume = labeller.reading.open(volume)
         return labeller.label(labeller.reading.opened(volume), progress)

@@ -1,6 +1,6 @@
 """Predict masks for files and folders of images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from promise_seg.archives.address import address_among
-from promise_seg.arguments import check_place, whole_number, yes_or_no
+from promise_seg.arguments import check_place, shown, whole_number, yes_or_no
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.channels import Channels
@@ -57,7 +57,7 @@ def load_labeller(
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
     encoder_precision: str | None = None,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     always_segment: bool = False,
     instances: bool = False,
     slices: str = Slices.AUTO,
@@ -102,7 +102,7 @@ def predict_folder(
     output: str | Path,
     *,
     output_format: str = OutputFormat.AUTO,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     sam: Backbone | str | None = None,
     device: str | torch.device = "auto",
     encoder_precision: str | None = None,
@@ -177,19 +177,19 @@ def predict_folder(
         PromiseError: if the folder holds another model's predictions or cannot be written, or the cluster cannot work.
     """
     every = whole_number(every, "--every", 1)
+    places = _checked_places(images)
     _check_types(
-        model, images, output, always_segment=always_segment, keep_empty_frames=keep_empty_frames, instances=instances,
+        model, output, always_segment=always_segment, keep_empty_frames=keep_empty_frames, instances=instances,
         send=send, parquet=parquet,
     )  # fmt: skip
     wanted = chosen(OutputFormat, output_format, "--format")
     check_parquet(parquet, part)
-    its_part = None if part is None else Part.parse(part)
+    its_part = None if part is None else Part.parse(str(part))
     cluster = _cluster(ray, ray_cpus, part, (model, sam), device)
     address_to = _checked_output(output, wanted, instances, in_parts=its_part is not None or cluster is not None)
     if instances:
         check_holds_instances(wanted)
     way, several = chosen(Slices, slices, "--slices"), parse_axes(axes)
-    places = [images] if isinstance(images, str | Path) else list(images)
     address, channels = address_among(places), _channels_of(model)
     if address is not None:
         _check_archive_alone(part, ray, address_to)
@@ -197,7 +197,7 @@ def predict_folder(
     inputs = find_images(places, note, address_to or output, channels) if address is None else []
     of_archive = None if address is None else ArchiveJob(address, sink, Path(output), progress, note)
     options: dict[str, Any] = {
-        "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": tuple(names),
+        "sam": sam, "device": str(device), "encoder_precision": encoder_precision, "names": _listed(names),
         "always_segment": always_segment, "instances": instances, "slices": way, "axes": several or None,
         "tile": tile, "overlap": overlap, "level": level,
     }  # fmt: skip
@@ -232,16 +232,28 @@ def predict_folder(
     return _with_tables(outcome, output, parquet)
 
 
-def _check_types(model: object, images: object, output: object, **flags: object) -> None:
+def _listed(names: str | Sequence[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _checked_places(images: Any) -> list[str | Path]:
+    """Return the places of images as a list.
+
+    Raises:
+        SettingsError: if one is neither a path nor an address.
+    """
+    places = [images] if isinstance(images, str | Path) or not isinstance(images, Iterable) else list(images)
+    for place in places:
+        check_place(place, "images")
+    return places
+
+
+def _check_types(model: object, output: object, **flags: object) -> None:
     """Refuse what is neither a model, a place nor a truth value, as a user of Python may give it."""
     for name, value in flags.items():
         yes_or_no(value, name)
     if not isinstance(model, str | Path | ModelRef | Labeller | Model | ClassModels):
-        raise SettingsError(f"model {model!r}: expected a path, or what promise_seg.load returns")
-    places = [images] if isinstance(images, str | Path) or not isinstance(images, Iterable) else images
-    if not isinstance(images, Iterator):  # which could be read once only
-        for place in places:
-            check_place(place, "images")
+        raise SettingsError(f"model {shown(model)}: expected a path, or what promise_seg.load returns")
     check_place(output, "output")
 
 

@@ -7,7 +7,7 @@ from promise_seg.images.reading import Reading
 from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
 from promise_seg.prompting.apm import PointCounts, PointsConfig
 from promise_seg.prompting.building import CONFIGS
-from promise_seg.vocabulary import ApmKind, Protocol, Recipe
+from promise_seg.vocabulary import ApmKind, Protocol, Recipe, TrainAlso
 from promise_seg.workflows.starts import Starts
 
 
@@ -60,7 +60,13 @@ def _without_effect(option: str, settings: TrainSettings) -> str | None:
         return f"the variant {settings.variant} has no auto-prompting module"
     if option == "point_weight" and not issubclass(CONFIGS[settings.apm], PointsConfig):
         return f"--apm {settings.apm} finds its points in its maps, and learns these"
+    if option == "saliency_weight" and settings.apm in (ApmKind.RESNET, ApmKind.CROSS):
+        return f"--apm {settings.apm} makes no saliency map"
     learns_anew = settings.apm == ApmKind.PRETRAINED and not settings.apm_options.get("frozen")
-    if option == "inverted_views" and not (learns_anew and settings.augmentation == Recipe.OWN):
-        return "only --apm pretrained, unless it is frozen, learns from new views, and with --augmentation own"
+    keeps_sam = settings.train_also != TrainAlso.EVERYTHING
+    if option == "inverted_views" and not (learns_anew and keeps_sam and settings.augmentation == Recipe.OWN):
+        return (
+            "only --apm pretrained learns from new views, where it is not frozen but SAM's encoder is, and with "
+            "--augmentation own"
+        )
     return None

@@ -137,6 +137,10 @@ def test_its_command_line_says_what_is_wrong_in_one_line(predict, tmp_path, monk
     ("about", "says"),
     [
         ('{"graphs": ', "model.json: is damaged"),
+        ("{}", "model.json: is damaged"),
+        ("[]", "model.json: is damaged"),
+        ('{"graphs": {}}', "model.json: is damaged"),
+        ('{"graphs": {"encoder": {}}}', "model.json: is damaged"),
         ('{"graphs": {"encoder": {"file": "encoder.onnx"}}}', "encoder.onnx: ONNX Runtime cannot open it"),
         ('{"graphs": {"encoder": {"file": "decoder.onnx"}}}', "decoder.onnx: No such file or directory"),
     ],

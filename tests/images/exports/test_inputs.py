@@ -248,8 +248,8 @@ def test_folders_and_files_with_the_same_names_are_named_below_what_they_share(t
 def test_two_files_of_one_folder_that_differ_in_their_suffix_are_refused_with_their_number(tmp_path):
     for name in ("p1/a.png", "p1/a.jpg", "p2/a.png", "p2/a.bmp"):
         picture(tmp_path / name)
-    with pytest.raises(ImageError, match=r"p1/a\.jpg and .*p1/a\.png would both be written to masks/p1/a. So it is "
-                       "with p2/a. Rename"):  # fmt: skip
+    with pytest.raises(ImageError, match=r"p1/a\.jpg and .*p1/a\.png would both be written to masks/p1/a. The same is "
+                       "true of p2/a. Rename"):  # fmt: skip
         find_inputs([tmp_path])
 
 

@@ -34,17 +34,28 @@ def test_ome(facts, spacing, tmp_path):
     assert found(tmp_path / "a.ome.tif") == (None if spacing is None else pytest.approx(spacing), None)
 
 
-@pytest.mark.parametrize(("axes", "between"), [("ZYX", 0.002), ("TYX", None)])
-def test_slices_are_apart_where_pages_lie_along_z(axes, between, tmp_path):
-    tifffile.imwrite(tmp_path / "a.ome.tif", STACK, metadata={"axes": axes, "PhysicalSizeZ": 2} | OME)
+@pytest.mark.parametrize(("axes", "between"), [("ZYX", 0.002), ("TYX", None), ("TZYX", None), ("ZTYX", None)])
+def test_slices_are_apart_where_all_pages_lie_along_z(axes, between, tmp_path):
+    stack = STACK if len(axes) == 3 else np.stack([STACK, STACK])
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack, metadata={"axes": axes, "PhysicalSizeZ": 2} | OME)
     assert found(tmp_path / "a.ome.tif") == (pytest.approx((0.00025, 0.0005)), between)
 
 
 @pytest.mark.parametrize(
     ("unit", "spacing"),
-    [("um", (0.00025, 0.0005)), ("micron", (0.00025, 0.0005)), ("\\u00B5m", (0.00025, 0.0005)), ("cm", (2.5, 5.0)),
-     ("pixel", None), ("", None)],
-)  # fmt: skip
+    [
+        ("um", (0.00025, 0.0005)),
+        ("micron", (0.00025, 0.0005)),
+        ("micrometers", (0.00025, 0.0005)),
+        ("\\u00B5m", (0.00025, 0.0005)),
+        ("\\u03BCm", (0.00025, 0.0005)),
+        ("mm", (0.25, 0.5)),
+        ("pixel", None),
+        ("inch", None),
+        ("cm", None),
+        ("", None),
+    ],
+)
 def test_imagej(unit, spacing, tmp_path):
     facts = {"unit": unit, "spacing": 3.0, "axes": "ZYX"}
     tifffile.imwrite(tmp_path / "a.tif", STACK, imagej=True, resolution=(2, 4), metadata=facts)
@@ -63,6 +74,31 @@ def test_a_level_of_an_aperio_slide_has_pixels_of_its_own_size(level, tmp_path):
         file.write(np.zeros((32, 16, 3), np.uint8), tile=(16, 16), **plain)
     slide = TiffSlide(tmp_path / "a.svs", level=level)
     assert slide.spacing == pytest.approx((0.000499 * 4**level,) * 2)
+
+
+@pytest.mark.parametrize("second", [0.5, 0.7])
+def test_pictures_of_different_sizes_in_one_file_have_none(second, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        for size in (0.5, second):
+            file.write(STACK[0], metadata={"axes": "YX", "PhysicalSizeX": size, "PhysicalSizeY": 0.25})
+    assert found(tmp_path / "a.ome.tif") == (pytest.approx((0.00025, 0.0005)) if second == 0.5 else None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [("a|MPP = 0.25|b", 0.00025), ("a |MPP = 2.5e-1", 0.00025), ("x MPP = 9|MPP = 0.5", 0.0005), ("a|MPP = x|", None)],
+)
+def test_words_of_aperio(words, size, tmp_path):
+    words = f"Aperio Image Library v11\n{words}"
+    tifffile.imwrite(tmp_path / "a.svs", STACK[0], tile=(16, 16), description=words, metadata=None)
+    assert found(tmp_path / "a.svs")[0] == (None if size is None else pytest.approx((size, size)))
+
+
+@pytest.mark.parametrize("value", ["1e-300", "9" * 400, "-1", "inf"])
+def test_lengths_that_cannot_be(value, tmp_path):
+    facts = {"axes": "YX", "PhysicalSizeX": value, "PhysicalSizeY": 0.25}
+    tifffile.imwrite(tmp_path / "a.ome.tif", STACK[0], metadata=facts)
+    assert found(tmp_path / "a.ome.tif") == (None, None)
 
 
 def test_the_resolution_for_printing_is_none(tmp_path):

@@ -50,11 +50,10 @@ class Exported:
         folder = Path(folder)
         try:
             self.about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{folder / 'model.json'}: is damaged ({error}): export the model again") from error
-        self._sessions = {
-            name: _opened(folder / graph["file"], providers) for name, graph in self.about["graphs"].items()
-        }
+            files = {name: str(self.about["graphs"][name]["file"]) for name in ("encoder", *self.about["graphs"])}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{folder / 'model.json'}: is damaged ({error!r}): export the model again") from error
+        self._sessions = {name: _opened(folder / file, providers) for name, file in files.items()}
 
     def _run(self, graph: str, given: dict[str, Array]) -> dict[str, Array]:
         """Run a graph with those of the arrays that it takes."""
@@ -160,7 +159,9 @@ def _opened(path: Path, providers: Sequence[str]) -> onnxruntime.InferenceSessio
     try:
         return onnxruntime.InferenceSession(path, options, providers=list(providers))
     except Exception as error:  # those of ONNX Runtime have no class of their own in common
-        raise ValueError(f"{path}: ONNX Runtime cannot open it: {error}. Export the model again") from error
+        raise ValueError(
+            f"{path}: ONNX Runtime cannot open it: {str(error).rstrip('.')}. Export the model again"
+        ) from error
 
 
 def main() -> None:

@@ -202,7 +202,7 @@ def _with_names_of_their_own(found: list[Input]) -> list[Input]:
         first, second = clashes[0][:2]
         others = ", ".join(several[0].stem for several in clashes[1:_MOST_NAMED])
         unnamed = f" and {len(clashes) - _MOST_NAMED} more" if len(clashes) > _MOST_NAMED else ""
-        more = f". So it is with {others}{unnamed}" if others else ""
+        more = f". The same is true of {others}{unnamed}" if others else ""
         raise ImageError(
             f"{first.path} and {second.path} would both be written to masks/{first.stem}{more}. Rename one of them, or "
             "predict them into different folders"

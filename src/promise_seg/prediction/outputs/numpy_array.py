@@ -12,9 +12,7 @@ from promise_seg.prediction.outputs.reading_back import write_checked
 def write_npy(labelled: Labelled, path: Path) -> None:
     """Write labels in the shape and axis order of the input's array; for a stack without a place (N, H, W)."""
     frame, is_volume = labelled.source.frame, labelled.source.is_volume
-    stack = labelled.stack.astype(labelled.dtype)
-    whole = stack if frame is None else np.ascontiguousarray(frame.from_slices(stack))
-    array = whole if is_volume else stack[0]
+    array = np.ascontiguousarray(labelled.labels.astype(labelled.dtype))
 
     def write(to: Path) -> None:
         with to.open("wb") as file:  # np.save would add its suffix to a name

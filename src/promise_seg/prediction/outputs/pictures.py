@@ -30,7 +30,8 @@ def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
 def write_png(labelled: Labelled, path: Path) -> None:
     """One PNG; for a volume a folder of that name, without the suffix, with one for each slice: ``000.png`` ...
 
-    Slices are numbered as in the file, frames of a video too; all numbers have as many digits as the last.
+    Slices are numbered as they are counted, frames of a video as in the file; all numbers have as many digits as the
+    last.
     """
     if not labelled.source.is_volume:
         grey = grey_values(labelled.slices[0].labels, labelled)
