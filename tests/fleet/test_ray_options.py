@@ -12,8 +12,10 @@ from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet import ray_cluster
 from promise_seg.fleet.ray_cluster import RayOptions, _check_answers, connected
 from promise_seg.fleet.work import Opened, Place, Shell, Trouble, WorkReport
+from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.predictor import Predictor
 from tests.archives.serving import held_port, port_of
-from tests.helpers import write_dataset
+from tests.helpers import make_model, write_dataset
 
 
 @pytest.fixture
@@ -124,9 +126,11 @@ def test_what_reads_logs_needs_no_cluster(way, words, capsys, tmp_path):
 
 
 @pytest.mark.usefixtures("_has_ray")
-def test_models_and_archives_that_cannot_be_sent(tmp_path):
+def test_models_and_archives_that_cannot_be_sent(tiny_sam, tmp_path):
     with pytest.raises(SettingsError, match="a model that is loaded already is not sent to a cluster"):
-        promise_seg.predict_folder(object(), tmp_path, tmp_path / "out", ray="auto")
+        promise_seg.predict_folder(
+            Labeller({1: Predictor(make_model(tiny_sam))}), tmp_path, tmp_path / "out", ray="auto"
+        )
     with pytest.raises(SettingsError, match="--ray: the images of an archive are not predicted in parts"):
         promise_seg.predict_folder("run", "dicomweb://host/path?Modality=CT", tmp_path / "out", ray="auto")
 
