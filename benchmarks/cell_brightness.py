@@ -16,8 +16,8 @@ import argparse
 from pathlib import Path
 
 from promise_seg.dataset.manifest import Row, read_manifest
-from promise_seg.files import write_text
 from promise_seg.images.readers import read_image, read_labels
+from promise_seg.storage.files import write_text
 from promise_seg.vocabulary import Split
 
 

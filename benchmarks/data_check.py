@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.curation.inspection.inspecting import inspect
-from promise_seg.hashing import file_sha256
+from promise_seg.storage.hashing import file_sha256
 
 _SIZE = (384, 288)
 _CLIP = 25

@@ -22,10 +22,10 @@ from PIL import Image
 
 import promise_seg
 from promise_seg.cli.common import quiet_libraries
-from promise_seg.files import write_text, write_whole
 from promise_seg.images.formats.tiff_slide import TiffSlide
 from promise_seg.images.geometry import Box
 from promise_seg.images.tiles import Tiling
+from promise_seg.storage.files import write_text, write_whole
 
 STEP = 90
 """The distance of the lattice, in pixels: a nucleus in each cell, of 16 to 44 px."""

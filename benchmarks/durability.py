@@ -24,7 +24,6 @@ import numpy as np
 from accelerate import Accelerator
 from PIL import Image
 
-from promise_seg import tensor_files
 from promise_seg.cli.common import quiet_libraries
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
@@ -38,6 +37,7 @@ from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.scenes import draw_scene
+from promise_seg.storage import tensor_files
 from promise_seg.vocabulary import ApmKind
 
 KINDS = (ApmKind.HEATMAP, ApmKind.PRETRAINED)

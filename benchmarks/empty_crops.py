@@ -23,8 +23,8 @@ from PIL import Image
 from promise_seg.cli.common import stages_bar
 from promise_seg.dataset.checks import CheckedRow, check_row
 from promise_seg.dataset.manifest import read_manifest
-from promise_seg.files import write_text, write_whole
 from promise_seg.progress import counted
+from promise_seg.storage.files import write_text, write_whole
 
 POSITIONS = 5
 """Windows begin at so many places along each side."""

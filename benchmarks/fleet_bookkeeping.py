@@ -17,15 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promise_seg.images.exports.input_list import InputList
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
+from promise_seg.parallel.workers import Workers
 from promise_seg.prediction.line_outlines import outlined_lines_in
 from promise_seg.prediction.part_logs import Entry, LogReader
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.prediction.table import COLUMNS
 from promise_seg.processes import most_memory
-from promise_seg.sealed import KEY
-from promise_seg.workers import Workers
+from promise_seg.storage.sealed import KEY
 
 from .parts import PARTS, POINTS, measured, opened_logs
 

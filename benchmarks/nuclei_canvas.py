@@ -30,9 +30,9 @@ import promise_seg
 from promise_seg.assessment.objects import ObjectScores, score_instance_maps
 from promise_seg.cli.common import quiet_libraries
 from promise_seg.dataset.manifest import Row, read_manifest
-from promise_seg.files import write_text, write_whole
 from promise_seg.images.geometry import Box
 from promise_seg.images.readers import read_image, read_labels
+from promise_seg.storage.files import write_text, write_whole
 from promise_seg.vocabulary import Split
 
 GAP = 8

@@ -25,11 +25,11 @@ import numpy as np
 import promise_seg
 from benchmarks.volumes import SPACING, STORED_AS, STREAM, stored
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_text, write_whole
 from promise_seg.images.formats.opening import open_source
 from promise_seg.learning.settings import NEW_VALUES, TrainSettings
 from promise_seg.learning.validation import validate
 from promise_seg.scenes.bodies import draw_body
+from promise_seg.storage.files import write_text, write_whole
 from promise_seg.workflows.models import AnyModel, ClassModels
 
 NAMES = {"one": "one model", "set": "a model for each", "alone": "a model for each, loaded one by one"}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from promise_seg.images.exports.inputs import Input
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.identity import keep_identity
 from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.parquet_tables import write_tables
@@ -25,7 +25,7 @@ from promise_seg.prediction.part_logs import Entry, PartLog
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.prediction.table import COLUMNS
-from promise_seg.sealed import sealed_line
+from promise_seg.storage.sealed import sealed_line
 
 POINTS = "[" + ", ".join(["[123.4, 234.5, 1]"] * 16) + "]"
 PARTS = 8

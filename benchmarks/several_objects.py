@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from promise_seg.files import write_text, write_whole
 from promise_seg.scenes import draw_scene
+from promise_seg.storage.files import write_text, write_whole
 
 COUNTS = {"train": 60, "val": 15, "test": 40}
 SIDE = 128

@@ -23,10 +23,10 @@ import promise_seg
 from promise_seg.arrays import BoolArray
 from promise_seg.assessment.statistics import interval_words, mean_interval
 from promise_seg.dataset.checks import CheckedRow
-from promise_seg.files import write_json
 from promise_seg.model import bare_model
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.prediction.session import Session
+from promise_seg.storage.files import write_json
 
 WAYS = ("automatic prompts", "nothing, the model", "nothing, SAM alone")
 

@@ -19,9 +19,9 @@ import promise_seg
 from benchmarks.volumes import COUNTS, draw
 from promise_seg.assessment.volume_tuning import tune_volumes
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_text
+from promise_seg.rules.volume_rule import rule_for
+from promise_seg.storage.files import write_text
 from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import rule_for
 
 AXES = {"axial": None, "axial, coronal": "axial,coronal", "all three": "axial,coronal,sagittal"}
 

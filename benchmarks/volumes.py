@@ -19,11 +19,11 @@ from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.volume_tuning import tune_volumes
 from promise_seg.assessment.volumes import VolumeScorer
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_text, write_whole
 from promise_seg.model import PromiseModel
+from promise_seg.rules.volume_rule import EACH_SLICE, VolumeRule
 from promise_seg.scenes.bodies import ORGANS, draw_body
+from promise_seg.storage.files import write_text, write_whole
 from promise_seg.vocabulary import PromptSource, Slices
-from promise_seg.volume_rule import EACH_SLICE, VolumeRule
 
 COUNTS = {"train": 12, "val": 6, "test": 12}
 SPACING = (5.0, 1.5, 1.5)

@@ -20,13 +20,13 @@ from PIL import Image
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_whole
 from promise_seg.learning import curves, object_sizes
 from promise_seg.learning.run_log import read_log
 from promise_seg.learning.settings import NEW_VALUES
-from promise_seg.remote_paths import _root_at
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official_files import load_official
+from promise_seg.storage.files import write_whole
+from promise_seg.storage.remote_paths import _root_at
 from promise_seg.vocabulary import ApmKind
 from tests.helpers import make_tiny_sam, write_dataset
 
@@ -44,7 +44,7 @@ LONGEST = (
     "images/formats/test_limits.py",
     "images/formats/test_fuzz.py",
     "documentation/test_tutorials.py",
-    "test_killed_processes.py",
+    "parallel/test_killed_processes.py",
     "cli/test_slurm.py",
     "annotator/browser/test_lost_answers.py",
 )

@@ -11,6 +11,9 @@ import torch
 from PIL import Image
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
+from promise_seg.images.formats.source import Source
+from promise_seg.images.masks import MaskRule, mask_of
+from promise_seg.images.readers import highest_label, read_labels
 from promise_seg.ips import PatternShift
 from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.prompting.apm_cross import CrossConfig
@@ -76,6 +79,11 @@ def make_model(sam: FrozenSam, variant: Variant = Variant.APM_IPS, apm: ApmKind 
         image_size=sam.image_size, promise_seg_version="0",
     )  # fmt: skip
     return PromiseModel(config, sam)
+
+
+def read_mask(path: Path, rule: MaskRule | None = None, image: Source | None = None, index: int = 0) -> np.ndarray:
+    """Read one slice of a mask file (H, W) as bool, with the complaints of the check of a data set."""
+    return mask_of(read_labels(path, image, index), rule or MaskRule(), path, lambda: highest_label(path))
 
 
 def assert_same_dice(found: Sequence[float], expected: Sequence[float]) -> None:

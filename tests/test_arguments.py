@@ -7,7 +7,7 @@ import pytest
 
 from promise_seg.arguments import check_place, finite_number, whole_number, yes_or_no
 from promise_seg.errors import SettingsError
-from promise_seg.remote_paths import remote_path
+from promise_seg.storage.remote_paths import remote_path
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
@@ -45,7 +45,9 @@ def test_yes_or_no():
 
 
 def test_a_file_at_an_address_is_not_fetched_to_be_checked(monkeypatch):
-    monkeypatch.setattr("promise_seg.remote_paths.RemotePath.__fspath__", lambda self: pytest.fail("it is fetched"))
+    monkeypatch.setattr(
+        "promise_seg.storage.remote_paths.RemotePath.__fspath__", lambda self: pytest.fail("it is fetched")
+    )
     check_place(remote_path("s3://bucket/a.png"), "images")
 
 

@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from promise_seg.checkpoint import load_checkpoint, save_checkpoint
 from promise_seg.errors import CheckpointError
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from promise_seg.vocabulary import ApmKind, Variant
 from tests.helpers import make_model, make_tiny_sam, some_points
 

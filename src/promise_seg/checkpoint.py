@@ -8,14 +8,14 @@ from torch import Tensor
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.files import recover_folder, replacing_folder
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.pickles import PICKLE_SUFFIXES, check_finite, read_safetensors
 from promise_seg.sam.weight_files import WeightFormat, weight_format
-from promise_seg.sealed import read_sealed, write_sealed
-from promise_seg.tensor_files import write_tensors
+from promise_seg.storage.files import recover_folder, replacing_folder
+from promise_seg.storage.sealed import read_sealed, write_sealed
+from promise_seg.storage.tensor_files import write_tensors
 from promise_seg.vocabulary import EncoderPrecision
 
 _LOG = logging.getLogger(__name__)

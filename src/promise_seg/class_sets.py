@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promise_seg.errors import CheckpointError, first_line
-from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.storage.sealed import read_sealed, write_sealed
 
 CLASSES_FILE = "classes.json"
 

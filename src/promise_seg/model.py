@@ -14,16 +14,17 @@ from torch.nn import functional as F
 from promise_seg._version import __version__
 from promise_seg.config_versions import as_version_1, from_version_1
 from promise_seg.errors import CheckpointError
-from promise_seg.given_prompts import Answer, form_of
 from promise_seg.images.reading import DEFAULT_READING, KeptReading, Reading
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.ips import GivenShift, PatternShift
 from promise_seg.mask_quality import MaskQuality
-from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prompting.apm import IMAGE, AutoPrompter, PointCounts, Proposal, some_sets
 from promise_seg.prompting.building import ApmField
+from promise_seg.prompting.given_prompts import Answer, form_of
 from promise_seg.prompting.map_in_masks import with_map, with_map_as_asked
 from promise_seg.prompting.side_by_side import are_alike, sets_of, side_by_side
+from promise_seg.rules.instance_rule import InstanceRule
+from promise_seg.rules.postprocessing import NO_POST, PostProcessing
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.sam.backbone import Backbone, Decoded, state_sha256
 from promise_seg.sam.features import Features
 from promise_seg.sam.pickles import differences
@@ -31,7 +32,6 @@ from promise_seg.sam.prompts import Prompts
 from promise_seg.sam.tuned import tuned
 from promise_seg.validation import faults_of
 from promise_seg.vocabulary import EncoderPrecision, Fit, MaskChoice, PromptForm, TrainAlso, Variant
-from promise_seg.volume_rule import VolumeRule
 
 FORMAT_VERSION: Literal[2] = 2
 

@@ -10,11 +10,12 @@ def training_deviations(protocol: Protocol) -> tuple[str, ...]:
     return (
         "loss: on SAM's first mask alone, with a second sigmoid on its probabilities (ours: all three masks, logits)",
         "optimizer: Adam, constant learning rate 1e-5, batches of 8, 200 epochs, gradients as they are, unless given "
-        "otherwise (ours: AdamW, 5e-4 with warm-up and cosine decay, batches of 16, 40 epochs, clipped gradients)",
+        "otherwise (ours: AdamW, 5e-4 with warm-up and cosine decay, clipped gradients; batches of 8 and 20 to 60 "
+        "epochs with the APM pretrained, batches of 16 and 40 epochs otherwise)",
         "input: the black border cut away, padded on both sides to a square, then resized (ours: stretched)",
         "views: a new one of each image in each epoch, encoded on the spot; the reference's changes, each with "
         "probability 0.25, rebuilt with MONAI's transforms in strengths that it does not state, unless given otherwise "
-        "(ours: 8 stored views, most changes in each)",
+        "(ours: 8 stored views, most changes in each, and new views for the maps of the APM pretrained)",
         "APM: no loss on the points themselves, and apm+ips learns from its own points alone (ours: a point loss, and "
         "oracle points as well)",
         "choice of the epoch: by the reference's scores on the val rows, never on test rows (the reference: on test)",

@@ -7,9 +7,9 @@ import pytest
 
 import promise_seg
 from promise_seg.errors import ImageError, PromiseError, SettingsError
-from promise_seg.locks import alone_in
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.storage.locks import alone_in
 from promise_seg.workflows import archive_predicting
 from tests.archives.images import dicom_bytes, file_of, parts_answer, report
 from tests.archives.serving import json_answer

@@ -114,7 +114,7 @@ def test_a_full_disk_is_said_and_not_taken_for_a_bad_connection(serve, connect, 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("promise_seg.files._sync_file", full)
+    monkeypatch.setattr("promise_seg.storage.files._sync_file", full)
     server = serve(lambda asked: parts_answer(list(FILES.values())))
     with pytest.raises(PromiseError, match="cannot write: No space left on device") as caught:
         retrieve(connect(server.address()), SERIES, UIDS, tmp_path)

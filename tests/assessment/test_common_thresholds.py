@@ -18,7 +18,7 @@ from promise_seg.benchmarking.spec import BenchmarkSpec
 from promise_seg.errors import SettingsError
 from promise_seg.images.reading import Reading
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from promise_seg.vocabulary import PromptSource
 from tests.assessment.samples import STORED, stored, subject
 from tests.helpers import make_model, strict_json

@@ -16,7 +16,7 @@ from promise_seg.inference.masks import Masks
 from promise_seg.inference.prompting import make_prompts
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.model import bare_model, choose_mask
-from promise_seg.postprocessing import PostProcessing
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.vocabulary import Fit, PromptSource, Protocol, Variant
 from tests.helpers import assert_same_dice, disc_image, make_model
 

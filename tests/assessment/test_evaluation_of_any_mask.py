@@ -15,7 +15,7 @@ from promise_seg.assessment.report import values_by_measure
 from promise_seg.images.reading import Reading
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.postprocessing import PostProcessing, numbered_parts
+from promise_seg.rules.postprocessing import PostProcessing, numbered_parts
 from promise_seg.vocabulary import MaskKind, PromptSource
 
 SHAPES = [(1, 1), (1, 9), (9, 1), (2, 2), (12, 15)]

@@ -91,6 +91,17 @@ def test_where_a_mask_is_empty_the_rule_is_kept(measure, predicted, truth):
         assert measure.compute(both) == pytest.approx(value, abs=1e-9)
 
 
+def test_objects_are_scored_by_themselves_whatever_the_mask_of_all_of_them():
+    """The mask and the objects follow different rules, such as an opening of the mask alone."""
+    found, none = [CutMask.of(OBJECT)], []
+    objects_only = MaskPair(np.zeros(SHAPE, np.float32), EMPTY, OBJECT, objects=Objects(found, found))
+    false_objects = MaskPair(np.zeros(SHAPE, np.float32), EMPTY, EMPTY, objects=Objects(found, none))
+    for measure in (one for one in MEASURES if one.only_for_instances):
+        best = 0 if measure.lower_is_better else 1
+        assert measure.value(objects_only) == best
+        assert measure.value(false_objects) == 1 - best
+
+
 def test_distances_at_their_worst_are_in_the_unit_of_the_others():
     both = replace(pair(OBJECT, EMPTY), spacing=(0.5, 2.0))
     for measure in MEASURES:
@@ -139,9 +150,10 @@ def test_names_of_before_are_known():
 
 
 def test_the_rule_in_words_names_every_exception_and_nothing_else():
-    cases = rule_for_nothing().split("; ")
+    *cases, of_objects = rule_for_nothing().split("; ")
+    assert of_objects.startswith("measures of separate objects are computed from the objects")
     for case, position in zip(cases, range(3), strict=True):
-        given = {one.name: one.when_empty[position] for one in MEASURES}
+        given = {one.name: one.when_empty[position] for one in MEASURES if not one.only_for_instances}
         usual = max(set(given.values()), key=list(given.values()).count)
         head, _, exceptions = case.partition(", except ")
         assert f"every measure is {usual.value}" in head

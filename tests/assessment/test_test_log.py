@@ -9,7 +9,7 @@ import pytest
 from promise_seg.assessment.test_log import LOG_FILE, finish_left_behind, logged_test, look_note
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from tests.helpers import write_dataset
 
 

@@ -8,7 +8,7 @@ from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.tuning import candidates, tune
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.rows import DecodedRow
-from promise_seg.postprocessing import NO_POST, PostProcessing
+from promise_seg.rules.postprocessing import NO_POST, PostProcessing
 from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 

@@ -10,9 +10,9 @@ from promise_seg.assessment.joined_rows import Stack
 from promise_seg.assessment.volume_tuning import LEAST_SHARES, simplest, tune_volumes, ways_to_clean, ways_to_join
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.images.reading import Reading
-from promise_seg.postprocessing import NO_POST
+from promise_seg.rules.postprocessing import NO_POST
+from promise_seg.rules.volume_rule import EACH_SLICE, VolumeRule
 from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import EACH_SLICE, VolumeRule
 from tests.assessment.volume_rows import rows_of
 from tests.volumes.stand_in import StandIn, bar, collected_from
 

@@ -19,8 +19,8 @@ from promise_seg.benchmarking.spec import read_spec
 from promise_seg.benchmarking.writing import write_all
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.sealed import opened
-from promise_seg.tensor_files import read_metadata
+from promise_seg.storage.sealed import opened
+from promise_seg.storage.tensor_files import read_metadata
 from tests.helpers import make_tiny_sam, write_dataset
 
 MODELS = {"bare": {"variant": "sam"}, "apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "epochs": 1}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promise_seg.assessment.comparing import Scored
+from promise_seg.assessment.comparing import SavedEvaluation
 from promise_seg.benchmarking.cells import Cell, TableLine
 from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
 from promise_seg.benchmarking.results import LineScores, _scores_of, pairs_of
@@ -23,7 +23,7 @@ def found(model, variant, prompts, dice, hd95, seeds=(0,), test="polyps", protoc
     """One line whose images have these scores in every seed."""
     values = {"dice": dict(zip(GROUPS, dice, strict=True)), "hd95": dict(zip(GROUPS, hd95, strict=True))}
     mean = {name: sum(column.values()) / 4 for name, column in values.items()}
-    scored = Scored(model, Path("x"), summary(mean=mean), {}, GROUPS, {})
+    scored = SavedEvaluation(model, Path("x"), summary(mean=mean), {}, GROUPS, {})
     line = TableLine("kvasir", "nano", ModelSpec(name=model, variant=variant), PromptSource(prompts), seeds, protocol)
     return LineScores(line, test, (scored,) * len(seeds), values, GROUPS)
 
@@ -85,7 +85,9 @@ def test_a_measure_that_a_line_has_not_is_a_dash(table):
 
 
 def test_a_measure_that_was_added_between_two_seeds_is_left_out():
-    old = Scored("a", Path("x"), summary(mean={"dice": 0.5}), {name: {"dice": 0.5} for name in GROUPS}, GROUPS, {})
+    old = SavedEvaluation(
+        "a", Path("x"), summary(mean={"dice": 0.5}), {name: {"dice": 0.5} for name in GROUPS}, GROUPS, {}
+    )
     with_more = {name: {"dice": 0.7, "assd": 3.0} for name in GROUPS}
     new = replace(old, summary=summary(mean={"dice": 0.7, "assd": 3.0}), images=with_more)
     line = TableLine("d", "nano", ModelSpec(name="a", variant="ips"), PromptSource.ORACLE, (0, 1))
@@ -158,7 +160,9 @@ def test_lines_with_fewer_seeds_than_wanted_say_so_and_only_they(table):
 def seeded(model, dice_of_seeds, missing=()):
     """A line whose seeds have each its own Dice, the same for all images."""
     scored = tuple(
-        Scored(model, Path("x"), summary(mean={"dice": dice}), {name: {"dice": dice} for name in GROUPS}, GROUPS, {})
+        SavedEvaluation(
+            model, Path("x"), summary(mean={"dice": dice}), {name: {"dice": dice} for name in GROUPS}, GROUPS, {}
+        )
         for dice in dice_of_seeds
     )
     spec = ModelSpec(name=model, variant="ips")

@@ -7,11 +7,11 @@ import json
 import fsspec
 import pytest
 
-from promise_seg import object_stores, remote_paths
 from promise_seg.checkpoint import SAM_BESIDE, save_checkpoint
 from promise_seg.cli.main import main
 from promise_seg.features.store import FeatureStore
 from promise_seg.prediction.labelling import Labeller
+from promise_seg.storage import object_stores, remote_paths
 from promise_seg.workflows import ray_predicting
 from tests.fleet.local_fleet import use_local_fleet
 from tests.helpers import make_model

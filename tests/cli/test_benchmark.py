@@ -17,8 +17,8 @@ from promise_seg.cli.main import main
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import SettingsError
-from promise_seg.sealed import opened
-from promise_seg.strays import temporary_name
+from promise_seg.storage.sealed import opened
+from promise_seg.storage.strays import temporary_name
 from tests.benchmarking.conftest import benchmark_folder  # noqa: F401
 
 pytestmark = pytest.mark.slow  # each command or training takes a second or more

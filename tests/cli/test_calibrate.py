@@ -1,6 +1,7 @@
 """Trust scores through the commands: train, calibrate, evaluate, predict and tune."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import promise_seg
 from promise_seg.cli.main import main
 from promise_seg.learning.training_images import TRAINING_IMAGES_FILE
-from promise_seg.sealed import opened
+from promise_seg.rules.postprocessing import PostProcessing
+from promise_seg.storage.sealed import opened
 from promise_seg.trust.trust_file import TRUST_FILE, read_trust
+from promise_seg.workflows import calibrating
 from tests.helpers import make_tiny_sam, write_dataset
 
 pytestmark = pytest.mark.slow  # each command or training takes a second or more
@@ -173,7 +177,7 @@ def test_a_damaged_file_is_one_line_and_a_way_out(run, tmp_path, capsys):
 @pytest.mark.slow
 def test_tuning_calibrates_again(run, tmp_path, monkeypatch):
     from promise_seg.assessment import tuning
-    from promise_seg.postprocessing import PostProcessing
+    from promise_seg.rules.postprocessing import PostProcessing
 
     before = read_trust(run[0] / "best" / TRUST_FILE)
     monkeypatch.setattr(tuning, "candidates", lambda: [PostProcessing(threshold=0.4), PostProcessing()])
@@ -189,7 +193,7 @@ def test_tuning_calibrates_again(run, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_tuning_that_was_interrupted_before_it_calibrated_is_gone_on_with(run, monkeypatch, tmp_path):
     from promise_seg.assessment import tuning
-    from promise_seg.postprocessing import PostProcessing
+    from promise_seg.rules.postprocessing import PostProcessing
     from promise_seg.workflows import calibrating
 
     monkeypatch.setattr(tuning, "candidates", lambda: [PostProcessing(threshold=0.4), PostProcessing()])
@@ -232,7 +236,7 @@ def unsplit(trained_unsplit, tmp_path):
 @pytest.mark.slow
 def test_val_rows_are_split_off_as_training_did(unsplit, monkeypatch):
     from promise_seg.assessment import tuning
-    from promise_seg.postprocessing import PostProcessing
+    from promise_seg.rules.postprocessing import PostProcessing
 
     path = unsplit[0] / "best" / TRUST_FILE
     before = read_trust(path)
@@ -249,7 +253,7 @@ def test_val_rows_are_split_off_as_training_did(unsplit, monkeypatch):
 @pytest.mark.parametrize("command", ["calibrate", "tune-postprocess"])
 def test_val_rows_that_were_trained_on_are_refused(unsplit, command, options, capsys, monkeypatch):
     from promise_seg.assessment import tuning
-    from promise_seg.postprocessing import PostProcessing
+    from promise_seg.rules.postprocessing import PostProcessing
 
     monkeypatch.setattr(tuning, "candidates", lambda: [PostProcessing()])
     path = unsplit[0] / "best" / TRUST_FILE
@@ -340,3 +344,18 @@ def test_each_class_has_a_trust_of_its_own(trained, tmp_path):
     lines = predictions(tmp_path / "p")
     assert [line["class"] for line in lines] == ["1", "2"]
     assert all(0 <= float(line["trust"]) <= 1 for line in lines)
+
+
+@pytest.mark.slow
+def test_a_loaded_model_trusts_the_masks_that_it_makes_after_tuning(run, monkeypatch):
+    real = calibrating.search
+
+    def chooses_another_threshold(*args):
+        return dataclasses.replace(real(*args), chosen=PostProcessing(threshold=0.35))
+
+    monkeypatch.setattr(calibrating, "search", chooses_another_threshold)
+    model = promise_seg.load(run[0], device="cpu")
+    before = model.trust_model.sha256()
+    (tuning,) = promise_seg.tune_postprocess(model, run[1], device="cpu")
+    assert model.trust_model.sha256() == tuning.trust.sha256() != before
+    assert model.trust_model.sha256() == promise_seg.load(run[0], device="cpu").trust_model.sha256()

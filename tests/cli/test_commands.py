@@ -209,7 +209,7 @@ def test_evaluate_without_rows_of_the_split(manifest, sam_folder, tmp_path, caps
 
 @pytest.mark.slow
 def test_a_folder_in_which_another_trains_is_refused_and_left_alone(train, capsys, tmp_path):
-    from promise_seg.locks import alone_in
+    from promise_seg.storage.locks import alone_in
 
     with alone_in(tmp_path / "run", "training"):
         assert "is training here. Wait for it" in failure(train(), capsys)
@@ -221,7 +221,7 @@ def test_a_folder_in_which_another_trains_is_refused_and_left_alone(train, capsy
 def test_a_full_disk_is_one_line(train, capsys, monkeypatch):
     import errno
 
-    from promise_seg import tensor_files
+    from promise_seg.storage import tensor_files
 
     def full(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")

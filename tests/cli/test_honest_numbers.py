@@ -10,7 +10,7 @@ from PIL import Image
 
 from promise_seg.assessment.measures import MEASURES
 from promise_seg.cli.main import main
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from tests.assessment.samples import stored
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 

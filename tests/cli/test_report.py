@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 
 from promise_seg.cli.main import main
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from tests.helpers import make_tiny_sam, strict_json, write_dataset
 
 pytestmark = pytest.mark.slow  # each command or training takes a second or more

@@ -80,7 +80,7 @@ class Watch:
 
     def begin(self) -> None:
         """Begin to count."""
-        from promise_seg import swapping, tensor_files
+        from promise_seg.storage import swapping, tensor_files
 
         sys.addaudithook(self._hear)
         exchange, save_file = swapping._exchange, tensor_files.save_file

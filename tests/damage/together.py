@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from promise_seg.locks import LOCK_FILE
+from promise_seg.storage.locks import LOCK_FILE
 from tests.crash.trials import compare
 from tests.damage.copies import Copy, run_command
 from tests.damage.inputs import EVALUATE, TRAIN_NEW, TRAIN_TWICE, arguments

@@ -160,6 +160,17 @@ def test_a_mask_of_low_probabilities_may_be_empty(manifest):
     assert [row.foreground_pixels > 0 for row in checked] == [False] + [True] * 9
 
 
+def test_a_slice_below_the_threshold_is_empty_where_its_volume_is_not(tmp_path):
+    labels = np.zeros((6, 5, 2), np.int16)
+    labels[1:3, 1:3, 0] = 255
+    labels[4, 4, 1] = 90
+    for name, array in (("i.nii", labels), ("m.nii", labels)):
+        nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / name)
+    (tmp_path / "data.csv").write_text("image_name,train_type,mask_name\ni.nii,train,m.nii\n")
+    rows = check_rows(read_manifest(tmp_path / "data.csv"), make_reading(mask_threshold=127))
+    assert [int(row.mask().sum()) for row in rows] == [row.foreground_pixels for row in rows] == [4, 0]
+
+
 def test_masks_of_one_beside_masks_of_255_are_not_emptied_in_silence(manifest):
     mask = manifest.parent / "masks/2.png"
     tifffile.imwrite(mask, gaussian_filter((np.asarray(Image.open(mask)) > 0).astype(np.float32), 2))

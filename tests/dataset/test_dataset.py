@@ -98,6 +98,17 @@ def test_a_warning_of_divided_groups(manifest):
     assert "group(s) have rows in train and in another split" in warning
 
 
+def test_a_warning_of_test_images_on_which_training_would_choose(manifest):
+    lines = manifest.read_text().splitlines()
+    val = next(line for line in lines if ",val," in line)
+    manifest.write_text("\n".join([*lines, val.replace(",val,", ",test,")]))
+    (warning,) = Dataset.from_csv(manifest).warnings
+    number = lines.index(val) + 1
+    assert re.search(
+        rf"1 test image\(s\) are also in val, .*:{len(lines) + 1} and \S+:{number}\).* too optimistic", warning
+    )
+
+
 def test_channels_that_are_left_out_are_said_until_some_are_chosen(manifest):
     for path in sorted((manifest.parent / "images").iterdir()):
         plane = np.asarray(Image.open(path))[..., 0]

@@ -6,11 +6,11 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from promise_seg import parquet_files
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.dataset.manifest_file import located, read_file
 from promise_seg.dataset.manifest_writing import ManifestTable
 from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.storage import parquet_files
 from promise_seg.vocabulary import Split
 
 LINES = ("image_name,train_type,mask_name,Site", "ü/a.png,train,m/a.png,x;y", "ü/b.png,val,m/b.png,")

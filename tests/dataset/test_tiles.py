@@ -144,3 +144,15 @@ def test_no_more_arrays_are_held_than_fit():
     part = recent.get(2, lambda: make(2), (slice(3, 5),))
     part[:] = 0  # which is a copy
     assert (recent.get(2, lambda: make(2), (slice(3, 5),)) == [2, 2]).all()
+
+
+def test_a_tile_below_the_threshold_is_empty_where_its_mask_is_not(rows):
+    """A tile may hold nothing but the noise of JPEG, in a mask that the check has found sound."""
+    path = rows[0].row.mask
+    mask = np.array(Image.open(path))
+    mask[25, 35] = 4
+    Image.fromarray(mask).save(path)
+    found = tile_rows(check_rows([rows[0].row], make_reading(tile=16, overlap=4, mask_threshold=127))[0])
+    assert [int(one.mask().sum()) for one in found] == [one.foreground_pixels for one in found]
+    assert found[0].foreground_pixels == 20
+    assert not found[-1].foreground_pixels

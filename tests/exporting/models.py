@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from promise_seg.checkpoint import save_checkpoint
-from promise_seg.given_prompts import Answer
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
-from promise_seg.postprocessing import PostProcessing
+from promise_seg.prompting.given_prompts import Answer
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import ApmKind, Fit, MaskChoice, PromptForm, Variant
 from tests.helpers import small_apm_config

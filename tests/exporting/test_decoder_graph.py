@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from promise_seg.exporting.writing import graphs_of
-from promise_seg.given_prompts import FORMS, form_number, form_of
 from promise_seg.model import bare_model, choose_mask
 from promise_seg.prompting.apm import Proposal
+from promise_seg.prompting.given_prompts import FORMS, form_number, form_of
 from promise_seg.sam.prompts import Prompts
 from tests.exporting.models import GIVEN, shifted_model
 from tests.helpers import TINY_SIDE

@@ -15,11 +15,11 @@ from promise_seg.cli.main import main
 from promise_seg.errors import SettingsError
 from promise_seg.exporting import comparing, tracing
 from promise_seg.exporting.writing import is_export
-from promise_seg.files import same_content
 from promise_seg.model import bare_model
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.kinds import freeze
 from promise_seg.sam.nano import initialise
+from promise_seg.storage.files import same_content
 from promise_seg.vocabulary import ApmKind, PromptForm
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import OpenModels

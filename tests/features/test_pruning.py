@@ -11,7 +11,7 @@ from promise_seg.features.contents import entries_of, shares_of
 from promise_seg.features.pruning import prune
 from promise_seg.features.store import IN_USE, FeatureStore
 from promise_seg.sam.features import Features
-from promise_seg.strays import temporary_name
+from promise_seg.storage.strays import temporary_name
 from tests.features.test_store import KEY, some_features
 
 
@@ -65,7 +65,7 @@ def test_a_mark_that_is_renewed_still_says_when_the_training_began(store):
 def test_the_mark_of_a_killed_training_spares_nothing(store):
     fill(store, 1)
     script = (
-        "import sys; from pathlib import Path; from promise_seg.strays import temporary_name; "
+        "import sys; from pathlib import Path; from promise_seg.storage.strays import temporary_name; "
         f"(Path(sys.argv[1]) / temporary_name({IN_USE!r})).touch()"
     )
     subprocess.run([sys.executable, "-c", script, str(store.folder)], check=True)
@@ -114,7 +114,7 @@ def test_a_store_says_what_is_in_it(store):
 
 
 def test_entries_of_earlier_versions_are_counted(store):
-    from promise_seg.tensor_files import save_tensors
+    from promise_seg.storage.tensor_files import save_tensors
 
     save_tensors(store.path(KEY), {"embedding": torch.zeros(2, 2)})
     assert [(share.kind.network, share.kind.precision) for share in shares_of(store.folder)] == [("", "fp16")]

@@ -59,7 +59,7 @@ def test_an_object_that_was_just_missing_is_not_asked_for_again(computer, monkey
     assert not store.has(KEY)
     store.put(KEY, some_features())
     assert len(asked) == 1
-    monkeypatch.setattr("promise_seg.files.os.fsync", syncs.append)
+    monkeypatch.setattr("promise_seg.storage.files.os.fsync", syncs.append)
     there = computer("there")
     assert there.get(KEY) is not None
     assert syncs == []  # a copy that a power cut takes is made again

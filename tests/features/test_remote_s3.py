@@ -8,12 +8,12 @@ pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'promise-
 pytest.importorskip("moto.server", reason="moto's server is not installed: pip install 'moto[server]'")
 import fsspec
 
-from promise_seg import object_stores
 from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError
 from promise_seg.features.remote import RemoteFeatureStore
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, encode_missing
+from promise_seg.storage import object_stores
 from promise_seg.vocabulary import Fit
 from promise_seg.workflows.ray_encoding import EncodeWork
 from tests.archives.serving import held_port, port_of

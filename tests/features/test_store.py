@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from promise_seg import tensor_files
 from promise_seg.augmentation import View
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features import store as store_module
 from promise_seg.features.precision import rounded
 from promise_seg.features.store import FeatureKey, FeatureStore, default_store_folder
 from promise_seg.sam.features import Features
-from promise_seg.tensor_files import load_tensors, save_tensors
+from promise_seg.storage import tensor_files
+from promise_seg.storage.tensor_files import load_tensors, save_tensors
 from promise_seg.vocabulary import Fit
 
 KEY = FeatureKey("a" * 64, Fit.STRETCH, 128, View(), "b" * 64)
@@ -197,3 +197,13 @@ def test_a_full_disk_names_what_helps(store, monkeypatch):
     monkeypatch.setattr(tensor_files, "save_file", refuse)
     with pytest.raises(PromiseError, match=r"cannot write.*promise features prune frees.*--store-precision int8"):
         store.put(KEY, some_features())
+
+
+def test_features_without_an_embedding_are_rounded_as_they_are_stored(tmp_path):
+    """Those of a frozen backbone of an auto-prompter, for which SAM's stages are not kept."""
+    store = FeatureStore(tmp_path / "eight", "int8")
+    maps = Features({"map_0": torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))})
+    store.put(KEY, maps)
+    kept = store.get(KEY, ())
+    assert kept is not None
+    assert torch.equal(kept.tensors["map_0"], store.rounded(maps).tensors["map_0"])

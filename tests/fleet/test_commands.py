@@ -13,17 +13,17 @@ from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.fleet.work import Place
-from promise_seg.holders import Holder
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import claims_in, name_of_claim
 from promise_seg.prediction.part_plan import PartPlan
+from promise_seg.storage.holders import Holder
 from promise_seg.vocabulary import Fit, StorePrecision
 from promise_seg.workflows import ray_encoding, ray_predicting
 from promise_seg.workflows.feature_plans import FeatureWork
 from promise_seg.workflows.ray_encoding import EncodeJob, EncodeWork
 from tests.fleet.local_fleet import use_local_fleet
 from tests.helpers import make_model
-from tests.killed_processes import entries
+from tests.parallel.killed_processes import entries
 from tests.prediction.part_helpers import content, failures
 
 

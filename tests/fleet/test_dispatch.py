@@ -10,10 +10,10 @@ import pytest
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.fleet.dispatch import Died, Dispatcher, Node
 from promise_seg.fleet.work import Opened, Trouble, WorkReport
-from promise_seg.holders import Holder
 from promise_seg.monitoring.hooks import item_ended
 from promise_seg.monitoring.monitored import monitored
 from promise_seg.monitoring.relayed import heard
+from promise_seg.storage.holders import Holder
 from promise_seg.vocabulary import ItemOutcome
 
 

@@ -18,7 +18,7 @@ from promise_seg.fleet.ray_cluster import RayFleet
 from promise_seg.workflows.feature_plans import FeatureWork
 from tests.helpers import write_dataset
 from tests.killed_fleet import make_images, make_run, workers_below
-from tests.killed_processes import entries
+from tests.parallel.killed_processes import entries
 from tests.prediction.part_helpers import content, failures
 
 IMAGES = 20

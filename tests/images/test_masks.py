@@ -35,10 +35,13 @@ def test_labels_are_whole_numbers():
     assert mask_of(np.array([[2.0]]), MaskRule(MaskKind.CLASSES, 2), PATH).all()
 
 
-def test_a_threshold_that_empties_a_mask_of_ones_is_refused():
+def test_a_threshold_that_empties_a_whole_file_is_refused_but_a_slice_of_it_may_be_empty():
+    low, rule = np.array([[0, 1]]), MaskRule(threshold=127)
     with pytest.raises(MaskError, match=r"has no value above 1, so --mask-threshold 127 makes it empty"):
-        mask_of(np.array([[0, 1]]), MaskRule(threshold=127), PATH)
-    assert not mask_of(np.zeros((2, 2), int), MaskRule(threshold=127), PATH).any()
+        mask_of(low, rule, PATH, lambda: 1.0)
+    assert not mask_of(low, rule, PATH, lambda: 255.0).any()
+    assert not mask_of(low, rule, PATH).any()
+    assert not mask_of(np.zeros((2, 2), int), rule, PATH, lambda: 0.0).any()
 
 
 SOFT = np.array([[0, 0.2], [0.6, 0.97]], np.float32)

@@ -14,7 +14,7 @@ from promise_seg.images.own_folders import (
 )
 from promise_seg.learning.run_log import LOG_FILE
 from promise_seg.learning.run_note import SETTINGS_FILE
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts

@@ -5,13 +5,14 @@ import tifffile
 from PIL import Image
 
 from promise_seg.errors import ImageError
-from promise_seg.hashing import file_sha256
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.masks import MaskRule
-from promise_seg.images.readers import content_sha256, read_image, read_labels, read_mask
+from promise_seg.images.readers import content_sha256, read_image, read_labels
 from promise_seg.images.reading import make_reading
+from promise_seg.storage.hashing import file_sha256
 from promise_seg.vocabulary import Axis
 from tests.files import write_nifti, write_series
+from tests.helpers import read_mask
 
 
 def save(path, array, mode=None):

@@ -3,11 +3,11 @@ import pytest
 from PIL import Image
 
 from promise_seg.errors import SettingsError
-from promise_seg.hashing import file_sha256
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.masks import MaskRule
 from promise_seg.images.readers import content_sha256, read_image
 from promise_seg.images.reading import Reading, ReadingOptions, make_reading, parse_classes
+from promise_seg.storage.hashing import file_sha256
 from promise_seg.vocabulary import MaskKind
 
 

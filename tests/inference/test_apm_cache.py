@@ -7,11 +7,11 @@ from promise_seg.errors import PromiseError
 from promise_seg.inference import apm_cache
 from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.inference.encoding import Sample, model_features
-from promise_seg.kept_arrays import KeptArrays
 from promise_seg.learning.class_networks import own_names, tie
 from promise_seg.learning.config_of_run import config_of_run
 from promise_seg.learning.settings import make_settings
 from promise_seg.model import PromiseModel
+from promise_seg.storage.kept_arrays import KeptArrays
 
 SETTINGS = make_settings(apm="pretrained", apm_side=32)
 

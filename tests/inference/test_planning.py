@@ -11,7 +11,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference import planning
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.inference.planning import plan_encoding
-from promise_seg.vocabulary import Fit
+from promise_seg.vocabulary import Fit, Recipe
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -31,6 +31,12 @@ def test_a_plan_counts_measures_and_loses_nothing(samples, tiny_sam, store):
     done = plan_encoding(samples, tiny_sam, store, ())
     assert (done.encoded, done.missing) == (0, 0)
     assert done.words == f"features: all 6 views are in {store.folder}"
+
+
+def test_views_that_are_stored_once_are_counted_once(checked, tiny_sam, store):
+    views = [Sample.of(row, tiny_sam, Fit.STRETCH, view, Recipe.NONE) for view in range(8) for row in checked[:4]]
+    plan = plan_encoding(views, tiny_sam, store, ())
+    assert (plan.views, plan.encoded, plan.missing) == (4, 3, 1)
 
 
 def test_a_plan_says_time_disk_and_memory(samples, tiny_sam, store):

@@ -10,9 +10,9 @@ from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import make_reading
 from promise_seg.inference import rows as decoding
-from promise_seg.instance_rule import InstanceRule
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.rules.instance_rule import InstanceRule
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 from tests.instances.drawn import discs, drawn_model

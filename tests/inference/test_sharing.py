@@ -13,10 +13,10 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.inference import sharing
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.inference.sharing import PartsNote, encode_shared
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.vocabulary import Fit
 from tests.helpers import make_tiny_sam
-from tests.killed_processes import entries
+from tests.parallel.killed_processes import entries
 
 
 @pytest.fixture

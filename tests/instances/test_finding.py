@@ -8,12 +8,12 @@ import torch
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Box, Geometry
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances import outlining
 from promise_seg.instances.finding import find_instances
 from promise_seg.instances.proposing import propose_objects
 from promise_seg.model import ABSENT_LOGIT
-from promise_seg.postprocessing import PostProcessing
+from promise_seg.rules.instance_rule import InstanceRule
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.vocabulary import ApmKind, Fit, Variant
 from tests.helpers import make_model
 from tests.instances.drawn import discs, drawn_model

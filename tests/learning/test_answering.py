@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from promise_seg.errors import CheckpointError
-from promise_seg.given_prompts import UNSHIFTED, Answer, form_of
 from promise_seg.learning.answering import ANSWERS_FILE, measure_answers, read_answers, write_answers
 from promise_seg.model import ModelConfig, PromiseModel, bare_model
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.prompting.given_prompts import UNSHIFTED, Answer, form_of
 from promise_seg.sam.prompts import Prompts
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from promise_seg.vocabulary import MaskChoice, PromptForm, Split
 from tests.helpers import disc_image, make_model, some_points
 

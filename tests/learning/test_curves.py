@@ -10,7 +10,7 @@ from PIL import Image
 from promise_seg.errors import CheckpointError
 from promise_seg.learning import curves
 from promise_seg.learning.curves import figure_of
-from promise_seg.sealed import sealed_line
+from promise_seg.storage.sealed import sealed_line
 
 pytestmark = pytest.mark.usefixtures("real_curves")
 LINES = [

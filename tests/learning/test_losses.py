@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.learning.losses import mask_iou, mask_loss, point_loss, signed_distances, token_affinity_loss
+from promise_seg.learning.losses import (
+    mask_iou,
+    mask_loss,
+    point_loss,
+    signed_distances,
+    targets_of_sets,
+    token_affinity_loss,
+)
 
 
 def test_the_mask_loss_takes_logits():
@@ -64,3 +71,15 @@ def test_affinity_rewards_tokens_that_are_alike_within_objects_only():
     mixed_tokens = torch.tensor([[[1.0, 0], [-1, 0], [1, 0], [-1, 0]]])
     assert token_affinity_loss(sorted_tokens, instances) < 0.1
     assert token_affinity_loss(mixed_tokens, instances) > 2
+
+
+@pytest.mark.parametrize("place", [(slice(8, 12), slice(8, 12)), (slice(9, 11), slice(9, 10))])
+def test_the_target_of_a_set_is_the_whole_object_that_its_region_touches_however_small_the_region(place):
+    """The second region has no cell that a coarser grid of every second cell would keep."""
+    regions = torch.zeros(1, 16, 16)
+    regions[0][place] = 1
+    target = torch.zeros(1, 8, 8)
+    target[0, 4:7, 4:7], target[0, 0:2, 0:2] = 0.8, 1
+    found = targets_of_sets(regions, torch.tensor([[1]]), target)
+    assert found.sum().item() == pytest.approx(9 * 0.8)
+    assert found[0, 0, 4:7, 4:7].min() == pytest.approx(0.8)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from promise_seg.given_prompts import UNSHIFTED_WITH_MAP, Answer
 from promise_seg.learning import map_shares
 from promise_seg.learning.answering import measure_answers
 from promise_seg.learning.map_shares import SHARES, choose_shares
@@ -16,6 +15,7 @@ from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.progress import silent
 from promise_seg.prompting.apm_pretrained import MAPS
+from promise_seg.prompting.given_prompts import UNSHIFTED_WITH_MAP, Answer
 from promise_seg.prompting.map_in_masks import with_map_as_asked
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts

@@ -6,6 +6,7 @@ import pytest
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
+from promise_seg.images.reading import make_reading
 from promise_seg.learning import object_sizes
 from promise_seg.learning.object_sizes import fitting_side, usual_object_size
 
@@ -50,6 +51,15 @@ def test_the_usual_object_is_the_median_of_the_images_medians(tmp_path):
     rows = write(tmp_path, masks)
     assert usual_object_size(rows) == pytest.approx(0.1)
     assert usual_object_size(rows[3:]) is None
+
+
+def test_touching_objects_of_an_instance_map_are_measured_one_by_one(tmp_path):
+    rows = write(tmp_path, [np.ones((40, 40), bool)])
+    assert usual_object_size(rows) == pytest.approx(1)
+    labels = np.arange(16, dtype=np.uint8).reshape(4, 4) * 3 + 3  # numbers with gaps
+    cv2.imwrite(str(rows[0].row.mask), np.kron(labels, np.ones((10, 10), np.uint8)))
+    separate = check_rows([rows[0].row], make_reading(instances=True))
+    assert usual_object_size(separate) == pytest.approx(0.25)
 
 
 def test_the_shape_of_the_image_does_not_matter(tmp_path):

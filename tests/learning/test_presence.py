@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from promise_seg.assessment.overlaps import Overlap, Scored
+from promise_seg.assessment.overlaps import Overlap, ScoredRows
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.learning import measuring_best, presence
 from promise_seg.learning.presence import best_presence, presence_threshold
@@ -30,19 +30,19 @@ GOOD, BAD, MISSED, ALARM, QUIET = (
     ],
 )
 def test_a_mask_is_emptied_where_that_is_better(checked, presences, overlaps, threshold):
-    scored = Scored(checked[: len(overlaps)], as_volumes=False)
+    scored = ScoredRows(checked[: len(overlaps)], as_volumes=False)
     found = best_presence(np.array(presences), overlaps, scored)
     assert found == pytest.approx(threshold)
 
 
 def test_the_lowest_threshold_with_most_of_the_gain_is_taken(checked):
     overlaps = [ALARM, GOOD, Overlap(0, 50, 0), Overlap(100, 101, 100)]
-    scored = Scored(checked[:4], as_volumes=False)
+    scored = ScoredRows(checked[:4], as_volumes=False)
     assert best_presence(np.array([0.1, 0.3, 0.6, 0.9]), overlaps, scored) == pytest.approx(0.2)
     overlaps = [ALARM, Overlap(1, 400, 100), ALARM, GOOD]  # the first is half of the gain, and the next mask is bad
     assert best_presence(np.array([0.1, 0.3, 0.6, 0.9]), overlaps, scored) == pytest.approx(0.75)
     overlaps = [ALARM, Overlap(1, 5, 5), ALARM, *[GOOD] * 97]  # however few the images with nothing are
-    scored = Scored(checked[:1] * 100, as_volumes=False)
+    scored = ScoredRows(checked[:1] * 100, as_volumes=False)
     assert best_presence(np.linspace(0.1, 0.9, 100), overlaps, scored) > 0.1
 
 
@@ -89,7 +89,7 @@ def test_it_is_chosen_for_the_masks_that_the_model_makes(checked, tiny_sam, stor
 
 def test_thousands_of_rows_are_judged_by_a_few_hundred_thresholds(checked, monkeypatch):
     rows = 3000
-    scored = Scored(checked[:1] * rows, as_volumes=False)
+    scored = ScoredRows(checked[:1] * rows, as_volumes=False)
     tried = []
     monkeypatch.setattr(scored, "mean_dice", lambda found: tried.append(sum(one.found == 0 for one in found)) or 0.0)
     best_presence(np.linspace(0, 1, rows), [GOOD] * rows, scored)

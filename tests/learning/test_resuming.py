@@ -8,19 +8,23 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from promise_seg.checkpoint import load_checkpoint
+from promise_seg.checkpoint import LAST_FOLDER, load_checkpoint
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import make_reading
+from promise_seg.learning import training
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, read_note
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import STATE_FILE, TrainingRun
 from promise_seg.learning.training_images import TrainingImages, read_training_images
+from promise_seg.learning.validation import Validated
+from promise_seg.vocabulary import MaskChoice
 from tests.helpers import make_tiny_sam, write_dataset
 from tests.learning.runs import Killed, log, results, start
 
@@ -59,8 +63,6 @@ def test_a_run_killed_at_any_step_ends_where_an_unbroken_one_ends(steps, whole, 
 @pytest.mark.parametrize("epoch", [1, 2])
 @pytest.mark.parametrize("victim", ["save_checkpoint", "write_text", "save_training_state"])
 def test_a_run_killed_while_it_writes_too(victim, epoch, whole, tiny_sam, accelerator, tmp_path, monkeypatch):
-    from promise_seg.learning import training
-
     real, calls = getattr(training, victim), []
 
     def write_then_die(*args):
@@ -79,6 +81,44 @@ def test_a_run_killed_while_it_writes_too(victim, epoch, whole, tiny_sam, accele
 
 
 @pytest.mark.slow
+def _run_until(epoch: int, run: TrainingRun) -> None:
+    """Train a run until so many epochs are done, and stop it there."""
+    real = run.train_epoch
+
+    def train_epoch(*args):
+        if run.epoch == epoch:
+            raise Killed
+        return real(*args)
+
+    run.train_epoch = train_epoch
+    with pytest.raises(Killed):
+        run.run()
+
+
+def test_what_the_last_validation_chose_is_kept_by_a_run_that_resumes_between_two(
+    checked, tiny_sam, store, accelerator, tmp_path, monkeypatch
+):
+    chosen = Validated(0.5, MaskChoice.THIRD, 0.25)
+    monkeypatch.setattr(training, "validate", lambda *_: chosen)
+    values = {"epochs": 4, "val_interval": 2, "variant": "ips"}
+    _run_until(3, start(tmp_path / "unbroken", checked, tiny_sam, store, accelerator, **values))
+    _run_until(2, start(tmp_path / "broken", checked, tiny_sam, store, accelerator, **values))
+    _run_until(3, start(tmp_path / "broken", checked, tiny_sam, store, accelerator, **values))
+    assert results(tmp_path / "broken") == results(tmp_path / "unbroken")
+    config = json.loads((tmp_path / "broken" / LAST_FOLDER / "config.json").read_text())
+    assert (config["mask_choice"], config["map_share"]) == (MaskChoice.THIRD, 0.25)
+
+
+def test_the_scale_of_losses_in_half_precision_is_resumed(checked, tiny_sam, store, accelerator, tmp_path):
+    """A new scale would let other steps overflow, and be left out, than in an unbroken run."""
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=512.0)
+    _run_until(1, start(tmp_path / "run", checked, tiny_sam, store, accelerator))
+    again = Accelerator(cpu=True)
+    again.scaler = torch.amp.GradScaler("cpu")
+    start(tmp_path / "run", checked, tiny_sam, store, again)
+    assert again.scaler.get_scale() == 512.0
+
+
 def test_a_finished_run_is_left_alone(checked, tiny_sam, store, accelerator, tmp_path):
     start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
     before = (tmp_path / "a" / STATE_FILE).stat().st_mtime_ns

@@ -6,7 +6,7 @@ import pytest
 
 from promise_seg.errors import CheckpointError
 from promise_seg.learning.run_log import epochs_of, logged_epochs, read_log, rounded
-from promise_seg.sealed import sealed_line
+from promise_seg.storage.sealed import sealed_line
 
 LOG = Path("run/log.jsonl")
 

@@ -18,7 +18,7 @@ def test_an_unknown_word_in_python_names_the_option_and_the_words():
 
 @pytest.mark.parametrize("epochs", ["many", None, 2.5])
 def test_epochs_that_are_no_whole_number_are_named(epochs):
-    with pytest.raises(SettingsError, match=f"^--epochs {epochs}: expected a whole number"):
+    with pytest.raises(SettingsError, match=f"^--epochs '?{epochs}'?: expected a whole number"):
         make_settings(apm="pretrained", epochs=epochs)
 
 

@@ -13,7 +13,7 @@ from promise_seg.learning.training_images import (
     read_training_images,
     write_training_images,
 )
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from promise_seg.vocabulary import Split
 from tests.helpers import strict_json, write_dataset
 

@@ -12,7 +12,6 @@ from promise_seg.checkpoint import read_config
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.reading import make_reading
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.learning import instance_choices, validation
 from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.learning.objective import training_losses
@@ -20,6 +19,7 @@ from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_set import Draw, collate
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.vocabulary import ApmKind, PromptSource
 from tests.helpers import make_model, make_tiny_sam, write_dataset
 from tests.instances.drawn import discs, drawn_model

@@ -5,10 +5,10 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from promise_seg import strays
 from promise_seg.errors import PromiseError
-from promise_seg.holders import Holder
 from promise_seg.prediction.identity import keep_identity
+from promise_seg.storage import strays
+from promise_seg.storage.holders import Holder
 
 KEPT = {"model": "a", "format": "auto", "names": [], "reading": "--level 3"}
 

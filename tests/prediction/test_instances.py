@@ -11,12 +11,12 @@ from promise_seg.curation.annotations.geojson import read_geojson
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.prediction.folders import PredictionFolder, predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.objects_table import COLUMNS
 from promise_seg.prediction.outputs.formats import WITHOUT_INSTANCES, check_holds_instances, formats_for
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.vocabulary import ApmKind, OutputFormat
 from tests.files import write_dicom, write_nifti, write_nrrd
 from tests.helpers import disc_image, make_model

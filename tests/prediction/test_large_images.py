@@ -15,9 +15,7 @@ from promise_seg.images.formats import tiff_slide
 from promise_seg.images.geometry import Box
 from promise_seg.images.reading import make_reading
 from promise_seg.images.tiles import Tiling
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances.painting import InstanceMap
-from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.prediction import large_images, overlay_of_labels
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
@@ -25,6 +23,8 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.large_images import LargeImage, blended_labels, room_for, stitched_objects
 from promise_seg.prediction.outputs import pictures
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.rules.instance_rule import InstanceRule
+from promise_seg.rules.postprocessing import NO_POST, PostProcessing
 from promise_seg.vocabulary import MaskKind, OutputFormat
 from tests.helpers import make_model
 from tests.instances.drawn import discs, drawn_model

@@ -8,7 +8,7 @@ from promise_seg.prediction import line_outlines
 from promise_seg.prediction.line_outlines import SUFFIXES, outline_of, outlines_of
 from promise_seg.prediction.part_logs import Entry
 from promise_seg.prediction.table import COLUMNS
-from promise_seg.sealed import opened_line, sealed_line
+from promise_seg.storage.sealed import opened_line, sealed_line
 
 TEXTS = st.text(st.sampled_from('a/.\\"é{}[]:, \n') | st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
     ['", "lines": [{"', '}], "problem": "", "state": [[1, 2]], "stem": "x"}', '"mask": "masks/x.png"', "folder/one"]

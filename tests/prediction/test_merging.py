@@ -10,7 +10,7 @@ from PIL import Image
 from promise_seg.errors import PromiseError
 from promise_seg.images.exports.inputs import Input, find_inputs
 from promise_seg.images.own_folders import PREDICTION_IDENTITY
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction import merging, part_plan, part_table
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.identity import keep_identity

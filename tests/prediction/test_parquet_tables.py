@@ -7,12 +7,12 @@ from PIL import Image
 from pyarrow import parquet
 
 import promise_seg
-from promise_seg import parquet_files
 from promise_seg.errors import SettingsError
 from promise_seg.prediction import objects_table, parquet_tables, table
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.parquet_tables import write_tables
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.storage import parquet_files
 from tests.helpers import disc_image, make_model
 
 

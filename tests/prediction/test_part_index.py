@@ -10,13 +10,13 @@ import pytest
 
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
+from promise_seg.parallel.workers import Workers
 from promise_seg.prediction import part_index, part_logs, recorded
 from promise_seg.prediction.line_outlines import outline_of
 from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_index import PartIndex
 from promise_seg.prediction.part_logs import ALL_LOGS, Entry, LogReader, PartLog
-from promise_seg.workers import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 STEMS = ["a", "b", "c", "d"]

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from promise_seg.claims import Claims
 from promise_seg.errors import PromiseError
-from promise_seg.holders import Holder
 from promise_seg.images.exports.inputs import Input, find_inputs
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction import part_plan, part_run
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
@@ -21,6 +19,8 @@ from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.storage.claims import Claims
+from promise_seg.storage.holders import Holder
 from promise_seg.vocabulary import ApmKind, OutputFormat
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model

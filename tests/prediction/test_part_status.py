@@ -6,18 +6,18 @@ import time
 import pytest
 from PIL import Image
 
-from promise_seg.claims import Claims
 from promise_seg.errors import PromiseError
-from promise_seg.holders import Holder
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.monitoring.monitored import monitored
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction import part_logs, part_status
 from promise_seg.prediction.part_logs import Entry, PartLog
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.part_status import status_of_parts
+from promise_seg.storage.claims import Claims
+from promise_seg.storage.holders import Holder
 from tests.helpers import disc_image
 
 IMAGES = 6

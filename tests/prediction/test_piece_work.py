@@ -5,11 +5,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from promise_seg.claims import Claims
 from promise_seg.errors import PromiseError
-from promise_seg.holders import Holder
 from promise_seg.images.exports.inputs import find_inputs
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts
@@ -19,6 +17,8 @@ from promise_seg.prediction.part_run import claims_in
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.prediction.piece_work import PieceWork
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.storage.claims import Claims
+from promise_seg.storage.holders import Holder
 from promise_seg.vocabulary import ApmKind, OutputFormat
 from tests.helpers import make_model
 from tests.prediction.part_helpers import content, write_pictures

@@ -5,10 +5,10 @@ import pytest
 
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
+from promise_seg.parallel.workers import Workers
 from promise_seg.prediction.line_outlines import SUFFIXES
 from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.recorded import Recorded
-from promise_seg.workers import Workers
 
 PNG, NIFTI = SUFFIXES.index(".png"), SUFFIXES.index(".nii.gz")
 

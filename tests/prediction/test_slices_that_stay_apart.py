@@ -13,14 +13,14 @@ from promise_seg.errors import ImageError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.reading import make_reading
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import VolumeRule
 from promise_seg.volumes import collecting
 from promise_seg.volumes.collecting import Collected
 from tests.files import write_nifti, write_video

@@ -4,9 +4,9 @@ import numpy as np
 
 from promise_seg.images.geometry import Box
 from promise_seg.images.tiles import Tiling
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.large_images import LargeImage, blended_labels
 from promise_seg.prediction.surest import surest_labels
+from promise_seg.rules.postprocessing import PostProcessing
 
 
 def test_a_class_whose_mask_lacks_a_pixel_is_not_right_there():

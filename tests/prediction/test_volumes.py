@@ -12,8 +12,8 @@ from promise_seg.images.formats.opening import open_source
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.vocabulary import Slices, Variant
-from promise_seg.volume_rule import VolumeRule
 from promise_seg.workflows.predicting import predict_folder as predict_by_user
 from tests.files import write_nifti
 from tests.helpers import make_model, make_tiny_sam

@@ -9,7 +9,7 @@ from promise_seg.prompting.apm_pretrained import MAPS, PretrainedConfig
 from promise_seg.prompting.scene_weights import SCENE_WEIGHTS, save_scene_weights
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.scenes import MEDICAL_KINDS, draw_scene
-from promise_seg.tensor_files import load_tensors
+from promise_seg.storage.tensor_files import load_tensors
 from promise_seg.vocabulary import Recipe
 
 SIZES = FeatureSizes(side=128, grid=16, embedding_channels=128, stage_channels=(160,) * 4, num_heads=5)

@@ -6,9 +6,9 @@ from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.reading import make_reading
 from promise_seg.inference.rows import decode_rows
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.reporting.drawing import draw_prediction
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.vocabulary import PromptSource
 from tests.helpers import make_model
 

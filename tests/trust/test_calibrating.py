@@ -9,7 +9,7 @@ from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
-from promise_seg.postprocessing import PostProcessing
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.trust import calibrating
 from promise_seg.trust.calibrating import SIGNS, calibrate, draw_rows, ensure_calibrated, recalibrate
 from promise_seg.trust.trust_file import TRUST_FILE

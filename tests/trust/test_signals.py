@@ -4,8 +4,8 @@ import torch
 
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, sam_features
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.predictor import Predictor
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.trust import signals
 from promise_seg.trust.signals import agreement, content_of, measure_signals, soft_dice
 from promise_seg.trust.trust_model import trust_in_rows

@@ -6,8 +6,8 @@ import torch
 import promise_seg
 from promise_seg.checkpoint import read_config, save_checkpoint, write_config
 from promise_seg.errors import CheckpointError
-from promise_seg.postprocessing import PostProcessing
-from promise_seg.tensor_files import load_tensors, save_tensors
+from promise_seg.rules.postprocessing import PostProcessing
+from promise_seg.storage.tensor_files import load_tensors, save_tensors
 from promise_seg.trust.trust_file import TRUST_FILE, find_trust, read_trust, save_trust
 
 

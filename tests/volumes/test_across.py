@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from promise_seg.images.formats.orientation import SliceFrame
+from promise_seg.rules.volume_rule import EACH_SLICE
 from promise_seg.vocabulary import Axis
-from promise_seg.volume_rule import EACH_SLICE
 from promise_seg.volumes import across
 from promise_seg.volumes.across import Cut, MeanProbs
 from promise_seg.volumes.joining import JoinedProbs

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from promise_seg.images.geometry import Box, Geometry
-from promise_seg.volume_rule import VolumeRule
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.volumes import carrying
 from promise_seg.volumes.carrying import Carried, carrying_order, prompts_from, trust_in_slices
 from tests.volumes.stand_in import SIDE, StandIn, bar, collected_from

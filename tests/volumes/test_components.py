@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from promise_seg.volume_rule import VolumeRule
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.volumes.components import clean
 from promise_seg.volumes.packed import PackedMasks
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from promise_seg.images.geometry import Geometry
-from promise_seg.postprocessing import NO_POST
-from promise_seg.volume_rule import VolumeRule
+from promise_seg.rules.postprocessing import NO_POST
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.volumes.joining import JoinedVolume, kernel
 from promise_seg.volumes.stack import Stack
 from tests.volumes.stand_in import SIDE, bar, collected_from

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from promise_seg.learning.settings import TrainSettings
-from promise_seg.sealed import write_sealed
+from promise_seg.storage.sealed import write_sealed
 from promise_seg.workflows.begun_run import note_of_run, settings_of_run
 
 SETTINGS = TrainSettings(epochs=3)

@@ -13,7 +13,7 @@ from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.evaluation import evaluate as score_slices
 from promise_seg.cli.main import main
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.sealed import opened
+from promise_seg.storage.sealed import opened
 from promise_seg.vocabulary import PromptSource
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.comparing import compare

@@ -108,6 +108,17 @@ def test_a_class_that_there_is_not_is_named_with_those_that_there_are(place):
         (lambda place, o: promise_seg.predict_folder(place / "apm", "a.png", o, instances="no"), "expected True or F"),
         (lambda place, o: promise_seg.evaluate(place / "apm", [1, 2]), r"manifest .*: expected a path"),
         (lambda place, o: promise_seg.evaluate(place / "apm", "a", prompts="oracle", points="4"), "--points '4': expe"),
+        (lambda place, o: promise_seg.train("a.csv", o, epochs="3"), "--epochs '3': expected a whole number"),
+        (lambda place, o: promise_seg.train("a.csv", o, batch_size=True), "--batch-size True: expected a whole number"),
+        (lambda place, o: promise_seg.train("a.csv", o, weight_decay="0"), "--weight-decay '0': expected a finite"),
+        (lambda place, o: promise_seg.train("a.csv", o, init=5), "model 5: expected a path"),
+        (lambda place, o: promise_seg.train(place / "data/manifest.csv", o, sam=5), "--sam 5: expected a path"),
+        (lambda place, o: load(place / "apm", device=3), "--device 3: expected auto, cpu"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", split=5), "split 5: expected train, val, test, all"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", split=["tset"]), r"split \['tset'\]: expected train"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", val_share="a"), "val_share 'a': expected a share"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", seed="x"), "seed 'x': expected a whole number"),
+        (lambda place, o: promise_seg.Dataset.from_csv("a.csv", like=5), "like 5: expected how a model reads files"),
     ],
 )  # fmt: skip
 def test_arguments_of_other_types_are_refused_by_name(place, tmp_path, call, says):

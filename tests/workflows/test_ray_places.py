@@ -3,7 +3,7 @@
 import os
 import time
 
-from promise_seg import strays
+from promise_seg.storage import strays
 from promise_seg.workflows.ray_places import place_of
 
 

@@ -23,7 +23,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.remote_paths import RemotePath, as_path
+from promise_seg.storage.remote_paths import RemotePath, as_path
 
 _STATES = ("open", "done", "skipped")
 _LOG = logging.getLogger(__name__)

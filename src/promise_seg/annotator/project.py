@@ -41,8 +41,8 @@ from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
 from promise_seg.errors import PromiseError
 from promise_seg.features.store import FeatureStore
-from promise_seg.locks import alone_in
 from promise_seg.progress import Progress, silent
+from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import OutputFormat
 from promise_seg.workflows.models import AnyModel
 from promise_seg.workflows.outputs import check_output

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from promise_seg.annotator.bits import MaskBits
+from promise_seg.arrays import BoolArray
 from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class RemotePrediction:
         chosen: the index of the mask among them.
     """
 
-    mask: npt.NDArray[np.bool_]
+    mask: BoolArray
     predicted_iou: float | None
     candidates: tuple[float, ...]
     chosen: int | None
@@ -87,7 +88,7 @@ class RemoteObject:
     points_xy: tuple[tuple[float, float], ...]
     point_labels: tuple[int, ...]
     box_xyxy: Box | None
-    mask: npt.NDArray[np.bool_] = field(repr=False)
+    mask: BoolArray = field(repr=False)
     predicted_iou: float | None
     automatic: bool
     locked: bool
@@ -273,5 +274,5 @@ def _prompts(points_xy: Points, point_labels: Sequence[int] | None, box_xyxy: Bo
     }
 
 
-def _mask(answer: Mapping[str, Any], height: int, width: int) -> npt.NDArray[np.bool_]:
+def _mask(answer: Mapping[str, Any], height: int, width: int) -> BoolArray:
     return MaskBits.from_json(answer["mask"]).mask(height, width)

@@ -18,12 +18,12 @@ from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.dataset.manifest_writing import path_from
 from promise_seg.errors import ImageError, PromiseError
-from promise_seg.files import write_json, write_text
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import encode_rle
+from promise_seg.storage.files import write_json, write_text
 from promise_seg.vocabulary import OutputFormat, Split
 
 MANIFEST = "manifest.csv"

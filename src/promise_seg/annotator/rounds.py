@@ -9,8 +9,8 @@ from typing import Any, Self
 from promise_seg.annotator.results import ManifestEntry, manifest_text, storing
 from promise_seg.annotator.roles import Role
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.files import write_text
-from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.storage.files import write_text
+from promise_seg.storage.sealed import read_sealed, write_sealed
 from promise_seg.vocabulary import Split
 
 LEARNING = "learning"

@@ -1,7 +1,7 @@
-"""Hospital archives that speak DICOMweb: finding, retrieving and storing images.
+"""A client for hospital archives (PACS) that speak DICOMweb: finding, retrieving and storing images.
 
-This package is a small client of its own, on ``urllib`` and ``pydicom``, both of which are here anyway. The library at
-hand, ``dicomweb-client`` 0.61, lacks what a long run over an archive needs: it ignores ``Retry-After``, a body that it
-sends in chunks is empty when it is sent again, what a refusal says about its reasons is lost, and a token cannot be
-renewed between two tries of a request. It would also bring ``requests`` and ``retrying``.
+It is built on ``urllib`` and ``pydicom``, which are available anyway. The existing library, ``dicomweb-client`` 0.61,
+lacks features that a long run over an archive needs: it ignores ``Retry-After``, sends an empty body when it repeats a
+chunked request, drops the reason that the archive gives for a rejection, and cannot renew a token between two tries of
+a request. It would also add the dependencies ``requests`` and ``retrying``.
 """

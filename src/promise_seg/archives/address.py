@@ -22,8 +22,8 @@ class Address:
     """The address of an archive.
 
     Args:
-        root: of its services, as ``https://pacs.example/dicom-web``.
-        filters: the keywords that studies and series are chosen by, with their values.
+        root: URL of its DICOMweb services, such as ``https://pacs.example/dicom-web``.
+        filters: DICOM keywords that select studies and series, with the values to look for.
     """
 
     root: str
@@ -31,16 +31,16 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """Read an address.
+        """Parse the address of an archive.
 
-        ``dicomweb+https://`` and ``dicomweb+http://`` say how to speak to the archive. ``dicomweb://`` is ``https``,
-        except for this computer itself (``localhost``, ``127.0.0.1``, ``[::1]``), where it is ``http``.
+        ``dicomweb+https://`` and ``dicomweb+http://`` set the protocol. ``dicomweb://`` means ``https``, except for
+        this computer (``localhost``, ``127.0.0.1``, ``[::1]``), where it means ``http``.
 
         Raises:
-            SettingsError: if it is not one, or holds credentials. No message repeats these.
+            SettingsError: if the text is not a valid address, or contains credentials, which no message repeats.
         """
         if "@" in text or "%40" in re.split(r"[/?#]", text.partition(":/")[2].lstrip("/"))[0]:
-            # Not even the host is shown: with # or ? in a password, a part of it stands where hosts do.
+            # Not even the host is shown: if a password contains # or ?, a part of it is parsed as the host.
             raise SettingsError(
                 "the address of the archive: holds an @, as behind a user or a password, which command lines show to "
                 "everyone on this computer. Leave them out, and set PROMISE_SEG_ARCHIVE_USER and "
@@ -66,7 +66,7 @@ class Address:
 
     @property
     def host(self) -> str:
-        """The host and port, as ``pacs.example:8042``."""
+        """The host and port, such as ``pacs.example:8042``."""
         return urlsplit(self.root).netloc
 
     @property
@@ -76,15 +76,15 @@ class Address:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether nobody on the way can read what is sent, or there is no way, as on this computer."""
+        """Whether the connection is encrypted (``https``), or stays on this computer, where nobody can listen in."""
         return urlsplit(self.root).scheme == "https" or self.is_this_computer
 
 
 def _pairs(shown: str, parts: SplitResult) -> dict[str, str]:
-    """Return the filters as they are written.
+    """Return the filters as they are written in the address.
 
     Raises:
-        SettingsError: if they cannot be taken apart, or one is there twice.
+        SettingsError: if they cannot be parsed, a filter is given twice, or a parameter for paging is given.
     """
     found: dict[str, str] = {}
     try:
@@ -105,16 +105,16 @@ def _refuse(shown: str, why: str) -> NoReturn:
 
 
 def is_address(place: object) -> bool:
-    """Whether a place is meant as the address of an archive and not as that of a file."""
+    """Whether a place is the address of an archive rather than the path of a file."""
     text = place if isinstance(place, str) else place.as_posix() if isinstance(place, PurePath) else ""
     return _IS_ADDRESS.match(text) is not None
 
 
 def address_among(places: Iterable[object]) -> Address | None:
-    """Return the archive that is to be read; None if files and folders are.
+    """Return the address of the archive to read; None if all places are files and folders.
 
     Raises:
-        SettingsError: if it is not the only place, or its address cannot be read.
+        SettingsError: if an address is given together with other places, or is invalid.
     """
     named = list(places)
     if not any(map(is_address, named)):

@@ -1,4 +1,4 @@
-"""Requests to an archive: with credentials, retries and messages that say what is wrong."""
+"""Requests to an archive, with credentials, retries and informative error messages."""
 
 import threading
 import urllib.error
@@ -35,15 +35,15 @@ _MOST_REASON = 100
 
 @dataclass(frozen=True)
 class ArchiveRequest:
-    """One request.
+    """A request to an archive: ``GET``, or ``POST`` if there is a body.
 
     Args:
-        path: below the root of the archive's services, with a slash in front.
-        accept: the content type that is asked for.
-        query: parameters.
-        body: what is sent; with one, the request is a ``POST``.
-        content_type: that of the body.
-        passing: status codes besides 200 to 299 that are answers and not failures.
+        path: path below the root of the archive's services, with a leading slash.
+        accept: the requested content type.
+        query: query parameters.
+        body: the body to send, if any.
+        content_type: content type of the body.
+        passing: status codes other than 200 to 299 that count as answers and not as failures.
     """
 
     path: str
@@ -55,14 +55,14 @@ class ArchiveRequest:
 
 
 class Response:
-    """An answer whose body is read once.
+    """An answer whose body can be read once.
 
     Args:
-        status: of HTTP.
-        headers: of HTTP.
-        body: what is left to be read.
-        is_stopped: says whether the work was given up.
-        failures: how often the same request failed before; the archive may have done what it asks for all the same.
+        status: HTTP status code.
+        headers: HTTP headers.
+        body: stream of the body.
+        is_stopped: returns whether the connection was stopped.
+        failures: number of times that the same request failed before; the archive may have carried it out regardless.
     """
 
     def __init__(
@@ -77,10 +77,11 @@ class Response:
         self.failures = failures
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body in pieces.
+        """Yield the body in pieces of at most 64 KiB.
 
         Raises:
-            BrokenOffError: if it breaks off.
+            ArchiveStoppedError: if the connection was stopped.
+            BrokenOffError: if the body ends early.
         """
         announced, read = number_in(self.headers.get("Content-Length", "")), 0
         while chunk := self._piece():
@@ -101,8 +102,9 @@ class Response:
         """Return the whole body.
 
         Raises:
-            ArchiveError: if it has more bytes than ``most``.
-            BrokenOffError: if it breaks off.
+            ArchiveError: if it has more than ``most`` bytes.
+            ArchiveStoppedError: if the connection was stopped.
+            BrokenOffError: if it ends early.
         """
         found = bytearray()
         for chunk in self.chunks():
@@ -113,13 +115,13 @@ class Response:
 
 
 class Connection:
-    """The way to one archive. Several threads may use it.
+    """The connection to an archive. Several threads may share it.
 
     Args:
-        address: of the archive.
-        credentials: for it.
-        retry_policy: how often requests are made.
-        told: called with a line when the archive is waited for.
+        address: address of the archive.
+        credentials: credentials for the archive.
+        retry_policy: number of tries of a request and the pauses between them; a default one if None.
+        told: called with a line for the user before each pause.
     """
 
     def __init__(
@@ -137,12 +139,16 @@ class Connection:
         self._opener = build_opener(self._sockets, with_proxies=not address.is_this_computer)
 
     def stop(self) -> None:
-        """Give up what is under way in other threads, also while they wait."""
+        """Abort all requests in other threads, including those that are waiting for the next try."""
         self._stop.set()
         self._sockets.end()
 
     def pause(self, failures: int) -> None:
-        """Wait as after so many failures."""
+        """Wait as long as after this number of failed tries.
+
+        Raises:
+            ArchiveStoppedError: if the connection is stopped.
+        """
         self._rest(self._retry_policy.pause(failures))
 
     def _rest(self, seconds: float) -> None:
@@ -154,15 +160,16 @@ class Connection:
             raise ArchiveStoppedError("the work was stopped")
 
     def exchange(self, request: ArchiveRequest, read: Callable[[Response], Found]) -> Found:
-        """Make a request, again if that may help, and return what ``read`` makes of the answer.
+        """Make a request, repeat it if that may help, and return what ``read`` returns for the answer.
 
         Args:
             request: the request.
-            read: called with each answer that is no failure; again with a new one if its body broke off.
+            read: called with each answer that is not a failure; called again with a new answer if the body ends early.
 
         Raises:
-            ArchiveError: if the archive answers that it does not have this, or cannot give it.
-            ArchiveStoppedError: if it cannot be reached, is overloaded for long, or refuses the credentials.
+            ArchiveError: if the archive does not have the requested data, or cannot provide it.
+            ArchiveStoppedError: if the archive cannot be reached, stays overloaded, or rejects the credentials, or if
+                the connection is stopped.
         """
         failures, renewed = 0, False
         while True:
@@ -193,7 +200,7 @@ class Connection:
     def _read(
         self, request: ArchiveRequest, answer: HTTPResponse, read: Callable[[Response], Found], failures: int
     ) -> Found:
-        """Return what is made of an answer; errors about it say where it comes from."""
+        """Return what ``read`` returns for an answer; error messages about the answer begin with its address."""
         try:
             return read(Response(answer.status, answer.headers, answer, self._stop.is_set, failures))
         except ArchiveStoppedError:
@@ -205,7 +212,8 @@ class Connection:
         """Wait before the next try.
 
         Raises:
-            ArchiveError: if there is no further one.
+            ArchiveError: if there is no further try.
+            ArchiveStoppedError: likewise, if the archive is overloaded, asks for too long a pause or cannot be reached.
         """
         where = self._place(request)
         if asked is not None and asked > self._retry_policy.longest_asked_seconds:
@@ -218,10 +226,11 @@ class Connection:
         self._rest(pause)
 
     def _opened(self, request: ArchiveRequest, authorization: str | None) -> HTTPResponse:
-        """Send a request and return the answer, whatever its status.
+        """Send a request, follow redirections, and return the answer, whatever its status.
 
         Raises:
-            OSError: if the archive cannot be reached; so with ``HTTPException``.
+            OSError: if the archive cannot be reached; likewise ``HTTPException``.
+            ArchiveStoppedError: if there are too many redirections, or one leads to another host.
         """
         url = self.address.root + request.path + (f"?{urlencode(request.query)}" if request.query else "")
         body = request.body
@@ -237,7 +246,7 @@ class Connection:
     def _answer_of(
         self, url: str, request: ArchiveRequest, body: bytes | None, authorization: str | None
     ) -> HTTPResponse:
-        """Return the answer of one address."""
+        """Return the answer to a request at a single address, without following redirections."""
         try:
             sent = urllib.request.Request(url, data=body, headers={"User-Agent": f"promise-seg/{__version__}"})
             sent.add_header("Accept", request.accept)
@@ -248,13 +257,13 @@ class Connection:
             return self._opener.open(sent, timeout=self._retry_policy.answer_seconds)
         except urllib.error.HTTPError as error:
             return error  # type: ignore[return-value]
-        except ValueError as error:  # of a host such as a..b, which no name service can be asked for
+        except ValueError as error:  # for a host such as a..b, which cannot be looked up
             raise ArchiveStoppedError(
                 f"{self._place()}: cannot be asked: {first_line(error)}. Check the host in the address"
             ) from error
 
     def _refusal(self, request: ArchiveRequest, status: int) -> ArchiveError:
-        """Return the error for a status that will not change by itself."""
+        """Return the error for a status that another try would not change."""
         user, password, token, command = self._credentials.names
         where = self._place(request)
         if status == 401 and not self._credentials.are_given:

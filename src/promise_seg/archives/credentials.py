@@ -1,4 +1,4 @@
-"""The credentials for an archive: from the environment alone, and in no message."""
+"""Credentials for an archive, which are read from environment variables only and never appear in messages."""
 
 import base64
 import os
@@ -22,14 +22,14 @@ _OF_TARGET = (
 class Credentials:
     """A user with a password, a token, a command that prints a token, or nothing.
 
-    Several threads may use it. Neither ``repr`` nor any message shows a secret.
+    Several threads may share an instance. Neither ``repr`` nor any message shows a secret.
 
     Args:
-        of_target: whether it is for the archive that ``--to`` names: credentials are sent to no other archive than the
-            one that they are for.
+        of_target: whether the credentials are for the archive that ``--to`` names, which has variables of its own, so
+            that credentials are only ever sent to the archive that they belong to.
 
     Raises:
-        SettingsError: if the environment names more than one way, or half of one.
+        SettingsError: if the environment sets more than one way to log in, an incomplete one, or an invalid value.
     """
 
     def __init__(self, *, of_target: bool = False) -> None:
@@ -55,24 +55,24 @@ class Credentials:
     def _encoded(self, user: str, password: str) -> bytes:
         try:
             return f"{user}:{password}".encode()
-        except UnicodeEncodeError:  # its text is left out of the message, as it is a secret
+        except UnicodeEncodeError:  # the error is not quoted, as it contains the secret
             raise SettingsError(f"{self.names[0]} or {self.names[1]}: is not text in UTF-8. Set it again") from None
 
     @property
     def are_given(self) -> bool:
-        """Whether there are any."""
+        """Whether any credentials are set."""
         return self._header is not None or self._command is not None
 
     @property
     def can_be_renewed(self) -> bool:
-        """Whether there is a command that gives a fresh token."""
+        """Whether there is a command that prints a fresh token."""
         return self._command is not None
 
     def header(self) -> str | None:
-        """Return the value of the header ``Authorization``; None without credentials.
+        """Return the value of the ``Authorization`` header; None if no credentials are set.
 
         Raises:
-            SettingsError: if the command that prints a token fails.
+            SettingsError: if the command that prints a token fails, or prints something else.
         """
         with self._lock:
             if self._header is None and self._command is not None:
@@ -80,16 +80,20 @@ class Credentials:
             return self._header
 
     def renew(self, refused: str | None) -> None:
-        """Forget a token that the archive refused, unless another thread has renewed it already."""
+        """Discard a token that the archive rejected, unless another thread has renewed it already.
+
+        Args:
+            refused: the ``Authorization`` header that was rejected.
+        """
         with self._lock:
             if self._command is not None and self._header == refused:
                 self._header = None
 
     def _printed(self, command: str) -> str:
-        """Return what a command prints.
+        """Return the output of a command.
 
         Raises:
-            SettingsError: if it fails. What it printed is not shown: it may hold a secret.
+            SettingsError: if it fails. The message does not quote its output, which may contain a secret.
         """
         name = self.names[3]
         try:
@@ -109,10 +113,10 @@ class Credentials:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or first_line(error)
             raise SettingsError(f"{name}: the command cannot be run: {reason}") from None
-        return done.stdout.decode(errors="replace")  # which no token has
+        return done.stdout.decode(errors="replace")  # U+FFFD, which no token contains
 
     def __repr__(self) -> str:
-        """Say whether there are any, without what they are."""
+        """Return whether credentials are set, without the secrets."""
         return f"Credentials(are_given={self.are_given})"
 
 

@@ -1,4 +1,4 @@
-"""Answers of archives in DICOM JSON."""
+"""Read the answers of archives in DICOM JSON."""
 
 import json
 import re
@@ -16,15 +16,15 @@ _SAFE = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 _LONGEST = 128
 
 Item = dict[str, Any]
-"""A data set: tags as eight digits, each with its kind and values."""
+"""A DICOM data set: maps each tag, as eight hexadecimal digits, to its VR and values."""
 
 
 def items_of(answer: Response) -> list[Item]:
-    """Return the data sets that an archive answers with.
+    """Return the data sets in an answer of an archive; an empty list if the answer has no content.
 
     Raises:
-        ArchiveError: if it answers with something else.
-        BrokenOffError: if the answer breaks off.
+        ArchiveError: if the answer is not DICOM JSON, or has more than 256 MiB.
+        BrokenOffError: if the answer ends early.
     """
     content = answer.content(_MOST_BYTES)
     if answer.status == 204 or not content.strip():
@@ -44,33 +44,33 @@ def items_of(answer: Response) -> list[Item]:
 
 
 def values(item: Item, keyword: str) -> list[Any]:
-    """Return the values of an element; none if it is not there."""
+    """Return the values of an element; an empty list if it is missing."""
     element = item.get(f"{tag_for_keyword(keyword):08X}")
     found = element.get("Value") if isinstance(element, dict) else None
     return found if isinstance(found, list) else []
 
 
 def has(item: Item, keyword: str) -> bool:
-    """Whether an element is there, with values or without."""
+    """Whether a data set has an element, with or without values."""
     return f"{tag_for_keyword(keyword):08X}" in item
 
 
 def text(item: Item, keyword: str) -> str:
-    """Return the first value of an element as text; nothing if there is none."""
+    """Return the first value of an element as text; an empty string if there is none."""
     found: Sequence[Any] = values(item, keyword)
     return str(found[0]).strip() if found and isinstance(found[0], str | int | float) else ""
 
 
 def is_uid(found: str) -> bool:
-    """Whether an identifier can be a file name and a part of an address, whatever an archive made of it."""
+    """Whether an identifier is safe to use as a file name and as a part of a URL; archives may send anything."""
     return len(found) <= _LONGEST and _SAFE.fullmatch(found) is not None
 
 
 def uid(item: Item, keyword: str) -> str:
-    """Return a unique identifier that can be a file name and a part of an address.
+    """Return a unique identifier that is safe to use as a file name and as a part of a URL.
 
     Raises:
-        ArchiveError: if it cannot, or there is none.
+        ArchiveError: if it is missing or not safe.
     """
     found = text(item, keyword)
     if not is_uid(found):

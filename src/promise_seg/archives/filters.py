@@ -1,4 +1,4 @@
-"""The filters of a search: which keywords there are, on which level an archive looks for them, and what fits them."""
+"""The filters of a search: the known keywords of studies and of series, and whether values match a filter."""
 
 import difflib
 import fnmatch
@@ -22,15 +22,15 @@ _KINDS_OF_TEXT = frozenset({"CS", "LO", "SH", "LT", "ST", "AE", "UI", "IS"})
 
 
 def checked_filters(shown: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return filters with their keywords in place of tags.
+    """Check filters, and return them with keywords in place of tags.
 
     Args:
-        shown: the address, for messages.
-        given: keywords, or tags as ``00080020``, with their values.
+        shown: address of the archive, for messages.
+        given: keywords, or tags such as ``00080020``, with their values.
 
     Raises:
-        SettingsError: if one is not a keyword of studies or series. The message does not show its value, which may be
-            a secret that was meant as something else.
+        SettingsError: if a name is not a keyword of studies or series or is given twice, or a value is empty or has
+            control characters. The message does not show the value, which may be a secret given by mistake.
     """
     known = {f"{tag_for_keyword(name):08X}": name for name in OF_STUDIES | OF_SERIES}
     found: dict[str, str] = {}
@@ -52,7 +52,7 @@ def checked_filters(shown: str, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_level(filters: Mapping[str, str], level: frozenset[str]) -> dict[str, str]:
-    """Return the filters of a level, and of studies also the modality that is looked for in them."""
+    """Return the filters of a level; for studies, a filter ``Modality`` is added as ``ModalitiesInStudy``."""
     found = {name: value for name, value in filters.items() if name in level}
     if level is OF_STUDIES and "Modality" in filters:
         found.setdefault("ModalitiesInStudy", filters["Modality"])
@@ -60,10 +60,10 @@ def of_level(filters: Mapping[str, str], level: frozenset[str]) -> dict[str, str
 
 
 def fits(keyword: str, wanted: str, values: Sequence[object]) -> bool:
-    """Whether the values that an archive gives for a keyword fit a filter, as far as that can be told.
+    """Whether the values that an archive returns for a keyword match a filter, as far as this can be checked.
 
-    Archives may ignore filters that they do not know. Names of persons and times have rules that each archive reads in
-    its own way, so that they always fit.
+    Archives may ignore filters that they do not know. Person names and times always match, as archives differ in how
+    they compare them.
     """
     kind = dictionary_VR(keyword)
     texts = [str(value).strip() for value in values if value is not None]

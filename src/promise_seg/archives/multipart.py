@@ -1,4 +1,4 @@
-"""Answers and requests of several parts (``multipart/related``), read as they come so that memory stays small."""
+"""Multipart answers and requests (``multipart/related``); answers are read as a stream to keep memory use small."""
 
 import secrets
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,10 @@ _MOST_HEADERS = 1 << 16
 
 
 def boundary_of(content_type: str) -> bytes:
-    """Return what stands between the parts of an answer.
+    """Return the boundary between the parts of an answer.
 
     Raises:
-        ArchiveError: if it is not an answer of several parts.
+        ArchiveError: if the content type is not ``multipart/related`` with a boundary.
     """
     message = Message()
     message["Content-Type"] = content_type
@@ -26,21 +26,23 @@ def boundary_of(content_type: str) -> bytes:
 
 
 class Parts:
-    """The parts of an answer, each as its pieces: a part must be read to its end before the next is asked for.
+    """Iterator over the parts of an answer, each an iterator over its pieces.
+
+    Advancing to the next part skips the rest of the current one.
 
     Args:
         chunks: the bytes of the answer.
-        boundary: what stands between its parts.
+        boundary: the boundary between its parts.
     """
 
     def __init__(self, chunks: Iterable[bytes], boundary: bytes) -> None:
         self._chunks, self._mark = iter(chunks), b"\r\n--" + boundary
-        self._held = b"\r\n"  # as the first mark may be at the very beginning
+        self._held = b"\r\n"  # as the first boundary may be at the very beginning
         self.is_complete = False
-        """Whether the answer came to its end, which a connection that broke off does not."""
+        """Whether the closing boundary was read; it is missing if the connection broke off."""
 
     def __iter__(self) -> Iterator[Iterator[bytes]]:
-        """Yield the pieces of each part without its headers; ends early if the answer breaks off."""
+        """Yield the pieces of each part without its headers; stop early if the answer ends early."""
         for _ in self._until(self._mark):
             pass
         while self._follows_a_part():
@@ -52,7 +54,7 @@ class Parts:
                 pass
 
     def _follows_a_part(self) -> bool:
-        """Read what is behind a mark: two dashes at the end of the answer, the end of a line before a part."""
+        """Whether a part follows a boundary: two dashes mark the end of the answer, a line break another part."""
         while len(self._held) < 2 and self._more():
             pass
         self.is_complete = self._held.startswith(b"--")
@@ -67,7 +69,7 @@ class Parts:
         return self._ended
 
     def _until(self, mark: bytes) -> Iterator[bytes]:
-        """Yield what comes before a mark, and drop the mark. ``_ended`` says afterwards whether it came."""
+        """Yield the bytes before a mark, and drop the mark. Afterwards, ``_ended`` is whether the mark was found."""
         self._ended = False
         while True:
             at = self._held.find(mark)
@@ -90,12 +92,12 @@ class Parts:
 
     @property
     def part_is_complete(self) -> bool:
-        """Whether the part that was read last came to its end."""
+        """Whether the part that was read last is complete."""
         return self._ended
 
 
 def one_part(content: bytes) -> tuple[bytes, str]:
-    """Return the body of a request with one DICOM file, and its content type."""
+    """Return the body of a request that contains a single DICOM file, and the content type of the body."""
     boundary = secrets.token_hex(16)
     while boundary.encode() in content:
         boundary = secrets.token_hex(16)

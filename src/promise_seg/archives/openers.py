@@ -1,4 +1,4 @@
-"""How requests are opened: redirections are left to us, and what is under way can be ended from another thread."""
+"""A ``urllib`` opener that follows no redirections, and whose requests can be aborted from another thread."""
 
 import socket
 import threading
@@ -11,25 +11,25 @@ from typing import IO, Any
 
 
 class _NoRedirections(urllib.request.HTTPRedirectHandler):
-    """``urllib`` would send the credentials to wherever redirections lead, and fail at those that cannot be read."""
+    """A handler that follows no redirections: ``urllib`` would follow them to any host, or fail to parse them."""
 
     def http_error_302(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
     ) -> None:
-        """Follow none."""
+        """Return nothing, so that the redirection is not followed."""
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class Sockets:
-    """The open sockets of an opener."""
+    """The open sockets of an opener. Several threads may share an instance."""
 
     def __init__(self) -> None:
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._lock, self._is_ended = threading.Lock(), False
 
     def noted(self, connection: HTTPConnection) -> HTTPConnection:
-        """Return a connection whose socket is noted as soon as there is one."""
+        """Return the connection, changed so that its socket is recorded as soon as it is opened."""
         connect = connection.connect
 
         def connect_and_note() -> None:
@@ -43,7 +43,7 @@ class Sockets:
         return connection
 
     def end(self) -> None:
-        """End everything that is read or written through them: whoever waits for it gets an error at once."""
+        """Shut down all sockets, now and in future: threads that read or write through them get an error at once."""
         with self._lock:
             self._is_ended = True
             for one in self._open:
@@ -56,12 +56,12 @@ def _shut(one: socket.socket) -> None:
 
 
 def build_opener(sockets: Sockets, *, with_proxies: bool) -> urllib.request.OpenerDirector:
-    """Return an opener that follows no redirections, and whose sockets are noted.
+    """Return an opener that follows no redirections and records its sockets.
 
     Args:
-        sockets: notes them.
-        with_proxies: whether the proxies of the environment are used. For this computer they must not be: what is sent
-            to it is not encrypted, as there is no way on which it could be read.
+        sockets: collection that the sockets are added to.
+        with_proxies: whether the proxies set in the environment are used. They must not be used for an archive on this
+            computer, as requests to it are not encrypted.
     """
 
     class Plain(urllib.request.HTTPHandler):

@@ -1,4 +1,4 @@
-"""Follow redirections of an archive within its own host: no other host may see the credentials."""
+"""Follow redirections of an archive within its own host, so that no other host receives the credentials."""
 
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -8,30 +8,30 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def is_redirection(status: int) -> bool:
-    """Whether an answer of this status names another address."""
+    """Whether an HTTP status is a redirection to another address."""
     return status in (301, 302, 303, 307, 308)
 
 
 def answers_to_post(status: int) -> bool:
-    """Whether the other address has the answer to what was sent, which must not be sent again."""
+    """Whether a redirection leads to the answer to a ``POST``, so that its body must not be sent again."""
     return status == 303
 
 
 def redirected(root: str, url: str, location: str) -> str:
-    """Return where a redirection leads.
+    """Return the URL that a redirection leads to.
 
     Args:
-        root: the address of the archive.
-        url: what was asked for.
-        location: where the answer leads, from there.
+        root: root URL of the archive.
+        url: the requested URL.
+        location: the target of the redirection, absolute or relative to ``url``.
 
     Raises:
-        ArchiveStoppedError: if it leads to another host, which must not see the credentials, or nowhere.
+        ArchiveStoppedError: if the target is on another server, which must not receive the credentials, or is invalid.
     """
     try:
         there = urlsplit(urljoin(url, location))
         is_same = _place_of(there) == _place_of(urlsplit(root))
-        there.geturl().encode("ascii")  # other characters have no place in a request
+        there.geturl().encode("ascii")  # other characters are not allowed in a request
     except ValueError:
         raise ArchiveStoppedError(
             f"{root}: leads to an address that cannot be read. Ask who runs the archive, or give its own address"
@@ -45,7 +45,7 @@ def redirected(root: str, url: str, location: str) -> str:
 
 
 def _place_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Return what makes two addresses those of one server; hosts have no capitals, and schemes have ports."""
+    """Return the scheme, host (in lower case) and port, with default ports filled in; equal for the same server."""
     if parts.username is not None:
         raise ValueError("credentials in an address")
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)

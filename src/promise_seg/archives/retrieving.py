@@ -1,4 +1,4 @@
-"""Retrieve the images of a series into a folder (WADO-RS), only those that are not there yet."""
+"""Retrieve the images of a series into a folder (WADO-RS), except those that are already there."""
 
 from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPException
@@ -12,10 +12,10 @@ from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError, Broke
 from promise_seg.archives.multipart import Parts, boundary_of
 from promise_seg.archives.searching import Series
 from promise_seg.errors import PromiseError
-from promise_seg.files import Sync, passing, replacing
+from promise_seg.storage.files import Sync, passing, replacing
 
 AS_STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-"""Whole files, in the transfer syntax that the archive has them in: nothing is decoded and encoded again on the way."""
+"""The content type of whole files in the transfer syntax that the archive stores, so that nothing is re-encoded."""
 _SUFFIX = ".dcm"
 
 
@@ -26,23 +26,23 @@ def retrieve(
     folder: Path,
     progress: Callable[[int], object] = int,
 ) -> None:
-    """Bring all instances of a series into a folder, each as ``<identifier>.dcm``, whole or not at all.
+    """Retrieve all instances of a series into a folder, each as ``<identifier>.dcm``, complete or not at all.
 
-    What is there already stays and is not asked for again, but images that are no longer in the series go: they would
-    become a part of its volume. An answer that breaks off is used as far as it came. The first instance that cannot be
-    had ends it, as a part of a series is of no use, and asking for each of the others would take hours.
+    Existing files are kept and not requested again, but images that are no longer in the series are removed, as they
+    would become a part of its volume. The complete files of an answer that ends early are used. Retrieval stops at the
+    first instance that cannot be retrieved: a part of a series is of no use, and requesting the others may take hours.
 
     Args:
-        connection: to the archive.
+        connection: connection to the archive.
         series: the series.
-        instances: the identifiers of its instances.
-        folder: for the files.
-        progress: told how many are there.
+        instances: identifiers of its instances.
+        folder: folder for the files; created if needed.
+        progress: called with the number of instances that are in the folder.
 
     Raises:
-        ArchiveError: if one cannot be had; what came is there.
-        ArchiveStoppedError: if the archive cannot be reached any more.
-        PromiseError: if the system cannot write there.
+        ArchiveError: if an instance cannot be retrieved; files retrieved so far are kept.
+        ArchiveStoppedError: if the archive can no longer be reached.
+        PromiseError: if files cannot be written or removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     there = _leave_alone(frozenset(instances), folder)
@@ -86,10 +86,10 @@ def _incomplete(where: str, missing: int, total: int, reason: str) -> ArchiveErr
 
 
 def _leave_alone(instances: frozenset[str], folder: Path) -> set[str]:
-    """Remove the images that are not in the series (any more), and return the identifiers of the others.
+    """Remove the images that are not (or no longer) in the series, and return the identifiers of the others.
 
     Raises:
-        PromiseError: if the system cannot write there.
+        PromiseError: if a file cannot be removed.
     """
     found = {path.stem: path for path in folder.glob(f"*{_SUFFIX}")}
     for instance in found.keys() - instances:
@@ -104,7 +104,12 @@ def _leave_alone(instances: frozenset[str], folder: Path) -> set[str]:
 
 
 def _instances_in(answer: Response, known: frozenset[str], folder: Path) -> Iterator[str]:
-    """Yield the identifiers of the files that an answer holds, once each is whole on the disk."""
+    """Yield the identifiers of the files in an answer, each after it was written completely.
+
+    Raises:
+        ArchiveError: if a part is not a DICOM file.
+        BrokenOffError: if the answer ends early.
+    """
     parts = Parts(answer.chunks(), boundary_of(answer.headers.get("Content-Type", "")))
     for pieces in parts:
         with passing(folder / f"part{_SUFFIX}") as temporary:
@@ -112,9 +117,9 @@ def _instances_in(answer: Response, known: frozenset[str], folder: Path) -> Iter
                 for piece in pieces:
                     file.write(piece)
             if not parts.part_is_complete:
-                break  # the answer broke off in it
+                break  # the answer ended within this part
             instance = _identifier_in(temporary)
-            if instance in known:  # others came into the series meanwhile
+            if instance in known:  # others were added to the series meanwhile
                 temporary.replace(folder / f"{instance}{_SUFFIX}")
                 yield instance
     if not parts.is_complete:
@@ -122,14 +127,14 @@ def _instances_in(answer: Response, known: frozenset[str], folder: Path) -> Iter
 
 
 def _identifier_in(path: Path) -> str:
-    """Return the identifier of a DICOM file.
+    """Return the identifier (SOPInstanceUID) of a DICOM file.
 
     Raises:
-        ArchiveError: if it is not one.
+        ArchiveError: if it is not a DICOM file, or its identifier is missing or not safe as a file name.
     """
     try:
         header = dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
-        element = header.get_item("SOPInstanceUID")  # as it is in the file, without warnings of what it should be
+        element = header.get_item("SOPInstanceUID")  # the raw element, without warnings about invalid values
         found = bytes(element.value).decode("ascii").strip("\0 ") if element is not None and element.value else ""
     except Exception as error:  # pydicom raises whatever it runs into
         raise ArchiveError("answers with a part that is not a DICOM file") from error

@@ -1,4 +1,4 @@
-"""When a request is made again, and how long to wait before: back-off that doubles, or what the archive asks for."""
+"""When to repeat a request, and how long to wait before: exponential back-off, or the pause the archive asks for."""
 
 import errno
 import random
@@ -14,9 +14,9 @@ from http.client import HTTPException, HTTPMessage
 from promise_seg.archives.errors import BrokenOffError
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""The status codes that may be others a moment later."""
+"""Status codes of temporary failures, which are worth another try."""
 OVERLOADED = frozenset({429, 503})
-"""Status codes of an archive that cannot do anything for anyone at present."""
+"""Status codes of an archive that cannot serve any request at present."""
 _ANOTHER_PLACE = (socket.gaierror, ConnectionRefusedError, TimeoutError)
 _NUMBER = re.compile("[0-9]{1,18}")
 _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
@@ -24,14 +24,14 @@ _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a request is made, and how long is waited in between.
+    """The number of tries of a request, and the pauses between them.
 
     Args:
-        tries: how often one request is made at most.
-        first_seconds: the pause before the second try; it doubles with each try, give or take a tenth.
-        longest_seconds: the longest pause of our own.
-        longest_asked_seconds: the longest pause that an archive may ask for.
-        answer_seconds: how long the archive may say nothing.
+        tries: maximum number of tries.
+        first_seconds: pause before the second try; it doubles with each further try, and varies by 10 % at random.
+        longest_seconds: longest pause, before the random variation, unless the archive asks for another.
+        longest_asked_seconds: longest pause that an archive may ask for.
+        answer_seconds: timeout for an answer of the archive.
     """
 
     tries: int = 6
@@ -41,13 +41,13 @@ class RetryPolicy:
     answer_seconds: float = 120.0
 
     def pause(self, failures: int) -> float:
-        """Return how many seconds to wait after so many failures."""
-        spread = random.uniform(0.9, 1.1)  # so that many clients do not come back at the same moment
+        """Return the number of seconds to wait after this number of failures, from 1."""
+        spread = random.uniform(0.9, 1.1)  # so that many clients do not return at the same moment
         return min(self.first_seconds * 2 ** (failures - 1), self.longest_seconds) * spread
 
 
 def asked_pause(headers: HTTPMessage) -> float | None:
-    """Return how many seconds an archive asks to wait (``Retry-After``), a number or a date; None if it does not."""
+    """Return the pause in seconds that an archive asks for in ``Retry-After`` (a number or a date), or None."""
     text = (headers.get("Retry-After") or "").strip()
     if (number := number_in(text)) is not None:
         return float(number)
@@ -60,25 +60,25 @@ def asked_pause(headers: HTTPMessage) -> float | None:
 
 
 def number_in(text: str) -> int | None:
-    """Return a whole number that an archive writes; None if it is none, or one of more digits than make sense.
+    """Return the whole number in a text from an archive; None if it is not one, or has more than 18 digits.
 
-    Python takes other characters for digits too, such as raised ones, and refuses thousands of them.
+    ``int`` also accepts digits of other scripts, and raises an error for thousands of digits.
     """
     return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def cause_of(error: Exception) -> BaseException:
-    """Return what is behind an error of ``urllib``."""
+    """Return the underlying cause of an error raised by ``urllib``."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     return reason if isinstance(reason, BaseException) else error
 
 
 def may_pass(error: Exception, *, was_reached: bool) -> bool:
-    """Whether a failed connection may work a moment later.
+    """Whether a connection that failed may succeed a moment later.
 
     Args:
-        error: what ``urllib`` raised.
-        was_reached: whether the archive answered before: one that never did is at another address rather than away.
+        error: the error that ``urllib`` raised.
+        was_reached: whether the archive answered before; if it never did, the address is probably wrong.
     """
     cause = cause_of(error)
     if isinstance(cause, ssl.SSLError):
@@ -89,7 +89,7 @@ def may_pass(error: Exception, *, was_reached: bool) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Return why a connection failed, with the way out where it is known."""
+    """Return the reason why a connection failed, with a remedy if one is known."""
     cause = cause_of(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return (

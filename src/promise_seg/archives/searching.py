@@ -20,12 +20,12 @@ _WITHOUT_PIXELS = frozenset({
 
 @dataclass(frozen=True)
 class Series:
-    """One series of a study.
+    """A series of a study.
 
     Args:
-        study: the identifier of its study.
-        uid: its own.
-        modality: such as ``CT``; nothing if the archive does not say.
+        study: identifier of the study.
+        uid: identifier of the series.
+        modality: modality, such as ``CT``; empty if the archive does not state it.
     """
 
     study: str
@@ -34,7 +34,7 @@ class Series:
 
     @property
     def path(self) -> str:
-        """Its address below the root of the archive."""
+        """The path of the series below the root of the archive."""
         return f"/studies/{self.study}/series/{self.uid}"
 
     @property
@@ -44,10 +44,10 @@ class Series:
 
 
 def find_studies(connection: Connection, note: Callable[[str], object] = lambda line: None) -> list[str]:
-    """Return the identifiers of all studies that the filters of the address choose.
+    """Return the identifiers of all studies that match the filters of the address.
 
     Args:
-        connection: to the archive.
+        connection: connection to the archive.
         note: called with a line if the archive ignores a filter.
 
     Raises:
@@ -67,13 +67,13 @@ def find_series(
     note: Callable[[str], object] = lambda line: None,
     filters: Mapping[str, str] | None = None,
 ) -> list[Series]:
-    """Return the series of a study that filters choose, with those that hold no images.
+    """Return the series of a study that match filters, including series without images.
 
     Args:
-        connection: to the archive.
-        study: the identifier of the study.
+        connection: connection to the archive.
+        study: identifier of the study.
         note: called with a line if the archive ignores a filter.
-        filters: of series; by default those of the address.
+        filters: filters of series; by default those of the address.
 
     Raises:
         ArchiveError: if the archive cannot be searched.
@@ -97,7 +97,7 @@ def find_instances(connection: Connection, series: Series) -> list[str]:
 
 
 def is_listed(connection: Connection, series: Series, instance: str) -> bool:
-    """Whether an archive finds an instance.
+    """Whether an archive lists an instance.
 
     Raises:
         ArchiveError: if the archive cannot be searched.
@@ -116,11 +116,11 @@ def _items_or_none(answer: Response) -> list[Item]:
 def _pages(connection: Connection, path: str, filters: Mapping[str, str], key: str) -> Iterator[Item]:
     """Yield the items of all pages, each once.
 
-    What is deleted meanwhile moves others to pages that were read already, so that several pages are gone through again
-    until nothing is new on them.
+    Items deleted meanwhile move others to pages that were read already. If there are several pages, they are therefore
+    read again until they have no new items, at most five times.
 
     Raises:
-        ArchiveError: if there are more items than anyone can mean.
+        ArchiveError: if there are more than a million items.
     """
     seen: set[str] = set()
     for _ in range(_MOST_PASSES):
@@ -138,8 +138,8 @@ def _pages(connection: Connection, path: str, filters: Mapping[str, str], key: s
 def _one_pass(connection: Connection, path: str, filters: Mapping[str, str], key: str) -> Iterator[list[Item]]:
     """Yield pages from the first to the last.
 
-    Archives give fewer items than they are asked for, and some all of them on every page: the end is where a page has
-    nothing new.
+    Archives may return fewer items than requested, and some return all items on every page. Reading therefore stops at
+    the first page without new items.
     """
     seen: set[str] = set()
     offset = 0
@@ -160,7 +160,7 @@ def _one_pass(connection: Connection, path: str, filters: Mapping[str, str], key
 
 
 def _fitting(items: Iterator[Item], filters: Mapping[str, str], note: Callable[[str], object]) -> Iterator[Item]:
-    """Yield the items that fit the filters, and say once which filter the archive ignored."""
+    """Yield the items that match the filters, and report each filter that the archive ignores once."""
     ignored: set[str] = set()
     for item in items:
         wrong = [

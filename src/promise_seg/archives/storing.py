@@ -1,4 +1,4 @@
-"""Store segmentations in an archive (STOW-RS), and make sure that they are there."""
+"""Store segmentations in an archive (STOW-RS), and verify that they were stored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from promise_seg.archives.retrying import number_in
 from promise_seg.archives.searching import Series, is_listed
 
 _REFUSED = frozenset({400, 409, 415})
-"""Status codes whose answers may say why something was not stored."""
+"""Status codes whose answers may give the reason why something was not stored."""
 _LOOKS = 5
 _HAS_IT = 0x0111
 _REASONS = {
@@ -35,8 +35,9 @@ class _Failure:
     """An archive's answer that it did not store an instance.
 
     Args:
-        reason: why not.
-        may_be_there: whether it may have it all the same, from before or from a request that seemed to fail.
+        reason: reason for the failure.
+        may_be_there: whether the archive may have the instance anyway, from before or from a request that seemed to
+            fail.
     """
 
     reason: str
@@ -44,22 +45,22 @@ class _Failure:
 
 
 def store(connection: Connection, path: Path, wait: Callable[[int], object]) -> bool:
-    """Store a DICOM file and make sure that the archive has it: some answer that they stored it, and did not.
+    """Store a DICOM file, and verify that the archive has it, as some archives report success without storing it.
 
-    What the archive has already under the identifier of the file is not sent again.
+    A file whose identifier the archive already lists is not sent.
 
     Args:
-        connection: to the archive.
-        path: of the file.
-        wait: called with the number of looks that did not find it, before the next one: archives list what they were
-            given after a moment.
+        connection: connection to the archive.
+        path: path of the file.
+        wait: called before each further check with the number of checks that did not find the file; archives may take
+            a moment to list new files.
 
     Returns:
-        Whether it was sent.
+        Whether the file was sent.
 
     Raises:
-        ArchiveError: if it was not stored.
-        ArchiveStoppedError: if the archive cannot be reached any more.
+        ArchiveError: if the file was not stored, or is not a DICOM file.
+        ArchiveStoppedError: if the archive can no longer be reached.
     """
     series, instance = _identified(path)
     if is_listed(connection, series, instance):
@@ -90,10 +91,10 @@ def _identified(path: Path) -> tuple[Series, str]:
 
 
 def _failure_in(answer: Response, instance: str) -> _Failure | None:
-    """Return why an archive did not store an instance, as far as its answer says so; None if it did."""
+    """Return the failure that an answer reports for an instance; None if it reports none."""
     try:
         items = items_of(answer)
-    except ArchiveError:  # an answer in XML, or none
+    except ArchiveError:  # the answer is in XML, for example
         items = []
     for item in items:
         for failed in values(item, "FailedSOPSequence"):
@@ -111,7 +112,7 @@ def _reason_of(number: int | None) -> str:
 
 
 def _is_had(connection: Connection, series: Series, instance: str) -> bool:
-    """Whether an archive gives an instance, even if it does not list it."""
+    """Whether an archive returns the metadata of an instance, even if it does not list it."""
     path = f"{series.path}/instances/{instance}/metadata"
     try:
         items = connection.exchange(ArchiveRequest(path, DICOM_JSON, passing=frozenset({404, 410})), _metadata_in)

@@ -1,13 +1,13 @@
-"""The prompt error budget: an ablation of the prompts that tells whether they or the decoder limit the result."""
+"""The prompt error budget: an ablation of the prompts that shows whether they or the decoder limit the result."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from promise_seg.arrays import BoolArray
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.assessment.statistics import Interval, mean_interval
 from promise_seg.dataset.checks import CheckedRow
@@ -31,7 +31,9 @@ DRAWS = 5
 class PromptScores:
     """The Dice of each image with one kind of prompts, for each draw.
 
-    Shape: ``dice`` (draws, images). ``reads_truth`` says whether the prompts were made from the ground truth.
+    ``reads_truth`` tells whether the prompts were made from the ground truth.
+
+    Shape: ``dice`` (draws, images).
     """
 
     name: str
@@ -39,7 +41,7 @@ class PromptScores:
     dice: np.ndarray
 
     def summary(self, groups: Sequence[str], seed: int = 0) -> dict[str, Any]:
-        """Return the mean over draws and images with its interval over groups, and the spread of the draws' means."""
+        """Return the mean over draws and images, its interval over groups, and the standard deviation over draws."""
         interval: Interval = mean_interval(self.dice.mean(0).tolist(), groups, seed=seed)
         draws = self.dice.mean(1)
         return {
@@ -61,16 +63,18 @@ def prompt_budget(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> list[PromptScores]:
-    """Score a model with own prompts (as they are, jittered, and fewer and fewer), oracle points, a box, and nothing.
+    """Score a model with many kinds of prompts, from its own to none at all.
 
-    Each image is encoded once. For instance maps, all objects are prompted together.
+    The kinds are the model's own prompts (unchanged, jittered, and reduced to fewer points), oracle points (also
+    jittered), an oracle box, and no prompts. Each image is encoded once. For instance maps, all objects are prompted
+    together.
 
     Args:
-        model: a model of any variant; without an APM there are no own prompts.
+        model: a model of any variant; a model without an APM has no own prompts.
         rows: rows with masks.
         seed: the seed of draws and jitters.
         store: the feature store.
-        progress: told of each image.
+        progress: called for each image.
     """
     model.eval()
     per_image = []
@@ -89,7 +93,7 @@ def prompt_budget(
 
 
 def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -> Iterator[tuple[str, bool, Prompts]]:
-    """Yield a name, whether the prompts are made from the ground truth, and prompts; equal names are draws."""
+    """Yield the name of each kind of prompts, whether they read the ground truth, and the prompts of each draw."""
     rng = np.random.default_rng([seed, int(sample.checked.image_sha256[:16], 16)])
     side, mask = model.sam.image_size, sample.to_prompt(sample.checked.mask())
     if model.apm is not None:
@@ -112,7 +116,7 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
     yield "no prompts", False, Prompts()
 
 
-def _oracle(mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator) -> Prompts:
+def _oracle(mask: BoolArray, count: int, rng: np.random.Generator) -> Prompts:
     points_xy_model, labels = oracle_points(mask, count, rng)
     return Prompts(
         points_xy_model=torch.from_numpy(points_xy_model)[None, None], point_labels=torch.from_numpy(labels)[None, None]
@@ -120,7 +124,11 @@ def _oracle(mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator) -
 
 
 def _fewer(prompts: Prompts, count: int) -> Prompts:
-    """Return the first points, as many foreground as background ones; a single one is foreground."""
+    """Return the first ``count`` points, half of them foreground; an odd number has one more foreground point.
+
+    Raises:
+        ValueError: if the prompts have no points.
+    """
     if prompts.points_xy_model is None or prompts.point_labels is None:
         raise ValueError("there are no points to take a part of")
     labels = prompts.point_labels[0, 0].cpu()

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from promise_seg.files import write_whole
+from promise_seg.storage.files import write_whole
 
 
 def draw_budget(budget: Sequence[dict[str, Any]], title: str, picture: Path) -> None:
-    """Draw the mean Dice of each kind of prompts with its interval, to a PNG or SVG.
+    """Draw the mean Dice of each kind of prompts with its 95 % interval to a PNG or SVG file.
 
-    Own prompts and those made from the ground truth have colours of their own.
+    Automatic prompts and prompts made from the ground truth have different colours.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -23,7 +23,7 @@ IMAGES, VOLUMES = "images", "volumes"
 
 
 class Table(NamedTuple):
-    """All measures of each image or volume, their groups, and the hashes of their ground truths, by their content."""
+    """The measures, group and ground-truth hash of each image or volume, each by the hash of the image's content."""
 
     values: dict[str, dict[str, float]]
     groups: dict[str, str]
@@ -31,10 +31,10 @@ class Table(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A saved evaluation: its name, its summary, and all measures of each image by its content.
+class SavedEvaluation:
+    """A saved evaluation: its name, its summary, and the measures of each image by the hash of its content.
 
-    ``volumes`` are the same of each volume; ``None`` if there are none.
+    ``volumes`` is the same for volumes; ``None`` if the images are not slices of volumes.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Scored:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that it was read from."""
+        """The files of the evaluation: scores, summary, and scores of volumes, which may not exist."""
         return self.path, _summary_path(self.path), volumes_path(self.path)
 
 
@@ -55,15 +55,15 @@ def _summary_path(scores: Path) -> Path:
     return scores.with_name(scores.name.replace("scores_", "summary_", 1)).with_suffix(".json")
 
 
-def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
-    """Read an evaluation from its ``scores_*.csv``, or a folder with one.
+def read_scored(place: str | Path, prompts: str | None = None) -> SavedEvaluation:
+    """Read an evaluation from its ``scores_*.csv``, or from a folder with such a file.
 
     Args:
         place: the file or folder.
-        prompts: selects one of several evaluations in a folder.
+        prompts: the source of prompts, to select one of several evaluations in a folder.
 
     Raises:
-        SettingsError: if there is none or more than one, or it is damaged.
+        SettingsError: if there is no evaluation or more than one, or its files are damaged or do not belong together.
     """
     path = Path(place)
     if path.is_dir():
@@ -94,11 +94,11 @@ def read_scored(place: str | Path, prompts: str | None = None) -> Scored:
         raise SettingsError(f"{path}: contains no images")
     name = f"{summary.model} ({summary.prompts})"
     present = _with_present_names(summary)
-    return Scored(name, path, present, images.values, images.groups, images.truths, volumes)
+    return SavedEvaluation(name, path, present, images.values, images.groups, images.truths, volumes)
 
 
 def _read_table(path: Path) -> Table:
-    """Return the lines of a CSV file of scores, by content."""
+    """Read a CSV file of scores; lines are identified by the hash of the image's content."""
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     names = _distinct([line["image_sha256"] for line in lines])
@@ -113,18 +113,22 @@ def _read_table(path: Path) -> Table:
 
 
 def _by_present_names(found: dict[str, _Value]) -> dict[str, _Value]:
-    """Return the same by the names that measures have now."""
+    """Return the values by the current names of the measures."""
     return {RENAMED.get(name, name): value for name, value in found.items()}
 
 
 def _with_present_names(summary: EvaluationSummary) -> EvaluationSummary:
-    """Return a summary of any version with the names that measures have now."""
+    """Return a summary of any version with the current names of the measures."""
     parts = {"mean": _by_present_names(summary.mean), "interval": _by_present_names(summary.interval)}
     return summary.model_copy(update=parts)
 
 
 def _evaluation_in(folder: Path, prompts: str | None) -> Path:
-    """Return the only ``scores_*.csv`` in a folder or in one of its subfolders, as in the folder of a run."""
+    """Return the only ``scores_*.csv`` in a folder, or in its subfolders if there is none in the folder itself.
+
+    Raises:
+        SettingsError: if there is no such file, or more than one.
+    """
     pattern = f"scores_{prompts or '*'}.csv"
     found = sorted(folder.glob(pattern)) or sorted(folder.glob(f"*/{pattern}"))
     if len(found) == 1:
@@ -140,7 +144,7 @@ def _evaluation_in(folder: Path, prompts: str | None) -> Path:
 
 
 def _distinct(hashes: list[str]) -> list[str]:
-    """Make hashes unique: an image in several rows, with another mask in each, is listed once for each row."""
+    """Make hashes unique by adding a row number, for images in several rows with a different mask in each."""
     seen: Counter[str] = Counter()
     names = []
     for sha256 in hashes:
@@ -151,8 +155,11 @@ def _distinct(hashes: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The difference ``second`` minus ``first`` in a measure; ``p_holm`` is corrected for all comparisons made at
-    once. ``of`` is what was compared: images, of which slices of volumes are some, or volumes."""
+    """The difference ``second`` minus ``first`` in a measure, with its p-value.
+
+    ``p_holm`` is corrected for all comparisons made at once. ``of`` tells what was compared: ``images``, which include
+    slices of volumes, or ``volumes``.
+    """
 
     first: str
     second: str
@@ -179,18 +186,24 @@ class Comparison:
         }
 
 
-def volumes_match(runs: Sequence[Scored]) -> bool:
+def volumes_match(runs: Sequence[SavedEvaluation]) -> bool:
     """Whether all evaluations have scores of the same volumes."""
     tables = [run.volumes for run in runs]
     first = tables[0]
     return first is not None and all(one is not None and one.truths == first.truths for one in tables)
 
 
-def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comparison]:
-    """Compare every two evaluations in every measure, image by image, and volume by volume where all have the same.
+def compare(runs: list[SavedEvaluation], measures: list[str], seed: int = 0) -> list[Comparison]:
+    """Compare every pair of evaluations in every measure, by images, and by volumes if all have the same volumes.
+
+    Args:
+        runs: at least two evaluations.
+        measures: the names of the measures.
+        seed: the seed of the intervals.
 
     Raises:
-        SettingsError: if they are of different images, ground truths, groups or units, or lack a measure.
+        SettingsError: if there are fewer than two evaluations, if they differ in images, ground truths, groups,
+            protocol or tolerance, or if one of them lacks a measure.
     """
     if len(runs) < 2:
         raise SettingsError("a comparison needs at least two evaluations")
@@ -220,20 +233,20 @@ def compare(runs: list[Scored], measures: list[str], seed: int = 0) -> list[Comp
 
 
 def _shared(first: Table, second: Table, measure: str) -> list[str]:
-    """Return what has the measure in both, in a fixed order: volumes may lack distances."""
+    """Return the sorted names of the images or volumes with this measure in both tables; volumes may lack distances."""
     return sorted(name for name in first.values if measure in first.values[name] and measure in second.values[name])
 
 
 def _difference(first: Table, second: Table, measure: str, seed: int) -> tuple[float, float, Difference]:
-    """Return both means and the difference, over what has the measure in both."""
+    """Return both means and the difference, over the images or volumes that have the measure in both tables."""
     order = _shared(first, second, measure)
     one, other = ([table.values[name][measure] for name in order] for table in (first, second))
     difference = paired_difference(one, other, [first.groups[name] for name in order], seed=seed)
     return sum(one) / len(one), sum(other) / len(other), difference
 
 
-def _lacks(run: Scored, measure: str) -> str:
-    """Return the message about a measure that an evaluation does not have."""
+def _lacks(run: SavedEvaluation, measure: str) -> str:
+    """Return the message for a measure that an evaluation lacks."""
     known = set.intersection(*(set(values) for values in run.images.values()))
     words = f"{run.path}: does not have {measure} for every image; expected one of {', '.join(sorted(known))}"
     if older := about_older_name(measure):
@@ -243,14 +256,18 @@ def _lacks(run: Scored, measure: str) -> str:
     return f"{words}. An older version wrote it: evaluate again to have {measure}" if is_older else words
 
 
-def _names(runs: list[Scored]) -> dict[Path, str]:
-    """Return the name of each evaluation, with its path if names are not unique."""
+def _names(runs: list[SavedEvaluation]) -> dict[Path, str]:
+    """Return the name of each evaluation by its path; names that are not unique include the folder."""
     names = [run.name for run in runs]
     return {run.path: run.name if names.count(run.name) == 1 else f"{run.name} in {run.path.parent}" for run in runs}
 
 
-def _check_same(first: Scored, run: Scored, measures: list[str]) -> None:
-    """Raise an error if evaluations differ in more than the model and its prompts."""
+def _check_same(first: SavedEvaluation, run: SavedEvaluation, measures: list[str]) -> None:
+    """Check that two evaluations differ only in the model and its prompts.
+
+    Raises:
+        SettingsError: if they differ in images, ground truths, groups, protocol or, for distances, tolerance.
+    """
     both = f"{run.path} and {first.path}"
     if run.path.resolve() == first.path.resolve():
         raise SettingsError(f"{run.path}: named twice; a comparison needs two evaluations")
@@ -281,8 +298,8 @@ def _check_same(first: Scored, run: Scored, measures: list[str]) -> None:
         )
 
 
-def _regrouped(run: Scored, first: Scored) -> int:
-    """Return how many images are grouped with different images; the names of groups do not matter."""
+def _regrouped(run: SavedEvaluation, first: SavedEvaluation) -> int:
+    """Count the images whose groups have different members in the two evaluations; names of groups do not matter."""
     members: list[dict[str, set[str]]] = []
     for one in (run, first):
         found: dict[str, set[str]] = {}

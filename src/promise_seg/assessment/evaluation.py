@@ -1,4 +1,4 @@
-"""Run a model over rows with a ground truth and score it."""
+"""Score the predictions of a model on rows with a ground truth."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,13 +22,13 @@ from promise_seg.inference.prompting import PromptPlan
 from promise_seg.inference.rows import DecodedRow, decode_rows
 from promise_seg.inference.tiled import TiledMasks
 from promise_seg.model import PromiseModel
-from promise_seg.postprocessing import NO_POST, PostProcessing, numbered_parts
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.rules.postprocessing import NO_POST, PostProcessing, numbered_parts
+from promise_seg.rules.volume_rule import EACH_SLICE, VolumeRule, rule_for
 from promise_seg.vocabulary import MaskChoice, MaskKind, PromptSource, Protocol, Slices
-from promise_seg.volume_rule import EACH_SLICE, VolumeRule, rule_for
 
 MaskSink = Callable[[CheckedRow, BoolArray, BoolArray], None]
-"""A function that takes a row with its predicted and its true mask, (H, W), as they were scored."""
+"""A function that is called with each row and its predicted and true masks, (H, W), as they were scored."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class Result:
     """The scores of one image, and the IoU that the model itself predicted.
 
     If each object of an instance map was prompted separately, ``scores`` are those of the union of all masks,
-    ``objects`` is their number, ``object_dice`` the mean over them, and the predicted IoU a mean too. ``measures`` are
-    measures by name, at the image's own size; empty with the reference's protocol. Measures at a threshold that is
-    chosen for all images together have their values at every threshold in ``curves`` (256,); see
-    :func:`~promise_seg.assessment.report.values_by_measure`. ``is_empty`` says that nothing was predicted. ``trust``
-    and ``nothing_here`` are set for the own masks of a calibrated model, if requested. ``joined`` is the mask (H, W) of
-    a slice in its volume, eight pixels to a byte, where it need not be the slice's own.
+    ``objects`` is their number, ``object_dice`` the mean Dice over them, and the predicted IoU also a mean over them.
+    ``measures`` holds measures by name, at the image's own size; it is empty with the reference's protocol. Measures
+    at a threshold that is chosen for all images together have their values at every threshold in ``curves`` (256,); see
+    :func:`~promise_seg.assessment.report.values_by_measure`. ``is_empty`` tells that nothing was predicted. ``trust``
+    and ``nothing_here`` are set for the own masks of a calibrated model, if requested. ``joined`` is the mask of a
+    slice (H, W) after its volume was combined, packed with eight pixels per byte; ``None`` if the slice was scored
+    independently.
     """
 
     checked: CheckedRow
@@ -59,12 +60,12 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment(PromptPlan):
-    """How to evaluate: the prompts, the choice among SAM's masks, and the tolerance of outlines.
+    """The settings of an evaluation: prompts, choice among SAM's masks, tolerance of outlines, and rule for slices.
 
     Args:
         mask_choice: the choice among SAM's masks; ``None`` for the one made by the model or the protocol.
         tolerance: the tolerance of the surface Dice; its unit is that of all distances.
-        slices: how the slices of volumes come together, with the model's own prompts.
+        slices: how the slices of a volume are combined, with the model's own prompts.
     """
 
     mask_choice: MaskChoice | None = None
@@ -72,14 +73,15 @@ class Assessment(PromptPlan):
     slices: Slices = Slices.AUTO
 
     def rule_for(self, model: PromiseModel) -> VolumeRule:
-        """Return how slices come together: by themselves with prompts that are given, or the reference's protocol."""
+        """Return the rule for volumes; with other prompts than the model's own, or the reference's protocol, slices
+        are independent."""
         if self.prompts != PromptSource.APM or self.protocol != Protocol.OWN:
             return EACH_SLICE
         return rule_for(model.config.volumes, self.slices)
 
     def choice_for(self, model: PromiseModel) -> MaskChoice:
-        """Return the choice among SAM's masks: as given, else the first with the reference's protocol, else the
-        model's for prompts of this form."""
+        """Return the choice among SAM's masks: the given one; otherwise the first mask with the reference's protocol,
+        or the model's choice for prompts of this form."""
         if self.mask_choice is not None:
             return self.mask_choice
         if self.protocol == Protocol.REFERENCE:
@@ -88,7 +90,7 @@ class Assessment(PromptPlan):
 
 
 def _check_logits(checked: CheckedRow, mask_logits: torch.Tensor) -> None:
-    """Raise an error if a mask is NaN or infinite somewhere."""
+    """Raise a :class:`SettingsError` if any mask logit is NaN or infinite."""
     if not bool(mask_logits.isfinite().all()):
         raise SettingsError(
             f"{checked.name}: the model produced NaN or infinite logits: its training diverged. Train again with a "
@@ -97,7 +99,7 @@ def _check_logits(checked: CheckedRow, mask_logits: torch.Tensor) -> None:
 
 
 def _check_numbers(checked: CheckedRow, measures: dict[str, float]) -> None:
-    """Raise an error if measures are NaN or infinite, before they enter a mean."""
+    """Raise a :class:`SettingsError` if any measure is NaN or infinite, before it enters a mean."""
     wrong = [f"{name} is {value}" for name, value in measures.items() if not np.isfinite(value)]
     if wrong:
         raise SettingsError(
@@ -124,8 +126,8 @@ def score_row(
         assessment: how to score.
         post: the post-processing, with our own protocol.
         full: whether to compute all measures, not only the overlap.
-        keep: given both masks, with our own protocol.
-        joined: the slice as it is in its volume, which takes the place of its own mask.
+        keep: called with both masks, with our own protocol.
+        joined: the mask of the slice after its volume was combined; it replaces the slice's own mask.
 
     Raises:
         SettingsError: if ``full`` is set, and the mask or one of its measures is NaN or infinite.
@@ -176,7 +178,7 @@ def _object_dice(found: Sequence[CutMask], truth: Sequence[CutMask]) -> float:
 
 
 def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing) -> list[CutMask]:
-    """Return the mask of each object that was prompted separately; none if there was no such object."""
+    """Return the mask of each object that was prompted separately; empty if objects were not prompted separately."""
     if decoded.objects is None:
         return []
     mask_logits, _ = decoded.masks.chosen(choice)
@@ -187,8 +189,11 @@ def _object_masks(decoded: DecodedRow, choice: MaskChoice, post: PostProcessing)
 def _objects(
     decoded: DecodedRow, masks_of_objects: Sequence[CutMask], predicted: BoolArray
 ) -> Objects | InstanceMaps | None:
-    """Return the objects of an instance map: those prompted separately; of the model's own prompts those that it tells
-    apart or, where it cannot, the connected components of the mask."""
+    """Return the objects of an instance map; ``None`` for other masks.
+
+    They are the masks of objects prompted separately. With the model's own prompts, they are the instances that it
+    separates or, if it cannot, the connected components of the mask.
+    """
     if decoded.sample.checked.reading.masks != MaskKind.INSTANCES:
         return None
     if decoded.own_instances is not None:
@@ -201,7 +206,7 @@ def _objects(
 def dice_of_choices(
     decoded: DecodedRow, choices: Sequence[MaskChoice], assessment: Assessment
 ) -> dict[MaskChoice, float]:
-    """Return the Dice for each choice among SAM's masks: that of the image, or the mean over its objects."""
+    """Return the Dice for each choice among SAM's masks: of the image, or the mean over objects prompted separately."""
     if decoded.objects is not None:
         return {choice: _object_dice(_object_masks(decoded, choice, NO_POST), decoded.objects) for choice in choices}
     score = score_logits if assessment.protocol == Protocol.OWN else score_by_reference
@@ -223,7 +228,7 @@ def evaluate(
     keep: MaskSink | None = None,
     note: Callable[[str], object] = lambda _: None,
 ) -> list[Result]:
-    """Score a model on rows; slices of volumes as they are in their volume, if the model has a rule for that.
+    """Score a model on rows; slices are combined into volumes first, if the model has a rule for that.
 
     Args:
         model: a model of any variant; ``sam`` is the baseline.
@@ -231,9 +236,9 @@ def evaluate(
         assessment: the prompts, and the choice among SAM's masks; by default the choice made on validation rows, or
             always the first with the reference's protocol.
         store: the feature store; if ``None``, features are encoded and discarded.
-        progress: told of each image.
-        keep: given the masks of each row as they are scored, with our own protocol.
-        note: told of volumes for which not all can be done as the rule says, a line each.
+        progress: called for each image.
+        keep: called with the masks of each row as they are scored, with our own protocol.
+        note: called with a line about volumes to which the rule cannot be applied in full.
 
     Raises:
         SettingsError: if the model cannot make the requested prompts, or its masks are NaN or infinite.

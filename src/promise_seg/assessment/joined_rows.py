@@ -1,17 +1,24 @@
-"""Rows that are slices of a volume, with the masks that they have together."""
+"""The masks of rows that are slices of a volume, after the slices were combined."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from promise_seg.arrays import BoolArray, Float32Array
-from promise_seg.assessment.volume_slices import Volume, is_in_time, is_whole, single_slices, slice_key, volumes_to_join
+from promise_seg.assessment.volume_slices import (
+    VolumeRows,
+    is_in_time,
+    is_whole,
+    single_slices,
+    slice_key,
+    volumes_to_join,
+)
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.vocabulary import MaskChoice, MaskKind, Slices
-from promise_seg.volume_rule import VolumeRule
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.stack import Stack, usable
@@ -19,7 +26,7 @@ from promise_seg.volumes.whole_slices import IN_TILES
 
 
 class JoinedSlice(NamedTuple):
-    """A slice as it is in its volume: probabilities (H, W) before 3-D cleaning, and the mask (H, W) after it."""
+    """A slice of a combined volume: its probabilities (H, W) before 3-D cleaning, and its mask (H, W) after it."""
 
     mask_probs: Float32Array
     mask: BoolArray
@@ -27,24 +34,24 @@ class JoinedSlice(NamedTuple):
 
 def collect_rows(
     model: PromiseModel,
-    volume: Volume,
+    volume: VolumeRows,
     store: FeatureStore | None,
     *,
     keeps_features: bool,
     mask_choice: MaskChoice | None = None,
 ) -> Collected:
-    """Return the model's own masks of the rows of a volume, in their order.
+    """Return the model's own masks of the rows of a volume, in the order of the slices.
 
     Args:
-        model: in evaluation mode, with an APM.
-        volume: of which there may be some slices alone.
-        store: of features.
-        keeps_features: whether the slices are to be decoded again.
-        mask_choice: which of SAM's masks is taken; by default as the model chose.
+        model: a model with an APM, in evaluation mode.
+        volume: the volume, or some of its slices.
+        store: the feature store.
+        keeps_features: whether to keep the features, to decode the slices again.
+        mask_choice: the choice among SAM's masks; by default the model's.
     """
     spacing = None if volume.spacing is None else usable(volume.spacing)
     numbers = [row.index for row in volume.rows]
-    if len(set(numbers)) < len(numbers):  # files of their own, in the order of their places
+    if len(set(numbers)) < len(numbers):  # slices are separate files, sorted by position
         numbers = list(range(len(numbers)))
     stack = Stack(tuple(numbers), spacing, volume.lacking or ("" if spacing else "its voxels have no size"))
     collected = Collected(model, stack, keeps_features=keeps_features, mask_choice=mask_choice)
@@ -55,17 +62,17 @@ def collect_rows(
 
 
 class JoinedRows:
-    """The masks of slices as they are in their volumes; one volume at a time is in memory, as long as rows of it come.
+    """The masks of slices after the slices of each volume were combined.
 
-    Objects of instance maps are told apart slice by slice, so their volumes are left as they are; so are slices that
-    are seen in tiles, and frames of videos.
+    A volume is in memory from its first row to its last. Volumes with instance maps are not combined, because their
+    objects are separated slice by slice; nor are slices that are read in tiles, or frames of videos.
 
     Args:
-        model: in evaluation mode, with an APM.
-        rows: all rows that will come.
-        rule: how slices come together.
-        store: of features.
-        mask_choice: which of SAM's masks is taken; by default as the model chose.
+        model: a model with an APM, in evaluation mode.
+        rows: all rows that will be asked for.
+        rule: how the slices of a volume are combined.
+        store: the feature store.
+        mask_choice: the choice among SAM's masks; by default the model's.
     """
 
     def __init__(
@@ -93,7 +100,7 @@ class JoinedRows:
         self._are_in_time = any(map(is_in_time, slices))
 
     def of(self, row: CheckedRow) -> JoinedSlice | None:
-        """Return a row as it is in its volume; ``None`` for rows that are not slices of one."""
+        """Return the combined mask of a row; ``None`` for rows that are not slices of a combined volume."""
         place = self._places.get(slice_key(row))
         if place is None:
             return None
@@ -107,7 +114,7 @@ class JoinedRows:
             self._open.pop(which).close()
         return found
 
-    def _joined(self, volume: Volume) -> JoinedVolume:
+    def _joined(self, volume: VolumeRows) -> JoinedVolume:
         again = self._rule.slices == Slices.AGREE
         collected = collect_rows(self._model, volume, self._store, keeps_features=again, mask_choice=self._mask_choice)
         joined = JoinedVolume(collected, self._rule, self._model.config.postprocessing)
@@ -116,7 +123,7 @@ class JoinedRows:
         return joined
 
     def notes(self) -> tuple[str, ...]:
-        """Return what could not be done as the rule says, a line for each reason, with a volume for which it holds."""
+        """Return a line for each reason why the rule was not applied in full, with the name of an example volume."""
         notes = [f"{name}: {words}" for words, name in self._notes.items()]
         if self._are_instances:
             notes.append("the rule for volumes is not used: objects of instance maps are told apart slice by slice")

@@ -1,4 +1,4 @@
-"""A predicted mask and its ground truth: the input of all measures, with shared parts computed only once."""
+"""A predicted mask and its ground truth: the input of all measures, with shared results computed only once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from promise_seg.images.cut_masks import CutMask
 
 
 class InstanceMaps(NamedTuple):
-    """The objects of one image as instance maps (H, W): predicted and true ones."""
+    """The predicted and true objects of one image as instance maps (H, W)."""
 
     predicted: LabelArray
     truth: LabelArray
 
 
 class Objects(NamedTuple):
-    """The objects of one image as masks, which may overlap: predicted and true ones."""
+    """The predicted and true objects of one image as masks, which may overlap."""
 
     predicted: Sequence[CutMask]
     truth: Sequence[CutMask]
@@ -33,12 +33,12 @@ class Objects(NamedTuple):
 class MaskPair:
     """One prediction and its ground truth, in the image frame.
 
-    Parts that several measures share (distances between the outlines, the structure measures, the matching of objects)
-    are computed when first needed, and cached.
+    Results that several measures share (distances between the outlines, structure measures, matching of objects) are
+    computed when first needed, and cached.
 
     Args:
         mask_probs: the probabilities, (H, W).
-        predicted: the mask made from them, (H, W).
+        predicted: the mask made from the probabilities, (H, W).
         truth: the ground truth, (H, W).
         spacing: the distance between rows and between columns, in the unit of all distances; (1, 1) for pixels.
         tolerance: the tolerance of the surface Dice, in the same unit.
@@ -62,7 +62,7 @@ class MaskPair:
 
     @cached_property
     def has_truth(self) -> bool:
-        """Whether there is anything to find."""
+        """Whether the ground truth has any foreground."""
         return bool(self.truth.any())
 
     @cached_property
@@ -88,7 +88,7 @@ class MaskPair:
 
     @cached_property
     def surfaces(self) -> Surfaces:
-        """The distances between both outlines.
+        """The distances between the outlines of both masks.
 
         Raises:
             ValueError: if either mask is empty.
@@ -97,10 +97,10 @@ class MaskPair:
 
     @cached_property
     def matched(self) -> ObjectScores:
-        """The scores of the objects, matched with the true ones.
+        """The scores of the predicted objects, matched with the true objects.
 
         Raises:
-            ValueError: if these are not masks of an instance map.
+            ValueError: if the ground truth is not an instance map.
         """
         if self.objects is None:
             raise ValueError("there are no objects: the ground truth is not an instance map")

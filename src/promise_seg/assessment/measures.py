@@ -1,7 +1,7 @@
-"""The table of all measures, from which lists, headings, orders and explanations of measures are made.
+"""The table of all measures, from which the lists, headings, order and explanations of measures are made.
 
 A new measure is one entry of :data:`MEASURES`, with its computation next to similar ones (``surfaces.py`` for
-distances, ``metrics.py`` for overlaps and so on). See "Recipes" in CONTRIBUTING.md.
+distances, ``metrics.py`` for overlaps, etc.). See "Recipes" in CONTRIBUTING.md.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -51,19 +51,17 @@ class Measure:
         name: the name in files and on the command line.
         heading: the heading in tables and on pages.
         what: a short description for the documentation.
-        compute: a function that returns the value for a pair of masks, called only if ``when_empty`` does not define
-            it.
-        curve: for measures at the threshold that is best on average over all images: a function that returns the
-            values (256,) at all thresholds. ``compute`` is then the value for an image that is the only one.
+        compute: function that returns the value for a pair of masks, called only if ``when_empty`` does not define it.
+        curve: function that returns the values (256,) at all thresholds, for measures at the threshold that is best on
+            average over all images. ``compute`` is then the value at the best threshold of a single image.
         when_empty: the rule for empty masks.
         lower_is_better: whether lower is better.
-        is_distance: whether it is in pixels or millimetres, and the image's diagonal at worst; otherwise it lies
-            within [0, 1].
+        is_distance: whether values are in pixels or millimetres, at worst the image's diagonal, instead of in [0, 1].
         uses_tolerance: whether it depends on ``--tolerance`` without being a distance.
-        only_for_instances: whether it is defined for the objects of instance maps only.
+        only_for_instances: whether it is defined only for the objects of instance maps.
 
     Raises:
-        ValueError: if the rule for empty masks needs a worst value that is not known.
+        ValueError: if a distance is not better when lower, or the rule for empty masks needs an unknown worst value.
     """
 
     name: str
@@ -85,8 +83,7 @@ class Measure:
 
     @property
     def needs_same_tolerance(self) -> bool:
-        """Whether values can be compared only if they were measured with one tolerance, whose unit is that of all
-        distances."""
+        """Whether values are comparable only if measured with the same tolerance; its unit is that of all distances."""
         return self.is_distance or self.uses_tolerance
 
     def value(self, pair: MaskPair) -> float:
@@ -106,7 +103,7 @@ class Measure:
         """Return the values (256,) at all thresholds for one image, by the rule for empty masks if a mask is empty.
 
         Raises:
-            ValueError: if the measure is not one at a threshold that all images share.
+            ValueError: if the measure has no curve.
         """
         if self.curve is None:
             raise ValueError(f"{self.name}: is not measured at thresholds")
@@ -243,6 +240,7 @@ MEASURES = (
         heading="AP",
         what="hits / (hits + false alarms + misses), the mean over IoU thresholds of 0.5, 0.55 ... 0.95",
         compute=lambda pair: pair.matched.average_precision,
+        when_empty=_COMPUTED,
         only_for_instances=True,
     ),
     Measure(
@@ -250,6 +248,7 @@ MEASURES = (
         heading="AP at 0.5",
         what="the same at an IoU of 0.5",
         compute=lambda pair: pair.matched.average_precision_50,
+        when_empty=_COMPUTED,
         only_for_instances=True,
     ),
     Measure(
@@ -257,6 +256,7 @@ MEASURES = (
         heading="PQ",
         what="panoptic quality (Kirillov et al. 2019); objects are matched by an IoU above 0.5",
         compute=lambda pair: pair.matched.panoptic_quality,
+        when_empty=_COMPUTED,
         only_for_instances=True,
     ),
     Measure(
@@ -264,6 +264,7 @@ MEASURES = (
         heading="F1",
         what="2 hits / (predicted + true objects), the mean over IoU thresholds of 0.5, 0.55 ... 0.95",
         compute=lambda pair: pair.matched.mean_f1,
+        when_empty=_COMPUTED,
         only_for_instances=True,
     ),
     Measure(
@@ -271,6 +272,7 @@ MEASURES = (
         heading="F1 at 0.5",
         what="the same at an IoU of 0.5",
         compute=lambda pair: pair.matched.f1_at(0.5),
+        when_empty=_COMPUTED,
         only_for_instances=True,
     ),
     Measure(
@@ -278,6 +280,7 @@ MEASURES = (
         heading="F1 at 0.75",
         what="the same at an IoU of 0.75",
         compute=lambda pair: pair.matched.f1_at(0.75),
+        when_empty=_COMPUTED,
         only_for_instances=True,
     ),
     Measure(
@@ -285,6 +288,7 @@ MEASURES = (
         heading="F1 at 0.9",
         what="the same at an IoU of 0.9",
         compute=lambda pair: pair.matched.f1_at(0.9),
+        when_empty=_COMPUTED,
         only_for_instances=True,
     ),
     Measure(
@@ -301,19 +305,19 @@ MEASURES = (
 
 MEASURE_NAMES = tuple(measure.name for measure in MEASURES)
 RENAMED = {"e_mean": "meanEm", "e_adaptive": "adpEm"}
-"""Measures that older evaluations have under another name."""
+"""The current names of measures that older evaluations have under another name."""
 BEST_OF_EACH_IMAGE = "e_max"
-"""A measure of older evaluations: the E-measure at each image's own best threshold, which no other code reports."""
+"""A measure in older evaluations: the E-measure at each image's own best threshold, which no other software reports."""
 _BY_NAME = {measure.name: measure for measure in MEASURES}
 
 
 def find_measure(name: str) -> Measure | None:
-    """Return the measure of a name; ``None`` for a measure of another version."""
+    """Return the measure with this name, or ``None`` if this version has no such measure."""
     return _BY_NAME.get(name)
 
 
 def about_older_name(name: str) -> str | None:
-    """Return what became of a measure of older evaluations, as a sentence; ``None`` for any other name."""
+    """Explain by what a measure of older evaluations was replaced, as a sentence; ``None`` for any other name."""
     if name in RENAMED:
         return f"{name} is now called {RENAMED[name]}"
     if name == BEST_OF_EACH_IMAGE:
@@ -322,7 +326,7 @@ def about_older_name(name: str) -> str | None:
 
 
 def heading_of(name: str, unit: str | None = None) -> str:
-    """Return the heading of a measure, with the ``unit`` of distances if given; the name of an unknown measure."""
+    """Return the heading of a measure, with the ``unit`` if it is a distance; the plain name for unknown measures."""
     measure = find_measure(name)
     if measure is None:
         return name.replace("_", " ")
@@ -342,7 +346,7 @@ def lower_is_better(name: str) -> bool:
 
 
 def values_of(pair: MaskPair) -> dict[str, float]:
-    """Return all measures of one image by name, in order; those of objects only for instance maps.
+    """Return the values of all measures of one image by name, in order; measures of objects only for instance maps.
 
     Measures at a threshold that all images share are left out, see :func:`curves_of`.
     """
@@ -352,18 +356,26 @@ def values_of(pair: MaskPair) -> dict[str, float]:
 
 
 def curves_of(pair: MaskPair) -> dict[str, Float64Array]:
-    """Return the values (256,) at all thresholds of each measure at a threshold that all images share."""
+    """Return the values (256,) at all thresholds, for each measure at a threshold that all images share."""
     return {one.name: one.values_by_threshold(pair) for one in MEASURES if one.curve is not None}
 
 
+_RULE_FOR_OBJECTS = (
+    "measures of separate objects are computed from the objects, whatever the masks, and are perfect if there are "
+    "neither true nor predicted ones"
+)
+
+
 def rule_for_nothing(measures: Sequence[Measure] = MEASURES) -> str:
-    """Describe what measures return for empty masks: what most of them return, and the exceptions by name."""
+    """Describe the values of measures for empty masks: the value of most measures, and the exceptions by name."""
     cases = (
         ("if both the ground truth and the prediction are empty", lambda rule: rule.both),
         ("if only the ground truth is empty", lambda rule: rule.only_truth),
         ("if only the prediction is empty", lambda rule: rule.only_prediction),
     )
-    return "; ".join(f"{case}, {_given_words(measures, given)}" for case, given in cases)
+    of_masks = [measure for measure in measures if not measure.only_for_instances]
+    words = [f"{case}, {_given_words(of_masks, given)}" for case, given in cases]
+    return "; ".join([*words, _RULE_FOR_OBJECTS] if len(of_masks) < len(measures) else words)
 
 
 def _given_words(measures: Sequence[Measure], given: Callable[[WhenEmpty], Given]) -> str:

@@ -1,4 +1,4 @@
-"""All measures of one image, in the unit that a user wants."""
+"""Compute all measures of one image, with distances in pixels or millimetres."""
 
 import math
 import re
@@ -24,7 +24,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far outlines may be apart for the surface Dice; its unit is that of all distances."""
+    """The tolerance of the surface Dice: the maximum distance between outlines. Its unit is that of all distances."""
 
     value: float = 2.0
     unit: Unit = Unit.PIXELS
@@ -37,10 +37,10 @@ DEFAULT_TOLERANCE = Tolerance()
 
 
 def parse_tolerance(text: str) -> Tolerance:
-    """Return what a user means by ``--tolerance``: ``2px``, ``1.5mm``; a number alone is in pixels.
+    """Parse the value of ``--tolerance``: ``2px`` or ``1.5mm``; a number without a unit is in pixels.
 
     Raises:
-        SettingsError: if it is not a tolerance.
+        SettingsError: if it is not a tolerance above 0.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(px|mm)?\s*", str(text))
     if match is None or not 0 < float(match[1]) < math.inf:
@@ -49,10 +49,10 @@ def parse_tolerance(text: str) -> Tolerance:
 
 
 def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
-    """Return the distance between rows and between columns of an image, in a unit.
+    """Return the distance between rows and between columns of an image, in the given unit.
 
     Raises:
-        SettingsError: if millimetres are wanted of an image that does not say how large its pixels are.
+        SettingsError: if the unit is millimetres, and the pixel size of the image is not known.
     """
     if unit == Unit.PIXELS:
         return 1.0, 1.0
@@ -64,8 +64,8 @@ def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
 
 
 class Measured(NamedTuple):
-    """The measures of one image by their names: ``values``, and ``curves`` (256,) of those at a threshold that is
-    chosen for all images together."""
+    """The measures of one image by name: ``values``, and ``curves`` (256,) for measures at a threshold that is chosen
+    for all images together."""
 
     values: dict[str, float]
     curves: dict[str, Float64Array]
@@ -79,17 +79,17 @@ def measure(
     tolerance: Tolerance,
     objects: Objects | InstanceMaps | None = None,
 ) -> Measured:
-    """Return all measures of one image by their names.
+    """Return all measures of one image by name.
 
     Args:
-        mask_probs: probabilities, (H, W), in the image frame.
-        predicted, truth: masks, (H, W).
-        row: of the image, which says how large its pixels are.
-        tolerance: of the surface Dice; its unit is that of all distances.
-        objects: of an instance map.
+        mask_probs: the probabilities, (H, W), in the image frame.
+        predicted, truth: the masks, (H, W), in the image frame.
+        row: the row of the image, which holds its pixel size.
+        tolerance: the tolerance of the surface Dice; its unit is that of all distances.
+        objects: the objects of an instance map; ``None`` for any other mask.
 
     Raises:
-        SettingsError: if distances are to be in millimetres, and the image does not say how large its pixels are.
+        SettingsError: if the tolerance is in millimetres, and the pixel size of the image is not known.
     """
     spacing = spacing_for(row, tolerance.unit)
     pair = MaskPair(mask_probs, predicted, truth, spacing, tolerance.value, objects)

@@ -11,7 +11,7 @@ from promise_seg.arrays import BoolArray, Float32Array
 class Scores:
     """Overlap scores in [0, 1]; all except ``mae`` are better when higher.
 
-    Rules where a ratio is 0 / 0: if both masks are empty, all are perfect; precision is 0 if only the prediction is
+    Rules for ratios of 0 / 0: if both masks are empty, all ratios are 1; precision is 0 if only the prediction is
     empty; recall is 1 if only the ground truth is empty.
     """
 
@@ -30,7 +30,7 @@ class Scores:
 def score_mask(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray | None = None) -> Scores:
     """Score a mask; the mean absolute error uses the raw probabilities.
 
-    ``predicted`` is the mask made from them; by default the pixels above 0.5.
+    ``predicted`` is the mask made from the probabilities; by default the pixels above 0.5.
 
     Shape: all (H, W), in the image frame.
     Raises: ValueError if the shapes differ.
@@ -63,5 +63,5 @@ def overlap_scores(hits: int, found: int, there: int) -> dict[str, float]:
 
 
 def mean_scores(scores: list[Scores]) -> Scores:
-    """Return the mean over images, weighted equally."""
+    """Return the mean of the scores over images, weighted equally."""
     return Scores(**{name: float(np.mean([getattr(s, name) for s in scores])) for name in Scores.names()})

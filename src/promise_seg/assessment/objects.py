@@ -1,15 +1,14 @@
-"""Scores of instance maps: which objects were found, and how well."""
+"""Object-level scores of instance maps: average precision, panoptic quality, F1 and count error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from promise_seg.arrays import LabelArray
+from promise_seg.arrays import Float64Array, IntArray, LabelArray
 from promise_seg.images.cut_masks import CutMask
 
 THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -18,13 +17,15 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
 @dataclass(frozen=True)
 class ObjectScores:
-    """``average_precision``: hits / (hits + false alarms + misses), the mean over IoU of 0.5 ... 0.95, as for nuclei in
-    the Data Science Bowl 2018; ``average_precision_50`` at 0.5; ``panoptic_quality`` after Kirillov et al. 2019, whose
-    hits have an IoU above 0.5: one of just 0.5 is none, other than for the precision. ``f1`` at each of
-    :data:`THRESHOLDS` is 2 hits / (predicted + true objects); ``count_error`` the difference of their numbers as a
-    share of the larger one.
+    """The object-level scores of one image.
 
-    With no object in the ground truth and none predicted all are 1, and the count error is 0.
+    ``average_precision`` is hits / (hits + false alarms + misses), the mean over IoU thresholds of 0.5 ... 0.95, as for
+    nuclei in the Data Science Bowl 2018; ``average_precision_50`` is the value at 0.5. ``panoptic_quality`` is defined
+    by Kirillov et al. 2019: its hits have an IoU above 0.5, whereas an IoU of exactly 0.5 counts for the precision.
+    ``f1`` is 2 hits / (predicted + true objects) at each of :data:`THRESHOLDS`. ``count_error`` is the difference of
+    the numbers of objects as a share of the larger number.
+
+    If there is no object in the ground truth and none is predicted, all scores are 1, and the count error is 0.
     """
 
     average_precision: float
@@ -45,12 +46,12 @@ class ObjectScores:
 
     @property
     def count_error(self) -> float:
-        """How far the number of objects is off, within [0, 1]."""
+        """The difference of the numbers of objects as a share of the larger number, in [0, 1]."""
         return abs(self.predicted_objects - self.objects) / max(self.predicted_objects, self.objects, 1)
 
 
-def iou_matrix(predicted: Sequence[CutMask], truth: Sequence[CutMask]) -> npt.NDArray[np.float64]:
-    """Return the IoU of each predicted mask with each true one: (predicted, true). Masks may overlap."""
+def iou_matrix(predicted: Sequence[CutMask], truth: Sequence[CutMask]) -> Float64Array:
+    """Return the IoU of each predicted mask with each true mask, as a matrix (predicted, true). Masks may overlap."""
     matrix = np.zeros((len(predicted), len(truth)))
     lefts, tops, rights, bottoms = np.array([other.box for other in truth]).reshape(-1, 4).T
     for row, one in enumerate(predicted):
@@ -62,16 +63,17 @@ def iou_matrix(predicted: Sequence[CutMask], truth: Sequence[CutMask]) -> npt.ND
 
 
 def score_objects(predicted: Sequence[CutMask], truth: Sequence[CutMask]) -> ObjectScores:
-    """Match predicted with true masks of one image, each at most once, to maximise the sum of their IoU."""
+    """Score the objects of one image, matched one to one with the true objects to maximise the sum of their IoU."""
     matrix = iou_matrix(predicted, truth)
     found = [_matched(matrix, threshold) for threshold in _ALL_THRESHOLDS]
     return _scores(found, len(predicted), len(truth))
 
 
 def score_instance_maps(predicted: LabelArray, truth: LabelArray) -> ObjectScores:
-    """Match the objects of two instance maps (H, W), whose numbers may have gaps; an object may be in several pieces.
+    """Score the objects of one image from instance maps (H, W).
 
-    It gives what :func:`score_objects` does, without a mask for each of many objects, or a cell for each pair of them.
+    Numbers of objects may have gaps, and an object may have several connected components. The result is that of
+    :func:`score_objects`, without the memory for a mask of each object and a matrix of all pairs.
     """
     ids, of_predicted = np.unique(predicted, return_inverse=True)
     true_ids, of_truth = np.unique(truth, return_inverse=True)
@@ -90,8 +92,8 @@ def score_instance_maps(predicted: LabelArray, truth: LabelArray) -> ObjectScore
 _ALL_THRESHOLDS = (*THRESHOLDS, float(np.nextafter(0.5, 1)))
 
 
-def _scores(found: Sequence[npt.NDArray[np.float64]], predicted: int, true: int) -> ObjectScores:
-    """Return the scores by the IoU of the matched pairs at each of the thresholds, and just above 0.5."""
+def _scores(found: Sequence[Float64Array], predicted: int, true: int) -> ObjectScores:
+    """Return the scores from the IoU of the matched pairs, at each of :data:`THRESHOLDS` and just above 0.5."""
     *at_thresholds, matched = found
     hits = [len(one) for one in at_thresholds]
     both = predicted + true
@@ -106,8 +108,8 @@ def _scores(found: Sequence[npt.NDArray[np.float64]], predicted: int, true: int)
     )
 
 
-def _matched(matrix: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.float64]:
-    """Return the IoU of the pairs that reach a threshold."""
+def _matched(matrix: Float64Array, threshold: float) -> Float64Array:
+    """Return the IoU of the matched pairs that reach a threshold, from the matrix of all pairs."""
     if not matrix.size:
         return np.zeros(0)
     possible = np.where(matrix >= threshold, matrix, 0.0)
@@ -115,10 +117,11 @@ def _matched(matrix: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[n
     return pairs[pairs > 0]
 
 
-def _matched_pairs(
-    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], iou: npt.NDArray[np.float64], threshold: float
-) -> npt.NDArray[np.float64]:
-    """Return the same for the pairs of two maps: above 0.5 an object has one partner at most, at 0.5 two of them."""
+def _matched_pairs(first: IntArray, second: IntArray, iou: Float64Array, threshold: float) -> Float64Array:
+    """Return the IoU of the matched pairs that reach a threshold, from a list of pairs that overlap.
+
+    Above an IoU of 0.5, an object has at most one partner; at exactly 0.5 it may have two.
+    """
     possible = iou >= threshold
     first, second, iou = first[possible], second[possible], iou[possible]
     if not len(iou):

@@ -1,4 +1,4 @@
-"""The mean Dice by which masks are chosen on validation rows: of images, and of whole volumes where rows are slices."""
+"""The mean Dice by which masks are chosen on validation rows, over images and, where rows are slices, over volumes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from promise_seg.dataset.checks import CheckedRow
 
 
 class Overlap(NamedTuple):
-    """The numbers of pixels in both masks of a row, in the predicted one, and in the true one."""
+    """The numbers of pixels in both masks of a row, in the predicted mask, and in the true mask."""
 
     hits: int
     found: int
@@ -20,16 +20,16 @@ class Overlap(NamedTuple):
 
     @staticmethod
     def of(mask: BoolArray, truth: BoolArray) -> "Overlap":
-        """Count the pixels of two masks (H, W)."""
+        """Count the pixels of a predicted mask and the ground truth, both (H, W)."""
         return Overlap(int(np.count_nonzero(mask & truth)), int(np.count_nonzero(mask)), int(np.count_nonzero(truth)))
 
 
-class Scored:
-    """Rows in groups that are scored together: the slices of a volume, and each other image by itself.
+class ScoredRows:
+    """Rows grouped for scoring: the slices of a volume together, and all other images separately.
 
     Args:
-        rows: of images and slices.
-        as_volumes: whether slices of one volume are scored as one mask in 3-D; otherwise each by itself.
+        rows: rows of images and slices.
+        as_volumes: whether the slices of a volume are scored as one mask in 3-D; otherwise each slice separately.
     """
 
     def __init__(self, rows: Sequence[CheckedRow], *, as_volumes: bool) -> None:
@@ -51,10 +51,10 @@ class Scored:
         return any(len(group) > 1 for group in self._groups)
 
     def mean_dice(self, overlaps: Sequence[Overlap]) -> float:
-        """Return the mean over images and volumes.
+        """Return the mean Dice over images and volumes.
 
         Args:
-            overlaps: of all rows, in their order.
+            overlaps: the pixel counts of all rows, in the order of the rows.
         """
         sums = [np.sum([overlaps[number] for number in group], 0).tolist() for group in self._groups]
         return float(np.mean([overlap_scores(*one)["dice"] for one in sums]))

@@ -1,4 +1,4 @@
-"""Write the results of an evaluation: one line per image, and means with their intervals."""
+"""Summarise and write the results of an evaluation: one line per image, and means with their intervals."""
 
 import csv
 import io
@@ -17,19 +17,19 @@ from promise_seg.assessment.structure import THRESHOLDS
 from promise_seg.assessment.summary import EvaluationSummary, Subject, scores_sha256
 from promise_seg.assessment.volume_report import volumes_path, write_volumes
 from promise_seg.assessment.volumes import VolumeScore
-from promise_seg.files import write_text
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
 from promise_seg.protocol import evaluation_deviations
-from promise_seg.sealed import write_sealed
+from promise_seg.storage.files import write_text
+from promise_seg.storage.sealed import write_sealed
 from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
-    """Return the values of each measure, an entry per image, in the order of the table of measures.
+    """Return the values of each measure, one per image, in the order of the table of measures.
 
-    Of measures with a common threshold these are the values at the threshold with the best mean over all ``results``.
-    Their mean is therefore the maximum of the mean curve, which is what the field reports as ``maxEm`` and ``maxFm``.
+    For measures with a common threshold, they are the values at the threshold with the best mean over all ``results``.
+    Their mean is therefore the maximum of the mean curve, as reported in the literature as ``maxEm`` and ``maxFm``.
     """
     rows = [vars(r.scores) | r.measures for r in results]
     found = {name: [row[name] for row in rows] for name in rows[0]}
@@ -39,7 +39,7 @@ def values_by_measure(results: Sequence[Result]) -> dict[str, list[float]]:
 
 
 def _best_thresholds(results: Sequence[Result]) -> dict[str, int]:
-    """Return the index of the threshold with the best mean over all results, for each measure with a common one."""
+    """Return the index of the best threshold on average, for each measure with a common threshold for all images."""
     curves = {name: np.mean([r.curves[name] for r in results], 0, dtype=np.float64) for name in results[0].curves}
     return {name: int(np.argmax(curve)) for name, curve in curves.items()}
 
@@ -47,7 +47,7 @@ def _best_thresholds(results: Sequence[Result]) -> dict[str, int]:
 def subject_of(
     model: PromiseModel, run: str, assessment: Assessment, reading: Reading, *, data: str, split: str
 ) -> Subject:
-    """Return what a summary says of the model that was scored, and of the images.
+    """Return the description of the scored model and images for a summary.
 
     Args:
         model: the model that was scored.
@@ -55,7 +55,7 @@ def subject_of(
         assessment: how it was scored.
         reading: how the files were read.
         data: the manifest, as the user named it.
-        split: which of its rows.
+        split: the split of the rows.
     """
     return Subject(
         model=run,
@@ -72,7 +72,7 @@ def subject_of(
 
 
 def postprocessing_words(model: PromiseModel, assessment: Assessment) -> str:
-    """Describe the post-processing of masks before scoring; the published procedure has its own."""
+    """Describe the post-processing of masks before scoring; the reference's protocol has its own."""
     if assessment.protocol != Protocol.OWN:
         return "opening 5, of the reference's protocol"
     rule = assessment.rule_for(model)
@@ -82,13 +82,13 @@ def postprocessing_words(model: PromiseModel, assessment: Assessment) -> str:
 def summarise(
     results: Sequence[Result], assessment: Assessment, subject: Subject, by: Sequence[str] = (SIZE,)
 ) -> EvaluationSummary:
-    """Return means, their intervals, and what they are means of.
+    """Return the summary of an evaluation: means, their intervals, and the facts that they depend on.
 
     Args:
         results: the results of all images.
         assessment: how they were scored.
         subject: what was scored.
-        by: what to group the images by: ``size``, or columns of the manifest.
+        by: the strata to report: ``size``, or columns of the manifest.
 
     Raises:
         SettingsError: if the manifest has no such column.
@@ -120,13 +120,13 @@ def summarise(
 
 
 def _common_thresholds(results: Sequence[Result]) -> dict[str, Any]:
-    """Return the threshold of each measure that has one for all images."""
+    """Return the chosen threshold of each measure with a common threshold for all images."""
     found = {name: round(float(THRESHOLDS[index]), 6) for name, index in _best_thresholds(results).items()}
     return {"thresholds": found} if found else {}
 
 
 def _of_objects(results: Sequence[Result]) -> dict[str, Any]:
-    """Return the number of objects and their mean Dice, weighted equally, if each was prompted separately."""
+    """Return the number of objects and their mean Dice, weighted equally, if objects were prompted separately."""
     pairs = [(r.objects, r.object_dice) for r in results if r.objects is not None and r.object_dice is not None]
     if not pairs:
         return {}
@@ -137,7 +137,7 @@ def _of_objects(results: Sequence[Result]) -> dict[str, Any]:
 def result_paths(folder: Path, prompts: str, protocol: str) -> tuple[Path, Path]:
     """Return the paths of the scores and the summary of an evaluation.
 
-    With another protocol than our own, the names end in its name, to never confuse the two.
+    For protocols other than our own, the names end in that of the protocol, so results cannot be confused.
     """
     end = "" if protocol == Protocol.OWN else f"_{protocol}"
     return folder / f"scores_{prompts}{end}.csv", folder / f"summary_{prompts}{end}.json"
@@ -149,8 +149,8 @@ def write_results(
     """Write ``scores_<prompts>.csv`` and ``summary_<prompts>.json``; return their paths.
 
     The summary is written last, and holds the hashes of the scores that it belongs to. If there are ``volumes``,
-    ``volumes_<prompts>.csv`` is the third; otherwise an older one is removed. If a model does
-    not predict the IoU of its masks, that entry is empty.
+    ``volumes_<prompts>.csv`` is written as the third file; otherwise an older file of this name is removed. If the
+    model does not predict the IoU of its masks, that entry is empty.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -179,5 +179,5 @@ def write_results(
     else:
         whole.unlink(missing_ok=True)
     of_files = {"scores_sha256": scores_sha256(table)} | ({"volumes_sha256": scores_sha256(whole)} if volumes else {})
-    write_sealed(means, summary.model_copy(update=of_files).as_json())  # last: without it, the scores are of nothing
+    write_sealed(means, summary.model_copy(update=of_files).as_json())  # last, as scores need a summary
     return (table, means, whole) if volumes else (table, means)

@@ -1,4 +1,4 @@
-"""Confidence intervals and significance tests. Images of one group are not independent: groups are resampled."""
+"""Confidence intervals and significance tests. Images of a group are not independent, so groups are resampled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from scipy import stats
 from promise_seg.arrays import Float64Array
 
 DRAWS = 4000
-_DRAWN_AT_ONCE = 2**22  # groups, in the draws that are in memory together
+_DRAWN_AT_ONCE = 2**22  # maximum number of sampled groups in memory
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; the ends are NaN with fewer than two groups, for which there is none."""
+    """A mean with its confidence interval; the ends are NaN for fewer than two groups, which have no interval."""
 
     mean: float
     low: float
@@ -27,7 +27,7 @@ class Interval:
         return None if np.isnan(self.low) else (round(self.low, 6), round(self.high, 6))
 
     def as_json(self) -> list[float] | None:
-        """Return both ends for JSON."""
+        """Return both ends as a list for JSON; ``None`` if there is no interval."""
         return None if self.ends is None else list(self.ends)
 
 
@@ -62,7 +62,7 @@ def mean_interval(values: Sequence[float], groups: Sequence[str], *, seed: int =
 
 
 def _means_of_draws(sums: Float64Array, sizes: Float64Array, seed: int) -> Float64Array:
-    """Return the mean over the images of each of :data:`DRAWS` draws of groups, drawn in blocks to bound the memory."""
+    """Return the mean over images for each of :data:`DRAWS` draws of groups, computed in blocks to bound the memory."""
     rng, count = np.random.default_rng(seed), len(sums)
     at_once = max(1, _DRAWN_AT_ONCE // count)
     means = []

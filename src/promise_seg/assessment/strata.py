@@ -18,21 +18,21 @@ SIZES = (_NOTHING, *(name for _, name in _SIZES))
 
 
 def size_stratum(result: Result) -> str:
-    """Return the stratum by the share of the image that the ground truth covers."""
+    """Return the stratum of an image, by the share of the image that the ground truth covers."""
     row = result.checked
     share = row.foreground_pixels / (row.height * row.width)
     return next(name for limit, name in _SIZES if share < limit) if share else _NOTHING
 
 
 def columns_to_group_by(by: str | Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """Return the columns that results are to be grouped by; call this before long work.
+    """Check the columns to group results by, and return them as a list; call this before long computations.
 
     Args:
-        by: one of them, or several.
-        rows: of the manifest.
+        by: ``size`` or the name of a column, or several names.
+        rows: the rows of the manifest.
 
     Raises:
-        SettingsError: if the manifest has no such column.
+        SettingsError: if a name is not a string, or the manifest has no such column.
     """
     wanted = [by] if isinstance(by, str) or not isinstance(by, Iterable) else list(by)
     if not all(isinstance(one, str) for one in wanted):
@@ -54,12 +54,12 @@ def _by_column(name: str) -> Callable[[Result], str]:
 
 
 def strata(results: Sequence[Result], by: str, values: dict[str, list[float]], seed: int) -> dict[str, Stratum]:
-    """Return for each stratum its number of images, and its mean Dice with interval and IoU.
+    """Return the numbers of images and groups, the mean Dice with its interval and the mean IoU of each stratum.
 
     Args:
         results: the results of the images.
         by: ``size``, or a column of the manifest.
-        values: the values of each measure, an entry per result.
+        values: the values of each measure, one per result.
         seed: the seed of the intervals.
 
     Raises:

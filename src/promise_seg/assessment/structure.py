@@ -1,30 +1,29 @@
 """S-measure, E-measure and F-measures, as reported for polyp segmentation, computed by ``pysodmetrics``.
 
-The raw probabilities are used. Some codes of the field stretch each map to [0, 1] first; the maps of a confident model
-reach both ends anyway, and here an empty map is not made to look full.
+The raw probabilities are used. Some published code stretches each map to [0, 1] first. The maps of a confident model
+reach both ends anyway, and without stretching, an empty map does not become a full one.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from py_sod_metrics import Emeasure, FmeasureHandler, FmeasureV2, Smeasure, WeightedFmeasure
 
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 
 THRESHOLDS = np.linspace(1, 0, 256)
-"""The thresholds of all curves, in their order; pixels at or above one are foreground."""
+"""The thresholds of all curves, in descending order; pixels at or above the threshold are foreground."""
 _BETA_SQUARED = 0.3
 
 
 @dataclass(frozen=True)
 class StructureScores:
-    """The structure scores of one image, in [0, 1], better when higher.
+    """The structure scores of one image, in [0, 1]; higher is better.
 
-    ``e_curve`` and ``f_curve`` (256,) are the E-measure and F-measure at each of :data:`THRESHOLDS`. The field's
-    ``maxEm`` and ``maxFm`` are the maxima of the mean curve over all images, so no image has such a value by itself.
-    ``e_adaptive`` and ``f_adaptive`` are at twice the mean probability. Rules where they are not defined: see
-    :func:`score_structure`.
+    ``e_curve`` and ``f_curve`` (256,) are the E-measure and F-measure at each of :data:`THRESHOLDS`. The ``maxEm`` and
+    ``maxFm`` of the literature are the maxima of the mean curve over all images, so they are not defined for a single
+    image. ``e_adaptive`` and ``f_adaptive`` are the values at twice the mean probability. For the rules where the
+    scores are not defined, see :func:`score_structure`.
     """
 
     s_measure: float
@@ -36,23 +35,23 @@ class StructureScores:
 
 
 class _Smeasure(Smeasure):
-    """The S-measure without the empty part beyond an object's centre in the last row or column, whose weight is 0."""
+    """The S-measure that skips an empty part, of weight 0, beyond an object's centre in the last row or column."""
 
-    def ssim(self, pred: npt.NDArray[np.float64], gt: BoolArray) -> float:
+    def ssim(self, pred: Float64Array, gt: BoolArray) -> float:
         return float(super().ssim(pred, gt)) if pred.size else 0.0
 
 
 def score_structure(mask_probs: Float32Array, truth: BoolArray, predicted: BoolArray | None = None) -> StructureScores:
     """Score probabilities against the ground truth.
 
-    All scores use the probabilities, as published, whatever threshold and post-processing the mask was made with:
-    E-measures and F-measures have their own thresholds, and S-measure and weighted F also depend on confidence. So
-    models with and without post-processing are compared by the same measure. The mask only decides whether anything is
-    ``predicted``; by default it is the pixels above 0.5.
+    All scores use the probabilities, as in the publications, regardless of the threshold and post-processing of the
+    mask: E-measures and F-measures have their own thresholds, and S-measure and weighted F also depend on confidence.
+    Models with and without post-processing are therefore compared by the same measure. The mask ``predicted`` only
+    decides whether anything is predicted; by default it is the pixels above 0.5.
 
-    Rules where the measures are not defined: with an empty ground truth, E-measures and F-measures are 1 if nothing is
-    predicted and 0 otherwise; weighted F is 0 if an object is missed entirely. An image of a single row or column has
-    no structure: S-measure, E-measures and weighted F are then 1 minus the mean absolute error.
+    Rules where the measures are not defined: for an empty ground truth, E-measures, F-measures and weighted F are 1 if
+    nothing is predicted and 0 otherwise. Weighted F is 0 if an object is missed entirely. An image of a single row or
+    column has no structure: its S-measure, E-measures and weighted F are 1 minus the mean absolute error.
 
     Shape: all (H, W), in the image frame.
     Raises: ValueError if the shapes differ.
@@ -76,7 +75,7 @@ def score_structure(mask_probs: Float32Array, truth: BoolArray, predicted: BoolA
     found = e_measure.get_results()["em"]
     return StructureScores(
         s_measure=float(s_measure.get_results()["sm"]),
-        e_curve=np.minimum(np.asarray(found["curve"], np.float64), 1),  # divided by one pixel less than there are
+        e_curve=np.minimum(np.asarray(found["curve"], np.float64), 1),  # may exceed 1, as its divisor is pixels - 1
         e_adaptive=min(1.0, float(found["adp"])),
         f_curve=f_curve,
         f_adaptive=f_adaptive,
@@ -88,8 +87,8 @@ def _level(value: float) -> Float64Array:
     return np.full(len(THRESHOLDS), value)
 
 
-def _f_measures(probs: npt.NDArray[np.float64], truth: BoolArray) -> tuple[Float64Array, float]:
-    """Return the F-measure at each threshold, and at the adaptive one."""
+def _f_measures(probs: Float64Array, truth: BoolArray) -> tuple[Float64Array, float]:
+    """Return the F-measure at each threshold (256,), and at the adaptive threshold."""
     measure = FmeasureV2({"fm": FmeasureHandler(beta=_BETA_SQUARED, with_dynamic=True, with_adaptive=True)})
     measure.step(probs, truth, normalize=False)
     found = measure.get_results()["fm"]

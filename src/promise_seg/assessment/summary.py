@@ -1,4 +1,4 @@
-"""The result of an evaluation as one type: written as ``summary_<prompts>.json`` here, and read everywhere else."""
+"""The summary of an evaluation, stored as ``summary_<prompts>.json`` and read by comparisons, reports and others."""
 
 import hashlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from promise_seg.assessment.trust_quality import TrustQuality
 from promise_seg.errors import SettingsError, first_line
 from promise_seg.quantities import count_in_words
-from promise_seg.sealed import read_sealed
+from promise_seg.storage.sealed import read_sealed
 from promise_seg.validation import faults_of
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
@@ -18,13 +18,13 @@ Ends = tuple[float, float]
 
 
 class _Open(BaseModel):
-    """A part of a file that another version may have written, with fields that this one does not know."""
+    """A part of a file that may come from another version; fields that this version does not know are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=())
 
 
 class Stratum(_Open):
-    """Means over a part of the images; the interval is ``None`` if there are fewer than two groups."""
+    """Means over a stratum of the images; the interval is ``None`` if there are fewer than two groups."""
 
     images: int
     groups: int
@@ -34,20 +34,20 @@ class Stratum(_Open):
 
 
 class TestLooks(_Open):
-    """Counts of how often some test images were scored before. A look is one evaluation, budget or report.
+    """The number of times that these test images were scored before. A look is one evaluation, budget or report.
 
     Args:
-        this_model: looks with this very model, this one among them.
-        other_models: looks at any of these images with another model from the same folder, or another choice among
-            SAM's masks.
-        looked_at: how many of these images those saw.
-        beside: other runs in the same parent folder that were scored on any of these images.
+        this_model: number of looks with exactly this model, including the current look.
+        other_models: number of looks at any of these images with another model from the same folder, or with another
+            choice among SAM's masks.
+        looked_at: number of these images that were scored in ``other_models``.
+        beside: number of other runs in the same parent folder that were scored on any of these images.
         note: the warning about ``other_models``; ``None`` if there were none.
         beside_note: the note about ``beside``; ``None`` if there are none.
         damage_note: the warning that earlier looks cannot be read; ``None`` if all can, and in older files.
     """
 
-    __test__ = False  # pytest takes it for a test otherwise
+    __test__ = False  # keeps pytest from collecting this class as a test
 
     this_model: int
     other_models: int
@@ -59,12 +59,12 @@ class TestLooks(_Open):
 
 
 class SeenInTraining(_Open):
-    """Counts of images that a model knows from its training.
+    """The numbers of images that a model knows from its training.
 
     Args:
-        trained_on: images that it was trained on.
-        chosen_on: images that are ``val`` rows of its training, and are in another split here.
-        note: the warning about them; ``None`` if there are none.
+        trained_on: number of images that the model was trained on.
+        chosen_on: number of images that were ``val`` rows of its training, and are in another split here.
+        note: the warning about these images; ``None`` if there are none.
     """
 
     trained_on: int
@@ -77,12 +77,13 @@ class Subject(_Open):
 
     Args:
         model: the model, as the user named it.
-        variant: which trainable parts it has.
-        sam, image_size: the SAM around which it was trained, and the side of its input in pixels.
-        model_sha256: hash of its weights and config.
-        reading: how files were read.
-        data, split: the manifest, and which of its rows.
-        mask_choice, postprocessing: how a mask was made of SAM's; not there for a model without a SAM.
+        variant: the variant of the model, which tells its trainable parts.
+        sam, image_size: the SAM that the model was trained with, and the side of its input in pixels.
+        model_sha256: the hash of the model's weights and config.
+        reading: the options with which files were read.
+        data, split: the manifest, and the split of its rows.
+        mask_choice, postprocessing: the choice among SAM's masks, and the post-processing; not set for a model without
+            a SAM.
     """
 
     model: str
@@ -97,25 +98,27 @@ class Subject(_Open):
     postprocessing: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the content of the file, without fields that were not set."""
+        """Return the content of the JSON file, without fields that were not set."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 class VolumeSummary(_Open):
-    """The means over volumes, beside those over their slices.
+    """The means over volumes, in addition to those over their slices.
 
     Args:
-        volumes, groups, slices: how many there are; groups are patients, if the manifest names them.
-        parts: volumes of which not all slices are rows, scored by those that are.
-        slices_with_empty_truth: slices of these volumes without the object.
-        volumes_with_empty_truth, volumes_with_empty_prediction: volumes that the rule for empty masks applies to.
-        volumes_without_distances: volumes of which it is not known where their slices lie; means of distances and of
-            the surface Dice are over the others.
-        tolerance: of the surface Dice, in mm; distances are in mm too.
-        rule_for_nothing: the rule for slices and volumes without the object, in words.
-        mean, interval, median: over volumes, by the names of the measures; intervals are of the mean and resample
-            groups.
-        mean_of_groups: the mean over groups, each of which weighs the same.
+        volumes, groups, slices: the numbers of volumes, groups and slices; groups are patients, if the manifest names
+            them.
+        parts: number of volumes of which only some slices are rows; they are scored on these slices.
+        slices_with_empty_truth: number of slices of these volumes without the object.
+        volumes_with_empty_truth, volumes_with_empty_prediction: numbers of volumes with an empty mask, to which the
+            rule for empty masks applies.
+        volumes_without_distances: number of volumes without known positions of their slices; means of distances and of
+            the surface Dice are over all other volumes.
+        tolerance: the tolerance of the surface Dice, in mm; distances are in mm too.
+        rule_for_nothing: a description of the rule for slices and volumes without the object.
+        mean, interval, median: statistics over volumes by the names of the measures; the intervals are those of the
+            mean, and resample groups.
+        mean_of_groups: the mean over groups, weighted equally, by the names of the measures.
     """
 
     volumes: int
@@ -135,7 +138,7 @@ class VolumeSummary(_Open):
 
     @property
     def volumes_words(self) -> str:
-        """The number of volumes and of their slices, and how many of them are not whole."""
+        """A description of the number of volumes, how many of them are incomplete, and the number of their slices."""
         parts = f", {self.parts} of them in part," if self.parts else ""
         return f"{count_in_words(self.volumes, 'volume')}{parts} of {count_in_words(self.slices, 'slice')}"
 
@@ -145,25 +148,27 @@ class EvaluationSummary(Subject):
 
     Args:
         prompts, prompts_meaning: the source of prompts, as a name and in words.
-        prompts_read_the_ground_truth: whether they were made from the ground truth.
-        oracle_points: how many there were; ``None`` with other prompts.
-        seed: of oracle points and intervals.
-        protocol, protocol_deviations: how it was scored, and where that differs from the published procedure.
-        tolerance: of the surface Dice, with the unit of all distances, such as ``2px``.
-        images, groups: how many there are.
-        images_with_empty_truth, images_with_empty_prediction: how many images the rule for empty masks applies to.
-        rule_for_nothing: that rule, in words.
-        mean, interval: by the names of the measures; an interval is ``None`` with fewer than two groups.
-        thresholds: the threshold that all images share, of measures at the one with the best mean; not in older files.
-        strata: means over parts of the images, by ``size`` or a column of the manifest, and by the part's name.
-        objects, object_dice: the number of objects and their mean Dice, if each was prompted separately.
-        volumes: the means over volumes, if the images are slices of some.
-        trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
-        trust_calibrated_on_these_rows: whether that quality is overestimated.
-        test_looks: the looks, if test rows were scored with a model that has a folder.
-        seen_in_training: the known images, if the model's training recorded its images.
-        scores_sha256, volumes_sha256: hashes of the files of scores that it belongs to, where it was written; not in
+        prompts_read_the_ground_truth: whether the prompts were made from the ground truth.
+        oracle_points: the number of oracle points; ``None`` with other prompts.
+        seed: the seed of oracle points and intervals.
+        protocol, protocol_deviations: the scoring protocol, and its deviations from our own protocol, in words.
+        tolerance: the tolerance of the surface Dice, with the unit of all distances, such as ``2px``.
+        images, groups: the numbers of images and groups.
+        images_with_empty_truth, images_with_empty_prediction: the numbers of images with an empty mask, to which the
+            rule for empty masks applies.
+        rule_for_nothing: a description of that rule.
+        mean, interval: statistics by the names of the measures; an interval is ``None`` with fewer than two groups.
+        thresholds: the threshold with the best mean over all images, by the names of the measures that use one; not in
             older files.
+        strata: means over strata, by ``size`` or a column of the manifest, and then by the name of the stratum.
+        objects, object_dice: the number of objects and their mean Dice, if objects were prompted separately.
+        volumes: the means over volumes, if the images are slices of volumes.
+        trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
+        trust_calibrated_on_these_rows: whether the model was calibrated on these rows, so ``trust`` is optimistic.
+        test_looks: the counts of looks, if test rows were scored with a model that has a folder.
+        seen_in_training: the counts of known images, if the model's training recorded its images.
+        scores_sha256, volumes_sha256: the hashes of the files of scores that belong to this summary; not in older
+            files.
     """
 
     prompts: PromptSource
@@ -194,32 +199,32 @@ class EvaluationSummary(Subject):
     volumes_sha256: str | None = None
 
     def with_trust(self, quality: TrustQuality, *, calibrated_on_these_rows: bool) -> Self:
-        """Return the same with the quality of the trust scores."""
+        """Return the summary with the quality of the trust scores added."""
         return self.model_copy(update={"trust": quality, "trust_calibrated_on_these_rows": calibrated_on_these_rows})
 
     def with_volumes(self, volumes: VolumeSummary) -> Self:
-        """Return the same with the means over volumes."""
+        """Return the summary with the means over volumes added."""
         return self.model_copy(update={"volumes": volumes})
 
     def with_notes(
         self, *, test_looks: TestLooks | None = None, seen_in_training: SeenInTraining | None = None
     ) -> Self:
-        """Return the summary with notes about its images; notes that are ``None`` are left as they are."""
+        """Return the summary with notes about its images added; notes that are ``None`` are left unchanged."""
         notes = {"test_looks": test_looks, "seen_in_training": seen_in_training}
         return self.model_copy(update={name: note for name, note in notes.items() if note is not None})
 
 
 def scores_sha256(path: Path) -> str:
-    """Return the hash of a file of scores, which the summary of the same evaluation holds."""
+    """Return the SHA-256 of a file of scores, as stored in the summary of the same evaluation."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_summary(path: Path) -> EvaluationSummary:
-    """Return what :func:`~promise_seg.assessment.report.write_results` wrote.
+    """Read a summary that :func:`~promise_seg.assessment.report.write_results` wrote.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        SettingsError: with what is missing or damaged.
+        SettingsError: if the file is damaged, or fields are missing or invalid.
     """
     try:
         return EvaluationSummary.model_validate(read_sealed(path))

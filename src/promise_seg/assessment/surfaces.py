@@ -11,16 +11,16 @@ from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 
 
 class Surfaces:
-    """Two masks, (H, W) or (D, H, W), neither of them empty, and the distances between their outlines.
+    """The distances between the outlines of two non-empty masks, (H, W) or (D, H, W).
 
-    An outline is the pixels or voxels of a mask that touch its outside. The distances are computed once, for all
-    measures. The rule for empty masks is in the table of measures.
+    An outline consists of the pixels or voxels of a mask that touch its outside. The distances are computed once for
+    all measures. The rule for empty masks is in the table of measures.
 
     Args:
         predicted, truth: the masks, in the image frame.
         tolerance: the tolerance of the surface Dice, in the unit of ``spacing``.
-        spacing: the distance between rows and between columns, of volumes that between slices before them; by default
-            1 for each axis.
+        spacing: the distances between slices (for volumes), rows and columns, in this order; by default 1 for each
+            axis.
 
     Raises:
         ValueError: if the shapes differ or a mask is empty.
@@ -43,7 +43,7 @@ class Surfaces:
 
     @cached_property
     def distances(self) -> tuple[Float32Array, Float32Array]:
-        """The distances from each pixel of the predicted outline to the true one, and the other way round."""
+        """The distances from each pixel of the predicted outline to the true outline, and the other way round."""
         part = _around(self._masks[0] | self._masks[1])
         predicted, truth = get_mask_edges(*(mask[part] for mask in self._masks))
         return (
@@ -58,7 +58,7 @@ class Surfaces:
 
     @property
     def average_distance(self) -> float:
-        """The mean of the distances from all pixels of both outlines to the other one.
+        """The mean distance from the pixels of each outline to the other outline, over all pixels of both.
 
         Source: Heimann et al. 2009 (average symmetric surface distance).
         """
@@ -66,7 +66,7 @@ class Surfaces:
 
     @property
     def surface_dice(self) -> float:
-        """The share of both outlines that lies within the tolerance of the other (normalised surface distance)."""
+        """The share of both outlines within the tolerance of the other outline (normalised surface distance)."""
         within = sum(int(np.count_nonzero(found <= self._tolerance)) for found in self.distances)
         return float(np.float32(within) / np.float32(sum(map(len, self.distances))))
 
@@ -81,14 +81,14 @@ _MOST_FOR_TORCH = 2**24
 
 
 def _percentile_95(found: Float32Array) -> float:
-    """Return the 95th percentile by torch, as ``monai`` does, or by numpy where there are too many values for torch."""
+    """Return the 95th percentile, computed by torch as in ``monai``, or by numpy if there are too many values."""
     if len(found) > _MOST_FOR_TORCH:
         return float(np.quantile(found, 0.95))
     return float(torch.quantile(torch.from_numpy(found), 0.95))
 
 
 def _around(mask: BoolArray) -> tuple[slice, ...]:
-    """Return the box of the mask and one pixel around it: distances do not depend on the rest."""
+    """Return the bounding box of a mask with a margin of one pixel; distances do not depend on the rest."""
     box = []
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)

@@ -1,10 +1,10 @@
 """The log of looks at test rows, in the folder of the model that was scored on them.
 
-A second look after a change of the model is how test data come to select models; it is not forbidden, but reported.
+Scoring test rows again after the model was changed selects models on the test set. This is not forbidden, but reported.
 
 A look is logged before its results are written, and marked as unfinished until they are. A process that is killed in
-between leaves the mark. The same look, with the same results, then takes the place of the unfinished one: nobody saw
-its results, so it is one look and not two.
+between leaves the mark. If the same look is repeated with the same results, it replaces the unfinished look and counts
+once, because nobody saw the first results.
 """
 
 import json
@@ -18,26 +18,26 @@ from typing import Any
 from promise_seg.assessment.summary import TestLooks
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import PromiseError
-from promise_seg.files import object_of, write_whole
-from promise_seg.locks import in_turn
-from promise_seg.sealed import opened, sealed_line
-from promise_seg.strays import is_left_behind, temporary_name
+from promise_seg.storage.files import object_of, write_whole
+from promise_seg.storage.locks import in_turn
+from promise_seg.storage.sealed import opened, sealed_line
+from promise_seg.storage.strays import is_left_behind, temporary_name
 
 LOG_FILE = "test_log.jsonl"
 _UNFINISHED = "unfinished"
 _MASK_GIVEN = "mask_given"
 _OF_A_RUN = frozenset({"when", _UNFINISHED})
 _failed: set[str] = set()  # marks of looks whose results this process could not write
-_LETTERS = 16  # of an image's hash: enough to identify it
+_LETTERS = 16  # characters of an image's hash, enough to identify it
 
 
 def look_note(images: int, other_models: int, looked_at: int) -> str | None:
     """Return the warning about earlier looks with other models; ``None`` if there were none.
 
     Args:
-        images: how many test images there are now.
-        other_models: earlier looks with other models from the same folder.
-        looked_at: how many of the images those saw.
+        images: number of test images in this look.
+        other_models: number of earlier looks with other models from the same folder.
+        looked_at: number of the images that were scored in those looks.
     """
     if not other_models:
         return None
@@ -50,7 +50,7 @@ def look_note(images: int, other_models: int, looked_at: int) -> str | None:
 
 
 def beside_note(runs: int) -> str | None:
-    """Return a note that several runs were scored on the same test images; ``None`` if there are no others."""
+    """Return the note that other runs were scored on the same test images; ``None`` if there are no such runs."""
     if not runs:
         return None
     return (
@@ -60,7 +60,7 @@ def beside_note(runs: int) -> str | None:
 
 
 def damage_note(log: Path, lines: int) -> str:
-    """Return the warning that lines of a log cannot be read, or that it has none, which it always had."""
+    """Return the warning that a log has damaged lines or, if ``lines`` is 0, that it is unexpectedly empty."""
     what = f"{lines} line(s) of {log} are damaged" if lines else f"{log} is empty"
     return f"{what}, so that there may have been more looks at these test images than are counted here"
 
@@ -69,16 +69,16 @@ def damage_note(log: Path, lines: int) -> str:
 def logged_test(
     folder: Path, model_sha256: str, rows: Sequence[CheckedRow], facts: dict[str, Any]
 ) -> Iterator[TestLooks]:
-    """Log a look at test rows, whose results are written until this ends.
+    """Log a look at test rows; its results must be written within the ``with`` block.
 
-    Gives how many looks there were before at any of their images, whatever CSV names them.
+    Yields the counts of earlier looks at any of the images, whatever manifest they were read from.
 
     Args:
         folder: the folder of the model.
-        model_sha256: the hash of its weights and config, including post-processing.
+        model_sha256: the hash of the model's weights and config, including post-processing.
         rows: the rows of the split ``test``.
-        facts: facts about this look (prompts, protocol, ``mask_choice``, whether that was the user's choice,
-            ``mask_given``, mean Dice).
+        facts: facts about this look: prompts, protocol, mean Dice, ``mask_choice``, and ``mask_given``, which tells
+            whether the user made that choice.
 
     Raises:
         PromiseError: if the log cannot be written.
@@ -91,12 +91,12 @@ def logged_test(
     except BaseException:
         _failed.add(mark)
         raise
-    with suppress(PromiseError), in_turn(path):  # it is logged, marked or not
+    with suppress(PromiseError), in_turn(path):  # the look counts even if the mark remains
         _finish(path, lambda content: content.get(_UNFINISHED) == mark)
 
 
 def finish_left_behind(folder: Path, model_sha256: str, facts: dict[str, Any]) -> None:
-    """Finish a look that a killed process logged and whose results are complete: they are not computed again.
+    """Remove the mark from a look that a killed process logged, if its results are complete and need no recomputation.
 
     Args:
         folder, model_sha256, facts: see :func:`logged_test`.
@@ -115,7 +115,7 @@ def finish_left_behind(folder: Path, model_sha256: str, facts: dict[str, Any]) -
 
 
 def _finish(path: Path, is_it: Callable[[dict[str, Any]], bool]) -> None:
-    """Take the mark from the lines of a log that are meant."""
+    """Remove the mark from those lines of a log for which ``is_it`` is true."""
     lines = []
     for line in path.read_bytes().splitlines():
         content = _content_of(line)
@@ -161,7 +161,7 @@ def _log_test(
 
 
 def _is_left_behind_by(entry: dict[str, Any], content: dict[str, Any] | None) -> bool:
-    """Whether a line was logged for the same look by a process that ended before it had written the results."""
+    """Whether a line was logged for the same look by a process that ended before it wrote the results."""
     return content is not None and _is_left_behind(content) and _lasting(content) == _lasting(entry)
 
 
@@ -171,7 +171,7 @@ def _is_left_behind(content: dict[str, Any]) -> bool:
 
 
 def _lasting(content: dict[str, Any]) -> Any:
-    """The part that is the same whenever the same look is logged, as JSON."""
+    """Return the entries that are the same whenever the same look is logged, converted as by JSON."""
     return json.loads(json.dumps({name: value for name, value in content.items() if name not in _OF_A_RUN}))
 
 
@@ -186,10 +186,11 @@ def _write_lines(path: Path, lines: Sequence[bytes]) -> None:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as it was scored: with one protocol, another choice among its masks counts as another model.
+    """A model as it was scored; with the same protocol, another choice among its masks counts as another model.
 
-    A model itself may choose another mask for each form of prompts. That is one model, so choices are compared only if
-    a user made one of them. Lines of earlier versions do not say who chose, so they are always compared.
+    A model may itself choose a different mask for each form of prompts. This is still one model, so choices are
+    compared only if a user made at least one of them. Lines of earlier versions do not record who made the choice, so
+    they are always compared.
     """
 
     sha256: str
@@ -212,7 +213,7 @@ class _Entry:
 
 
 def _entries(path: Path) -> tuple[list[_Entry], int]:
-    """Return the lines of a log, and how many are damaged: these are skipped, but kept in the file."""
+    """Return the readable lines of a log, and the number of damaged lines, which are skipped but kept in the file."""
     try:
         return _entries_of(path.read_bytes().splitlines() if path.exists() else [])
     except OSError:
@@ -230,7 +231,7 @@ def _entries_of(lines: Sequence[bytes]) -> tuple[list[_Entry], int]:
 
 
 def _content_of(line: bytes) -> dict[str, Any] | None:
-    """Return what a line holds; ``None`` if it is damaged."""
+    """Return the content of a line; ``None`` if it is damaged."""
     try:
         return opened(object_of(line))
     except ValueError:

@@ -8,7 +8,7 @@ class _Part(BaseModel):
 
 
 class Covered(_Part):
-    """The mean Dice of the share of images that are trusted most."""
+    """The mean Dice of the most trusted share (``coverage``) of the images."""
 
     coverage: float
     dice: float
@@ -23,10 +23,10 @@ class Bin(_Part):
 
 
 class NothingHere(_Part):
-    """The quality of the decision that there is nothing.
+    """The quality of the decision that an image shows no object.
 
-    A false alarm reports something where the ground truth is empty; a miss reports nothing where there is an object. A
-    rate is ``None`` if there are no such images.
+    A false alarm is a prediction where the ground truth is empty; a miss is an empty prediction where there is an
+    object. A rate is ``None`` if there are no images of its kind.
     """
 
     rule: str
@@ -50,7 +50,7 @@ class TrustQuality(_Part):
         area_by_chance, area_ideal: the same if images were ranked at random, or by their Dice.
         calibration: up to five bins of equal size, the least trusted first.
         mean_absolute_error: the mean absolute error of trust as a prediction of Dice.
-        nothing_here: the quality of the decision that there is nothing.
+        nothing_here: the quality of the decision that an image shows no object.
     """
 
     images: int

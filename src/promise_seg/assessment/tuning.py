@@ -1,4 +1,4 @@
-"""Choose post-processing on validation rows, or none if none helps."""
+"""Choose the post-processing of masks on validation rows, or none if none helps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.rows import decode_rows
 from promise_seg.model import PromiseModel
-from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.rules.postprocessing import NO_POST, PostProcessing
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 KERNELS = (0, 3, 5, 9)
 LEAST_GAIN = 0.001
-"""The least gain in mean Dice; for less, the simplest is kept, because the difference is noise."""
+"""The minimum gain in mean Dice; smaller differences are noise, so the simplest candidate is preferred."""
 
 
 def candidates() -> list[PostProcessing]:
@@ -53,14 +53,14 @@ def tune(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> Tuned:
-    """Score every candidate on validation rows; the simplest within :data:`LEAST_GAIN` of the best is chosen.
+    """Score every candidate on validation rows, and choose the simplest within :data:`LEAST_GAIN` of the best.
 
     Args:
         model: the model to tune; it is not changed.
         rows: validation rows, never test rows.
         assessment: how to score, and with which prompts.
         store: the feature store.
-        progress: told of each image.
+        progress: called for each image.
     """
     tried = candidates()
     choice = assessment.choice_for(model)

@@ -1,4 +1,4 @@
-"""Summarise and write the scores of volumes: one line for each, and means with their intervals."""
+"""Summarise and write the scores of volumes: one line per volume, and means with their intervals."""
 
 import csv
 import io
@@ -11,21 +11,21 @@ from promise_seg.assessment.measuring import Tolerance
 from promise_seg.assessment.statistics import by_group, mean_interval
 from promise_seg.assessment.summary import VolumeSummary
 from promise_seg.assessment.volumes import RULE_FOR_EMPTY_VOLUMES, VOLUME_MEASURES, VolumeScore
-from promise_seg.files import write_text
+from promise_seg.storage.files import write_text
 
 
 def volumes_path(table: Path) -> Path:
-    """Return the path of the scores of volumes, beside those of images (``scores_*.csv``)."""
+    """Return the path of the scores of volumes, next to the scores of images (``scores_*.csv``)."""
     return table.with_name(table.name.replace("scores_", "volumes_", 1))
 
 
 def summarise_volumes(scores: Sequence[VolumeScore], tolerance: Tolerance, seed: int) -> VolumeSummary:
-    """Return means over volumes, and over patients, with intervals that resample patients.
+    """Return means over volumes and over groups (patients), with intervals that resample groups.
 
     Args:
-        scores: of all volumes, at least one.
-        tolerance: of the surface Dice, in mm.
-        seed: of the intervals.
+        scores: the scores of all volumes, at least one.
+        tolerance: the tolerance of the surface Dice, in mm.
+        seed: the seed of the intervals.
     """
     mean, interval, median, of_groups = {}, {}, {}, {}
     for name in VOLUME_MEASURES:
@@ -57,7 +57,7 @@ def summarise_volumes(scores: Sequence[VolumeScore], tolerance: Tolerance, seed:
 
 
 def write_volumes(path: Path, scores: Sequence[VolumeScore], prompts: str) -> None:
-    """Write ``volumes_<prompts>.csv``; what a volume cannot be measured in is empty."""
+    """Write ``volumes_<prompts>.csv``; measures that are not defined for a volume are left empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     facts = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "slices", "slices_of_volume")

@@ -1,4 +1,4 @@
-"""The rows that are slices of one volume, their order, and the distances between them."""
+"""Group rows that are slices of the same volume, with their order and the distances between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,26 +8,25 @@ from pathlib import Path
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.images.formats.stacking import stacking_of_files
 from promise_seg.vocabulary import MaskKind
+from promise_seg.volumes.stack import Spacing
 from promise_seg.volumes.whole_slices import are_whole
 
-Spacing = tuple[float, float, float]
-"""The distances between slices, rows and columns, in mm."""
 SliceKey = tuple[Path, Path, str, str, int]
 _Key = tuple[Path, Path, str, str, str]
 
 
 @dataclass(frozen=True)
-class Volume:
-    """The rows of one volume: at least two, but for volumes of a single slice that are to be cleaned in 3-D.
+class VolumeRows:
+    """The rows of one volume: at least two, except for volumes of a single slice that are to be cleaned in 3-D.
 
     Args:
-        name: the path of its file or folder.
+        name: the path of the volume's file or folder.
         group: the patient, or whatever the column ``group`` names.
-        rows: its slices in their order; a slice that is named twice counts once.
-        slices_of_volume: how many there are in the file, of which not all may be rows; ``None`` if slices are files of
-            their own, of which there may be more.
-        spacing: the distances between them; ``None`` if they are not known, or no single ones.
-        lacking: why there are none, in words that follow the name; empty if there are.
+        rows: the slices in their order; a slice in several rows counts once.
+        slices_of_volume: the number of slices in the file, of which not all need be rows; ``None`` if slices are
+            separate files, because there may be more files.
+        spacing: the distances between slices, rows and columns; ``None`` if they are unknown or uneven.
+        lacking: the reason why there is no spacing, as a phrase that follows the name; empty if there is a spacing.
     """
 
     name: str
@@ -39,15 +38,16 @@ class Volume:
 
     @property
     def is_part(self) -> bool:
-        """Whether some of its slices are no rows, so that this is not the whole volume."""
+        """Whether some slices of the volume are not rows, so the volume is incomplete."""
         return self.slices_of_volume is not None and len(self.rows) < self.slices_of_volume
 
 
-def volumes_of(rows: Sequence[CheckedRow]) -> tuple[list[Volume], list[str]]:
-    """Return the volumes that rows are slices of, in their order, and notes on those that are none.
+def volumes_of(rows: Sequence[CheckedRow]) -> tuple[list[VolumeRows], list[str]]:
+    """Return the volumes to which rows belong, in the order of the rows, and notes on rows that form no volume.
 
-    A volume is the rows that share an image file (or the folder of a series), a mask, a split and a group. DICOM images
-    that are rows of their own form one if they share a series, and their folders and those of their masks.
+    A volume consists of the rows that share an image file (or the folder of a series), a mask, a split and a group.
+    DICOM images in separate files form a volume if they share a series, the folders of images and masks, a split and a
+    group.
     """
     together: dict[_Key, dict[tuple[Path, int], CheckedRow]] = {}
     for row in rows:
@@ -66,17 +66,17 @@ def volumes_of(rows: Sequence[CheckedRow]) -> tuple[list[Volume], list[str]]:
     return found, _notes(single, overlapping)
 
 
-def volumes_to_join(rows: Sequence[CheckedRow]) -> list[Volume]:
-    """Return the volumes whose slices may come together.
+def volumes_to_join(rows: Sequence[CheckedRow]) -> list[VolumeRows]:
+    """Return the volumes whose slices may be combined.
 
-    Objects of instance maps are told apart slice by slice, frames of videos follow one another in time, and slices that
-    are larger than a tile are seen in parts.
+    Excluded are instance maps, whose objects are separated slice by slice, frames of videos, which follow one another
+    in time, and slices that are larger than a tile, which are read in parts.
     """
     return volumes_of([row for row in rows if _may_join(row)])[0]
 
 
-def single_slices(rows: Sequence[CheckedRow]) -> list[Volume]:
-    """Return the volumes that have a single slice, which may be cleaned in 3-D as those of several."""
+def single_slices(rows: Sequence[CheckedRow]) -> list[VolumeRows]:
+    """Return the volumes with a single slice, which may be cleaned in 3-D like volumes of several slices."""
     single = {
         slice_key(row): row for row in rows if row.stacking is not None and row.stacking.slices == 1 and _may_join(row)
     }
@@ -93,7 +93,7 @@ def is_in_time(row: CheckedRow) -> bool:
 
 
 def is_whole(row: CheckedRow) -> bool:
-    """Whether a row, as a slice, is seen whole; so is each tile that is a row of its own."""
+    """Whether the image of a row is read as a whole rather than in tiles; true for a tile that is itself a row."""
     return row.tile is not None or are_whole(row.reading, row.height, row.width)
 
 
@@ -105,7 +105,7 @@ def _key(row: CheckedRow) -> _Key:
 
 
 def slice_key(row: CheckedRow) -> SliceKey:
-    """Return the key of a row as a slice: rows that name the same slice twice share it."""
+    """Return the key that identifies the slice of a row; rows of the same slice have the same key."""
     return row.row.image, row.row.mask, str(row.row.split), row.row.group, row.index
 
 
@@ -113,7 +113,7 @@ def _has_no_group(row: CheckedRow) -> bool:
     return row.row.group == str(row.row.image)
 
 
-def _of_one_file(rows: list[CheckedRow]) -> Volume:
+def _of_one_file(rows: list[CheckedRow]) -> VolumeRows:
     first, stacking = rows[0], rows[0].stacking
     count, step, lacking = (None, None, "its slices have no distance") if stacking is None else stacking[:3]
     if any(after.index - before.index != 1 for before, after in pairwise(rows)):
@@ -121,8 +121,8 @@ def _of_one_file(rows: list[CheckedRow]) -> Volume:
     return _volume(str(first.row.image), first.row.group, rows, count, step, lacking)
 
 
-def _of_files(rows: list[CheckedRow]) -> Volume | None:
-    """Return the volume of images that are files of their own; ``None`` if they do not lie beside each other."""
+def _of_files(rows: list[CheckedRow]) -> VolumeRows | None:
+    """Return the volume of images in separate files; ``None`` if they do not form a stack of equal sizes."""
     places = [row.place for row in rows if row.place is not None]
     shape = rows[0].height, rows[0].width
     if any((row.height, row.width) != shape for row in rows):
@@ -138,12 +138,12 @@ def _of_files(rows: list[CheckedRow]) -> Volume | None:
 
 def _volume(
     name: str, group: str, rows: list[CheckedRow], count: int | None, step: float | None, lacking: str
-) -> Volume:
+) -> VolumeRows:
     if step is not None and rows[0].spacing is None:
         step, lacking = None, "it does not say how large its pixels are"
     if step is None or rows[0].spacing is None:
-        return Volume(name, group, tuple(rows), count, None, lacking)
-    return Volume(name, group, tuple(rows), count, (step, *rows[0].spacing))
+        return VolumeRows(name, group, tuple(rows), count, None, lacking)
+    return VolumeRows(name, group, tuple(rows), count, (step, *rows[0].spacing))
 
 
 def _notes(single: list[CheckedRow], overlapping: list[CheckedRow]) -> list[str]:

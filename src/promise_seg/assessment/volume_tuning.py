@@ -1,4 +1,4 @@
-"""Choose on validation rows how the slices of volumes come together, and what is done to their mask in 3-D."""
+"""Choose on validation rows how the slices of a volume are combined, and how the mask is cleaned in 3-D."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,34 +10,35 @@ from promise_seg.arrays import BoolArray
 from promise_seg.assessment.joined_rows import collect_rows
 from promise_seg.assessment.metrics import overlap_scores
 from promise_seg.assessment.tuning import LEAST_GAIN
-from promise_seg.assessment.volume_slices import Volume, volumes_to_join
+from promise_seg.assessment.volume_slices import VolumeRows, volumes_to_join
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.rules.volume_rule import EACH_SLICE, VolumeRule
 from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import EACH_SLICE, VolumeRule
 from promise_seg.volumes.carrying import Carried
 from promise_seg.volumes.components import clean
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.packed import PackedMasks
 
 WIDTHS = (0.5, 1.0, 1.5)
-"""Standard deviations of the kernel along the stack, in distances of slices of the usual validation volume."""
+"""Standard deviations of the kernel along the stack, in multiples of the median slice distance of the volumes."""
 SHARES = (0.3, 0.5)
 LEAST_SHARES = (0.01, 0.05, 0.2)
-"""Least components, as shares of the usual object's volume."""
+"""Minimum sizes of connected components, as shares of the median volume of an object."""
 _MOST_VOLUMES = 20
 
 
 @dataclass(frozen=True)
 class TunedVolumes:
-    """The chosen rule, and the mean 3-D Dice on validation volumes: with it, slice by slice, and of the best candidate.
+    """The chosen rule for volumes, and the mean 3-D Dice on validation volumes.
 
     Args:
-        chosen: the rule; :data:`EACH_SLICE` if nothing helps.
-        dice, dice_without, best_dice: means over the volumes.
-        volumes: how many there were.
+        chosen: the rule; independent slices without 3-D cleaning if nothing helps.
+        dice, dice_without, best_dice: the mean Dice over volumes with the chosen rule, with independent slices, and
+            with the best candidate.
+        volumes: the number of volumes.
         tried: the number of candidates.
     """
 
@@ -50,14 +51,14 @@ class TunedVolumes:
 
 
 class _Scale(NamedTuple):
-    """The scale of validation volumes: the usual distance of their slices, and the usual volume of an object."""
+    """The scale of validation volumes: the median distance of slices, and the median volume of the foreground."""
 
     step_mm: float
     object_mm3: float | None
 
 
 class _InWays(NamedTuple):
-    """The masks of a volume for each way in which its slices may come together, and the size of its voxels."""
+    """The masks of a volume for each way of combining its slices, and the volume of a voxel."""
 
     masks: list[PackedMasks]
     voxel_mm3: float | None
@@ -70,18 +71,21 @@ def tune_volumes(
     progress: Progress = silent,
     ways: Sequence[Slices] = tuple(Slices),
 ) -> TunedVolumes | None:
-    """Score every candidate on the volumes of validation rows; ``None`` if there are none.
+    """Score every candidate on the volumes of validation rows, and choose the simplest good rule.
 
-    First how slices come together is chosen, then what is done in 3-D. Of candidates within
-    :data:`~promise_seg.assessment.tuning.LEAST_GAIN` of the best, the first is chosen, which is the simplest.
+    The way of combining slices is chosen first, then the cleaning in 3-D. Among the candidates within
+    :data:`~promise_seg.assessment.tuning.LEAST_GAIN` of the best, the simplest is chosen. At most 20 volumes are used.
 
     Args:
-        model: with an APM, and with the post-processing of slices that was chosen before; it is not changed.
-        rows: validation rows, never test rows; of these the volumes of
-            :func:`~promise_seg.assessment.volume_slices.volumes_to_join`.
-        store: of features.
-        progress: told of each volume.
-        ways: in which slices may come together.
+        model: the model, with the post-processing of slices that was chosen before; it is not changed.
+        rows: validation rows, never test rows; only those in volumes of
+            :func:`~promise_seg.assessment.volume_slices.volumes_to_join` are used.
+        store: the feature store.
+        progress: called twice for each volume.
+        ways: the ways of combining slices to try; independent slices are always tried.
+
+    Returns:
+        The chosen rule with its scores; ``None`` if the model has no APM, or there are no volumes.
     """
     if model.apm is None:
         return None
@@ -115,7 +119,7 @@ def tune_volumes(
 
 
 def ways_to_join(step_mm: float) -> list[VolumeRule]:
-    """Return the ways in which slices may come together, the simplest first."""
+    """Return the candidate ways of combining slices, the simplest first; ``step_mm`` is the distance of slices."""
     base = VolumeRule(step_mm=_rounded(step_mm))
     widths = [_rounded(width * step_mm) for width in WIDTHS]
     blends = [base.model_copy(update={"slices": Slices.BLEND, "blend_mm": width}) for width in widths]
@@ -129,7 +133,7 @@ def ways_to_join(step_mm: float) -> list[VolumeRule]:
 
 
 def ways_to_clean(rule: VolumeRule, object_mm3: float | None) -> list[VolumeRule]:
-    """Return what may be done in 3-D after slices came together by a rule, the simplest first."""
+    """Return the candidate rules that add 3-D cleaning to a rule for combining slices, the simplest first."""
     sizes = () if object_mm3 is None else tuple(_rounded(share * object_mm3) for share in LEAST_SHARES)
     found = [
         rule.model_copy(update={"fill_holes": holes, "least_mm3": least, "keep": keep})
@@ -140,12 +144,12 @@ def ways_to_clean(rule: VolumeRule, object_mm3: float | None) -> list[VolumeRule
 
 
 def simplest(scores: Sequence[float] | np.ndarray) -> int:
-    """Return the number of the first candidate that is about as good as the best."""
+    """Return the index of the first candidate within :data:`LEAST_GAIN` of the best."""
     values = np.asarray(scores, np.float64)
     return int(np.flatnonzero(values >= values.max() - LEAST_GAIN)[0])
 
 
-def _scale_of(volumes: Sequence[Volume]) -> _Scale:
+def _scale_of(volumes: Sequence[VolumeRows]) -> _Scale:
     known = [one for one in volumes if one.spacing is not None]
     steps = [one.spacing[0] for one in known if one.spacing is not None]
     step = float(np.median(steps)) if steps else EACH_SLICE.step_mm
@@ -157,10 +161,12 @@ def _scale_of(volumes: Sequence[Volume]) -> _Scale:
     return _Scale(step, float(np.median(sizes)) if sizes else None)
 
 
-def _in_ways(model: PromiseModel, volume: Volume, store: FeatureStore | None, ways: Sequence[VolumeRule]) -> _InWays:
-    """Return the masks of one volume for each way in which its slices may come together.
+def _in_ways(
+    model: PromiseModel, volume: VolumeRows, store: FeatureStore | None, ways: Sequence[VolumeRule]
+) -> _InWays:
+    """Return the masks of one volume for each way of combining its slices.
 
-    Ways that differ in their kernel alone share what was carried from slice to slice.
+    Ways that differ only in their kernel share the masks carried from slice to slice.
     """
     again = any(way.slices == Slices.AGREE for way in ways)
     collected = collect_rows(model, volume, store, keeps_features=again)
@@ -182,8 +188,8 @@ def _cleaned(masks: PackedMasks, rule: VolumeRule, voxel_mm3: float | None) -> P
     return copied
 
 
-def _dices(found: Iterable[PackedMasks], volume: Volume) -> list[float]:
-    """Return the 3-D Dice of several masks of one volume."""
+def _dices(found: Iterable[PackedMasks], volume: VolumeRows) -> list[float]:
+    """Return the 3-D Dice of each of several predicted masks of one volume."""
     truth = [row.mask() for row in volume.rows]
     return [_dice(masks, truth) for masks in found]
 
@@ -200,5 +206,5 @@ def _counts(masks: PackedMasks, truth: Sequence[BoolArray]) -> Iterator[tuple[in
 
 
 def _rounded(value: float) -> float:
-    """Return a number with three digits, as a person would write it down."""
+    """Round a number to three significant digits."""
     return float(f"{value:.3g}")

@@ -1,4 +1,4 @@
-"""Scores of volumes, made as their slices come: 3-D overlap, and distances between surfaces in mm."""
+"""Scores of volumes, computed as soon as all their slices are there: 3-D overlap, and surface distances in mm."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.assessment.measuring import DEFAULT_TOLERANCE, Tolerance, Unit
 from promise_seg.assessment.metrics import overlap_scores
 from promise_seg.assessment.surfaces import Surfaces
-from promise_seg.assessment.volume_slices import SliceKey, Spacing, Volume, slice_key, volumes_of
+from promise_seg.assessment.volume_slices import SliceKey, VolumeRows, slice_key, volumes_of
 from promise_seg.dataset.checks import CheckedRow
+from promise_seg.volumes.stack import Spacing
 
 VOLUME_MEASURES = ("dice", "iou", "precision", "recall", "hd95", "assd", "surface_dice")
 """The measures of volumes, in the order of files and tables; the last three need the distance between slices."""
@@ -32,12 +33,12 @@ class VolumeScore:
     """The scores of one volume, or of those of its slices that are rows.
 
     Args:
-        volume: its slices.
-        measures: by name; without distances and surface Dice if the places of its slices are not known.
-        has_truth, has_prediction: whether there is anything to find, and whether anything is predicted.
+        volume: the volume with its slices.
+        measures: the measures by name; without distances and surface Dice if the spacing of the volume is not known.
+        has_truth, has_prediction: whether the ground truth and the prediction have any foreground.
     """
 
-    volume: Volume
+    volume: VolumeRows
     measures: dict[str, float]
     has_truth: bool
     has_prediction: bool
@@ -54,16 +55,16 @@ class VolumeScore:
 
     @property
     def rows(self) -> tuple[CheckedRow, ...]:
-        """Its slices in their order."""
+        """The rows of the slices, in order."""
         return self.volume.rows
 
     @property
     def split(self) -> str:
-        """The split of its rows."""
+        """The split of the rows."""
         return str(self.rows[0].row.split)
 
     def hashes(self) -> tuple[str, str]:
-        """Return the hashes of everything that determines its pixels, and its ground truth."""
+        """Return the hash of everything that determines the pixels of the slices, and that of their ground truths."""
         images, truths = ([getattr(row, name) for row in self.rows] for name in ("image_sha256", "truth_sha256"))
         return _sha256(images), _sha256(truths)
 
@@ -74,13 +75,13 @@ def _sha256(hashes: list[str]) -> str:
 
 @dataclass
 class _Stack:
-    """A volume of which not all slices have come yet. Masks are packed, eight voxels to a byte."""
+    """A volume whose slices are being collected; masks are packed, eight voxels per byte."""
 
-    volume: Volume
+    volume: VolumeRows
     packed: dict[SliceKey, tuple[Uint8Array, Uint8Array]] = field(default_factory=dict)
 
     def masks(self) -> tuple[BoolArray, BoolArray]:
-        """Return the predicted and the true mask, (D, H, W)."""
+        """Return the predicted and the true mask, each (D, H, W)."""
         shape = self.volume.rows[0].height, self.volume.rows[0].width
         parts = [self.packed[slice_key(row)] for row in self.volume.rows]
         size = shape[0] * shape[1]
@@ -92,14 +93,14 @@ class _Stack:
 
 
 class VolumeScorer:
-    """Collects the masks of slices, and scores each volume when it has all of them.
+    """Collects the masks of slices, and scores each volume as soon as all its slices are there.
 
-    Which rows are slices of one volume is said by :func:`~promise_seg.assessment.volume_slices.volumes_of`. Only the
-    masks of volumes that are not complete are kept.
+    Rows are grouped into volumes by :func:`~promise_seg.assessment.volume_slices.volumes_of`. Masks are kept only
+    until their volume is complete.
 
     Args:
-        rows: all rows that will come.
-        tolerance: that of the evaluation.
+        rows: all rows that will be added.
+        tolerance: the tolerance of the evaluation; for volumes, a tolerance in pixels is replaced by 2 mm.
     """
 
     def __init__(self, rows: Sequence[CheckedRow], tolerance: Tolerance = DEFAULT_TOLERANCE) -> None:
@@ -110,7 +111,7 @@ class VolumeScorer:
         self._number = {slice_key(row): number for number, volume in enumerate(volumes) for row in volume.rows}
 
     def add(self, checked: CheckedRow, predicted: BoolArray, truth: BoolArray) -> None:
-        """Take the masks (H, W) of one row; rows that are no slice of a volume are ignored."""
+        """Add the masks (H, W) of one row; rows that are not slices of a volume are ignored."""
         key = slice_key(checked)
         number = self._number.get(key)
         if number is None or self._found[number] is not None:
@@ -126,7 +127,7 @@ class VolumeScorer:
         return tuple(one for one in self._found if one is not None)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what must be said of volumes that are not whole, or have no distances, a line each."""
+        """Return notes, a line each, about volumes that are not scored, are incomplete or have no distances."""
         scores, notes = self.scores(), list(self._left_out)
         parts = [one.volume for one in scores if one.volume.is_part]
         if parts:
@@ -143,13 +144,13 @@ class VolumeScorer:
         return tuple(notes)
 
 
-def score_volume(volume: Volume, predicted: BoolArray, truth: BoolArray, tolerance: float) -> VolumeScore:
+def score_volume(volume: VolumeRows, predicted: BoolArray, truth: BoolArray, tolerance: float) -> VolumeScore:
     """Score one volume.
 
     Args:
-        volume: its slices.
+        volume: the volume with its slices and spacing.
         predicted, truth: the masks, (D, H, W).
-        tolerance: that of the surface Dice, in mm.
+        tolerance: the tolerance of the surface Dice, in mm.
     """
     hits, found, there = (int(np.count_nonzero(one)) for one in (predicted & truth, predicted, truth))
     measures = overlap_scores(hits, found, there)
@@ -159,7 +160,7 @@ def score_volume(volume: Volume, predicted: BoolArray, truth: BoolArray, toleran
 
 
 def _distances(predicted: BoolArray, truth: BoolArray, spacing: Spacing, tolerance: float) -> dict[str, float]:
-    """Return HD95, ASSD and surface Dice by the rule for empty volumes."""
+    """Return HD95, ASSD and surface Dice by name, with the rule for empty volumes."""
     if predicted.any() and truth.any():
         found = Surfaces(predicted, truth, tolerance=tolerance, spacing=spacing)
         return {"hd95": found.hd95, "assd": found.average_distance, "surface_dice": found.surface_dice}

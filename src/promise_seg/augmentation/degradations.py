@@ -1,6 +1,6 @@
-"""Degradations by cameras and file formats for which MONAI has no transform, or a slow one.
+"""Degradations by cameras and file formats for which MONAI has no transform, or only a slow one.
 
-All transforms work on images (C, S, S) in grey levels, C being 1 or 3 (RGB), and round them to integers. This module
+All transforms work on images (C, S, S) in grey levels, with C = 1 or 3 (RGB), and round them to integers. This module
 imports MONAI, which takes seconds; only recipes use it.
 """
 

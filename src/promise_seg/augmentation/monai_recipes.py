@@ -1,8 +1,8 @@
 """Recipes built from MONAI's transforms. Importing MONAI takes seconds: import this module where it is used.
 
 Each function builds a recipe for images of one side, on dictionaries with ``image`` (C, S, S) float32 in grey levels,
-``mask`` (1, S, S), or both. Each transform has its own random numbers, so a mask alone moves as the image does. Changes
-of brightness and the like come before moves, so pixels from outside the image stay black.
+``mask`` (1, S, S), or both. Each transform has its own random numbers, so a mask alone moves like its image. Changes of
+brightness and contrast come before spatial transforms, so pixels from outside the image stay black.
 """
 
 import threading
@@ -93,8 +93,7 @@ def reference(side: int) -> Compose:
 
 
 def light(side: int) -> Compose:
-    """Build ``light``: flips, each in half of the views; always a small rotation, zoom, shift, brightness and
-    contrast."""
+    """Build ``light``: each flip in half of the views; always a small rotation, zoom, shift, brightness, contrast."""
     return Compose(
         [
             RandScaleIntensityd(factors=0.1, prob=1, **_IMAGE),
@@ -107,12 +106,11 @@ def light(side: int) -> Compose:
 
 
 def grey(side: int) -> Compose:
-    """Build ``grey``, for CT, MR and ultrasound: bodies keep their orientation, so no flips; channels are treated
-    alike.
+    """Build ``grey``, for CT, MR and ultrasound: without flips, because bodies keep their orientation.
 
-    Always a small rotation, zoom and shift; gamma in half of the views, and less often a bias field, smoothing, a low
-    resolution and noise. (Low resolution is enlarged by "bicubic": PyTorch's "bilinear" depends on the number of
-    threads.)
+    Always a small rotation, zoom and shift; gamma in half of the views, and less often a bias field, smoothing, low
+    resolution and noise. Low-resolution images are enlarged by "bicubic", because PyTorch's "bilinear" depends on the
+    number of threads.
     """
     return Compose(
         [
@@ -139,15 +137,15 @@ def apply(recipe: str, seed: int, key: Literal["image", "mask"], pixels: Uint8Ar
 
 @lru_cache(maxsize=16)
 def _built(recipe: str, side: int, thread: int) -> Compose:
-    """Return a recipe for each thread: it holds the state of its random numbers, which every call sets again.
+    """Return a recipe, cached for each thread, because it holds the random state, which every call sets again.
 
-    Building one takes as long as applying it to a small image.
+    Building a recipe takes as long as applying it to a small image.
     """
     return _BUILDERS[recipe](side)
 
 
 def _sometimes(probability: float, *choices: Any) -> OneOf:
-    """Apply one of ``choices``, all equally likely, with this total probability; otherwise nothing."""
+    """Return a transform that applies one of ``choices``, equally likely, with a total probability; otherwise none."""
     weights = [1 - probability] + [probability / len(choices)] * len(choices)
     return OneOf([Identityd(**_IMAGE), *choices], weights=weights)
 

@@ -15,7 +15,7 @@ class RandSimilarityd(RandomizableTransform, MapTransform):
     MONAI's ``RandAffined`` draws a zoom for each axis, and its ``RandZoomd`` would interpolate a second time.
 
     Args:
-        keys: the keys of images (C, S, S); all move alike.
+        keys: the keys of images (C, S, S); all are moved in the same way.
         prob: the probability of a move.
         degrees: the maximum rotation, in either direction.
         zoom: the range of the zoom; above 1 enlarges.

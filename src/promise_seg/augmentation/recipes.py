@@ -50,13 +50,13 @@ class RecipeView:
         return apply(self.recipe, self.seed, "image", image)
 
     def apply_to_mask(self, mask: BoolArray) -> BoolArray:
-        """Transform a mask (S, S) bool, moved as the image is."""
+        """Transform a mask (S, S) bool in the same way as the image."""
         from promise_seg.augmentation.monai_recipes import apply
 
         return apply(self.recipe, self.seed, "mask", mask[..., None].astype(np.uint8))[..., 0] > 0
 
     def apply_to_labels(self, labels: Uint16Array) -> Uint16Array:
-        """Transform an instance map (S, S), moved as the image is: the bytes of each number as two channels."""
+        """Transform an instance map (S, S) like the image; the two bytes of each label are two channels."""
         from promise_seg.augmentation.monai_recipes import apply
 
         low_and_high = np.stack([labels & 255, labels >> 8], -1).astype(np.uint8)
@@ -69,7 +69,7 @@ AnyView = View | RecipeView
 
 @cache
 def monai_version() -> str:
-    """Return the version of MONAI that is installed, without importing it, or ``not known``."""
+    """Return the installed version of MONAI without importing it, or ``not known``."""
     try:
         return metadata.version("monai")
     except metadata.PackageNotFoundError:

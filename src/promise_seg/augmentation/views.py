@@ -5,9 +5,8 @@ from typing import Any, Self
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
+from promise_seg.arrays import BoolArray, Float64Array, Uint8Array, Uint16Array
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,14 @@ class View:
         return {name: value for name, value in asdict(self).items() if value != unchanged[name]}
 
     def only_colours(self) -> Self:
-        """Return the view without what moves the image, so that masks and stored maps of it still fit."""
+        """Return the view without its spatial changes, so that masks and stored maps of the image still fit."""
         return replace(self, angle=0.0, scale=1.0, shift_x=0.0, shift_y=0.0, flip_x=False, flip_y=False)
 
     def inverted(self) -> Self:
-        """Return the view with light and dark exchanged: before all other changes of brightness and colour."""
+        """Return the view with light and dark inverted, before all other changes of brightness and colour."""
         return replace(self, contrast=-self.contrast)
 
-    def _matrix(self, side: int) -> npt.NDArray[np.float64]:
+    def _matrix(self, side: int) -> Float64Array:
         centre = (side - 1) / 2
         matrix = cv2.getRotationMatrix2D((centre, centre), self.angle, self.scale)
         matrix[:, 2] += np.array([self.shift_x, self.shift_y]) * side
@@ -59,7 +58,7 @@ class View:
         return np.concatenate([mirror @ matrix[:, :2], (mirror @ matrix[:, 2] + offset)[:, None]], 1)
 
     def apply_to_image(self, image: Uint8Array) -> Uint8Array:
-        """Transform an image (S, S, 3) uint8; pixels from outside are black."""
+        """Transform an image (S, S, 3) uint8; pixels from outside are black before its colours are changed."""
         if self == View():
             return image
         side = image.shape[0]
@@ -81,13 +80,13 @@ class View:
         return np.clip(np.round(warped), 0, 255).astype(np.uint8)
 
     def apply_to_mask(self, mask: BoolArray) -> BoolArray:
-        """Transform a mask (S, S) bool, moved as the image is."""
+        """Transform a mask (S, S) bool in the same way as the image."""
         if self == View():
             return mask
         return self.apply_to_labels(mask.astype(np.uint16)) > 0
 
     def apply_to_labels(self, labels: Uint16Array) -> Uint16Array:
-        """Transform an instance map (S, S), moved as the image is."""
+        """Transform an instance map (S, S) in the same way as the image."""
         if self == View():
             return labels
         side = labels.shape[0]

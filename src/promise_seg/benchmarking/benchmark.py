@@ -12,8 +12,8 @@ from promise_seg.benchmarking.spec import BenchmarkSpec, read_spec
 from promise_seg.benchmarking.writing import Writer
 from promise_seg.errors import PromiseError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import check_writable
 from promise_seg.progress import Progress, silent
+from promise_seg.storage.files import check_writable
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note

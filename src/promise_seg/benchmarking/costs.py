@@ -9,7 +9,7 @@ from promise_seg.inference.encoding import Sample, encode_images
 from promise_seg.learning.run_log import LOG_FILE, read_log
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sealed import read_sealed, write_sealed
+from promise_seg.storage.sealed import read_sealed, write_sealed
 from promise_seg.vocabulary import Recipe, Split
 
 ENCODING_FILE = "encoding.json"

@@ -21,7 +21,7 @@ from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
-from promise_seg.tensor_files import load_tensors, read_metadata, save_tensors
+from promise_seg.storage.tensor_files import load_tensors, read_metadata, save_tensors
 from promise_seg.vocabulary import Fit, MaskChoice, MaskKind
 
 RULE_FILE = "rule.safetensors"

@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from promise_seg.assessment.comparing import Scored, read_scored
+from promise_seg.assessment.comparing import SavedEvaluation, read_scored
 from promise_seg.assessment.report import result_paths
 from promise_seg.assessment.statistics import Difference, Interval, holm, mean_interval, paired_difference
 from promise_seg.benchmarking.cells import TableLine, cells_of_line, lines_of
@@ -33,7 +33,7 @@ class LineScores:
 
     line: TableLine
     test: str
-    seeds: tuple[Scored, ...]
+    seeds: tuple[SavedEvaluation, ...]
     values: dict[str, dict[str, float]]
     groups: dict[str, str]
     cpu_seconds: float | None = None
@@ -97,7 +97,7 @@ def _of_line(
         yield replace(_scores_of(line, test.name, scored), cpu_seconds=seconds)
 
 
-def _scores_of(line: TableLine, test: str, scored: Sequence[Scored]) -> LineScores:
+def _scores_of(line: TableLine, test: str, scored: Sequence[SavedEvaluation]) -> LineScores:
     images = list(scored[0].images)
     values = {
         measure: {image: sum(one.images[image][measure] for one in scored) / len(scored) for image in images}

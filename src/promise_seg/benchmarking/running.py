@@ -20,12 +20,12 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import TrainSettings, with_usual_epochs
 from promise_seg.learning.training import TrainingRun
-from promise_seg.locks import alone_in
 from promise_seg.model import PromiseModel, bare_model
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.prompting.backbones.loading import load_backbone
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
+from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import PromptSource, Protocol, Split
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.one_run import run_and_calibrate

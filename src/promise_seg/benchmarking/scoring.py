@@ -22,7 +22,7 @@ from promise_seg.dataset.checks import data_sha256
 from promise_seg.errors import SettingsError
 from promise_seg.reporting.source_code import code_sha256
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sealed import read_sealed
+from promise_seg.storage.sealed import read_sealed
 from promise_seg.vocabulary import PromptSource, Split
 from promise_seg.workflows.noting import Note, no_note
 

@@ -5,22 +5,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from promise_seg.arrays import Float32Array, Uint8Array
+from promise_seg.arrays import Array, Float32Array, Uint8Array
 from promise_seg.assessment.evaluation import Assessment, Result, score_logits, score_row
 from promise_seg.augmentation import AnyView, View
 from promise_seg.benchmarking.rival_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.benchmarking.unet_kinds import PretrainedKind, ScratchKind, UnetKind
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError, first_line
-from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks, probs_in_image
 from promise_seg.inference.rows import DecodedRow
@@ -30,8 +27,9 @@ from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone, state_sha256
-from promise_seg.sealed import sealed_line
-from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors
+from promise_seg.storage.files import write_text
+from promise_seg.storage.sealed import sealed_line
+from promise_seg.storage.tensor_files import DamagedError, load_tensors, save_tensors
 from promise_seg.vocabulary import Fit, MaskChoice, MaskKind, Recipe
 
 BEST_FILE = "best.safetensors"
@@ -205,14 +203,12 @@ class UnetRun:
     def _on_device(self, images: Uint8Array) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
 
-    def _in_memory(self, row: CheckedRow) -> tuple[Uint8Array, npt.NDArray[Any]]:
+    def _in_memory(self, row: CheckedRow) -> tuple[Uint8Array, Array]:
         """Return image and mask of a row in the model frame; where objects are told apart, the instance map."""
         sample = self._sample(row)
         return sample.image(), sample.instances() if self.separates else sample.mask()
 
-    def _train_epoch(
-        self, memory: list[tuple[Uint8Array, npt.NDArray[Any]]], started: float, progress: Progress
-    ) -> float:
+    def _train_epoch(self, memory: list[tuple[Uint8Array, Array]], started: float, progress: Progress) -> float:
         """Train for one epoch on the images and masks in ``memory``; return the mean loss."""
         self.unet.train()
         rng = np.random.default_rng([self.settings.seed, self.epoch])
@@ -235,9 +231,7 @@ class UnetRun:
             seen += len(chosen)
         return float(np.mean(losses))
 
-    def _batch(
-        self, memory: list[tuple[Uint8Array, npt.NDArray[Any]]], chosen: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _batch(self, memory: list[tuple[Uint8Array, Array]], chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Return new views of some images (B, S, S, 3) uint8, and what is to be learned (B, outputs, S, S) float32."""
         images, targets = [], []
         for i in chosen:
@@ -286,7 +280,7 @@ class UnetRun:
         return state_sha256(dict(self.best().state_dict()))
 
 
-def _targets(mask: npt.NDArray[Any], view: AnyView) -> Float32Array:
+def _targets(mask: Array, view: AnyView) -> Float32Array:
     """Return what is to be learned of a mask or instance map in a view.
 
     Shape: (S, S) bool, or uint16 of an instance map, to (outputs, S, S) float32.

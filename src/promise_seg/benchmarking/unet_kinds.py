@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from promise_seg.arrays import Array
 from promise_seg.augmentation import AnyView, draw_view, view_of
 from promise_seg.benchmarking import pretrained_unet
 from promise_seg.benchmarking.pretrained_unet import PretrainedUnet
@@ -70,7 +70,7 @@ class UnetKind(ABC):
         """
 
     @abstractmethod
-    def batches(self, order: npt.NDArray) -> Sequence[npt.NDArray]:
+    def batches(self, order: Array) -> Sequence[Array]:
         """Divide the images of an epoch, in their order, into batches."""
 
     @abstractmethod
@@ -122,7 +122,7 @@ class ScratchKind(UnetKind):
     def rates(self, done: float, step: int) -> list[float]:
         return [cosine_rate(LEARNING_RATE, done, 1, floor=0.01)]
 
-    def batches(self, order: npt.NDArray) -> Sequence[npt.NDArray]:
+    def batches(self, order: Array) -> Sequence[Array]:
         return [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
 
     def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
@@ -158,7 +158,7 @@ class PretrainedKind(UnetKind):
         rate = cosine_rate(pretrained_unet.LEARNING_RATE, done, 1, floor=0.0, rise=rise)
         return [rate, rate * pretrained_unet.ENCODER_SHARE]
 
-    def batches(self, order: npt.NDArray) -> Sequence[npt.NDArray]:
+    def batches(self, order: Array) -> Sequence[Array]:
         """Divide the images into batches of nearly the same size: batch norms need several images."""
         return np.array_split(order, -(-len(order) // pretrained_unet.BATCH))
 

@@ -8,7 +8,7 @@ from promise_seg.benchmarking.page import render_benchmark
 from promise_seg.benchmarking.results import LineScores, Pair, as_json, found_in, pairs_of
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.tables import latex, long_csv, markdown
-from promise_seg.files import write_json, write_text
+from promise_seg.storage.files import write_json, write_text
 
 
 class Writer:

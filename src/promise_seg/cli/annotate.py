@@ -1,4 +1,4 @@
-"""``promise annotate``"""
+"""The command ``promise annotate``."""
 
 import getpass
 import threading
@@ -48,12 +48,15 @@ def annotate(
     names: Annotated[
         list[str] | None,
         option(
-            "--name", metavar="NAME", about="What is segmented; LABEL=NAME for one of several classes.", panel=OUTPUT
+            "--name",
+            metavar="NAME",
+            about="Name of what is segmented; LABEL=NAME for one of several classes.",
+            panel=OUTPUT,
         ),
     ] = None,
     output_format: Annotated[
         OutputFormat,
-        choice(OutputFormat, "--format", about="auto is as the input, which is DICOM-SEG for DICOM", panel=OUTPUT),
+        choice(OutputFormat, "--format", about="auto: as the input, DICOM-SEG for DICOM", panel=OUTPUT),
     ] = OutputFormat.AUTO,
     truth: Annotated[
         bool,
@@ -97,7 +100,7 @@ def annotate(
             "--train-after",
             min=0,
             metavar="IMAGES",
-            about="Offer training on the accepted images after so many new ones; 0: never.",
+            about="Offer training after this many newly accepted images; 0: never.",
             panel=TRAINING,
         ),
     ] = _TRAIN_AFTER,
@@ -107,7 +110,7 @@ def annotate(
             "--epochs",
             min=1,
             metavar="EPOCHS",
-            about="Passes over them in such a training; default: as promise train.",
+            about="Passes over the accepted images in such a training; default: as promise train.",
             panel=TRAINING,
         ),
     ] = None,
@@ -116,7 +119,8 @@ def annotate(
     metrics: MetricsOption = None,
     metrics_host: MetricsHostOption = LOCAL,
 ) -> None:
-    """Correct the model's own prompts and masks in the browser, on this computer; everything is saved at once."""
+    """Review and correct the model's prompts and masks in a browser. The server runs on this computer, and every
+    change is saved at once."""
     _check_installed()
     quiet_libraries()
     from promise_seg.annotator.learning import LearningOptions
@@ -129,7 +133,7 @@ def annotate(
 
     check_metrics_host(metrics, metrics_host)
     place = Place(host, port, tls_certificate, tls_key, insecure)
-    store_folder(store)  # an address is refused before anything is loaded or made
+    store_folder(store)  # raises an error for an address before anything is loaded
     check_output(output)
     opened = load(model, **opening)
     training = {} if epochs is None else {"epochs": epochs}
@@ -144,7 +148,7 @@ def annotate(
         print(address, flush=True)
         print_line("Open this address in your browser; it works once. Ctrl+C ends: everything is saved already.")
         if browser:
-            threading.Thread(target=typer.launch, args=(address,), daemon=True).start()  # some wait until it is closed
+            threading.Thread(target=typer.launch, args=(address,), daemon=True).start()  # some browsers block
 
     with _ended_by_hand(), project, metrics_layer(project, metrics, metrics_host, print_line) as layer:
         serve(project, place, say, lambda words: print_lines([words]), layer)
@@ -152,7 +156,7 @@ def annotate(
 
 @contextmanager
 def _ended_by_hand() -> Iterator[None]:
-    """Take Ctrl-C for the end of the server, which it is, and no other signal."""
+    """Treat Ctrl-C as the normal way to stop the server; other signals are raised again."""
     try:
         yield
     except KeyboardInterrupt:
@@ -162,10 +166,10 @@ def _ended_by_hand() -> Iterator[None]:
 
 
 def _check_installed() -> None:
-    """Raise an error if the packages of the server are not there: few users need them.
+    """Check that the packages of the server, which are optional, are installed.
 
     Raises:
-        SettingsError: saying how to install them.
+        SettingsError: if a package is missing; the message says how to install it.
     """
     for name in ("fastapi", "uvicorn", "websockets"):
         if find_spec(name) is None:

@@ -1,4 +1,4 @@
-"""``promise bench``"""
+"""The command ``promise bench``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,8 @@ def bench(
     device: DeviceOption = "auto",
     output: Annotated[Path | None, output_option("JSON file for the results.")] = None,
 ) -> None:
-    """Measure how long a SAM takes on this machine to encode, to answer a click and to train, on drawn images."""
+    """Measure how long a SAM takes on this machine to encode an image, to answer a click and to train. The images are
+    drawn scenes."""
     quiet_libraries()
     from promise_seg.workflows import timing
 

@@ -1,4 +1,4 @@
-"""``promise benchmark``"""
+"""The command ``promise benchmark``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 def benchmark(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or paper: the published table.")],
     output: Annotated[Path, output_option("Folder of all runs, the tables and the report.")],
-    plan: Annotated[bool, option("--plan", about="Only say what would be done.", panel=OUTPUT)] = False,
+    plan: Annotated[bool, option("--plan", about="Only show what would be done.", panel=OUTPUT)] = False,
     device: DeviceOption = "auto",
     store: StoreOption = None,
 ) -> None:
-    """Train and score many models on many data sets. The same command resumes after an interruption."""
+    """Train and score many models on many data sets, and write tables and a report. The same command resumes an
+    interrupted benchmark."""
     quiet_libraries()
     from promise_seg.benchmarking import benchmark as running
 
@@ -47,7 +48,7 @@ def benchmark(
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
-    """A bar of all cells, and below it one for each stage of the cell that is running."""
+    """Show a progress bar for all cells, and below it one for each stage of the current cell."""
     with progress_bars() as bars:
         cells, of_cell = bar_of_stages(bars), bar_of_stages(bars, "  ")
         running: str | None = None

@@ -1,4 +1,4 @@
-"""``promise budget``"""
+"""The command ``promise budget``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,8 +35,8 @@ def budget(
     opening: Values,
     store: StoreOption = None,
 ) -> None:
-    """Measure the prompt error budget: do prompts or the decoder limit the result, and how much does a bad click
-    cost?"""
+    """Measure the prompt error budget: whether the prompts or the decoder limit the result, and how much Dice an
+    inaccurate click costs."""
     from promise_seg.workflows import budget as measuring
 
     model, rows = open_to_score(run, data, reading, split, opening)

@@ -1,4 +1,4 @@
-"""``promise calibrate``"""
+"""The command ``promise calibrate``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +14,11 @@ from promise_seg.cli.trust import print_learned
 @with_groups(options=VALIDATION)
 def calibrate(
     run: TrainedArgument,
-    data: Annotated[Path, typer.Argument(help="The CSV that it was trained with; its test rows are not read.")],
+    data: Annotated[Path, typer.Argument(help="The CSV of training; its test rows are not read.")],
     options: Values,
 ) -> None:
-    """Calibrate the trust score on the val rows; saved with the model, used by evaluate and predict."""
+    """Calibrate the trust scores of a model on its val rows. The calibration is saved with the model, and used by
+    promise evaluate and promise predict."""
     from promise_seg.workflows import calibrating
 
     model = open_trained(run, calibrating.CALIBRATION, options)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from promise_seg.cli.groups import Values
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.dataset.manifest import Row
-    from promise_seg.download import Advance
     from promise_seg.images.reading import Reading, ReadingOptions
     from promise_seg.sam.backbone import Backbone
+    from promise_seg.storage.download import Advance
     from promise_seg.workflows.by_class import ByClass
     from promise_seg.workflows.models import OpenModels
 
@@ -31,9 +31,9 @@ Found = TypeVar("Found")
 
 _WIDE = 200
 _RATE_SECONDS = 600.0
-"""Over how long rates are taken; steps that are longer have none."""
+"""The period over which the rate of progress is estimated; steps that take longer have no rate."""
 _PLAIN: dict[str, Any] = {"markup": False, "emoji": False}
-"""Brackets and colons in names of files, groups and models are printed as they are."""
+"""Options that print brackets and colons in the names of files, groups and models literally."""
 console = Console(stderr=True, highlight=False, soft_wrap=True, **_PLAIN)
 
 
@@ -60,7 +60,7 @@ def bar_of_stages(bars: "Bars", indent: str = "") -> Progress:
 
 @contextmanager
 def progress_bars() -> "Iterator[Bars]":
-    """Show bars with counts and remaining time on standard error, from the first stage on: none, if there is none."""
+    """Show bars with counts and remaining time on standard error; nothing is shown before the first stage begins."""
     from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
@@ -82,7 +82,7 @@ def progress_bars() -> "Iterator[Bars]":
 
 
 def _rate_column() -> "ProgressColumn":
-    """Return a column with how much of a stage is done in a second, or in a minute where that is little."""
+    """Return a column with the rate of a stage, per second, or per minute if it is below 1 per second."""
     from rich.progress import ProgressColumn, Task
     from rich.text import Text
 
@@ -120,13 +120,13 @@ def read_data(path: Path, reading: "ReadingOptions", like: "Reading | None" = No
 
     Args:
         path: the manifest.
-        reading: how a user wants files to be read.
-        like: how they are read where the user says nothing.
+        reading: the options for reading files that the user gave.
+        like: the reading options for everything that the user did not give.
         more: other arguments of :meth:`Dataset.from_csv`.
 
     Raises:
-        SettingsError: naming the option that cannot be meant.
-        ManifestError: with all problems at once.
+        SettingsError: if an option is invalid; the message names it.
+        ManifestError: if the manifest or its files have problems; the message lists all of them.
     """
     from promise_seg.dataset.dataset import Dataset
 
@@ -155,19 +155,19 @@ def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
 def open_to_score(
     model: str, data: Path, reading: "ReadingOptions", split: SplitChoice, opening: "Values", **more: Any
 ) -> "tuple[OpenModels, Dataset]":
-    """Open models, and read the rows that they are scored on; what is wrong with these is said first.
+    """Open models, and read the rows to score them on. The manifest is checked before any model is loaded.
 
     Args:
-        model: what names the models.
+        model: the name of the models.
         data: the manifest.
-        reading: how a user wants its files to be read.
-        split: which rows.
+        reading: the options for reading files that the user gave.
+        split: the split to score.
         opening: arguments of :func:`~promise_seg.workflows.models.open_models`.
-        more: other arguments of it.
+        more: further arguments of the same function.
 
     Raises:
-        SettingsError: if an option cannot be meant, or several classes are named.
-        ManifestError: if there are no such rows, or files of them cannot be read.
+        SettingsError: if an option is invalid, or ``--class`` does not name exactly one class.
+        ManifestError: if the split has no rows, or files of its rows cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
     from promise_seg.images.reading import parse_classes
@@ -187,7 +187,7 @@ def open_to_score(
 
 
 def print_unfinished(model: str | Path) -> None:
-    """Say on standard error if the training of a model was interrupted, and how to resume it."""
+    """Print a note on standard error if the training of a model was interrupted, with the way to resume it."""
     from promise_seg.reporting.unfinished import unfinished_note
 
     note = unfinished_note(model)
@@ -196,15 +196,15 @@ def print_unfinished(model: str | Path) -> None:
 
 
 def open_trained(model: Path, kept: str, options: "Values") -> "OpenModels":
-    """Open models beside which something is kept.
+    """Open trained models, to save something in their folders.
 
     Args:
-        model: what names the models.
-        kept: a description of what is kept.
+        model: the name of the models.
+        kept: a description of what is to be saved, for messages.
         options: values of :data:`~promise_seg.cli.groups.VALIDATION`.
 
     Raises:
-        SettingsError: if nothing can be kept beside them.
+        SettingsError: if a model has no checkpoint folder to save to.
         CheckpointError: if a model cannot be loaded.
     """
     quiet_libraries()
@@ -219,7 +219,7 @@ def open_trained(model: Path, kept: str, options: "Values") -> "OpenModels":
 
 
 def given_of(context: "typer.Context", names: Iterable[str]) -> "Values":
-    """Return the values of those options that were given on the command line."""
+    """Return the values of the named options that were given, on the command line or by environment variables."""
     return {
         name: context.params[name]
         for name in names
@@ -228,7 +228,7 @@ def given_of(context: "typer.Context", names: Iterable[str]) -> "Values":
 
 
 def each_of(found: "Found | ByClass[Found]") -> "list[Found]":
-    """Return the results of one model, or of each model of a set, as a list."""
+    """Return the result of one model, or the results of a set with a model for each class, as a list."""
     from promise_seg.workflows.by_class import ByClass
 
     return list(found.values()) if isinstance(found, ByClass) else [found]
@@ -240,13 +240,13 @@ def print_line(words: str) -> None:
 
 
 def print_lines(words: Iterable[str], kind: str = "note") -> None:
-    """Print lines on standard error that begin with their kind, such as ``note``."""
+    """Print lines on standard error, each preceded by its kind, such as ``note``."""
     for one in words:
         print_line(f"{kind}: {one}")
 
 
 def print_deviations(deviations: "Sequence[str]") -> None:
-    """Print once how this protocol differs from our own."""
+    """Print how the reference protocol differs from our own, a line for each deviation."""
     if deviations:
         console.print("protocol reference differs from our own:")
     for line in deviations:
@@ -254,7 +254,7 @@ def print_deviations(deviations: "Sequence[str]") -> None:
 
 
 def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: str | None = None) -> None:
-    """Print a table on standard output; it is wide without a terminal, to avoid broken lines."""
+    """Print a table on standard output; without a terminal it is 200 characters wide, to avoid wrapped lines."""
     from rich.table import Table
 
     table = Table(title=title)
@@ -269,7 +269,7 @@ def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: s
 
 
 def print_notes(sam: "Backbone") -> None:
-    """Print what a user should know about how a SAM was loaded."""
+    """Print the notes on how a SAM was loaded."""
     for note in sam.notes:
         console.print(f"{sam.name}: {note}")
 

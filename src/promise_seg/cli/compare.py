@@ -1,4 +1,4 @@
-"""``promise compare``"""
+"""The command ``promise compare``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,15 +18,15 @@ def compare(
     ],
     measure: Annotated[
         list[str] | None,
-        option("--measure", metavar="MEASURE", about="What to compare; default dice and iou.", panel=SCORING),
+        option("--measure", metavar="MEASURE", about="Measures to compare; default: dice and iou.", panel=SCORING),
     ] = None,
     prompts: Annotated[
         PromptSource | None, choice(PromptSource, about="Which of a folder's evaluations", panel=SCORING)
     ] = None,
-    output: Annotated[Path | None, output_option("Write it to this JSON file too.")] = None,
+    output: Annotated[Path | None, output_option("Also write the comparison to this JSON file.")] = None,
     seed: Annotated[int, option("--seed", min=0, about="Seed of the intervals.", panel=SCORING)] = 0,
 ) -> None:
-    """Compare evaluations of the same images: paired differences with confidence intervals and p-values."""
+    """Compare evaluations of the same images, and print paired differences with confidence intervals and p-values."""
     from promise_seg.assessment.comparing import VOLUMES
     from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.statistics import interval_words

@@ -1,4 +1,4 @@
-"""The console script: what must be ready before anything else is imported, and the end of the process."""
+"""The console script: sets up signal handlers and output before other imports, and ends the process."""
 
 import sys
 
@@ -7,9 +7,10 @@ from promise_seg.cli.terminal import CLOSED_PIPE, forget_output, keep_going_with
 
 
 def run() -> None:
-    """Run the command line of this process, and exit with its code.
+    """Run the command line of this process, and exit with its exit code.
 
-    A signal may come while libraries are imported. They turn the interruption into errors of their own.
+    A signal may arrive while libraries are imported. Some libraries then raise an error of their own, which is treated
+    as the interruption too.
     """
     listen()
     output_error = keep_going_without_output()

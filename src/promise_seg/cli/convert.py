@@ -1,4 +1,4 @@
-"""``promise convert``"""
+"""The command ``promise convert``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,18 +12,24 @@ from promise_seg.vocabulary import CheckpointFormat
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="A .pt file of the published ProMISe code; with --to reference, a model of ours.")
+        Path,
+        typer.Argument(help="A .pt file of the published ProMISe code; with --to reference, a model of promise-seg."),
     ],
     output: Annotated[Path, output_option("Folder of the model; with --to reference, a .pt file.")],
     sam: Annotated[
         str | None,
-        option("--sam", metavar="SAM", about="The SAM it was trained on: then only what differs is kept.", panel=MODEL),
+        option(
+            "--sam",
+            metavar="SAM",
+            about="The SAM that it was trained on; then only the differences are kept.",
+            panel=MODEL,
+        ),
     ] = None,
     to: Annotated[
-        CheckpointFormat, choice(CheckpointFormat, "--to", about="A folder of ours, or a .pt file", panel=OUTPUT)
+        CheckpointFormat, choice(CheckpointFormat, "--to", about="A folder of promise-seg, or a .pt file", panel=OUTPUT)
     ] = CheckpointFormat.NATIVE,
 ) -> None:
-    """Convert a checkpoint of the published ProMISe code into one of ours, or the other way round."""
+    """Convert a checkpoint of the published ProMISe code to a promise-seg checkpoint, or the other way round."""
     quiet_libraries()
     from promise_seg.workflows import converting
 

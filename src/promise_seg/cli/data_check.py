@@ -1,4 +1,4 @@
-"""``promise data check``"""
+"""The command ``promise data check``."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,14 +19,15 @@ def check(
     data: DataArgument,
     reading: "ReadingOptions",
     report: Annotated[
-        Path | None, option("--json", metavar="PATH", about="Write everything to this JSON file too.", panel=OUTPUT)
+        Path | None, option("--json", metavar="PATH", about="Also write all findings to this JSON file.", panel=OUTPUT)
     ] = None,
     most: Annotated[int, option("--most", min=1, about="How many findings of a kind to print.", panel=OUTPUT)] = 20,
 ) -> int:
-    """Report everything that may be wrong with a data set. Exit code 0 if nothing is, 1 for warnings, 2 for errors."""
+    """Check a data set and report possible problems. The exit code is 0 if there are none, 1 for warnings and 2 for
+    errors."""
     from promise_seg.curation.inspection.findings import exit_code
     from promise_seg.curation.inspection.inspecting import inspect
-    from promise_seg.files import check_file_writable, write_json
+    from promise_seg.storage.files import check_file_writable, write_json
 
     if report is not None:
         check_file_writable(report, [data])

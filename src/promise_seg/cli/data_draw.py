@@ -1,4 +1,4 @@
-"""``promise data draw``"""
+"""The command ``promise data draw``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ def draw(
     kinds: Annotated[
         str,
         typer.Option(
-            help="Kinds of scenes that take turns, separated by commas: lesion, mucosa, cells and section imitate "
+            help="Kinds of scenes to draw in turn, separated by commas: lesion, mucosa, cells and section imitate "
             "medical images, layers is made of shapes of any kind.",
             metavar="KINDS",
         ),
@@ -31,7 +31,8 @@ def draw(
         bool, typer.Option("--force", help="Overwrite a manifest, and leave scenes of other settings.")
     ] = False,
 ) -> None:
-    """Draw a data set, for trying, testing and pre-training without real images. Resumes after an interruption."""
+    """Draw a data set of synthetic scenes, to try, test or pre-train without real images. The same command resumes
+    after an interruption."""
     from promise_seg.scenes.data_set import draw_data_set
 
     with stages_bar() as progress:

@@ -1,4 +1,4 @@
-"""``promise data fetch``"""
+"""The command ``promise data fetch``."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.quantities import count_in_words
 
 _OF_SETS = ("given", "accept_licence", "url", "sha256", "test_list")
-"""Options for published data sets alone."""
+"""Options that apply only to published data sets."""
 _OutputOption = Annotated[
     Path | None,
     typer.Option(
@@ -63,7 +63,8 @@ def fetch(
         ),
     ] = False,
 ) -> int:
-    """Download a published data set, or images of a hospital archive. The same command resumes if interrupted."""
+    """Download a published data set, or images from a hospital archive (DICOMweb). The same command resumes an
+    interrupted download."""
     from promise_seg.archives.address import is_address
 
     if list_sets or name is None:
@@ -95,7 +96,7 @@ def _print_list() -> int:
 
 
 def _fetch_archive(context: typer.Context, address: str, output: Path | None, segmentations: bool) -> int:
-    """Copy what an archive has, and say what is there and what is not."""
+    """Download the images of an archive, and print how many series there are and which could not be retrieved."""
     from promise_seg.curation.sets.from_archive import MANIFEST, fetch_archive
 
     for parameter in context.command.params:

@@ -1,4 +1,4 @@
-"""``promise data import``"""
+"""The command ``promise data import``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +42,7 @@ def import_data(
     ] = False,
     only: Annotated[
         str | None,
-        typer.Option(help="Take these classes alone, in this order: polyp,tool.", metavar="NAMES"),
+        typer.Option(help="Take only these classes, in this order: polyp,tool.", metavar="NAMES"),
     ] = None,
     on_top: Annotated[
         OnTop,
@@ -69,7 +69,7 @@ def import_data(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest and its masks.")] = False,
 ) -> None:
-    """Turn annotations (COCO, LabelMe, CVAT, YOLO, RTSTRUCT ...) into masks and a manifest."""
+    """Convert annotations (COCO, LabelMe, CVAT, YOLO, RTSTRUCT ...) to masks, and write a manifest."""
     from promise_seg.curation.annotations.importing import import_annotations
 
     given = [drawn for drawn, wanted in zip(DrawnAs, (classes, instances, per_class), strict=True) if wanted]

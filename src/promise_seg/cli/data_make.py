@@ -1,4 +1,4 @@
-"""``promise data make``"""
+"""The command ``promise data make``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +50,7 @@ def make(
     ] = 1,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest.")] = False,
 ) -> None:
-    """Pair images and masks by name and write the manifest; list what could not be paired."""
+    """Pair images and masks by name and write a manifest. Files that could not be paired are listed."""
     from promise_seg.curation.pairing.making import make_manifest
 
     with stages_bar() as progress:

@@ -1,4 +1,4 @@
-"""``promise data show``"""
+"""The command ``promise data show``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 @with_groups(reading=READING.without("tile", "overlap"))
 def show(
     data: DataArgument,
-    output: Annotated[Path, output_option("The picture, a PNG file.")],
+    output: Annotated[Path, output_option("PNG file to write.")],
     reading: "ReadingOptions",
     count: Annotated[
-        int, option("--count", min=1, max=400, about="How many images, or views of one.", panel=OUTPUT)
+        int, option("--count", min=1, max=400, about="Number of images, or of views of one image.", panel=OUTPUT)
     ] = 16,
     split: SplitOption = SplitChoice.ALL,
     augmentation: Annotated[
@@ -28,11 +28,11 @@ def show(
     ] = None,
     seed: Annotated[int, option("--seed", min=0, about="Seed of the choice of images.", panel=OUTPUT)] = 0,
 ) -> None:
-    """Draw a contact sheet: images with the outlines of their masks, or augmented views of one image."""
+    """Draw a contact sheet of images with the outlines of their masks, or of augmented views of one image."""
     from PIL import Image
 
     from promise_seg.curation.contact_sheets import draw_sheet
-    from promise_seg.files import check_file_writable, write_whole
+    from promise_seg.storage.files import check_file_writable, write_whole
 
     if output.suffix.lower() != ".png":
         raise SettingsError(f"-o {output}: expected a name that ends in .png")

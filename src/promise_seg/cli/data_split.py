@@ -1,4 +1,4 @@
-"""``promise data split``"""
+"""The command ``promise data split``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,7 +36,8 @@ def split(
     seed: Annotated[int, typer.Option(help="Seed of the assignment.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Assign every row to a split: groups stay whole, and splits have objects of similar sizes."""
+    """Assign every row of a manifest to a split. Groups are never divided, and objects have similar sizes in all
+    splits."""
     from promise_seg.curation.splitting import Shares, divide_manifest
 
     shares = Shares(val, test, keep_test, folds, seed)

@@ -1,4 +1,4 @@
-"""``promise demo``"""
+"""The command ``promise demo``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,8 @@ def demo(
     device: DeviceOption = "auto",
     mask_threshold: ThresholdOption = None,
 ) -> None:
-    """Train apm, ips and apm+ips, print one table, and write a page with example images."""
+    """Train the variants apm, ips and apm+ips on drawn scenes or on your own data, print a table of their scores, and
+    write a page with example images."""
     from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
     from promise_seg.demo.dataset import draw_dataset
     from promise_seg.images.reading import ReadingOptions

@@ -1,4 +1,4 @@
-"""``promise evaluate``"""
+"""The command ``promise evaluate``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,7 +62,7 @@ def evaluate(
     ] = None,
     mask: Annotated[
         MaskChoice | None,
-        choice(MaskChoice, about="Which of SAM's masks counts; default as chosen in training", panel=SCORING),
+        choice(MaskChoice, about="Which of SAM's masks to score; by default as chosen in training", panel=SCORING),
     ] = None,
     protocol: ScoringProtocolOption = Protocol.OWN,
     seed: Annotated[int, option("--seed", min=0, about="Seed of the oracle points.", panel=SCORING)] = 0,
@@ -72,7 +72,8 @@ def evaluate(
     opening: Values,
     store: StoreOption = None,
 ) -> None:
-    """Score a model against the ground truth, at each image's own size. Files are read as in training."""
+    """Score a model against the ground truth, at the original size of each image. Files are read as in training unless
+    options say otherwise."""
     from promise_seg.protocol import evaluation_deviations
     from promise_seg.workflows import evaluation as scoring
 
@@ -89,7 +90,7 @@ def evaluate(
 
 
 def _print(found: "Evaluation") -> None:
-    """Print means with intervals, then Dice by strata, trust scores and notes."""
+    """Print notes, means with intervals, scores of volumes, Dice by strata, and the quality of the trust scores."""
     from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.assessment.statistics import interval_words
@@ -121,7 +122,7 @@ def _print(found: "Evaluation") -> None:
 
 
 def _print_volumes(summary: "EvaluationSummary") -> None:
-    """Print the means over volumes, if there are any."""
+    """Print the means over volumes, if the images are slices of volumes."""
     from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.statistics import interval_words
 

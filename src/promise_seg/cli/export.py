@@ -1,4 +1,4 @@
-"""``promise export``"""
+"""The command ``promise export``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ def export(
         int, option("--opset", metavar="VERSION", about="Version of ONNX's operators, 17 to 20.", panel=OUTPUT)
     ] = 17,
 ) -> None:
-    """Export a model as ONNX files, with a program that runs them without PyTorch."""
+    """Export a model to ONNX, with a Python program that runs the files without PyTorch."""
     quiet_libraries()
     from promise_seg.workflows import exporting
 

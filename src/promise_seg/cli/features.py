@@ -1,4 +1,4 @@
-"""``promise features plan | encode | status | prune``"""
+"""The commands ``promise features plan | encode | status | prune``."""
 
 import os
 import sys
@@ -44,11 +44,13 @@ VariantOption = Annotated[
     TrainableVariant, choice(TrainableVariant, "--variant", about="Which parts will be trained", panel=MODEL)
 ]
 ApmOption = Annotated[
-    ApmKind, choice(ApmKind, "--apm", about="The auto-prompter, which reads some stages or none", panel=MODEL)
+    ApmKind, choice(ApmKind, "--apm", about="The auto-prompter, which decides which stages are stored", panel=MODEL)
 ]
 FitOption = Annotated[Fit, choice(Fit, "--fit", about="How images become squares", panel=MODEL)]
 ViewsOption = Annotated[int, option("--views", min=0, about="Views of each train image.", panel=TRAINING)]
-AugmentationOption = Annotated[Recipe, choice(Recipe, "--augmentation", about="How views are drawn", panel=TRAINING)]
+AugmentationOption = Annotated[
+    Recipe, choice(Recipe, "--augmentation", about="How images are augmented", panel=TRAINING)
+]
 SeedOption = Annotated[int, option("--seed", min=0, about="Seed of the draw of val rows.", panel=TRAINING)]
 
 
@@ -62,14 +64,15 @@ _SETTINGS = Group(
         "seed": (SeedOption, 0),
     }
 )
-"""The settings of a training on which it depends what is encoded."""
+"""The training settings that determine which features are encoded."""
 
 
 @with_groups(reading=READING, settings=_SETTINGS, encoding=ENCODING)
 def plan(
     context: typer.Context, data: DataArgument, reading: "ReadingOptions", settings: Values, encoding: Values
 ) -> None:
-    """Say what encoding will take in time, disk and memory, measured on a few images, which are stored."""
+    """Estimate the time, disk space and memory that encoding will take. A few images are encoded for the measurement,
+    and their features are stored."""
     from promise_seg.errors import PromiseError
 
     work = _work(context, data, reading, settings, encoding)
@@ -94,7 +97,8 @@ def encode(
     ray_cpus: RayCpusOption = 1,
     encoding: Values,
 ) -> int:
-    """Encode what promise train will read with the same options; several processes may share the work."""
+    """Encode all images that promise train needs with the same options, and store their features. Several processes
+    can share the work."""
     work = _work(context, data, reading, settings, encoding)
     with stages_bar() as progress:
         found = work.encode(part, progress, ray=ray, ray_cpus=ray_cpus)
@@ -107,7 +111,7 @@ def encode(
 def _work(
     context: typer.Context, data: Path, reading: "ReadingOptions", settings: Values, encoding: Values
 ) -> "FeatureWork":
-    """The work on the features of a training, with the settings that were given."""
+    """Return the encoding that a training with the given settings needs."""
     quiet_libraries()
     from promise_seg.workflows.feature_plans import FeatureWork
     from promise_seg.workflows.training_settings import usual_reading
@@ -118,7 +122,7 @@ def _work(
 
 
 def status(store: StoreOption = None) -> None:
-    """Show what is in the store, and when it was last used."""
+    """Show the content of the feature store, and when each part was last used."""
     from promise_seg.features.contents import shares_of
     from promise_seg.quantities import bytes_in_words, seconds_in_words
 
@@ -145,11 +149,14 @@ def status(store: StoreOption = None) -> None:
 def prune(
     most: Annotated[
         str,
-        typer.Option("--to", metavar="SIZE", help="Size that the store may have: 500MB, 20GB; 0B.", show_default=False),
+        typer.Option(
+            "--to", metavar="SIZE", help="Size to reduce the store to: 500MB, 20GB or 0B.", show_default=False
+        ),
     ],
     store: StoreOption = None,
 ) -> None:
-    """Free the features that were not used for longest, down to a size. A training that runs keeps what it uses."""
+    """Remove the least recently used features until the store is no larger than a given size. Features that a running
+    training uses are kept."""
     from promise_seg.features.pruning import prune as prune_store
     from promise_seg.quantities import bytes_in_words, bytes_of_words
 
@@ -164,14 +171,14 @@ def prune(
 
 
 def _folder_of(store: str | None) -> Path:
-    """The folder of the user's store, which may not be there yet, or of one that is named, which must be.
+    """Return the folder of the feature store: of the given one, which must exist, or of the user's, which need not.
 
-    Of a store on an object store, it is the folder of the copies on this computer.
+    For a feature store at an address, it is the folder of its local copies.
     """
     from promise_seg.features.contents import check_is_store
     from promise_seg.features.remote import folder_of_copies
     from promise_seg.features.store import FeatureStore
-    from promise_seg.object_stores import check_address, is_address
+    from promise_seg.storage.object_stores import check_address, is_address
 
     named = os.environ.get("PROMISE_SEG_STORE") if store is None else store
     if named is not None and is_address(named):
@@ -183,7 +190,7 @@ def _folder_of(store: str | None) -> Path:
 
 
 def _tensors(kind: "Kind") -> str:
-    """The tensors of a kind, with the stages together: ``embedding, stages 2 to 4``."""
+    """Return the names of the tensors of a kind, with the stages in one list: ``embedding, stages 2, 3, 4``."""
     numbers = sorted(int(name.removeprefix("stage_")) + 1 for name in kind.tensors if name.startswith("stage_"))
     others = [name for name in kind.tensors if not name.startswith("stage_")]
     words = [f"stages {', '.join(map(str, numbers))}"] if numbers else []

@@ -1,4 +1,4 @@
-"""Groups of options that several commands share: a command gets the values of a group as one argument."""
+"""Groups of options that several commands share; a command receives the values of a group as one argument."""
 
 import functools
 import inspect
@@ -27,7 +27,7 @@ from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.vocabulary import Protocol, StorePrecision
 
 Values = dict[str, Any]
-"""The values of a group's options, by their names: keyword arguments of the function that a command calls."""
+"""The values of a group's options by name: keyword arguments of the function that a command calls."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Group:
     """Options that commands have in common.
 
     Args:
-        options: the kind of each option and its default, by its name, in the order of ``--help``.
-        make: turns their values, given by name, into what a command gets.
+        options: maps the name of each option to its annotation and default, in the order of ``--help``.
+        make: function that turns the values, given by name, into the argument of the command.
     """
 
     options: Mapping[str, tuple[Any, Any]]
     make: Callable[..., Any] = dict
 
     def only(self, *names: str) -> "Group":
-        """Return the group with these options alone."""
+        """Return the group with only these options."""
         return self._of(names)
 
     def without(self, *names: str) -> "Group":
@@ -55,10 +55,11 @@ class Group:
 
 
 def with_groups(**groups: Group) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Replace parameters of a command by the options of groups, whose values it gets as one argument each.
+    """Decorate a command so that some of its parameters are replaced by the options of groups.
 
     Args:
-        groups: by the names of the parameters that they stand for.
+        groups: maps the name of each parameter to the group that replaces it. The command receives the values of the
+            group as this parameter.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,11 +83,11 @@ def with_groups(**groups: Group) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def set_options(command: Callable[..., Any], options: Mapping[str, tuple[Any, Any]]) -> None:
-    """Let a function that takes any keywords have a signature, from which typer makes the options of a command.
+    """Give a function with arbitrary keyword arguments a signature from which typer makes the options of a command.
 
     Args:
         command: the function.
-        options: the kind of each option and its default, by its name, in the order of ``--help``.
+        options: maps the name of each option to its annotation and default, in the order of ``--help``.
     """
     parameters = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
@@ -105,7 +106,7 @@ OPENING = Group(
         "encoder_precision": (OtherEncoderPrecisionOption, None),
     }
 )
-"""How a model is opened."""
+"""Options for opening a model."""
 
 ENCODING = Group(
     {
@@ -119,7 +120,7 @@ ENCODING = Group(
         "store_precision": (StorePrecisionOption, StorePrecision.FP16),
     }
 )
-"""The SAM that encodes the images of a training, its settings, and the store of features."""
+"""Options of the SAM that encodes training images, and of the feature store."""
 
 VALIDATION = Group(
     {
@@ -131,4 +132,4 @@ VALIDATION = Group(
         "mask_threshold": (ThresholdOption, None),
     }
 )
-"""How a trained model and the val rows of its training are found again."""
+"""Options for opening a trained model and selecting the same val rows as in its training."""

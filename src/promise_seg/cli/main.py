@@ -1,4 +1,4 @@
-"""Entry point: the subcommands, and the handling of errors."""
+"""Entry point of the command line: registers the subcommands and handles errors."""
 
 import functools
 import sys
@@ -56,12 +56,10 @@ app = typer.Typer(
 
 
 def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
-    """Turn a user's mistake into one line and exit code 2, Ctrl-C and other signals into their codes.
+    """Report user errors in one line with exit code 2, and signals with their own exit codes.
 
-    Other exceptions are bugs and are shown.
-
-    What the system refuses, such as a name that is too long for it, is a user's mistake too, and so is work for which
-    there is not enough memory.
+    Errors of the operating system, such as a file name that is too long, and lack of memory count as user errors. All
+    other exceptions are bugs and are shown with their traceback.
     """
 
     @functools.wraps(command)
@@ -71,7 +69,7 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
         except PromiseError as error:
             print(f"promise: error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
-        except BrokenPipeError:  # here too, as typer would make exit code 1 of it
+        except BrokenPipeError:  # caught here because typer would exit with code 1
             forget_output()
             raise typer.Exit(CLOSED_PIPE) from None
         except OSError as error:
@@ -107,14 +105,14 @@ app.command("plan")(_honest(plan.plan))
 app.command("report")(_honest(report.report))
 app.command("tune-postprocess")(_honest(tune.tune))
 
-_sams = typer.Typer(no_args_is_help=True, help="The SAMs that promise-seg knows by name.")
+_sams = typer.Typer(no_args_is_help=True, help="List, describe and download the SAMs that are known by name.")
 _sams.command("list")(_honest(sam.list_sams))
 _sams.command("info")(_honest(sam.info))
 _sams.command("fetch")(_honest(sam.fetch))
 app.add_typer(_sams, name="sam")
 
 
-_features = typer.Typer(no_args_is_help=True, help="The store of encoded images: what it will take, holds and frees.")
+_features = typer.Typer(no_args_is_help=True, help="Plan, fill, inspect and prune the store of encoded images.")
 _features.command("plan")(_honest(features.plan))
 _features.command("encode")(_honest(with_monitoring("features encode")(features.encode)))
 _features.command("status")(_honest(features.status))
@@ -147,7 +145,7 @@ def _options(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return the exit code: 2 for a user's mistake, 130 for Ctrl-C, 143 for SIGTERM."""
+    """Run a command line and return the exit code: 2 for a user error, 130 for Ctrl-C, 143 for SIGTERM."""
     prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -158,10 +156,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except UsageError as error:
         return print_usage_error(error)
-    except (KeyboardInterrupt, typer.Abort):  # before a command began
+    except (KeyboardInterrupt, typer.Abort):  # raised before a command began
         return say_stopped()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
-    if code == _INTERRUPTED and not was_said():  # before a command began, too: typer makes a silent exit of it
+    if code == _INTERRUPTED and not was_said():  # also before a command began: typer turned it into a silent exit
         return say_stopped()
     return code if isinstance(code, int) else 0

@@ -1,4 +1,4 @@
-"""The options of long commands by which others watch them: ``--log-file`` and ``--metrics``."""
+"""Options for monitoring long-running commands: ``--log-file``, ``--metrics`` and ``--metrics-host``."""
 
 import functools
 import inspect
@@ -56,12 +56,12 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
 
 
 def with_monitoring(work: str, unless: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the options to a command, which runs while they are followed.
+    """Decorate a command with the monitoring options.
 
     Args:
         work: the name of the command in the log.
-        unless: flags with which the command, which takes the ``context``, does something short: variables of the
-            environment do not hold for that.
+        unless: flags with which the command does something short. Monitoring options that come from environment
+            variables are then ignored. The command must have the parameter ``context``.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:

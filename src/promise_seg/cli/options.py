@@ -1,6 +1,6 @@
-"""Options that several commands share, and how choices are shown in help.
+"""Options that several commands share, and helpers that define options.
 
-Everything here is read when a command line is parsed, so nothing here imports torch.
+This module is imported whenever a command line is parsed, so it must not import torch.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from promise_seg.bounds import LARGEST_INPUT_SIDE
-from promise_seg.object_stores import is_address
+from promise_seg.storage.object_stores import is_address
 from promise_seg.vocabulary import (
     EncoderPrecision,
     PromptSource,
@@ -27,28 +27,28 @@ SCORING = "Scoring"
 OUTPUT = "Output"
 COMPUTING = "Computing"
 PARTS = "Several processes"
-"""The panels of ``--help``, which group the options."""
+"""The panels of ``--help``, by which the options are grouped."""
 
-_WIDEST = {DATA: 12}  # of a list of choices beside an option's name, so that 80 columns leave room for words
+_WIDEST = {DATA: 12}  # maximum width of a list of choices next to the option's name, for terminals of 80 columns
 _WIDEST_ELSEWHERE = 20
 
 
 def option(*names: str, about: str, panel: str, **more: Any) -> Any:
-    """Return any other option, in its panel."""
+    """Return a typer option with a help text, in a panel of ``--help``."""
     return typer.Option(*names, help=about, rich_help_panel=panel, **more)
 
 
 def choice(words: type[StrEnum], *names: str, about: str, panel: str, **more: Any) -> Any:
-    """Return an option whose value is one of some words.
+    """Return an option whose value is one of several words.
 
-    A short list of them stands beside the option's name in ``--help``; a longer one follows what the option is about,
-    where it is broken between words only.
+    In ``--help``, a short list of words is next to the option's name. A longer list is part of the help text, where
+    lines are broken only between words.
 
     Args:
-        words: what can be chosen.
-        names: of the option, by default that of the parameter.
-        about: a sentence without its full stop.
-        panel: of ``--help``.
+        words: the words to choose from.
+        names: the names of the option; by default made from the name of the parameter.
+        about: the help text, a sentence without its full stop.
+        panel: the panel of ``--help``.
         more: other arguments of ``typer.Option``.
     """
     if len("|".join(words)) <= _WIDEST.get(panel, _WIDEST_ELSEWHERE):
@@ -57,7 +57,7 @@ def choice(words: type[StrEnum], *names: str, about: str, panel: str, **more: An
 
 
 def listed(words: list[str]) -> str:
-    """List words as in a sentence: ``a, b or c``."""
+    """Join words as in a sentence: ``a, b or c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
@@ -95,7 +95,7 @@ PartOption = Annotated[
     typer.Option(
         "--part",
         metavar="K/N",
-        help="Do the Kth of N parts, beside other processes that do the others; slurm: that of the job array's task.",
+        help="Do part K of N while other processes do the other parts; slurm: the part of this task of a job array.",
         rich_help_panel=PARTS,
         show_default=False,
     ),
@@ -105,7 +105,7 @@ RayOption = Annotated[
     typer.Option(
         "--ray",
         metavar="ADDRESS",
-        help="Do it on a Ray cluster: auto for that of this computer, local to start one here, or HOST:PORT.",
+        help="Use a Ray cluster: auto for that of this computer, local to start one here, or HOST:PORT.",
         rich_help_panel=PARTS,
         show_default=False,
     ),
@@ -168,7 +168,7 @@ AlwaysSegmentOption = Annotated[
     bool,
     typer.Option(
         "--always-segment",
-        help="Segment also images that the model judges to hold nothing, whose masks are empty otherwise.",
+        help="Also segment images that the model judges to show no object; their masks are empty otherwise.",
         rich_help_panel=MODEL,
         show_default=False,
     ),
@@ -178,7 +178,7 @@ SlicesOption = Annotated[
     choice(
         Slices,
         "--slices",
-        about="How the slices of volumes come together; auto is as promise tune-postprocess chose, or else each",
+        about="How the slices of a volume are combined; auto: as promise tune-postprocess chose, or else each",
         panel=MODEL,
     ),
 ]
@@ -228,7 +228,7 @@ StorePrecisionOption = Annotated[
     choice(
         StorePrecision,
         "--store-precision",
-        about="How exactly features are kept; int8 takes half the space, with 8 bits in the range of each channel",
+        about="Precision of stored features; int8 takes half the space, with 8 bits over the range of each channel",
         panel=COMPUTING,
     ),
 ]
@@ -281,7 +281,8 @@ ToleranceOption = Annotated[
     ),
 ]
 PromptsOption = Annotated[
-    PromptSource, choice(PromptSource, "--prompts", about="Where prompts come from; apm are its own", panel=SCORING)
+    PromptSource,
+    choice(PromptSource, "--prompts", about="Where prompts come from; apm: the model's own", panel=SCORING),
 ]
 
 
@@ -294,7 +295,11 @@ def output_option(about: str, *, may_be_address: bool = False, **more: Any) -> A
 
 
 def no_address(output: Path | None) -> Path | None:
-    """Refuse addresses, of which a path would make folders."""
+    """Refuse an address (such as ``s3://...``) as output, because a path would turn it into local folders.
+
+    Raises:
+        typer.BadParameter: if the output is an address.
+    """
     if output is not None and is_address(str(output)):
         raise typer.BadParameter("only promise predict writes to addresses. Choose a folder, and copy it there")
     return output

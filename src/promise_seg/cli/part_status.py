@@ -1,19 +1,23 @@
-"""``promise predict --status``"""
+"""Implement ``promise predict --status``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promise_seg.cli.common import print_lines, print_table, stages_bar
 from promise_seg.errors import SettingsError
-from promise_seg.object_stores import address_of
 from promise_seg.quantities import count_in_words
+from promise_seg.storage.object_stores import address_of
 
 if TYPE_CHECKING:
     from promise_seg.prediction.part_status import PartStatus
 
 
 def print_status(output: Path, part: str | None, ray: str | None) -> int:
-    """Print how far all parts in a folder are, how fast, and who is at work."""
+    """Print the progress and speed of all parts in a folder, and the processes at work; return the exit code.
+
+    Raises:
+        SettingsError: if ``part`` or ``ray`` is given, which do not apply to the status.
+    """
     from promise_seg.workflows.predicting import prediction_status
 
     if part is not None or ray is not None:
@@ -37,7 +41,7 @@ def print_status(output: Path, part: str | None, ray: str | None) -> int:
 
 
 def _pace(status: "PartStatus") -> str:
-    """Return the rate and the time left in words."""
+    """Describe the rate and the remaining time."""
     from promise_seg.quantities import seconds_in_words
 
     if not status.missing and status.failed:

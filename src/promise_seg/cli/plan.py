@@ -1,4 +1,4 @@
-"""``promise plan``"""
+"""The command ``promise plan``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,7 @@ _WorkersOption = Annotated[
     option(
         "--workers",
         metavar="N",
-        about="Processes like this one; 8xFILE is eight like that of a --profile FILE.",
+        about="Number of processes like this one; 8xFILE: eight like that of a --profile FILE.",
         panel=COMPUTING,
     ),
 ]
@@ -26,9 +26,7 @@ _WorkersOption = Annotated[
 def plan(
     context: typer.Context,
     images: Annotated[float, option("--images", metavar="N", about="How many images: 5000, 10e6.", panel=DATA)],
-    work: Annotated[FleetWork, choice(FleetWork, "--work", about="What is done with them", panel=DATA)] = (
-        FleetWork.PREDICT
-    ),
+    work: Annotated[FleetWork, choice(FleetWork, "--work", about="The work to plan", panel=DATA)] = (FleetWork.PREDICT),
     views: Annotated[int, option("--views", min=1, about="Views of each image to encode.", panel=DATA)] = 1,
     image_file: Annotated[
         str, option("--image-file", metavar="SIZE", about="Size of an image's file, for the network.", panel=DATA)
@@ -40,7 +38,10 @@ def plan(
     memory: Annotated[
         str | None,
         option(
-            "--memory", metavar="SIZE", about="Memory of a computer, or of its GPU: workers that fit.", panel=COMPUTING
+            "--memory",
+            metavar="SIZE",
+            about="Memory of a computer, or of its GPU, to count the workers that fit.",
+            panel=COMPUTING,
         ),
     ] = None,
     profile: Annotated[
@@ -48,7 +49,7 @@ def plan(
         option(
             "--profile",
             metavar="FILE",
-            about="Times that promise bench -o measured on a worker; without it they are measured here and now.",
+            about="Times that promise bench -o measured on a worker; without it, they are measured now.",
             panel=COMPUTING,
             show_default=False,
         ),
@@ -59,7 +60,8 @@ def plan(
     apm: Annotated[ApmKind | None, choice(ApmKind, "--apm", about="The auto-prompter", panel=MODEL)] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Say what encoding or predicting very many images takes: hours, disk, memory, network and money."""
+    """Estimate the hours, disk space, memory, network traffic and money that it takes to encode or predict a very large
+    number of images."""
     quiet_libraries()
     from promise_seg.quantities import bytes_of_words
     from promise_seg.workflows import fleet_plans
@@ -79,7 +81,7 @@ def plan(
 
 
 def _measured(sam: str, **options: Any) -> "SpeedReport":
-    """Measure here and now."""
+    """Measure the speed of this computer."""
     from promise_seg.workflows.timing import bench
 
     with stages_bar() as progress:
@@ -87,7 +89,11 @@ def _measured(sam: str, **options: Any) -> "SpeedReport":
 
 
 def _check_unmeasured(context: typer.Context, profile: Path) -> None:
-    """Refuse options of measuring beside what was measured already."""
+    """Refuse options for measuring if a profile was given, which holds earlier measurements.
+
+    Raises:
+        SettingsError: naming the option.
+    """
     from promise_seg.errors import SettingsError
 
     for name in given_of(context, ("sam", "image_size", "variant", "apm", "device")):

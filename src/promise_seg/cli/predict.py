@@ -1,4 +1,4 @@
-"""``promise predict``"""
+"""The command ``promise predict``."""
 
 import sys
 from pathlib import Path
@@ -25,14 +25,14 @@ from promise_seg.cli.part_status import print_status
 from promise_seg.cli.reading_options import TILING
 from promise_seg.cli.usage import check_only, missing_argument
 from promise_seg.errors import SettingsError
-from promise_seg.object_stores import address_of
 from promise_seg.quantities import count_in_words
+from promise_seg.storage.object_stores import address_of
 from promise_seg.vocabulary import OutputFormat, Slices
 
 _OF_PARTS = frozenset({
     "output", "merge", "status", "parquet", "part", "ray", "run", "images", "log_file", "metrics", "metrics_host",
 })  # fmt: skip
-"""Options that --merge and --status take, or to which they have an answer of their own; the rest is for predicting."""
+"""Options that --merge or --status accept, or refuse with a message of their own; all others are for predicting."""
 _KeepEmptyFramesOption = Annotated[
     bool,
     option(
@@ -63,14 +63,14 @@ def predict(
     ] = None,
     output_format: Annotated[
         OutputFormat,
-        choice(OutputFormat, "--format", about="auto is as the input, which is DICOM-SEG for DICOM", panel=OUTPUT),
+        choice(OutputFormat, "--format", about="auto: as the input, DICOM-SEG for DICOM", panel=OUTPUT),
     ] = OutputFormat.AUTO,
     names: Annotated[
         list[str] | None,
         option(
             "--name",
             metavar="NAME",
-            about="What is segmented, for formats that hold names; LABEL=NAME for one of several.",
+            about="Name of what is segmented, for formats that store names; LABEL=NAME for one of several.",
             panel=OUTPUT,
         ),
     ] = None,
@@ -94,7 +94,7 @@ def predict(
         option(
             "--axes",
             metavar="AXES",
-            about="Cut volumes across several axes, as axial,coronal,sagittal, and average what is seen.",
+            about="Slice volumes along several axes, such as axial,coronal,sagittal, and average the results.",
             panel=MODEL,
         ),
     ] = None,
@@ -102,7 +102,7 @@ def predict(
         bool,
         option(
             "--parquet",
-            about="Write predictions.parquet beside predictions.csv, too.",
+            about="Also write predictions.parquet, next to predictions.csv.",
             panel=OUTPUT,
             show_default=False,
         ),
@@ -137,14 +137,15 @@ def predict(
         bool,
         option(
             "--status",
-            about="Say how far the parts in -o are, how fast, and who is at work; changes nothing, as --merge.",
+            about="Show how far the parts in -o are, how fast, and which processes are at work; used like --merge.",
             panel=PARTS,
             show_default=False,
         ),
     ] = False,
     opening: Values,
 ) -> int:
-    """Predict masks that fit back onto the images, without a ground truth. The same command resumes if interrupted."""
+    """Predict masks at the original size and geometry of the images; no ground truth is needed. The same command
+    resumes an interrupted prediction."""
     quiet_libraries()
     if merge and status:
         raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
@@ -178,7 +179,7 @@ def predict(
 
 
 def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> int:
-    """Merge the parts in a folder, and say what is missing."""
+    """Merge the parts in a folder into one table, and print how many images are missing or failed."""
     from promise_seg.workflows.predicting import merge_predictions
 
     if part is not None or ray is not None:

@@ -1,4 +1,4 @@
-"""``promise pretrain``"""
+"""The command ``promise pretrain``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,15 @@ def pretrain(
         float, option("--learning-rate", about="The highest learning rate.", panel=TRAINING)
     ] = 2e-3,
     scenes: Annotated[
-        int, option("--scenes", min=1, about="How many scenes are drawn ahead, 64 KiB each.", panel=DATA)
+        int, option("--scenes", min=1, about="Number of scenes to draw in advance, 64 KiB each.", panel=DATA)
     ] = 40_000,
     scene_folder: Annotated[
         Path | None,
         option(
-            "--scene-folder", metavar="FOLDER", about="Where they are kept; default a folder in the output.", panel=DATA
+            "--scene-folder",
+            metavar="FOLDER",
+            about="Folder of these scenes; by default in the output folder.",
+            panel=DATA,
         ),
     ] = None,
     workers: Annotated[int, option("--workers", min=1, about="Processes that draw.", panel=COMPUTING)] = 2,
@@ -33,7 +36,7 @@ def pretrain(
     seed: Annotated[int, option("--seed", min=0, about="Seed of scenes, weights and draws.", panel=TRAINING)] = 0,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train the nano SAM from scratch on drawn scenes. The same command resumes after an interruption."""
+    """Train the nano SAM from scratch on drawn scenes. The same command resumes an interrupted training."""
     quiet_libraries()
     import json
 

@@ -1,4 +1,4 @@
-"""Options of how files are read, which many commands share."""
+"""Options for reading files, which many commands share."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +21,9 @@ WindowOption = Annotated[
         rich_help_panel=DATA,
     ),
 ]
-AxisOption = Annotated[Axis | None, choice(Axis, "--axis", about="What volumes are cut across", panel=DATA)]
+AxisOption = Annotated[Axis | None, choice(Axis, "--axis", about="The plane in which volumes are sliced", panel=DATA)]
 ChannelOption = Annotated[
-    Channel | None, choice(Channel, "--channel", about="Which colour channel is taken as grey", panel=DATA)
+    Channel | None, choice(Channel, "--channel", about="The colour channel that is read as grey", panel=DATA)
 ]
 ChannelsOption = Annotated[
     str | None,
@@ -71,7 +71,7 @@ OverlapOption = Annotated[
         "--overlap",
         min=0,
         metavar="PIXELS",
-        help="How many pixels neighbouring tiles share; default by the objects, or a quarter.",
+        help="Overlap of neighbouring tiles, in pixels; by default from the objects, or a quarter of a tile.",
         rich_help_panel=DATA,
     ),
 ]
@@ -81,7 +81,7 @@ LevelOption = Annotated[
         "--level",
         min=0,
         metavar="NUMBER",
-        help="Which level of a pyramid in a TIFF is read; 0 is the finest.",
+        help="Level of an image pyramid to read; 0 is the finest.",
         rich_help_panel=DATA,
     ),
 ]
@@ -109,7 +109,7 @@ READING = Group(
     },
     make=_as_reading,
 )
-"""How files are read, by the fields of ``ReadingOptions``."""
+"""Options for reading files, named after the fields of ``ReadingOptions``."""
 
 TILING = Group(READING.only("tile", "overlap", "level").options)
-"""How images are read that are larger than a tile."""
+"""Options for reading images that are larger than a tile."""

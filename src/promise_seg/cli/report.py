@@ -1,4 +1,4 @@
-"""``promise report``"""
+"""The command ``promise report``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,7 +76,8 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """Write a report on a model as one HTML file and as JSON: scores, worst cases, and how to reproduce it."""
+    """Write a report on a model as a self-contained HTML file and as JSON, with scores, worst cases, and the commands
+    that reproduce it."""
     from promise_seg.reporting import report as reporting
 
     model, rows = open_to_score(run, data, reading, split, opening)

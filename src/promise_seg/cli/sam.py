@@ -1,4 +1,4 @@
-"""``promise sam list | info | fetch``"""
+"""The commands ``promise sam list | info | fetch``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ NameArgument = Annotated[str, typer.Argument(help="A name from promise sam list.
 
 
 def list_sams() -> None:
-    """List the SAMs that are known by name, and whether they are on this machine."""
+    """List the SAMs that are known by name, and whether each is on this machine."""
     from promise_seg.sam.fetching import table_of_sams
 
     print_table(("name", "what", "size", "licence", "on this machine"), table_of_sams())
@@ -40,7 +40,7 @@ def fetch(
         Path | None, typer.Option("-o", "--output", callback=no_address, help="Another path for the file.")
     ] = None,
 ) -> None:
-    """Download a SAM and verify its SHA-256. The same command resumes after an interruption."""
+    """Download a SAM and verify its SHA-256. The same command resumes an interrupted download."""
     from promise_seg.sam.fetching import fetch_sam
 
     if name == "nano" and output is not None:

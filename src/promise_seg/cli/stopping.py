@@ -1,4 +1,4 @@
-"""Signals that stop a command: Ctrl-C, and what a scheduler, a container or a closed terminal sends."""
+"""Signals that stop a command: Ctrl-C, and those sent by a scheduler, a container or a closed terminal."""
 
 import signal
 import sys
@@ -13,13 +13,13 @@ _said = False
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process to stop."""
+    """Raised when a signal asks this process to stop."""
 
 
 def listen() -> None:
-    """Let signals that end a process raise :class:`Stopped`, so that files and locks are left as after Ctrl-C.
+    """Make termination signals raise :class:`Stopped`, so files and locks are cleaned up as after Ctrl-C.
 
-    Signals that are ignored, as with ``nohup``, stay so.
+    Signals that are ignored, for example under ``nohup``, remain ignored.
     """
     for name in _NAMES:
         number = getattr(signal, name, None)
@@ -28,10 +28,10 @@ def listen() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Raise :class:`Stopped`, but not again for what is sent twice.
+    """Raise :class:`Stopped`, unless the signal repeats one of the last two seconds.
 
-    Slurm sends ``SIGTERM`` to a job and to its step. The second one, which comes at once, must not interrupt what the
-    first one left to be put in order.
+    Slurm sends ``SIGTERM`` both to a job and to its step. The second signal, which follows at once, must not interrupt
+    the clean-up after the first. Ctrl-C is never ignored.
     """
     global _begun
     del frame
@@ -43,24 +43,24 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def was_stopped() -> bool:
-    """Whether a signal asked this process to stop, also if what it raised was caught and became something else."""
+    """Whether a signal asked this process to stop, even if :class:`Stopped` was caught and became another error."""
     return bool(_received)
 
 
 def was_said() -> bool:
-    """Whether :func:`say_stopped` said already that the command was stopped."""
+    """Whether :func:`say_stopped` has already reported that the command was stopped."""
     return _said
 
 
 def was_by_hand() -> bool:
-    """Whether what stops this process is Ctrl-C, by which a server ends, and no other signal."""
+    """Whether this process is stopped by Ctrl-C, the normal way to end a server, and not by another signal."""
     return not _received or _received[-1] == signal.SIGINT
 
 
 def say_stopped() -> int:
-    """Say that the command was stopped, and return the exit code that shells give to it: 130 for Ctrl-C.
+    """Report that the command was stopped, and return the exit code by the convention of shells: 130 for Ctrl-C.
 
-    Signals that come from now on are ignored, as the process is about to end.
+    Further signals are ignored, because the process is about to end.
     """
     for name in _NAMES if _received else ():
         if (each := getattr(signal, name, None)) is not None:

@@ -1,4 +1,4 @@
-"""Standard output and error as they are: any encoding, and perhaps closed before all is said."""
+"""Make standard output and error robust: any encoding, closed pipes and full disks."""
 
 import os
 import sys
@@ -8,13 +8,13 @@ from io import BufferedWriter, RawIOBase, TextIOWrapper
 from typing import Any, cast
 
 CLOSED_PIPE = 141
-"""The exit code where whoever read the output has closed it, as a shell has it for other programs."""
+"""The exit code if the reader of the output has closed the pipe, the same as shells report for ``SIGPIPE``."""
 
 
 def prepare() -> None:
-    """Let letters that a terminal, file or pipe cannot show be written as their codes, such as ``\\u56fe``.
+    """Write characters that a terminal, file or pipe cannot encode as escape sequences, such as ``\\u56fe``.
 
-    By default Python ends with an error there, as on Windows where the output goes to a file.
+    By default Python raises an error for them, for example on Windows if the output goes to a file.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -22,7 +22,7 @@ def prepare() -> None:
 
 
 class _Output(RawIOBase):
-    """Standard output that ends no command where it cannot be written, as on a full disk: it keeps the first error."""
+    """Standard output that ignores write errors, such as a full disk, and keeps the first one; a broken pipe raises."""
 
     def __init__(self, raw: RawIOBase) -> None:
         self._raw = raw
@@ -48,11 +48,14 @@ class _Output(RawIOBase):
 
 
 def keep_going_without_output() -> Callable[[], OSError | None]:
-    """Let the command go on where standard output cannot be written; return a function that returns the error."""
+    """Let the command continue if standard output cannot be written; return a function that returns the error.
+
+    The function returns the first error, or ``None`` if everything was written.
+    """
     stream = sys.stdout
     if not isinstance(stream, TextIOWrapper):
         return lambda: None
-    buffer = stream.buffer  # itself raw, if Python was told not to buffer
+    buffer = stream.buffer  # is itself the raw stream if Python runs unbuffered
     output = _Output(cast("RawIOBase", getattr(buffer, "raw", buffer)))
     sys.stdout = TextIOWrapper(
         BufferedWriter(output), stream.encoding, stream.errors, line_buffering=stream.line_buffering,
@@ -62,12 +65,12 @@ def keep_going_without_output() -> Callable[[], OSError | None]:
 
 
 def shows_unicode() -> bool:
-    """Return whether standard error can show any letter."""
+    """Whether standard error has a Unicode encoding and can show any character."""
     return str(getattr(sys.stderr, "encoding", None) or "").lower().startswith("utf")
 
 
 def forget_output() -> None:
-    """Send what is still to be written to nowhere, after a pipe was closed, so that Python does not complain of it."""
+    """Discard buffered output after the pipe was closed, so Python does not report an error at exit."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""``promise train``"""
+"""The command ``promise train``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,19 +48,19 @@ _SideOption = Annotated[
         min=1,
         max=LARGEST_INPUT_SIDE,
         metavar="PIXELS",
-        about="Size at which pretrained sees the image; near 256 by default, or more where objects are small.",
+        about="Input size of pretrained; near 256 by default, larger where objects are small.",
         panel=MODEL,
     ),
 ]
 _MaxObjectsOption = Annotated[
-    int, option("--apm-max-objects", min=1, about="How many objects pretrained asks for at most.", panel=MODEL)
+    int, option("--apm-max-objects", min=1, about="The most objects that pretrained prompts for.", panel=MODEL)
 ]
 _MapNormOption = Annotated[
     str,
     option(
         "--apm-map-norm",
         metavar="none|group",
-        about="The norm after each convolution that makes the fine maps of pretrained.",
+        about="Normalisation after each convolution of the fine maps of pretrained.",
         panel=MODEL,
     ),
 ]
@@ -69,7 +69,7 @@ _StartOption = Annotated[
     option(
         "--apm-start",
         metavar="scenes|imagenet",
-        about="What pretrained was trained on before: drawn scenes, or ImageNet alone.",
+        about="Initial weights of pretrained: trained on drawn scenes, or on ImageNet alone.",
         panel=MODEL,
     ),
 ]
@@ -79,7 +79,7 @@ _StartOption = Annotated[
 def train(
     context: typer.Context,
     data: DataArgument,
-    output: Annotated[Path, output_option("Folder of the run; an unfinished run there goes on.")],
+    output: Annotated[Path, output_option("Folder of the run; an unfinished run there is resumed.")],
     reading: "ReadingOptions",
     *,
     variant: Annotated[
@@ -93,14 +93,14 @@ def train(
     ] = 16,
     foreground: Annotated[
         int | None,
-        option("--foreground", min=0, about="How many of them are foreground; by default half.", panel=MODEL),
+        option("--foreground", min=0, about="How many of the points are foreground; by default half.", panel=MODEL),
     ] = None,
     apm_backbone: Annotated[
         str,
         option(
             "--apm-backbone",
             metavar="NAME",
-            about="What pretrained looks with: efficientnet-lite0, or a hub name or folder of transformers.",
+            about="Backbone of pretrained: efficientnet-lite0, or a hub name or folder of transformers.",
             panel=MODEL,
         ),
     ] = "efficientnet-lite0",
@@ -109,7 +109,7 @@ def train(
         bool,
         typer.Option(
             "--apm-frozen",
-            help="Leave the backbone of pretrained as it is; its features are then stored.",
+            help="Freeze the backbone of pretrained; its features are then stored.",
             rich_help_panel=MODEL,
             show_default=False,
         ),
@@ -119,7 +119,7 @@ def train(
         option(
             "--apm-map-stride",
             metavar="2|4",
-            about="Pixels of the image in a cell of the maps of pretrained; 4 with --apm-frozen.",
+            about="Width of a cell in the maps of pretrained, in pixels; 4 with --apm-frozen.",
             panel=MODEL,
         ),
     ] = 2,
@@ -131,7 +131,7 @@ def train(
         option(
             "--apm-looks",
             metavar="1|2",
-            about="How often pretrained looks at an image when it predicts; 2 is mirrored as well.",
+            about="Passes of pretrained over an image in prediction; with 2, a mirrored one as well.",
             panel=MODEL,
         ),
     ] = 2,
@@ -157,7 +157,7 @@ def train(
             "--init",
             metavar="MODEL",
             about="Start from a run, a checkpoint or a .pt file of the published code: parts that fit are taken over, "
-            "and what is not given is as there.",
+            "and options that are not given are as there.",
             panel=MODEL,
         ),
     ] = None,
@@ -187,7 +187,7 @@ def train(
         option(
             "--accumulate",
             min=1,
-            about="Compute each batch in so many parts, one after the other, to need less memory.",
+            about="Compute each batch in this many parts, one after the other, to save memory.",
             panel=TRAINING,
         ),
     ] = 1,
@@ -204,7 +204,7 @@ def train(
         float, option("--point-weight", about="Weight of the loss on the points' positions.", panel=TRAINING)
     ] = 1.0,
     saliency_weight: Annotated[
-        float, option("--saliency-weight", about="Weight of the saliency loss of ours.", panel=TRAINING)
+        float, option("--saliency-weight", about="Weight of the loss on the saliency map.", panel=TRAINING)
     ] = 1.0,
     inverted_views: Annotated[
         float,
@@ -220,7 +220,7 @@ def train(
         option(
             "--views",
             min=0,
-            about="Views of each image: itself and augmented ones; 0: a new one each epoch, not stored.",
+            about="Views of each image: the image and augmented copies; 0: a new one each epoch, not stored.",
             panel=TRAINING,
         ),
     ] = 8,
@@ -228,14 +228,15 @@ def train(
         Recipe,
         choice(
             Recipe,
-            about="How views are drawn; grey is for CT, MR and ultrasound, reference the paper's",
+            about="How images are augmented; grey is for CT, MR and ultrasound, reference the paper's",
             panel=TRAINING,
         ),
     ] = Recipe.OWN,
     seed: Annotated[int, option("--seed", min=0, about="Seed of weights, draws and val rows.", panel=TRAINING)] = 0,
     precision: Annotated[Precision, choice(Precision, about="Mixed precision", panel=COMPUTING)] = Precision.NO,
 ) -> None:
-    """Train a model on your images; SAM stays frozen. The same command resumes after an interruption."""
+    """Train a model on your images. SAM stays frozen unless --train-also is given. The same command resumes an
+    interrupted training."""
     from promise_seg.learning.settings import APM_PREFIX, OPTIONS
     from promise_seg.protocol import training_deviations
     from promise_seg.workflows import training

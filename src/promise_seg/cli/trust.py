@@ -1,4 +1,4 @@
-"""Helpers about trust scores that several commands share."""
+"""Helpers to print trust scores, which several commands share."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def print_quality(quality: "TrustQuality", title: str) -> None:
-    """Print a short table on standard output."""
+    """Print the quality of trust scores as a short table on standard output."""
     from promise_seg.trust.calibration_report import describe_trust_quality
 
     print_table(("trust", ""), describe_trust_quality(quality), f"{title}, {count_in_words(quality.images, 'image')}")

@@ -1,4 +1,4 @@
-"""``promise tune-postprocess``"""
+"""The command ``promise tune-postprocess``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 @with_groups(options=VALIDATION)
 def tune(
     run: TrainedArgument,
-    data: Annotated[Path, typer.Argument(help="The CSV that it was trained with, or another; only val rows are read.")],
+    data: Annotated[Path, typer.Argument(help="The CSV of training, or another one; only val rows are read.")],
     reset: Annotated[
         bool,
-        option("--reset", about="Go back to the threshold 0.5, slices by themselves.", panel=MODEL),
+        option("--reset", about="Reset to the threshold 0.5 and independent slices.", panel=MODEL),
     ] = False,
     *,
     options: Values,
 ) -> None:
-    """Choose the post-processing on the val rows; saved in the model, used by every command."""
+    """Choose the post-processing on the val rows. It is saved with the model, and used by all commands."""
     from promise_seg.workflows import calibrating
 
     model = open_trained(run, calibrating.POSTPROCESSING, options)
@@ -53,6 +53,8 @@ def _print(found: "Tuning") -> None:
             f"volumes: {rule.chosen.words}; val 3-D Dice {rule.dice:.4f}, slice by slice {rule.dice_without:.4f}, the "
             f"best of {rule.tried} {rule.best_dice:.4f} ({count_in_words(rule.volumes, 'volume')})"
         )
+    if found.instances is not None:
+        print_line(f"separate objects: {found.instances.words}")
     if found.trust is not None:
         print_learned(found.trust)
     print_line(f"written: {found.folder}")

@@ -1,4 +1,4 @@
-"""The answer to an invalid command line: the nearest choice, in one line."""
+"""Report an invalid command line in one line, with the nearest valid choice."""
 
 import re
 import sys
@@ -14,13 +14,13 @@ from promise_seg.errors import SettingsError
 from promise_seg.validation import words_of
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-"""The base class of what typer raises for an invalid command line, which has no public name."""
+"""The base class of the errors that typer raises for an invalid command line; it has no public name."""
 
 _NO_CHOICE = re.compile(r"'(?P<word>[^']*)' is not one of (?P<choices>.+?)\.?$", re.DOTALL)
 
 
 def print_usage_error(error: Any) -> int:
-    """Print what is wrong on standard error, or the help if there are no arguments; return the exit code.
+    """Print a usage error on standard error, or the help if there are no arguments; return the exit code.
 
     Args:
         error: a :data:`UsageError`.
@@ -33,8 +33,8 @@ def print_usage_error(error: Any) -> int:
 
 
 def usage_words(error: Any) -> str:
-    """Return one line on a usage error: the option, what was found and what was expected."""
-    from pydantic import ValidationError  # which typer has imported by then, if it is one
+    """Describe a usage error in one line: the option, the value found and the values expected."""
+    from pydantic import ValidationError  # imported here to keep start-up fast
 
     parameter = getattr(error, "param", None)
     wrong = _NO_CHOICE.search(getattr(error, "message", "") or "")
@@ -53,13 +53,13 @@ def usage_words(error: Any) -> str:
 
 
 def check_no_word_is_empty(arguments: Sequence[str]) -> None:
-    """Refuse empty words, such as ``"$OUT"`` where that variable is not set: as a path they are the current folder.
+    """Refuse empty words, such as ``"$OUT"`` if that variable is not set; as a path, they mean the current folder.
 
     Args:
         arguments: the words of a command line.
 
     Raises:
-        SettingsError: if one is empty, or is an option with nothing after its ``=``.
+        SettingsError: if a word is empty, or is an option with nothing after its ``=``.
     """
     for number, word in enumerate(arguments):
         if not word:
@@ -72,15 +72,15 @@ def check_no_word_is_empty(arguments: Sequence[str]) -> None:
 
 
 def check_only(context: typer.Context, flag: str, names: Collection[str]) -> None:
-    """Refuse options that a command does not heed with a flag.
+    """Refuse options that a command ignores if a flag is given.
 
     Args:
-        context: of the command.
-        flag: such as ``--merge``.
-        names: the variables of the options that it heeds.
+        context: the context of the command.
+        flag: the flag, such as ``--merge``.
+        names: the parameters that are allowed with the flag.
 
     Raises:
-        SettingsError: if another one was given.
+        SettingsError: if any other option was given.
     """
     for parameter in context.command.params:
         if parameter.name not in names and given_of(context, [str(parameter.name)]):
@@ -89,11 +89,11 @@ def check_only(context: typer.Context, flag: str, names: Collection[str]) -> Non
 
 
 def missing_argument(context: typer.Context, metavar: str) -> Exception:
-    """Return the usage error for an argument that is needed unless an option says otherwise.
+    """Return the usage error for a missing argument that only some options make unnecessary.
 
     Args:
-        context: of the command.
-        metavar: of the argument.
+        context: the context of the command.
+        metavar: the name of the argument in the help.
     """
     error: Any = UsageError
     found: Exception = error(f"Missing argument '{metavar}'", ctx=context)

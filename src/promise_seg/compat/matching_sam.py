@@ -14,8 +14,8 @@ from promise_seg.vocabulary import TrainAlso
 def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, str, tuple[str, ...]] | None:
     """Return a SAM on this machine for a reference checkpoint, its name, and notes; ``None`` if there is none.
 
-    A given SAM is used even if parts of it differ: these were trained too. Without one, the SAMs fetched by name are
-    tried and must be identical; for a file that we wrote, the SAM named in its config is tried, by its hash.
+    A given SAM is used even if parts of it differ: these were trained too. Otherwise, the SAMs downloaded by name are
+    tried and must be identical. For a file that we wrote, SAMs are compared by hash, beginning with that of its config.
 
     Raises:
         CheckpointError: if the given SAM cannot be loaded or has another size.
@@ -52,7 +52,7 @@ def find_sam(read: ReferenceCheckpoint, given: str | None) -> tuple[FrozenSam, s
 
 
 def _sam_1(sam: Backbone) -> FrozenSam:
-    """Return a SAM that is of the only kind that the published code has.
+    """Check that a SAM is of the only kind that the published code supports, and return it.
 
     Raises:
         CheckpointError: if it is of another kind.

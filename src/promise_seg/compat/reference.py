@@ -45,9 +45,9 @@ class ReferenceCheckpoint:
         sam: the SAM inside it.
         narrow: the types of the parameters of the SAM that were stored in half precision, by the library's names.
         trained: the state of the trained parts, by our names.
-        facts: what the names and shapes say: values of a :class:`~promise_seg.model.ModelConfig`.
+        facts: values of a :class:`~promise_seg.model.ModelConfig` that are inferred from names and shapes.
         written_by_us: the config in the file, if it was made by ``promise convert --to reference``.
-        notes: what a user should know, one line each.
+        notes: notes for the user, a line each.
     """
 
     path: Path
@@ -59,7 +59,7 @@ class ReferenceCheckpoint:
     notes: tuple[str, ...]
 
     def around_its_own_sam(self, device: str | torch.device = "cpu") -> FrozenSam:
-        """The SAM inside the file, frozen."""
+        """Return the SAM inside the file, frozen."""
         return FrozenSam(self.sam.to(device), str(self.path), notes=self.notes)
 
     def model(self, sam: FrozenSam, sam_name: str) -> PromiseModel:
@@ -94,10 +94,10 @@ class ReferenceCheckpoint:
 
 
 def _trained_parts(tensors: Mapping[str, Tensor], where: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the state of APM and IPS by our names, and what it tells about the model.
+    """Return the state of APM and IPS by our names, and the config values that follow from it.
 
     Raises:
-        CheckpointError: if there is neither, or two APMs.
+        CheckpointError: if there is neither, or two APMs, or the key that gives the number of points is missing.
     """
     kinds = [
         kind
@@ -138,7 +138,7 @@ def read_reference(path: str | Path) -> ReferenceCheckpoint:
     """Read a reference checkpoint.
 
     Raises:
-        CheckpointError: if the file cannot be read or holds something else; it names each key that does not fit.
+        CheckpointError: if the file cannot be read or holds something else, naming each key that does not fit.
     """
     path = Path(path)
     read = read_state(path)
@@ -173,7 +173,7 @@ def _embedded_config(content: Tensor | None, path: Path) -> ModelConfig | None:
 
 
 def load_reference(path: str | Path, device: str | torch.device = "cpu") -> PromiseModel:
-    """Load a model directly from a reference checkpoint, around the SAM inside it; its ``notes`` say what was done.
+    """Load a model directly from a reference checkpoint, around the SAM in it, whose ``notes`` describe the conversion.
 
     Raises:
         CheckpointError: see :func:`read_reference`.

@@ -1,4 +1,4 @@
-"""The names in checkpoints of the published ProMISe code, and ours."""
+"""The names of parameters in checkpoints of the published ProMISe code, and ours."""
 
 from promise_seg.sam.official import official_name
 
@@ -21,12 +21,12 @@ EMBEDDED_CONFIG = "promise_seg.config"
 
 
 OURS = "promise_seg."
-"""The prefix of what the reference has no place for, in files that we write. It ignores that."""
+"""The prefix of parameters that the reference does not have, in files that we write. The reference ignores them."""
 _WITHOUT_PLACE = ("ips_given.", "quality.")
 
 
 def name_in_reference(name: str) -> str:
-    """Return the name of a trained parameter of ours in a reference checkpoint."""
+    """Return the name of one of our trained parameters in a reference checkpoint."""
     if name.startswith(_WITHOUT_PLACE):
         return OURS + name
     for theirs, ours in PREFIXES:

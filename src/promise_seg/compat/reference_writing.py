@@ -10,13 +10,13 @@ from torch import Tensor
 
 from promise_seg.compat.reference_names import EMBEDDED_CONFIG, name_in_reference
 from promise_seg.errors import CheckpointError
-from promise_seg.files import write_whole
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_resnet import ResnetConfig
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official import official_state
+from promise_seg.storage.files import write_whole
 from promise_seg.vocabulary import Fit, MaskChoice, PositionCode
 
 
@@ -71,7 +71,7 @@ def to_reference(model: PromiseModel, path: str | Path) -> tuple[str, ...]:
 
 
 def _save(state: dict[str, Tensor], path: Path) -> None:
-    """Call ``torch.save`` in memory first: writing to a full disk, it raises an error that looks like a bug."""
+    """Serialise in memory first: on a full disk, ``torch.save`` itself raises an error that looks like a bug."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     path.write_bytes(buffer.getbuffer())

@@ -1,4 +1,4 @@
-"""Detect which parts of a SAM were changed since it was published."""
+"""Detect which parts of a SAM were changed by training."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ def parts_that_differ(base: SamModel, other: SamModel) -> TrainAlso:
     """Return the smallest freeze level under which training could have turned ``base`` into ``other``.
 
     Raises:
-        CheckpointError: if they are SAMs of different sizes, or differ in what training never changes.
+        CheckpointError: if the SAMs have different sizes, or differ in a part that training never changes.
     """
     before, after = base.state_dict(), other.state_dict()
     if wrong := differences(after, before):
@@ -30,9 +30,9 @@ def parts_that_differ(base: SamModel, other: SamModel) -> TrainAlso:
 
 @torch.no_grad()
 def undo_rounding(base: SamModel, other: SamModel, narrow: Mapping[str, torch.dtype]) -> None:
-    """Restore parameters of ``other`` that are rounded values of ``base``: these were not trained.
+    """Restore parameters of ``other`` that are rounded values of ``base``, because these were not trained.
 
-    ``narrow`` has the types of the parameters that were stored in half precision.
+    ``narrow`` maps the names of the parameters stored in half precision to their types.
     """
     exact = base.state_dict()
     for name, value in other.state_dict().items():

@@ -1,4 +1,4 @@
 """Tools that make data sets: ``promise data make``, ``import``, ``check`` and ``fetch``.
 
-Only the command line imports them, and ``promise_seg.import_annotations``.
+They are imported by the command line and by ``promise_seg.import_annotations`` only.
 """

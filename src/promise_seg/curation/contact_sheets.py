@@ -1,4 +1,4 @@
-"""Pictures of a data set: its images with the outlines of their masks, or augmented views of one of them."""
+"""Contact sheets of a data set: its images with the outlines of their masks, or augmented views of one image."""
 
 import random
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from promise_seg.images.sheets import contact_sheet, outlined
 from promise_seg.progress import Progress, silent
 from promise_seg.vocabulary import MaskKind, Recipe
 
-_SIDE = 512  # of the frame that views are made in, in pixels
+_SIDE = 512  # side of the frame that augmented views are made in, in pixels
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture (H, W, 3) uint8, and what a user should know of the images in it, a line each."""
+    """A contact sheet, (H, W, 3) uint8, and notes for the user about the images in it, one line each."""
 
     picture: Uint8Array
     notes: tuple[str, ...]
@@ -34,18 +34,18 @@ def draw_sheet(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Sheet:
-    """Draw some of the images of a data set; of volumes, slices whose masks are not empty.
+    """Draw a random selection of the images of a data set; for volumes, slices whose masks are not empty.
 
     Args:
-        rows: of a manifest.
-        reading: how its files are read.
-        count: how many images, or views of one.
-        augmentation: draw views of one image by this recipe instead.
-        seed: the seed of the choice of images.
-        progress: told of each image that is read.
+        rows: rows of a manifest.
+        reading: how the files are read.
+        count: maximum number of images, or number of views of one image.
+        augmentation: augmentation recipe; if given, views of a single image are drawn instead.
+        seed: seed for the choice of images.
+        progress: called for each image that is read.
 
     Raises:
-        ManifestError: with all problems of these images at once.
+        ManifestError: if images cannot be used; the message lists all problems of the selected images.
     """
     shown = list(rows)
     random.Random(seed).shuffle(shown)
@@ -58,7 +58,7 @@ def draw_sheet(
     filled = [row for row in checked if row.foreground_pixels] or checked
     if augmentation is not None:
         picture = _views(filled[0], augmentation, count)
-    elif any(row.is_slice for row in checked):  # most slices of a volume hold nothing to look at
+    elif any(row.is_slice for row in checked):  # most slices of a volume have an empty mask
         picture = _images(random.Random(seed).sample(filled, min(count, len(filled))))
     else:
         picture = _images(checked)
@@ -66,7 +66,7 @@ def draw_sheet(
 
 
 def _images(rows: Sequence[CheckedRow]) -> Uint8Array:
-    """Draw each image with the outlines of its mask, classes or instances."""
+    """Draw each image with the outlines of its mask, its classes or its instances."""
     tiles, captions = [], []
     for row in rows:
         kind = row.reading.masks

@@ -1,4 +1,4 @@
-"""Write a manifest anew with every row in a split, or one manifest for each cross-validation fold."""
+"""Write a copy of a manifest with every row assigned to a split, or one manifest per cross-validation fold."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,7 +18,7 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import Split
 
 Bar = Callable[[], AbstractContextManager[Progress]]
-"""A function that opens a progress bar, which is needed only once all settings are known to be right."""
+"""A function that opens a progress bar; it is called only after all settings have been checked."""
 
 
 def _no_bar() -> AbstractContextManager[Progress]:
@@ -27,13 +27,13 @@ def _no_bar() -> AbstractContextManager[Progress]:
 
 @dataclass(frozen=True)
 class Shares:
-    """How rows are to be divided.
+    """How the rows of a manifest are divided into splits or folds.
 
     Args:
-        val, test: shares of the rows; ``None`` is the default.
-        keep_test: leave test rows as they are; ``val`` is then a share of the other rows.
-        folds: how many cross-validation folds to write instead of one manifest with ``val`` rows.
-        seed: the seed of the assignment.
+        val, test: shares of the rows; ``None`` for the default share.
+        keep_test: whether test rows stay as they are; ``val`` is then a share of the other rows.
+        folds: number of cross-validation folds to write instead of a single manifest with ``val`` rows.
+        seed: seed of the assignment.
     """
 
     val: float | None = None
@@ -43,10 +43,10 @@ class Shares:
     seed: int = 0
 
     def check(self) -> None:
-        """Raise an error if options contradict each other.
+        """Check that the options do not contradict each other.
 
         Raises:
-            SettingsError: naming the options.
+            SettingsError: if they do; the message names the options.
         """
         if self.keep_test and self.test is not None:
             raise SettingsError("--test and --keep-test: give one of them")
@@ -54,19 +54,19 @@ class Shares:
             raise SettingsError("--val and --folds: give one of them; each of K folds has 1/K of the rows as val")
 
     def wanted(self) -> dict[Split, float]:
-        """The shares of val and test."""
+        """Return the shares of val and test, with defaults filled in."""
         val, test = (DEFAULT_VAL_SHARE if share is None else share for share in (self.val, self.test))
         return {Split.VAL: val, Split.TEST: 0.0 if self.keep_test else test}
 
     def divide(self, rows: Sequence[Row], size: Callable[[Row], float]) -> list[list[Row]]:
-        """Return the rows with their new splits, once, or once for each fold."""
+        """Return the rows with their new splits: one list, or one list per fold."""
         val, test = self.wanted().values()
         if self.folds is None:
             return [split_rows(rows, size, val=val, test=test, keep_test=self.keep_test, seed=self.seed)]
         return fold_rows(rows, size, folds=self.folds, test=test, keep_test=self.keep_test, seed=self.seed)
 
     def files(self, output: Path) -> list[Path]:
-        """The manifests to write."""
+        """Return the paths of the manifests to write."""
         if self.folds is None:
             return [output]
         return [output.with_name(f"{output.stem}_fold{fold}{output.suffix}") for fold in range(self.folds)]
@@ -74,7 +74,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Divided:
-    """The manifests that were written, with the statistics of their splits, and what a user should know of them."""
+    """The manifests that were written, each with the statistics of its splits, and notes for the user."""
 
     files: dict[Path, list[SplitSummary]]
     notes: tuple[str, ...]
@@ -93,28 +93,29 @@ def divide_manifest(
     """Assign every row of a manifest to a split: groups stay whole, and splits have objects of similar sizes.
 
     Args:
-        manifest: what to divide.
-        output: the manifest to write; folds are written beside it, with their number in their names.
-        shares: how to divide it.
-        reading: how its files are read.
-        force: overwrite existing files.
-        bar: opens a progress bar for the measuring of masks.
-        note: told how the rows were grouped, before anything is measured.
+        manifest: the manifest to divide.
+        output: the manifest to write; folds are written next to it, with the fold number appended to the name.
+        shares: how the rows are divided.
+        reading: how the files are read.
+        force: whether existing files are overwritten.
+        bar: opens a progress bar while masks are measured.
+        note: called with a line on how the rows were grouped, before anything is measured.
 
     Raises:
-        SettingsError: if the settings cannot be meant, or files exist.
-        ManifestError: with all masks that cannot be read, or if there are too few groups.
+        SettingsError: if the shares or the number of folds are invalid.
+        ManifestError: if masks cannot be read (the message lists all of them), or if there are too few groups.
+        PromiseError: if an output file exists and ``force`` is not set, or cannot be written.
     """
     rows = _grouped(read_manifest(manifest), note)
     table = ManifestTable.read(manifest)
     sizes: dict[str, float] = {}
 
     def size(row: Row) -> float:
-        if not sizes:  # not before the settings were checked
+        if not sizes:  # only after the settings were checked
             sizes.update(_object_sizes(rows, reading, bar))
         return sizes[row.where]
 
-    new_rows_of_files = shares.divide(rows, size)  # first: more folds than there are groups are refused
+    new_rows_of_files = shares.divide(rows, size)  # first, as it rejects more folds than groups
     divided = dict(zip(shares.files(output), new_rows_of_files, strict=True))
     tables = [
         table.with_splits({row.where: row.split for row in new_rows}).moved_to(name)
@@ -129,7 +130,7 @@ def divide_manifest(
 
 
 def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
-    """Group rows without a group by what DICOM files say of themselves, and say so, or that there are no groups."""
+    """Group rows that have no group by the identifiers in their DICOM files, and report how the rows are grouped."""
     grouped = grouped_by_owner(rows)
     if grouped != rows:
         note("note: rows without a group were grouped by the patients, studies or series that their DICOM files name")
@@ -142,10 +143,10 @@ def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
 
 
 def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, float]:
-    """Return the share of foreground of each image, by the row's ``where``.
+    """Return the share of foreground of each image in [0, 1], keyed by the row's ``where``.
 
     Raises:
-        ManifestError: with all masks that cannot be read.
+        ManifestError: if files cannot be read; the message lists all of them.
     """
     sizes, problems = {}, []
     with bar() as progress:
@@ -161,7 +162,7 @@ def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, 
 
 
 def _of_test_rows(manifest: Path, rows: Sequence[Row], shares: Shares) -> list[str]:
-    """Report what became of the test rows of before."""
+    """Return a note about the rows that were test rows before, or an empty list."""
     old_test = len(of_split(rows, Split.TEST))
     if shares.keep_test:
         return [] if old_test else [f"warning: {manifest} has no test rows to keep"]
@@ -170,7 +171,7 @@ def _of_test_rows(manifest: Path, rows: Sequence[Row], shares: Shares) -> list[s
 
 
 def _of_shares(rows: Sequence[Row], shares: Shares) -> list[str]:
-    """Report where whole groups did not allow the requested shares."""
+    """Return warnings about splits whose requested share could not be met without dividing groups."""
     rows = [row for row in rows if not shares.keep_test or row.split != Split.TEST]
     found = []
     for name, wanted in shares.wanted().items():

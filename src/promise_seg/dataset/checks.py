@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.arrays import Array, BoolArray, Uint8Array
 from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.dataset.recent import RecentArrays
 from promise_seg.errors import ImageError, SizeError
@@ -30,24 +29,24 @@ from promise_seg.vocabulary import MaskKind, Split
 
 _NAMED = 3
 _TILES = RecentArrays(2**28)
-"""The pixels and labels of tiles, which training reads again and again."""
+"""The pixels and labels of tiles, which training reads repeatedly."""
 _WHOLE = RecentArrays(2**29)
-"""All pixels and labels of the images that tiles were cut from last, or each tile would read its image anew."""
+"""The whole images and labels that tiles were cut from most recently, so that they are not read again per tile."""
 
 
 @dataclass(frozen=True)
 class CheckedRow:
     """A single image, or one slice of a volume, whose files were read once without problems.
 
-    ``image_sha256`` is the hash of everything that determines its pixels; ``index`` is the number of the slice;
-    ``crop`` is the part of the image frame that is kept, ``None`` for all of it; ``class_pixels`` are the classes of a
-    label map with their numbers of pixels; ``labels_sha256`` is the hash of the mask's values; ``spacing`` is the
-    distance between rows and between columns in mm, if the image states it, and ``stacking`` how many slices the volume
-    has and how far they are apart; ``place`` is that of an image that may be a slice of a series; ``highest_label`` is
-    the highest value of the mask in this slice; ``mask_note`` is what was assumed of the mask, where its file does not
-    tell; ``image_note`` says which of several channels are read, where none were chosen; ``notes`` say what of the
-    row's files was read otherwise than they say, kept with the first slice of each. ``tile`` is the part of the image
-    that is a row of its own, whose frame is then the image frame; ``None`` for all of it.
+    ``image_sha256`` is the hash of everything that determines the pixels; ``index`` is the slice index, from 0;
+    ``crop`` is the part of the image frame that is kept, ``None`` for the whole image; ``class_pixels`` are the classes
+    of a label map, each with its number of pixels; ``labels_sha256`` is the hash of the mask values; ``spacing`` is the
+    distance between rows and between columns in mm, if the image states it; ``stacking`` holds the number of slices of
+    the volume and the distance between them; ``place`` is the position of an image that may be a slice of a series;
+    ``highest_label`` is the highest value of the mask in this slice; ``mask_note`` states what was assumed about the
+    mask where its file is ambiguous; ``image_note`` states which of several channels are read where none were chosen;
+    ``notes``, kept with the first slice of each row, list the deviations from what the files state. ``tile`` is the
+    part of the image that this row stands for, whose frame is then the image frame; ``None`` for the whole image.
     """
 
     row: Row
@@ -72,24 +71,24 @@ class CheckedRow:
 
     @property
     def kept(self) -> Box:
-        """The part of the image frame that the model sees."""
+        """The part of the image frame that is passed to the model."""
         return self.crop or Box(0, 0, self.width, self.height)
 
     @property
     def pixels_sha256(self) -> str:
-        """The hash of everything that determines the pixels of this very row, which may be a tile of its image."""
+        """The hash of everything that determines the pixels of this row, which may be a tile of its image."""
         if self.tile is None:
             return self.image_sha256
         return hashlib.sha256(json.dumps([self.image_sha256, list(self.tile)]).encode()).hexdigest()
 
     @property
     def name(self) -> str:
-        """The path of the image, with the number of the slice if it has several."""
+        """The path of the image, with the index of the slice if the image is a volume."""
         return f"{self.row.image}#{self.index}" if self.is_slice else str(self.row.image)
 
     @property
     def truth_sha256(self) -> str:
-        """The hash of everything that determines the mask: the values in the file, and their meaning."""
+        """The hash of everything that determines the mask: the values in the file, and how they are interpreted."""
         rule = self.reading.mask_rule
         return hashlib.sha256(
             json.dumps([self.labels_sha256, rule.kind, rule.label, rule.threshold]).encode()
@@ -114,7 +113,7 @@ class CheckedRow:
 
         return _TILES.get((*key, tile), cut)
 
-    def labels(self) -> npt.NDArray:
+    def labels(self) -> Array:
         """Read the labels: (H, W), as stored, in the image frame."""
         if self.tile is None:
             return self._all_labels()
@@ -123,10 +122,10 @@ class CheckedRow:
 
     @property
     def _key(self) -> tuple[Hashable, ...]:
-        """The slice that is read and how, without what concerns the meaning of masks."""
+        """The cache key: the image, its slice and the reading options, except those that only interpret masks."""
         return self.row.image, states_of(self.row.image), self.index, self.reading.without_masks
 
-    def _all_labels(self) -> npt.NDArray:
+    def _all_labels(self) -> Array:
         needs_image = self.is_slice or kind_of(self.row.mask).may_refer_to_image  # to match the slices
         image = self.reading.open(self.row.image) if needs_image else None
         return read_labels(self.row.mask, image, self.index)
@@ -136,15 +135,15 @@ class CheckedRow:
         return mask_of(self.labels(), self.reading.mask_rule, self.row.mask)
 
     def instances(self) -> list[BoolArray]:
-        """Return one mask (H, W) for each object of an instance map."""
+        """Return one mask, (H, W) bool, for each object of an instance map."""
         return list(instances_of(self.labels()))
 
 
 def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
-    """Read both files of a row, slice by slice.
+    """Read the image and the mask of a row, slice by slice.
 
     Raises:
-        ImageError: with a message that begins with the row's place in the manifest.
+        ImageError: if they cannot be used; the message begins with the file and line of the row.
     """
     reading = reading or DEFAULT_READING
     try:
@@ -159,7 +158,7 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
 
 
 def _is_its_own_mask(row: Row) -> bool:
-    """Whether a row names one file as image and mask, and it is not an archive that holds both."""
+    """Whether a row names the same file as image and mask, and the file is not an archive that holds both."""
     return row.image.resolve() == row.mask.resolve() and not holds_image_and_mask(row.image)
 
 
@@ -207,13 +206,13 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
     )  # fmt: skip
 
 
-def _note_of_labels(labels: npt.NDArray, mask: Source | None, reading: Reading) -> str | None:
+def _note_of_labels(labels: Array, mask: Source | None, reading: Reading) -> str | None:
     note = None if mask is None else mask.label_note
     return note_on_instances(labels) if note is None and reading.masks == MaskKind.INSTANCES else note
 
 
-def count_classes(labels: npt.NDArray) -> tuple[tuple[int, int], ...]:
-    """Return the classes of a label map (H, W), each with its number of pixels."""
+def count_classes(labels: Array) -> tuple[tuple[int, int], ...]:
+    """Return the classes of a label map (H, W), without 0 (background), each with its number of pixels."""
     values, counts = np.unique(labels, return_counts=True)
     return tuple((int(v), int(n)) for v, n in zip(values, counts, strict=True) if v != 0)
 
@@ -224,10 +223,10 @@ def classes_of(rows: Sequence[CheckedRow]) -> list[int]:
 
 
 def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Progress = silent) -> list[CheckedRow]:
-    """Check every row; a row of a volume becomes one checked row per slice.
+    """Check the files of every row; a volume becomes one checked row per slice.
 
     Raises:
-        ManifestError: with one line for each problem in the whole data set.
+        ManifestError: if there are problems; the message has one line for each problem in the data set.
     """
     checked, problems = [], []
     for row in counted(rows, progress, "checking"):
@@ -243,7 +242,7 @@ def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Pr
 
 
 def _without_class(rows: Sequence[CheckedRow]) -> list[str]:
-    """Report a class that no mask contains: it is a mistake, not a data set of empty masks."""
+    """Report a chosen class that no mask contains, which is a mistake rather than a data set of empty masks."""
     label = rows[0].reading.label if rows else None
     if label is None or any(r.foreground_pixels for r in rows):
         return []
@@ -253,9 +252,9 @@ def _without_class(rows: Sequence[CheckedRow]) -> list[str]:
 
 
 def emptied(rows: Sequence[CheckedRow]) -> list[str]:
-    """Report a threshold that no mask reaches, or that masks with values from 0 to 1 cannot reach beside others.
+    """Report a mask threshold that no mask exceeds, or masks in [0, 1] below a threshold that other masks exceed.
 
-    Single masks of other values may well be below it: where nothing was found, probabilities are low.
+    The latter only applies to thresholds from 1: probability maps without an object may well stay below a lower one.
     """
     threshold = rows[0].reading.mask_threshold if rows else None
     if threshold is None:
@@ -280,12 +279,12 @@ def emptied(rows: Sequence[CheckedRow]) -> list[str]:
 
 
 def mask_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
-    """Return what was assumed of masks whose files do not tell, each once, by the first row that it concerns."""
+    """Return notes on what was assumed about ambiguous masks, each once, keyed by the first row that it concerns."""
     return _grouped_notes([(one.row, one.row.mask, one.mask_note) for one in rows], "mask(s)")
 
 
 def image_notes(rows: Sequence[CheckedRow]) -> dict[Row, str]:
-    """Return which of several channels are read where none were chosen, each once, by the first row of its kind."""
+    """Return notes on the channels that are read where none were chosen, each once, keyed by the first such row."""
     images = {one.row.image for one in rows}
     notes = [(one.row, one.row.image, one.image_note) for one in rows]
     unchosen = {one.row.image: one.row for one in rows if one.reading.channels is None}
@@ -306,7 +305,7 @@ def _grouped_notes(notes: Sequence[tuple[Row, Path, str | None]], what: str) -> 
 
 
 def leaks(rows: Sequence[CheckedRow]) -> list[str]:
-    """Report train images that are also in ``val`` or ``test``, compared by content, whatever their names."""
+    """Report train images that are also in ``val`` or ``test``, compared by content and not by name."""
     seen: dict[str, Row] = {r.image_sha256: r.row for r in rows if r.row.split != Split.TRAIN}
     found = []
     for checked in rows:
@@ -319,14 +318,28 @@ def leaks(rows: Sequence[CheckedRow]) -> list[str]:
     return found
 
 
+def chosen_on_test_warning(rows: Sequence[CheckedRow]) -> str | None:
+    """Return a warning about ``test`` images that are also in ``val``, by content, or ``None`` if there are none."""
+    val = {row.image_sha256: row.row for row in rows if row.row.split == Split.VAL}
+    shared = [row for row in rows if row.row.split == Split.TEST and row.image_sha256 in val]
+    if not shared:
+        return None
+    first = shared[0]
+    return (
+        f"{len(shared)} test image(s) are also in val, for example {first.name} ({first.row.where} and "
+        f"{val[first.image_sha256].where}): training chooses the best epoch and thresholds on val images, so their "
+        "test scores are too optimistic. Remove one of the two rows"
+    )
+
+
 def data_sha256(rows: Sequence[CheckedRow]) -> str:
-    """Return a hash of the images, masks and splits of these rows, independent of their order."""
+    """Return a hash of the images, masks and splits of rows, independent of their order."""
     parts = sorted([r.pixels_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def divided_warning(rows: Sequence[Row]) -> str | None:
-    """Return a warning about groups with rows in ``train`` and in another split, or ``None``."""
+    """Return a warning about groups with rows in ``train`` and in another split, or ``None`` if there are none."""
     divided = divided_groups(rows)
     if not divided:
         return None
@@ -337,13 +350,13 @@ def divided_warning(rows: Sequence[Row]) -> str | None:
 
 
 def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
-    """Return warnings about files that were read otherwise than they say, a few of many."""
+    """Return warnings about files that were not read exactly as they state; at most 3, and the number of the rest."""
     notes = list(dict.fromkeys(note for row in rows for note in row.notes))
     more = [f"{len(notes) - _NAMED} more files were read otherwise than they say; see promise data check"]
     return notes[:_NAMED] + (more if len(notes) > _NAMED else [])
 
 
 def divided_groups(rows: Sequence[Row]) -> list[str]:
-    """Return the groups with rows in ``train`` and in another split: allowed, but worth a warning."""
+    """Return the groups with rows in ``train`` and in another split, which is allowed but worth a warning."""
     train = {row.group for row in rows if row.split == Split.TRAIN}
     return sorted(train & {row.group for row in rows if row.split != Split.TRAIN})

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, overload
 
-from promise_seg.arguments import whole_number
+from promise_seg.arguments import shown, whole_number
 from promise_seg.dataset.checks import (
     CheckedRow,
     check_rows,
+    chosen_on_test_warning,
     classes_of,
     data_sha256,
     divided_warning,
@@ -24,22 +25,22 @@ from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
 from promise_seg.images.tiles import Tiling
 from promise_seg.progress import Progress, silent
-from promise_seg.remote_paths import as_path
+from promise_seg.storage.remote_paths import as_path
 from promise_seg.validation import make_options
 from promise_seg.vocabulary import MaskKind, Split, SplitChoice
 
 
 @dataclass(frozen=True)
 class Dataset(Sequence[CheckedRow]):
-    """Rows whose files were read once without a complaint; a sequence of them.
+    """A sequence of rows whose files were read once without problems.
 
     Args:
         rows: images, and slices of volumes, in the order of the manifest.
-        reading: how all of their files are read.
-        path: the manifest, where there is one.
-        wanted_classes: the classes of label maps that were asked for; ``None`` for all.
+        reading: how all of the files are read.
+        path: the manifest, if there is one.
+        wanted_classes: the requested classes of label maps; ``None`` for all.
         val_share: the share of train rows that became val rows; ``None`` if no row was moved.
-        options: what was asked for in reading the files.
+        options: the requested reading options.
     """
 
     rows: tuple[CheckedRow, ...]
@@ -79,29 +80,29 @@ class Dataset(Sequence[CheckedRow]):
 
         Args:
             path: a CSV with the columns ``image_name,train_type,mask_name``, or its address.
-            window: how values become grey: ``own``, ``percentile``, ``LEVEL,WIDTH``, or ``brain``, ``lung`` ...
-            channel: which colour channel is taken as grey: ``all``, ``red``, ``green`` or ``blue``.
-            channels: which channels become the three inputs of SAM, by number from 0 or by name: ``"2,0,1"``,
+            window: how values become grey levels: ``own``, ``percentile``, ``LEVEL,WIDTH``, or ``brain``, ``lung`` ...
+            channel: the colour channel that is used as grey: ``all``, ``red``, ``green`` or ``blue``.
+            channels: the channels for the three inputs of SAM, by number from 0 or by name: ``"2,0,1"``,
                 ``["DAPI", "GFP"]``; ``-`` for an input that stays black.
-            axis: what volumes are cut across: ``auto``, ``axial``, ``coronal`` or ``sagittal``.
+            axis: the axis that volumes are sliced along: ``auto``, ``axial``, ``coronal`` or ``sagittal``.
             crop_border: whether the black border around images is cropped.
-            classes: masks are label maps: the class that is wanted, several, or ``all``.
-            instances: masks are instance maps, in which each value is one object.
-            mask_threshold: grey mask values above it are foreground.
-            tile: side of the tiles that large images are divided into, in pixels; ``auto`` for one that training
-                chooses, ``none`` for whole images.
-            overlap: how many pixels neighbouring tiles share.
-            level: which level of a pyramid in a TIFF is read; 0 is the finest.
+            classes: the class or classes to use if masks are label maps, or ``all``.
+            instances: whether masks are instance maps, in which each value is one object.
+            mask_threshold: the value that pixels of a grey mask must exceed to be foreground.
+            tile: side of the tiles that large images are divided into, in pixels; ``auto`` to let training choose
+                it, ``none`` for whole images.
+            overlap: number of pixels that neighbouring tiles share.
+            level: the pyramid level of a TIFF to read; 0 is the finest.
             split: ``train``, ``val`` or ``test``, or several of them, to read only the files of these rows; or ``all``.
-            val_share: how much of ``train`` becomes ``val`` where there are no val rows, in whole groups; ``None``
-                leaves the rows as they are.
-            seed: of that choice.
-            like: how files are read where nothing else is said, such as ``model.reading``.
-            progress: told of each row.
+            val_share: the share of train rows to turn into val rows, in whole groups, if there are no val rows;
+                ``None`` leaves the rows as they are.
+            seed: seed for the choice of val rows.
+            like: the reading that options override, such as ``model.reading``.
+            progress: called for each row.
 
         Raises:
-            SettingsError: naming the option that cannot be meant.
-            ManifestError: with all problems of all rows at once.
+            SettingsError: if an option is invalid; the message names it.
+            ManifestError: if rows cannot be used; the message lists all problems of all rows.
         """
         options = make_options(
             ReadingOptions,
@@ -109,15 +110,17 @@ class Dataset(Sequence[CheckedRow]):
             label=_joined(classes, "classes"), instances=instances, mask_threshold=mask_threshold, tile=tile,
             overlap=overlap, level=level,
         )  # fmt: skip
+        if not isinstance(like, Reading | None):
+            raise SettingsError(f"like {shown(like)}: expected how a model reads files, such as model.reading")
         reading = options.applied_to(DEFAULT_READING if like is None else like)
         if val_share is not None:
             check_share(val_share)
+        seed, wanted = whole_number(seed, "seed", 0), _wanted_splits(split)
         rows = read_manifest(path)
         moved = None if of_split(rows, Split.VAL) else val_share
         if moved is not None:
             rows = split_off_validation(rows, share=moved, seed=seed)
-        if split != SplitChoice.ALL:
-            wanted = {split} if isinstance(split, str) else set(split)
+        if SplitChoice.ALL not in wanted:
             rows = [row for row in rows if row.split in wanted]
             if not rows:
                 raise ManifestError(f"{path}: no {' or '.join(sorted(wanted))} rows; choose another --split")
@@ -136,7 +139,7 @@ class Dataset(Sequence[CheckedRow]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[CheckedRow]: ...
     def __getitem__(self, index: int | slice) -> CheckedRow | Sequence[CheckedRow]:
-        """One row, or some of them."""
+        """Return one row, or a slice of the rows."""
         return self.rows[index]
 
     def __len__(self) -> int:
@@ -144,27 +147,27 @@ class Dataset(Sequence[CheckedRow]):
         return len(self.rows)
 
     def __repr__(self) -> str:
-        """The number of images in each split."""
+        """Return the path of the manifest with the number of rows in each split and the number of groups."""
         counts = ", ".join(f"{len(self.of_split(split))} {split}" for split in Split)
         return f"Dataset({str(self.path) if self.path else 'rows'!r}: {counts}; {len(self.groups)} groups)"
 
     @property
     def train(self) -> tuple[CheckedRow, ...]:
-        """The rows to learn from."""
+        """The training rows."""
         return self.of_split(Split.TRAIN)
 
     @property
     def val(self) -> tuple[CheckedRow, ...]:
-        """The rows to choose the best epoch on."""
+        """The validation rows, which the best epoch is chosen on."""
         return self.of_split(Split.VAL)
 
     @property
     def test(self) -> tuple[CheckedRow, ...]:
-        """The rows to report on, once."""
+        """The test rows, which are meant to be scored only once."""
         return self.of_split(Split.TEST)
 
     def of_split(self, split: str) -> tuple[CheckedRow, ...]:
-        """The rows of one split, or ``all``.
+        """Return the rows of one split, or of ``all`` splits.
 
         Raises:
             SettingsError: if there is no such split.
@@ -175,39 +178,41 @@ class Dataset(Sequence[CheckedRow]):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The names of what must not be divided, such as patients, each once and in order of appearance."""
+        """The names of the groups, such as patients, each once, in order of appearance."""
         return tuple(dict.fromkeys(row.row.group for row in self.rows))
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """The classes that label maps hold, in their order; none of other masks."""
+        """The classes in the label maps, in ascending order; empty for other kinds of masks."""
         return tuple(classes_of(self.rows))
 
     @property
     def is_of_several_classes(self) -> bool:
-        """Whether masks are label maps of which no single class was chosen."""
+        """Whether masks are label maps and no single class was chosen."""
         return self.reading.masks == MaskKind.CLASSES and self.reading.label is None
 
     @property
     def sha256(self) -> str:
-        """Hash of which images and masks there are in which split, in whatever order they stand."""
+        """The hash of the images, masks and splits of the rows, independent of their order."""
         return data_sha256(self.rows)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Notes about the rows, one line each: groups that are divided between splits, masks of uncertain meaning,
-        channels that are left out, and files that were read otherwise than they say.
+        """Notes about the rows, one line each.
+
+        They are about test images that are also in ``val``, groups that are divided between splits, masks of uncertain
+        meaning, channels that are left out, and files that were not read exactly as they say.
         """
         rows = list(dict.fromkeys(row.row for row in self.rows))
-        words = divided_warning(rows)
+        first = [words for words in (chosen_on_test_warning(self.rows), divided_warning(rows)) if words is not None]
         notes = (*mask_notes(self.rows).values(), *image_notes(self.rows).values(), *mended_warnings(self.rows))
-        return notes if words is None else (words, *notes)
+        return (*first, *notes)
 
     def of_class(self, label: int) -> Self:
-        """The same rows of label maps, for one of their classes: the other classes are background.
+        """Return the data set with only one class of its label maps: the other classes become background.
 
         Raises:
-            SettingsError: if masks are no label maps.
+            SettingsError: if the masks are not label maps.
         """
         if self.reading.masks != MaskKind.CLASSES:
             raise SettingsError(
@@ -219,19 +224,21 @@ class Dataset(Sequence[CheckedRow]):
         )  # fmt: skip
 
     def with_tiles(self, tiles: Tiling | None) -> Self:
-        """The same, divided into other tiles, or seen as a whole."""
+        """Return the data set with another tiling, or with whole images for ``None``."""
         reading = self.reading.model_copy(update={"tiles": tiles})
         return replace(self, rows=tuple(replace(row, reading=reading) for row in self.rows), reading=reading)
 
     def to_learn(self) -> Self:
-        """The same with the tiles of large train and val images as rows of their own."""
+        """Return the data set with the tiles of large train and val images as separate rows."""
         return replace(self, rows=tuple(rows_to_learn(self.rows)))
 
     def with_validation(self, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> Self:
-        """The same with about ``share`` of the train rows as val rows, in whole groups; as it is if it has val rows.
+        """Return the data set with about ``share`` of its train rows turned into val rows, in whole groups.
+
+        A data set that already has val rows is returned unchanged.
 
         Raises:
-            SettingsError: if the share is not one between 0 and 1.
+            SettingsError: if the share is not between 0 and 1.
             ManifestError: if there are fewer than two groups to split, or an image would be in ``train`` and ``val``.
         """
         check_share(share)
@@ -244,11 +251,24 @@ class Dataset(Sequence[CheckedRow]):
         return replace(self, rows=checked, val_share=share)
 
 
-def _joined(values: str | int | Iterable[str | int] | None, name: str) -> str | None:
-    """Return classes or channels as the command line has them: ``1,2,5``.
+def _wanted_splits(split: object) -> set[str]:
+    """Return the names of splits that a user gives, as a single name or several.
 
     Raises:
-        SettingsError: if they are neither text nor whole numbers; with the name of the argument.
+        SettingsError: if a name is not a split or ``all``, or there is none.
+    """
+    given = [split] if isinstance(split, str) or not isinstance(split, Iterable) else list(split)
+    names = {name for name in given if isinstance(name, str) and name in tuple(SplitChoice)}
+    if not names or len(names) < len(given):
+        raise SettingsError(f"split {shown(split)}: expected {', '.join(SplitChoice)}, or several of these")
+    return names
+
+
+def _joined(values: str | int | Iterable[str | int] | None, name: str) -> str | None:
+    """Return classes or channels in the form used on the command line: ``1,2,5``.
+
+    Raises:
+        SettingsError: if they are neither text nor whole numbers; the message names the argument.
     """
     if values is None or isinstance(values, str):
         return values

@@ -1,8 +1,8 @@
-"""Distribute groups of rows over sides, giving each side its share of the rows and similar object sizes.
+"""Distribute groups of rows over sides (splits or folds), giving each its share of the rows and similar object sizes.
 
-Groups are dealt one after the other, large ones first, each to the side where it adds least to the cost; then single
-groups are moved and pairs of groups exchanged as long as that helps. If the shares are still not met, other orders are
-tried, or all possibilities if there are few groups. ``_Dealing.cost`` defines the cost.
+Groups are assigned one after the other, large ones first, each to the side where it adds least to the cost; then single
+groups are moved and pairs of groups exchanged as long as that lowers the cost. If the shares are still not met, other
+orders are tried, and then all possibilities if there are few groups. ``_Dealing.cost`` defines the cost.
 """
 
 import math
@@ -28,7 +28,7 @@ _MAX_WAYS = 20_000
 
 @dataclass(frozen=True)
 class Side:
-    """A side, with its ``share`` of the rows, above 0."""
+    """A split or fold, with its ``share`` of the rows, above 0, and the number of groups that it needs at least."""
 
     share: float
     least_groups: int = 1
@@ -38,9 +38,9 @@ def deal(sizes: Sequence[Sequence[float]], sides: Sequence[Side], seed: int) -> 
     """Return the side, 0 to ``len(sides)`` - 1, of each group.
 
     Args:
-        sizes: the object sizes of the rows of each group. The order of groups matters, that of rows does not.
-        sides: the sides; their shares sum to 1. There must be as many groups as they need.
-        seed: the seed of the orders that are tried.
+        sizes: the object sizes of the rows of each group. The order of groups matters, the order of rows does not.
+        sides: the sides; their shares sum to 1. There must be at least as many groups as they need together.
+        seed: seed of the orders that are tried.
     """
     return _Dealing(_features(sizes), sides, seed).dealt().tolist()
 
@@ -48,9 +48,10 @@ def deal(sizes: Sequence[Sequence[float]], sides: Sequence[Side], seed: int) -> 
 def _features(sizes: Sequence[Sequence[float]]) -> Float64Array:
     """Return the features to balance, as sums over groups: (groups, 3 + bins).
 
-    They are the rows; the number of groups; the rows times the deviation of their mean object size from that of all, in
-    standard deviations; and the rows in each quantile bin of the groups' mean object sizes. All but the second are
-    shares of all rows. Sums are exact (``fsum``), to be independent of the order of rows.
+    The columns are the number of rows; the number of groups; the number of rows times the deviation of the group's mean
+    object size from the overall mean, in standard deviations; and the number of rows in each quantile bin of the mean
+    object sizes. All except the second are divided by the total number of rows. Mean sizes are computed with ``fsum``,
+    to be independent of the order of rows.
     """
     counts = np.asarray([len(group) for group in sizes], np.float64) / sum(map(len, sizes))
     means = np.asarray([math.fsum(group) / len(group) for group in sizes])
@@ -65,9 +66,9 @@ def _features(sizes: Sequence[Sequence[float]]) -> Float64Array:
 class _Dealing:
     """A search for the best distribution of groups over sides.
 
-    The cost of a side is a sum of squares: the errors of its share of the rows, steeper beyond ``TOLERANCE``, of its
-    mean object size, and of its share of each bin. The last two weigh more on small sides. A side with too few groups
-    costs more than anything else can.
+    The cost of a side is the sum of the squared errors of its share of the rows (with a steep penalty beyond
+    ``TOLERANCE``), of its mean object size, and of its share of each bin. The last two weigh more on small sides. The
+    penalty for a side with too few groups exceeds all other terms.
     """
 
     def __init__(self, features: Float64Array, sides: Sequence[Side], seed: int) -> None:
@@ -86,8 +87,10 @@ class _Dealing:
         return 100 * off[..., 0] ** 2 + 10_000 * beyond + balance + 1_000_000 * missing
 
     def dealt(self) -> Ints:
-        """Return the side of each group, (groups,), by the first deal with the requested shares, or else the
-        cheapest."""
+        """Return the side of each group, shape (groups,).
+
+        The first distribution that meets the requested shares is used, otherwise the one of lowest cost.
+        """
         tried = []
         for attempt in range(_DEALS):
             side = self._improved(self._deal_out(large_first=attempt == 0))
@@ -104,7 +107,7 @@ class _Dealing:
         return bool((near & (totals[:, 1] >= self.least)).all())
 
     def _best_of_all(self) -> Ints:
-        """Return the cheapest of all possible ways to deal a few groups."""
+        """Return the distribution of lowest cost among all possible ones; only feasible for a few groups."""
         ways = np.indices((len(self.shares),) * len(self.features)).reshape(len(self.features), -1).T
         costs = np.sum([self.cost(s, (ways == s) @ self.features) for s in range(len(self.shares))], axis=0)
         return ways[costs.argmin()]
@@ -127,7 +130,7 @@ class _Dealing:
         return side
 
     def _deal_out(self, *, large_first: bool) -> Ints:
-        """Deal groups in random order, or by approximate size, each to the side where it adds least to the cost."""
+        """Assign groups in random order, or by approximate size, each to the side where it adds least to the cost."""
         order = list(range(len(self.features)))
         self.random.shuffle(order)
         if large_first:
@@ -144,7 +147,7 @@ class _Dealing:
         return side
 
     def _moves(self, side: Ints, totals: Float64Array) -> list[tuple[float, dict[int, int]]]:
-        """Return the best move from each side to each other: how it changes the cost, and the new side."""
+        """Return the best move of a group between each pair of sides: the change in cost, and the group's new side."""
         steps = []
         for a in range(len(self.shares)):
             own = np.flatnonzero(side == a)
@@ -157,7 +160,7 @@ class _Dealing:
         return steps
 
     def _exchanges(self, side: Ints, totals: Float64Array) -> list[tuple[float, dict[int, int]]]:
-        """Return the best exchange of two groups between any two sides, from a sample of each side's groups."""
+        """Return the best exchange of two groups between each pair of sides, among a sample of each side's groups."""
         count = len(self.shares)
         samples = []
         for s in range(count):

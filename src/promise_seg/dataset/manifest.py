@@ -1,16 +1,18 @@
-"""The manifest: a CSV, or a Parquet file, with the columns ``image_name,train_type,mask_name``."""
+"""The manifest: a CSV or Parquet file with the columns ``image_name,train_type,mask_name``."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
-from promise_seg.arguments import check_place
+from promise_seg.arguments import check_place, is_truth_value, shown
 from promise_seg.dataset.manifest_file import KNOWN_COLUMNS, REQUIRED_COLUMNS, located, read_file
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
-from promise_seg.remote_paths import as_path, begin_reading
+from promise_seg.storage.remote_paths import as_path, begin_reading
 from promise_seg.vocabulary import Split
 
 
@@ -18,8 +20,8 @@ from promise_seg.vocabulary import Split
 class Row:
     """One image or volume of a manifest.
 
-    ``where`` is ``file:line``, for messages; ``group`` names what must stay together; ``slices`` are the first and the
-    last slice to use, counted from 0, ``None`` for all; of these every Nth is used, as ``every`` says.
+    ``where`` is ``file:line``, for messages; ``group`` names the rows that must stay in the same split; ``slices`` are
+    the first and last slice to use, counted from 0, ``None`` for all; ``every`` is N if only every Nth of them is used.
     """
 
     where: str
@@ -29,7 +31,7 @@ class Row:
     group: str
     slices: tuple[int, int] | None = None
     extra: tuple[tuple[str, str], ...] = ()
-    """Other columns by name."""
+    """The names and cells of the other columns."""
     every: int = 1
 
 
@@ -38,12 +40,12 @@ def read_manifest(path: str | Path) -> list[Row]:
 
     ``manifest_file.py`` defines the separators and encodings.
 
-    Rows with the same ``group`` (a video, a patient) stay together in any split made here; a column ``slice`` selects
-    one slice of a volume, a range (``10-40``), or every Nth of all or of a range (``:5``, ``10-40:5``).
+    Rows with the same ``group`` (a video, a patient) stay together in any split made here. A column ``slice`` selects
+    one slice of a volume, a range (``10-40``), or every Nth slice of the volume or of a range (``:5``, ``10-40:5``).
 
     Raises:
-        ManifestError: with a line for every row that cannot be used, not only the first.
-        SettingsError: if it is not given as a path.
+        ManifestError: if rows cannot be used; the message has one line for each of them.
+        SettingsError: if ``path`` is not a path.
     """
     check_place(path, "manifest")
     rows, problems = scan_manifest(path)
@@ -52,10 +54,11 @@ def read_manifest(path: str | Path) -> list[Row]:
 
 
 def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
-    """Return the rows that can be used, and a message for each that cannot.
+    """Return the rows that can be used, and a message for each row that cannot.
 
     Raises:
         ManifestError: if the file as a whole cannot be used.
+        SettingsError: if the file is in Parquet, and ``pyarrow`` is not installed.
     """
     path = as_path(path)
     begin_reading()
@@ -105,7 +108,7 @@ def _slices(text: str) -> tuple[int, int] | str | None:
 
 
 def _whole_number(text: str) -> int | None:
-    """Return a number from 0; ``None`` if it is none, or has more digits than Python converts."""
+    """Return a whole number from 0; ``None`` if it is not such a number, or has more digits than Python converts."""
     try:
         return int(text) if text.isdecimal() else None
     except ValueError:
@@ -124,19 +127,22 @@ def of_split(rows: Sequence[Row], split: Split) -> list[Row]:
     return [row for row in rows if row.split == split]
 
 
-def check_share(share: float) -> None:
-    """Refuse a share of validation rows that is not between 0 and 1.
+def check_share(share: Any) -> None:
+    """Check that a share of validation rows is between 0 and 1.
 
     Raises:
-        SettingsError: with what was expected.
+        SettingsError: if it is not.
     """
-    if not 0 < share < 1:  # nor NaN
-        raise SettingsError(f"val_share {share:g}: expected a share between 0 and 1, such as {DEFAULT_VAL_SHARE}")
+    is_number = isinstance(share, Real) and not is_truth_value(share)
+    if not is_number or not 0 < share < 1:  # nor NaN
+        raise SettingsError(f"val_share {shown(share)}: expected a share between 0 and 1, such as {DEFAULT_VAL_SHARE}")
 
 
 def with_files_together(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows in the groups that they have; those without one are in that of another row of their file,
-    whatever path leads to it."""
+    """Return the rows, with all rows of the same image file in one group where the manifest gives them none.
+
+    Rows with a group keep it; a row without a group gets that of another row of its file, whatever path leads to it.
+    """
     files = [_file_of(row) for row in rows]
     group_of: dict[Path, str] = {}
     for has_group in (True, False):
@@ -150,19 +156,19 @@ def with_files_together(rows: Sequence[Row]) -> list[Row]:
 
 
 def _file_of(row: Row) -> Path:
-    """Return the file of a row's image, or its path where that leads nowhere, which is refused when it is read."""
+    """Return the resolved path of a row's image; the path itself if it cannot be resolved, as reading it will fail."""
     try:
         return row.image.resolve()
-    except (OSError, RuntimeError):  # as of links that lead to each other
+    except (OSError, RuntimeError):  # for example, links that point to each other
         return row.image
 
 
 def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> list[Row]:
-    """Turn about ``share`` of the ``train`` rows into ``val``, never dividing a group, nor a file of several rows.
+    """Turn about ``share`` of the ``train`` rows into ``val``, without dividing a group or a file with several rows.
 
     Raises:
-        SettingsError: if the share is not one between 0 and 1.
-        ManifestError: if there are fewer than two groups to split.
+        SettingsError: if the share is not between 0 and 1.
+        ManifestError: if there are no train rows, or fewer than two groups of them.
     """
     check_share(share)
     grouped = with_files_together(rows)

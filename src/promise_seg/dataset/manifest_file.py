@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.errors import ManifestError, first_line
-from promise_seg.object_stores import is_address
-from promise_seg.parquet_files import check_packages, read_text_rows
-from promise_seg.remote_paths import RemotePath, as_path
+from promise_seg.storage.object_stores import is_address
+from promise_seg.storage.parquet_files import check_packages, read_text_rows
+from promise_seg.storage.remote_paths import RemotePath, as_path
 
 REQUIRED_COLUMNS = ("image_name", "train_type", "mask_name")
 KNOWN_COLUMNS = (*REQUIRED_COLUMNS, "group", "slice")
 PARQUET = ".parquet"
 SUFFIXES = (".csv", PARQUET)
-"""The endings by which a manifest is told from an image; any other file that is given as a manifest is read as text."""
+"""The endings that distinguish a manifest from an image; any other file given as a manifest is read as text."""
 HELP = "See docs/data-format.md for an example."
 
 _SEPARATORS = (",", ";", "\t")
@@ -27,7 +27,7 @@ _LINE_FOR_EXCEL = re.compile(r"\Asep=[,;\t](?=[\r\n])", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """The header and the non-empty rows of a file; ``lines`` are the line numbers of the rows.
+    """The header and the non-empty rows of a manifest file; ``lines`` are the line numbers of the rows, from 1.
 
     Names in the header are stripped, and known names are in lower case.
     """
@@ -41,9 +41,9 @@ def read_file(path: Path) -> ManifestFile:
     """Read a CSV with commas, semicolons or tabs, in UTF-8 or in UTF-16 with a byte order mark, or a Parquet file.
 
     Raises:
-        ManifestError: if the file is missing or cannot be read so, lacks a required column or any rows, or has a known
+        ManifestError: if the file is missing or cannot be read, lacks a required column, has no rows, or has a known
             column more than once.
-        SettingsError: if it is in Parquet, and the package that reads it is not installed.
+        SettingsError: if the file is in Parquet, and ``pyarrow`` is not installed.
     """
     records = _rows_of_parquet(path) if path.suffix.lower() == PARQUET else _rows_of_text(path)
     if not records:
@@ -70,10 +70,10 @@ def _rows_of_text(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def _rows_of_parquet(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the names of the columns and the rows of a Parquet file, numbered as the lines of its CSV would be.
+    """Return the column names and the rows of a Parquet file, numbered like the lines of an equivalent CSV.
 
     Raises:
-        ManifestError: if it cannot be read.
+        ManifestError: if the file cannot be read.
         SettingsError: if ``pyarrow`` is not installed.
     """
     check_packages(str(path))
@@ -88,13 +88,13 @@ def _rows_of_parquet(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def located(folder: Path, name: str) -> Path:
-    """Return the path in a cell, relative to a manifest's folder; backslashes become slashes if only that file exists.
+    """Return the path that a cell names, relative to the folder of the manifest.
 
-    In the same way, ``~/`` becomes the user's home folder. The folder may be at an address, and the path may be an
-    address itself.
+    If no such file exists, backslashes are read as slashes, and ``~/`` as the user's home folder, provided that this
+    file exists. The folder may be at an address, and the cell may hold an address itself.
 
     Raises:
-        SettingsError: if an address cannot be meant, or leads out of that of the manifest.
+        SettingsError: if an address is invalid, or the path leads out of the address of the manifest.
     """
     if is_address(name.strip()):
         return as_path(name.strip())
@@ -115,7 +115,7 @@ def located(folder: Path, name: str) -> Path:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # the name is too long or the folder cannot be listed; opening the file raises the reason
+    except OSError:  # the name is too long or the folder cannot be listed; opening the file gives the reason
         return False
 
 
@@ -157,7 +157,7 @@ def _no_such_file(path: Path) -> str:
 
 
 def _separator(path: Path, text: str) -> str:
-    """Return the separator that gives the header all required columns, or else most of them."""
+    """Return the separator with which the header has the most required columns."""
 
     def found(separator: str) -> int:
         names = _header(next((cells for _, cells in _records(path, text, separator, most=1)), []))
@@ -167,7 +167,7 @@ def _separator(path: Path, text: str) -> str:
 
 
 def _records(path: Path, text: str, separator: str, most: int | None = None) -> list[tuple[int, list[str]]]:
-    """Return the first ``most`` non-empty rows, or all, with the numbers of the lines that they end in."""
+    """Return the first ``most`` non-empty rows (``None`` for all), each with the number of the line that it ends in."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     found: list[tuple[int, list[str]]] = []
     try:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from promise_seg.dataset.manifest_file import PARQUET, located, read_file
 from promise_seg.errors import PromiseError
-from promise_seg.files import write_text
-from promise_seg.remote_paths import RemotePath, as_path
+from promise_seg.storage.files import write_text
+from promise_seg.storage.remote_paths import RemotePath, as_path
 from promise_seg.vocabulary import Split
 
 _PATH_COLUMNS = ("image_name", "mask_name")
@@ -19,7 +19,7 @@ _NOT_CSV = (PARQUET, ".xls", ".xlsx", ".ods")
 
 @dataclass(frozen=True)
 class ManifestTable:
-    """The cells of a manifest as in its file. ``lines`` are the line numbers of the rows, as in ``Row.where``."""
+    """The cells of a manifest as in its file; ``lines`` are the line numbers of the rows, as in ``Row.where``."""
 
     path: Path
     header: list[str]
@@ -28,13 +28,13 @@ class ManifestTable:
 
     @classmethod
     def read(cls, path: str | Path) -> "ManifestTable":
-        """Read a file that ``read_manifest`` accepted."""
+        """Read the cells of a file that ``read_manifest`` accepted."""
         path = as_path(path)
         file = read_file(path)
         return cls(path, file.header, file.cells, file.lines)
 
     def with_splits(self, splits: Mapping[str, Split]) -> "ManifestTable":
-        """Return the table with another ``train_type`` for each row, given by its ``where`` (``file:line``)."""
+        """Return the table with a new ``train_type`` for each row, keyed by ``Row.where`` (``file:line``)."""
         at = self.header.index("train_type")
         cells = [list(row) for row in self.cells]
         for row, line in zip(cells, self.lines, strict=True):
@@ -42,7 +42,7 @@ class ManifestTable:
         return replace(self, cells=cells)
 
     def moved_to(self, path: Path) -> "ManifestTable":
-        """Return the table for another file: relative paths are rewritten if it is in another folder."""
+        """Return the table for another file; relative paths are rewritten if that file is in another folder."""
         if path.parent.resolve() == self.path.parent.resolve():
             return replace(self, path=path)
         cells = [list(row) for row in self.cells]
@@ -72,11 +72,11 @@ class ManifestTable:
 
 
 def path_from(folder: Path, path: Path) -> str:
-    """Return ``path`` relative to a folder, with slashes. If it leads upwards, links are resolved first, as ``..``
-    does.
+    """Return ``path`` relative to a folder, with slashes.
 
-    On another drive (Windows) the path stays absolute, and an address stays one. A name that begins with a space gets
-    ``./`` before it, because spaces around a cell of a manifest do not count.
+    Links are resolved first if the relative path contains ``..``. On another drive (Windows) the path stays absolute;
+    an address is returned unchanged. A name that begins with a space is prefixed with ``./``, because spaces around a
+    cell of a manifest are ignored.
 
     Raises:
         PromiseError: if the name ends with a space.
@@ -100,13 +100,13 @@ def _relative(folder: Path, path: Path) -> str:
 
 
 def write_new(tables: Sequence[ManifestTable], *, force: bool) -> None:
-    """Write tables that belong together, unless a file of another content is in the place of any of them.
+    """Write tables that belong together, unless any of their files exists with different content.
 
-    Files of the same content are left: a command that was interrupted among them goes on when it is given again.
+    Files with the same content are left alone, so that a command interrupted between two files can be repeated.
 
     Raises:
-        PromiseError: if a file is in the way while ``force`` is not set, before anything is written; or if one cannot
-            be written.
+        PromiseError: if a file with different content exists and ``force`` is not set, before anything is written; or
+            if a file cannot be written.
     """
     refuse_others(tables, force=force)
     for table in tables:
@@ -115,10 +115,10 @@ def write_new(tables: Sequence[ManifestTable], *, force: bool) -> None:
 
 
 def refuse_others(tables: Sequence[ManifestTable], *, force: bool) -> None:
-    """Protect files from being overwritten by tables of another content.
+    """Check that no file would be overwritten by a table with different content.
 
     Raises:
-        PromiseError: as :func:`refuse_existing`.
+        PromiseError: as in :func:`refuse_existing`.
     """
     refuse_existing([table.path for table in tables if not _is_there(table)], force=force)
 
@@ -131,11 +131,11 @@ def _is_there(table: ManifestTable) -> bool:
 
 
 def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
-    """Protect files from being overwritten.
+    """Check that CSV files can be written to paths without overwriting anything.
 
     Raises:
-        PromiseError: if a path is a folder, is named as a file of another kind, exists while ``force`` is not set, or
-            cannot be accessed.
+        PromiseError: if a path is a folder, has the ending of another format (Parquet, a spreadsheet), exists while
+            ``force`` is not set, or cannot be accessed.
     """
     for path in paths:
         if path.suffix.lower() in _NOT_CSV:

@@ -1,4 +1,4 @@
-"""Whose images these are: the patients, studies and series that DICOM files themselves name."""
+"""The owners of images: the patients, studies and series that are named in their DICOM files."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ _FEW_STUDIES = 3
 
 @dataclass(frozen=True)
 class Owner:
-    """A patient, or else a study or a series, by the ``kind`` of its identifier and its ``name``."""
+    """A patient, study or series: the ``kind`` (``patient``, ``study`` or ``series``) and its identifier, ``name``."""
 
     kind: str
     name: str
@@ -22,9 +22,9 @@ class Owner:
 def owners_of(images: Sequence[Path]) -> list[Owner | None]:
     """Return the owner of each image, ``None`` for images that do not name any.
 
-    That is the patient where images name one, else the study, or the series where all are of one study. An image
-    without a patient belongs to that of its study. Where all name the same patient but several studies, as after an
-    anonymisation that puts one word in the place of all names, the study counts.
+    The owner is the patient if the image names one, otherwise the study, or the series if all images are of one study.
+    An image without a patient belongs to the patient of its study. If all images name the same patient but three or
+    more studies, as after an anonymisation that replaces all names by one word, the study is used instead.
     """
     found = [identifiers_of(image) for image in images]
     known = [one for one in found if one is not None]
@@ -47,16 +47,16 @@ def _study_or_series(one: Identifiers, studies: Iterable[str]) -> Owner:
 
 
 def grouped_by_owner(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with their owners as groups, where the manifest gives them none."""
+    """Return the rows, with the owner as the group of each row that has no group in the manifest."""
     loose = [row for row in rows if row.group == str(row.image)]
     owners = dict(zip(loose, owners_of([row.image for row in loose]), strict=True))
     return [replace(row, group=owner.name) if (owner := owners.get(row)) else row for row in rows]
 
 
 def divided_owners(rows: Sequence[Row]) -> list[tuple[Owner, list[Row]]]:
-    """Return each patient (or else study, or series) with rows in several splits, and these rows.
+    """Return the patients, studies or series whose rows are in several splits, each with its rows.
 
-    One patient counts even if all images are of the same; so does one series in which images differ in patient.
+    A patient is reported even if all images belong to this patient, and a series even if its images differ in patient.
     """
     found = [identifiers_of(row.image) for row in rows]
     known = [(row, one) for row, one in zip(rows, found, strict=True) if one is not None]

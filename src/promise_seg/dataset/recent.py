@@ -1,4 +1,4 @@
-"""Arrays that were made last, so that the tiles of an image are not each cut out of a whole image that is read anew."""
+"""A cache of recently made arrays, so that a large image is not read again for each of its tiles."""
 
 import threading
 from collections import OrderedDict
@@ -8,10 +8,10 @@ from promise_seg.arrays import Array
 
 
 class RecentArrays:
-    """The arrays that were asked for last, as many as fit into memory; threads may share it.
+    """The most recently used arrays, up to a total size. Threads may share an instance.
 
     Args:
-        most_bytes: of all arrays together.
+        most_bytes: maximum total size of the arrays, in bytes.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -20,7 +20,7 @@ class RecentArrays:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], Array], part: tuple[slice, ...] = ()) -> Array:
-        """Return a copy of the array of a key, made if it is not held, or of a part of it."""
+        """Return a copy of the array of a key, or of a part of it; the array is made if it is not in the cache."""
         with self._lock:
             found = self._arrays.get(key)
             if found is not None:

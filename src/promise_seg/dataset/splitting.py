@@ -18,7 +18,7 @@ Name = TypeVar("Name")
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """Statistics of a split: ``mean_size`` is the mean share of foreground, in [0, 1]; ``empty`` counts empty masks."""
+    """Counts of rows, groups and empty masks of a split; ``mean_size`` is the mean share of foreground, in [0, 1]."""
 
     split: Split
     rows: int
@@ -36,20 +36,21 @@ def split_rows(
     keep_test: bool = False,
     seed: int = 0,
 ) -> list[Row]:
-    """Assign every row to a new split; rows are returned in the given order, but the splits do not depend on it.
+    """Assign every row to a new split; the order of the rows is kept, and the splits do not depend on it.
 
     Args:
         rows: the rows of a manifest.
         foreground_share: a function that returns the share of the image that a row's mask covers, in [0, 1]. It is
             called only for rows that are assigned, and after all other checks.
         val: the share of rows for ``val``; a share of 0 omits the split.
-        test: the share of rows for ``test``.
-        keep_test: leave ``test`` rows as they are instead; ``val`` is then a share of the other rows.
-        seed: the seed of the assignment.
+        test: the share of rows for ``test``; 0 omits the split.
+        keep_test: whether ``test`` rows stay as they are instead; ``val`` is then a share of the other rows.
+        seed: seed of the assignment.
 
     Raises:
-        SettingsError: if the shares leave nothing for ``train``.
-        ManifestError: if there are too few groups, or with ``keep_test`` a group has ``test`` rows and others.
+        SettingsError: if a share is negative, or the shares leave nothing for ``train``.
+        ManifestError: if there are too few groups, or, with ``keep_test``, if a group has ``test`` rows and other rows
+            or all rows are ``test``.
     """
     test = 0.0 if keep_test else test
     _check_shares(val, test)
@@ -69,14 +70,14 @@ def fold_rows(
     keep_test: bool = False,
     seed: int = 0,
 ) -> list[list[Row]]:
-    """Return cross-validation folds: every row that is not ``test`` is ``val`` in exactly one and ``train`` in the
-    others.
+    """Return the rows of each cross-validation fold.
 
-    ``test`` rows are selected first, or kept as they are with ``keep_test``, and are the same in all folds.
+    Every row that is not ``test`` is ``val`` in exactly one fold and ``train`` in the others. ``test`` rows are
+    selected first, or kept as they are with ``keep_test``, and are the same in all folds.
 
     Raises:
-        SettingsError: if there are fewer than 2 folds, or ``test`` takes all rows.
-        ManifestError: as :func:`split_rows`.
+        SettingsError: if there are fewer than 2 folds, or if ``test`` is negative or takes all rows.
+        ManifestError: as in :func:`split_rows`.
     """
     if folds < 2:
         raise SettingsError(f"--folds {folds}: expected 2 or more")
@@ -86,7 +87,7 @@ def fold_rows(
         dealt = _deal(rows, foreground_share, {split: side for split, side in sides.items() if side.share > 0}, seed)
         rows = [replace(row, split=dealt[row.group]) for row in rows]
     loose = _not_test(rows)
-    _groups(loose, folds)  # before there are as many sides as somebody may have mistyped
+    _groups(loose, folds)  # checked first, as the number of folds may be mistyped and huge
     fold_of = _deal(loose, foreground_share, {fold: Side(1 / folds) for fold in range(folds)}, seed)
 
     def in_fold(row: Row, fold: int) -> Row:
@@ -113,7 +114,7 @@ def _not_test(rows: Sequence[Row]) -> list[Row]:
     """Return the rows that are not ``test``.
 
     Raises:
-        ManifestError: if a group has ``test`` rows and others, or if there are only ``test`` rows.
+        ManifestError: if a group has ``test`` rows and other rows, or if there are only ``test`` rows.
     """
     test = {row.group: row.where for row in of_split(rows, Split.TEST)}
     loose = [row for row in rows if row.split != Split.TEST]
@@ -143,10 +144,10 @@ def _check_shares(val: float, test: float) -> None:
 
 
 def _groups(rows: Sequence[Row], needed: int) -> list[str]:
-    """Return the groups of rows.
+    """Return the names of the groups of rows, sorted.
 
     Raises:
-        ManifestError: if there are too few.
+        ManifestError: if there are fewer than ``needed``.
     """
     groups = sorted({row.group for row in rows})
     if len(groups) < needed:

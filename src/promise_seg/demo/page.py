@@ -1,4 +1,4 @@
-"""The page of the demonstration."""
+"""The HTML page of the demonstration."""
 
 import html
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from promise_seg.arrays import Uint8Array
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_text, write_whole
 from promise_seg.model import PromiseModel
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.reporting.drawing import draw_prediction
+from promise_seg.storage.files import write_text, write_whole
 
 _HEIGHT = 180
 _OVERVIEW_ROWS = 4
@@ -41,7 +41,7 @@ def _save(path: Path, pixels: Uint8Array) -> None:
 
 
 def draw_overview(path: Path, titles: Sequence[str], rows: Sequence[Sequence[Uint8Array]]) -> None:
-    """Draw the first images with their titles, as one PNG."""
+    """Draw rows of images below their titles, as one PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -62,7 +62,7 @@ def write_page(
 ) -> Path:
     """Write ``index.html``, with a table of scores and one line of images for each row, and ``overview.png``.
 
-    Returns the path of the page.
+    Return the path of the page.
     """
     titles = ["image", "ground truth", *(title for title, _, _ in columns)]
     store = FeatureStore(folder / "features")

@@ -1,4 +1,4 @@
-"""Train three variants, score them beside the bare SAM, and show the first test images."""
+"""Train three variants, compare their scores with the bare SAM, and show the first test images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +11,9 @@ from promise_seg.errors import ManifestError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
-from promise_seg.locks import alone_in
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import PromptSource, Split, Variant
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.evaluation import score_and_judge
@@ -49,15 +49,15 @@ def run_demo(
     """Run the whole demonstration; finished parts are not repeated.
 
     Args:
-        folder: for everything that is made.
-        rows: with rows of every split.
-        source: what the images are, for the page.
+        folder: the folder for all output.
+        rows: rows of every split.
+        source: a description of the images, for the page.
         sam: see :func:`~promise_seg.sam.loading.load_sam`.
         epochs: passes over the train rows.
-        views: of each image.
-        seed: of weights, draws and oracle points.
+        views: the number of views of each image.
+        seed: seed of weights, draws and oracle points.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        progress: told of each image and step.
+        progress: called for each image and step.
 
     Raises:
         ManifestError: if there are no test rows.
@@ -88,7 +88,7 @@ def run_demo(
 
 
 def _of_variant(progress: Progress, variant: Variant) -> Progress:
-    """A progress that says which variant is trained."""
+    """Return a progress callback that adds the variant being trained."""
 
     def report(stage: str, done: int, total: int, note: str = "") -> None:
         progress(f"{stage} {variant}" if stage == "training" else stage, done, total, note)
@@ -99,7 +99,7 @@ def _of_variant(progress: Progress, variant: Variant) -> Progress:
 def _table(
     models: dict[Variant, OpenModels], rows: Dataset, source: str, seed: int, store: FeatureStore, progress: Progress
 ) -> list[tuple[str, ...]]:
-    """Score every model with its own prompts, if it has any, and with oracle points."""
+    """Score every model with its own prompts, if it has an APM, and with oracle points."""
     plan = [(Variant.SAM, PromptSource.ORACLE)]
     for variant in VARIANTS:
         if variant != Variant.IPS:
@@ -116,14 +116,14 @@ def _table(
 
 
 def _scores(opened: OpenModels, rows: Dataset, assessment: Assessment, source: str, store: FeatureStore) -> Scores:
-    """The means over the test rows."""
+    """Return the mean scores over the test rows."""
     [(part, model)] = opened
     found = score_and_judge(part, model, rows.test, assessment, data=source, split=Split.TEST, store=store)
     return mean_scores([result.scores for result in found.results])
 
 
 def _columns(models: dict[Variant, OpenModels], seed: int) -> list[Column]:
-    """The pictures that are drawn of each image."""
+    """Return the columns of predictions that are drawn of each image."""
     oracle, own = Assessment(prompts=PromptSource.ORACLE, seed=seed), Assessment(prompts=PromptSource.APM)
     return [
         ("bare SAM, oracle points", models[Variant.SAM].models[0], oracle),

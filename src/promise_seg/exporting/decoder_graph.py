@@ -5,9 +5,9 @@ from torch import Tensor
 
 from promise_seg.exporting.encoder_graph import EncoderGraph
 from promise_seg.exporting.graph import Graph, Port, noise
-from promise_seg.given_prompts import FORMS, form_number
 from promise_seg.ips import form_values
 from promise_seg.model import PromiseModel
+from promise_seg.prompting.given_prompts import FORMS, form_number
 from promise_seg.sam.decoded import Decoded
 from promise_seg.sam.features import Features
 from promise_seg.sam.open_prompts import OpenPrompts

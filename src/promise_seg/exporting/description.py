@@ -7,8 +7,8 @@ from typing import Any
 
 from promise_seg._version import __version__
 from promise_seg.exporting.graph import Graph, Port
-from promise_seg.hashing import file_sha256
 from promise_seg.model import PromiseModel
+from promise_seg.storage.hashing import file_sha256
 
 FORMAT_VERSION = 1
 FORMAT = "promise-seg onnx"

@@ -10,9 +10,9 @@ from promise_seg.exporting.encoder_graph import EncoderGraph
 from promise_seg.exporting.graph import Graph
 from promise_seg.exporting.prompter_graph import PrompterGraph
 from promise_seg.exporting.tracing import write_graph
-from promise_seg.files import json_text, read_json_object
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.storage.files import json_text, read_json_object
 
 _PROGRAM = Path(__file__).with_name("program")
 """The folder with the program's files, which import each other and nothing of promise-seg."""

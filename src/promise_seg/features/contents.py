@@ -1,4 +1,4 @@
-"""The content of a feature store: its entries, and of which network and size they are."""
+"""The content of a feature store: its entries, with the network and the image size that they belong to."""
 
 import os
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from safetensors import SafetensorError
 
 from promise_seg.errors import SettingsError
 from promise_seg.features.precision import belongs_to
-from promise_seg.tensor_files import DamagedError, read_metadata, tensor_names
+from promise_seg.storage.tensor_files import DamagedError, read_metadata, tensor_names
 
 _DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The file of an entry: its size in bytes, and when it was last used, in seconds since 1970."""
+    """The file of an entry: its size in bytes, and the time of its last use in seconds since 1970."""
 
     path: Path
     size: int
@@ -25,13 +25,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Kind:
-    """The content of the entries of one kind.
+    """The properties that entries of the same kind share.
 
     Args:
-        network: the hash of the weights that made them; empty if an earlier version wrote them, which did not say.
-        side: of the images that it saw, in pixels.
+        network: hash of the weights of the network; empty for entries of earlier versions, which did not record it.
+        side: side of the network's input images in pixels, as text; empty for entries of earlier versions.
         precision: ``fp16`` or ``int8``; ``damaged`` if the file cannot be read.
-        tensors: their names.
+        tensors: names of the tensors, sorted.
     """
 
     network: str
@@ -42,7 +42,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Share:
-    """How many entries of a kind there are, their size in bytes, and when one of them was last used."""
+    """The number of entries of a kind, their total size in bytes, and the time of their last use."""
 
     kind: Kind
     entries: int
@@ -51,10 +51,10 @@ class Share:
 
 
 def check_is_store(folder: Path) -> None:
-    """Refuse a place that a user names and where no store is.
+    """Check that the folder of a store named by the user exists.
 
     Raises:
-        SettingsError: if it is not a folder.
+        SettingsError: if it does not exist, or is not a folder.
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
@@ -64,11 +64,11 @@ def check_is_store(folder: Path) -> None:
 def entries_of(folder: Path) -> Iterator[Entry]:
     """Yield the entries of a store, in any order; none if there is no such folder."""
     for path in folder.glob("[0-9a-f][0-9a-f]/*.safetensors"):
-        if path.name.startswith("."):  # it is being written
+        if path.name.startswith("."):  # still being written
             continue
         try:
             found = path.stat()
-        except OSError:  # freed meanwhile
+        except OSError:  # removed meanwhile
             continue
         yield Entry(path, found.st_size, max(found.st_atime, found.st_mtime))
 

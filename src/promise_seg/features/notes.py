@@ -1,14 +1,14 @@
-"""Small notes beside a feature store, that all of its writers see: files in its folder, or objects on its server."""
+"""Small notes in a feature store, shared by all of its writers: files in its folder, or objects on its server."""
 
 import json
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
-from promise_seg.files import object_of
-from promise_seg.locks import in_turn, make_once
-from promise_seg.object_stores import ObjectFolder
-from promise_seg.sealed import opened, read_sealed, sealed, write_sealed
+from promise_seg.storage.files import object_of
+from promise_seg.storage.locks import in_turn, make_once
+from promise_seg.storage.object_stores import ObjectFolder
+from promise_seg.storage.sealed import opened, read_sealed, sealed, write_sealed
 
 
 class Notes(Protocol):
@@ -21,11 +21,11 @@ class Notes(Protocol):
     """The place of the notes, for messages."""
 
     def first(self, name: str, value: dict[str, Any]) -> dict[str, Any]:
-        """Write a note unless it is there, and return the one that is.
+        """Write a note unless it exists, and return the existing or new note.
 
         Raises:
-            OSError: if it cannot be read.
-            ValueError: if it was damaged.
+            OSError: if the note cannot be read.
+            ValueError: if the note is damaged.
         """
 
     def add(self, name: str) -> None:
@@ -38,14 +38,14 @@ class Notes(Protocol):
         """Remove a note, if it is there."""
 
     def alone(self, name: str) -> AbstractContextManager[None]:
-        """Keep other processes from a note for a few moments, where that is possible."""
+        """Lock a note against other processes for a short time, if possible."""
 
 
 class FolderNotes:
     """Notes in a folder.
 
     Args:
-        folder: made with the first note.
+        folder: folder of the notes, created with the first note.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class FolderNotes:
         (self._folder / name).unlink(missing_ok=True)
 
     def alone(self, name: str) -> AbstractContextManager[None]:
-        """Keep other processes from a note for a few moments."""
+        """Lock a note against other processes for a short time."""
         return in_turn(self._folder / name)
 
 
@@ -80,8 +80,8 @@ class ObjectNotes:
     """Notes on an object store.
 
     Args:
-        objects: the folder there.
-        prefix: of the notes in it.
+        objects: folder on the object store.
+        prefix: prefix of the names of the notes in it.
     """
 
     def __init__(self, objects: ObjectFolder, prefix: str) -> None:
@@ -108,7 +108,7 @@ class ObjectNotes:
         self._objects.remove(self._path(name))
 
     def alone(self, name: str) -> AbstractContextManager[None]:
-        """Do nothing: there are no locks."""
+        """Do nothing, because object stores have no locks."""
         return nullcontext()
 
     def _path(self, name: str) -> str:

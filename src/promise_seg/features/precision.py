@@ -1,4 +1,4 @@
-"""How exactly features are kept: in half precision, or with 8 bits and the range of each channel."""
+"""The precision of stored features: half precision, or 8 bits with the range of each channel."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,15 @@ from promise_seg.vocabulary import StorePrecision
 _LEVELS = 255
 _SCALE, _OFFSET = ".scale", ".offset"
 HALF = torch.float16
-"""The precision to which features are rounded wherever they are used, to be identical if stored or fresh."""
+"""The precision to which features are rounded wherever they are used, so that stored and new ones are identical."""
 
 
 def packed(features: Features, precision: StorePrecision) -> dict[str, Tensor]:
-    """Return the tensors that a file holds of one image's features (batch size 1), without the batch dimension.
+    """Convert the features of one image (batch size 1) to the tensors of a file, without the batch dimension.
 
     With 8 bits, each channel of each tensor has its own range, from its least to its largest value, in 256 levels: no
-    value is off by more than 1/510 of the range of its channel. Stages are kept as a tensor each.
+    value is off by more than 1/510 of the range of its channel. Each stage is a separate tensor. Tensors of fewer than
+    two dimensions, or with NaN or infinity, stay in half precision.
     """
     half = features.to(HALF)
     if precision == StorePrecision.FP16:
@@ -40,7 +41,7 @@ def packed(features: Features, precision: StorePrecision) -> dict[str, Tensor]:
 
 
 def unpacked(tensors: Mapping[str, Tensor]) -> Features:
-    """Return the features that :func:`packed` made of one image, float32, batch size 1."""
+    """Convert the tensors of a file, see :func:`packed`, back to the features of one image: float32, batch size 1."""
     found = {}
     for name, tensor in tensors.items():
         if name.endswith((_SCALE, _OFFSET)):
@@ -53,15 +54,15 @@ def unpacked(tensors: Mapping[str, Tensor]) -> Features:
 
 
 def belongs_to(name: str) -> str:
-    """Return the name of the tensor of features that a tensor in a file belongs to."""
+    """Return the name of the feature tensor that a tensor in a file belongs to."""
     return name.removesuffix(_SCALE).removesuffix(_OFFSET)
 
 
 def rounded(features: Features, precision: StorePrecision = StorePrecision.FP16) -> Features:
-    """Return features as they come back from a store of this precision, as float32, on their device."""
+    """Return features as they are read back from a store of this precision: float32, on their device."""
     if precision == StorePrecision.FP16:
         return features.to(HALF).to(torch.float32)
-    device = features.embedding.device
+    device = next(iter(features.tensors.values())).device
     parts = [unpacked(packed(features[n : n + 1], precision)) for n in range(len(features))]
     return Features.cat(parts).to(device)
 
@@ -71,5 +72,5 @@ def _each_stage(features: Features) -> dict[str, Tensor]:
 
 
 def _channel_axis(name: str, ndim: int) -> int:
-    """Stages have their channels last; the embedding and all else have them first."""
+    """Return the axis of channels: the last for stages, the first for the embedding and other tensors."""
     return ndim - 1 if name.startswith("stage") else 0

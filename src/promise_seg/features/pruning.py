@@ -1,4 +1,4 @@
-"""Free what was not used for longest, also while other processes work with the same store."""
+"""Remove the least recently used entries of a feature store, also while other processes use it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from promise_seg.errors import PromiseError
 from promise_seg.features.contents import Entry, entries_of
 from promise_seg.features.store import work_began
-from promise_seg.strays import remove_strays
+from promise_seg.storage.strays import remove_strays
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """Entries and bytes that were freed, and that are left.
+    """The number and the size in bytes of entries that were removed, and of those that are left.
 
-    ``spared`` of those that are left would have been freed, but processes at work use them.
+    ``spared`` entries are left although they would have been removed, because running processes use them.
     """
 
     freed: int
@@ -26,11 +26,11 @@ class Pruned:
 def prune(folder: Path, most_bytes: int) -> Pruned:
     """Remove entries, the least recently used first, until the store is not larger than a limit.
 
-    What a training that still runs has used since it began stays. Should an entry that somebody needs be gone all the
-    same, its image is encoded anew: results do not change.
+    Entries used since the first of the running processes began are kept. If an entry that is needed is removed
+    nevertheless, its image is encoded again, and results do not change.
 
     Args:
-        folder: of the store.
+        folder: folder of the store.
         most_bytes: the limit.
 
     Raises:

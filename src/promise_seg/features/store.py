@@ -1,8 +1,8 @@
 """A content-addressed store of encoder features on disk, shared by all runs.
 
-The key of an entry contains everything that changes its numbers, so an entry is never stale, and entries of other
-images, SAMs or settings never get in the way. Delete the folder at any time to free space, or let
-:mod:`promise_seg.features.pruning` free what was not used for longest.
+The key of an entry contains everything that changes its numbers, so an entry is never stale, and never conflicts with
+entries of other images, SAMs or settings. The folder can be deleted at any time to free space;
+:mod:`promise_seg.features.pruning` removes the least recently used entries.
 """
 
 import errno
@@ -20,23 +20,23 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from promise_seg.augmentation import AnyView
-from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import PromiseError, SettingsError, first_line
 from promise_seg.features.notes import FolderNotes, Notes
 from promise_seg.features.precision import HALF, belongs_to, packed, rounded, unpacked
-from promise_seg.files import Sync
 from promise_seg.images.geometry import Box
-from promise_seg.object_stores import is_address
 from promise_seg.sam.features import ALL_STAGES, STAGES, Features
-from promise_seg.strays import remove_strays, renewed, temporary_name
-from promise_seg.tensor_files import DamagedError, load_tensors, save_tensors, tensor_names
+from promise_seg.storage.cache_folders import cache_folder
+from promise_seg.storage.files import Sync
+from promise_seg.storage.object_stores import is_address
+from promise_seg.storage.strays import remove_strays, renewed, temporary_name
+from promise_seg.storage.tensor_files import DamagedError, load_tensors, save_tensors, tensor_names
 from promise_seg.vocabulary import Fit, StorePrecision
 
 _MAY_NOT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_USE_SECONDS = 600.0  # how exactly it is known when an entry was last used
+_USE_SECONDS = 600.0  # the resolution of the time of the last use
 IN_USE = "in-use"
-"""The ending of the files by which processes that work on a store say so."""
+"""The suffix of the files by which processes mark a store as in use."""
 _NEEDS_A_FOLDER = "is the address of an object store; expected a folder for this command. Give --store FOLDER"
 _LOG = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def default_store_folder() -> Path:
     """Return ``$PROMISE_SEG_STORE``, or a folder in the user's cache directory.
 
     Raises:
-        SettingsError: if the variable is the address of an object store, where a folder is needed.
+        SettingsError: if the variable is the address of an object store, because a folder is needed.
     """
     if is_address(os.environ.get("PROMISE_SEG_STORE")):
         raise SettingsError(f"PROMISE_SEG_STORE {_NEEDS_A_FOLDER}")
@@ -57,7 +57,7 @@ def default_store_folder() -> Path:
 
 
 def store_folder(folder: str | Path | None) -> Path:
-    """Return the folder of a store that a user names, or that of the user.
+    """Return the folder of a store named by the user, by default that of the user's own store.
 
     Raises:
         SettingsError: if it is the address of an object store.
@@ -73,7 +73,7 @@ def store_folder(folder: str | Path | None) -> Path:
 class FeatureKey:
     """Everything that an entry depends on: the content of the image, the geometry, the view and the SAM.
 
-    ``tile`` is the part of the image that was encoded as an image of its own; ``crop`` is in its frame.
+    ``tile`` is the part of the image that was encoded as a separate image; ``crop`` is in the frame of the tile.
     """
 
     image_sha256: str
@@ -103,18 +103,18 @@ class FeatureKey:
 
 
 class FeatureStore:
-    """A store of features of single images by key. It is safe for several processes: writing is all or nothing.
+    """A store of features of single images by key, safe for several processes: entries are written atomically.
 
-    An entry holds the embedding and those of the encoder's stages that were wanted so far. Files are mapped into
-    memory: what is not wanted of an entry is not read again once its hash was compared.
+    An entry holds the embedding and the stages of the encoder that were requested so far. Files are memory-mapped:
+    parts of an entry that are not requested are not read again once its hash was checked.
 
     Args:
-        folder: of the store; by default the user's.
-        precision: in which features are kept, and come back whether they were stored or not. What is stored in half
-            precision is read by a store of 8 bits, too.
+        folder: folder of the store; by default that of the user's own store.
+        precision: precision in which features are stored, and returned whether they were stored or not. A store of 8
+            bits also reads entries in half precision.
 
     Raises:
-        SettingsError: if it is the address of an object store.
+        SettingsError: if ``folder`` is the address of an object store.
     """
 
     def __init__(self, folder: str | Path | None = None, precision: StorePrecision | str = StorePrecision.FP16) -> None:
@@ -130,11 +130,11 @@ class FeatureStore:
 
     @property
     def place(self) -> str:
-        """The folder, as a user names the store."""
+        """The folder by which a user names the store."""
         return str(self.folder)
 
     def path(self, key: FeatureKey, precision: StorePrecision | None = None) -> Path:
-        """Return where the features of a key are, or would be."""
+        """Return the path of the features of a key, which may not exist yet."""
         digest = key.digest(precision or self.precision)
         return self.folder / digest[:2] / f"{digest}.safetensors"
 
@@ -142,11 +142,11 @@ class FeatureStore:
         return self.has(key, ())
 
     def has(self, key: FeatureKey, stages: Collection[int] = ALL_STAGES) -> bool:
-        """Whether there is an entry with these stages, whose content is not checked."""
+        """Whether there is an entry with these stages; its content is not checked."""
         return any(self._has_file(path, stages) for path in self._paths(key))
 
     def _paths(self, key: FeatureKey) -> list[Path]:
-        """The places where the features of a key may be, the best first."""
+        """Return the paths where the features of a key may be, the best first."""
         return list(dict.fromkeys([self.path(key), self.path(key, StorePrecision.FP16)]))
 
     @staticmethod
@@ -157,16 +157,16 @@ class FeatureStore:
             return False
 
     def rounded(self, features: Features) -> Features:
-        """Return features as they come back from this store."""
+        """Return features as they are read back from this store."""
         return rounded(features, self.precision)
 
     def put(self, key: FeatureKey, features: Features) -> None:
-        """Store the features of one image, batch size 1. Stages that are stored already and not among them are kept.
+        """Store the features of one image, batch size 1; other stages that are already stored are kept.
 
-        Where this user may not write, as in a store of somebody else, nothing is stored, which is logged as a warning.
+        Without permission to write, as in a store of another user, nothing is stored, and a warning is logged.
 
         Raises:
-            PromiseError: if they cannot be written for another reason, such as a full disk.
+            PromiseError: if the features cannot be written for another reason, such as a full disk.
         """
         tensors = packed(features, self.precision)
         path = self.path(key)
@@ -189,12 +189,12 @@ class FeatureStore:
     def get(self, key: FeatureKey, stages: Collection[int] = ALL_STAGES) -> Features | None:
         """Return the features of one image, batch size 1, float32; ``None`` if they are missing or damaged.
 
-        An entry is compared with its hash when it is first read, and again when its file was changed. One that is
-        damaged is logged as a warning; whoever encodes the image anew puts a sound one in its place.
+        An entry is compared with its hash when it is first read, and again when its file has changed. A damaged entry
+        is logged as a warning, and replaced when the image is encoded again.
 
         Args:
-            key: of the features.
-            stages: the stages of the encoder that are wanted; an entry that lacks one counts as missing.
+            key: key of the features.
+            stages: the requested stages of the encoder; an entry that lacks one counts as missing.
         """
         path = self.path(key)
         if found := self._read(path, stages):
@@ -223,20 +223,20 @@ class FeatureStore:
         return unpacked(_with_stages(tensors, stages))
 
     def note_use(self, key: FeatureKey) -> None:
-        """Note that an entry is about to be used, so that it is not the first to be freed."""
+        """Record that an entry is about to be used, so that it is not the first to be removed."""
         for path in self._paths(key):
             with suppress(OSError):
                 _note_use(path, path.stat())
 
     def notes(self, name: str) -> Notes:
-        """Return the notes on some work that all who write into the store see."""
+        """Return the notes on some work, which all processes that write into the store share."""
         return FolderNotes(self.folder / "parts" / name)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Say that this process works on the store: what it uses until this ends is not freed by others."""
+        """Mark the store as in use: entries that this process uses in this context are not removed by others."""
         mark = self.folder / temporary_name(IN_USE)
-        with suppress(OSError):  # where nothing may be written, nothing can be freed
+        with suppress(OSError):  # without permission to write, nothing can be removed
             self.folder.mkdir(parents=True, exist_ok=True)
             remove_strays(self.folder)
             mark.touch()
@@ -246,18 +246,18 @@ class FeatureStore:
 
 
 def work_began(folder: Path) -> float | None:
-    """Return when the first of the processes began that still work on a store; ``None`` if there are none."""
+    """Return when the first of the processes that use a store began, in seconds since 1970; ``None`` if none do."""
     found = []
     for mark in folder.glob(f".*~{IN_USE}"):
         try:
             found.append(float(mark.read_text(encoding="ascii") or mark.stat().st_mtime))
-        except (OSError, ValueError):  # it ended meanwhile
+        except (OSError, ValueError):  # the process ended meanwhile
             continue
     return min(found, default=None)
 
 
 def _note_use(path: Path, found: os.stat_result) -> None:
-    """Set when a file was last used; not the time of its change, which says that its hash must be compared."""
+    """Set the time of a file's last use, but not its modification time, which would require a check of its hash."""
     now = time.time()
     if now - found.st_atime > _USE_SECONDS:
         with suppress(OSError):
@@ -265,15 +265,15 @@ def _note_use(path: Path, found: os.stat_result) -> None:
 
 
 def has_stages(names: Collection[str], stages: Collection[int]) -> bool:
-    """Whether an entry with these names of tensors has the stages; one without any tensors has nothing."""
+    """Whether an entry with these names of tensors has the stages; false without any tensors."""
     if not names:
         return False
     return STAGES in names or all(f"stage_{number}" in names for number in stages)
 
 
 def _with_stages(tensors: Mapping[str, Tensor], stages: Collection[int]) -> dict[str, Tensor]:
-    """Some of the stages of an entry, and all of its other tensors."""
-    if STAGES in tensors:  # as only entries of half precision have it
+    """Return some of the stages of an entry, and all of its other tensors."""
+    if STAGES in tensors:  # only in entries of half precision
         batch = Features({name: tensor[None] for name, tensor in tensors.items()}).with_stages(stages)
         return {name: tensor[0] for name, tensor in batch.tensors.items()}
     unwanted = {f"stage_{number}" for number in ALL_STAGES} - {f"stage_{number}" for number in stages}

@@ -1,1 +1,1 @@
-"""Work that is divided among the workers of a cluster: who does what, and what happens when they die."""
+"""Distribute work over the workers of a cluster, and recover from workers that die."""

@@ -1,9 +1,9 @@
-"""Give items to workers until all are done, whatever happens to the workers.
+"""Dispatch items to workers until all are done, even if workers fail.
 
-- Items are given in small bundles, which take about two seconds, and each worker has one more waiting than it works on.
-- What a dead worker had is given to others. The item that several workers died of is given up, with the reason.
-- A worker that cannot write is ended. A node where that, or a death, happens again and again gets no more work.
-- An item that cannot be read is tried once more, later and by whoever is free, before it counts as failed.
+- Items are sent in small bundles, which take about two seconds; each worker has one bundle queued behind the current.
+- The items of a dead worker are given to others. An item that several workers died of is given up, with the reason.
+- A worker that cannot write is ended. A node where this, or a death, happens repeatedly gets no more work.
+- An item that cannot be read is tried once more, later and by any free worker, before it counts as failed.
 """
 
 import itertools
@@ -22,12 +22,12 @@ from promise_seg.progress import Progress, Stage, silent
 from promise_seg.vocabulary import ItemOutcome
 
 PATIENCE_SECONDS = 3600.0
-"""How long a worker may take for a bundle, before it counts as dead."""
+"""How long a worker may take for a bundle before it counts as dead."""
 _BUNDLE_SECONDS = 2.0
 _LARGEST_BUNDLE = 32
-_SLOW_SECONDS = 60.0  # after which a worker that has not begun is no reason to start no other
-_LOOK_SECONDS = 2.0  # between two looks at which nodes there are
-_CLAIMED_SECONDS = 2.0  # before an item is given again that somebody else had claimed
+_SLOW_SECONDS = 60.0  # a worker that is still not ready after this time no longer keeps others from being started
+_LOOK_SECONDS = 2.0  # between two queries of the nodes
+_CLAIMED_SECONDS = 2.0  # before an item that another process had claimed is given out again
 _MOST_PROBLEMS = 2
 _MOST_BLAME = 4
 _MOST_STRIKES = 10
@@ -39,8 +39,8 @@ class Node:
     """A computer of the cluster.
 
     Args:
-        name: for messages.
-        room: how many workers it can hold.
+        name: name of the node, for messages.
+        room: number of workers that it can hold.
     """
 
     name: str
@@ -49,28 +49,28 @@ class Node:
 
 @dataclass(frozen=True)
 class Died:
-    """The end of a worker that nobody asked for."""
+    """The unexpected death of a worker, with the reason in ``words``."""
 
     words: str
 
 
 class Fleet(Protocol):
-    """A cluster, as far as the work knows it. Workers have numbers."""
+    """The interface to a cluster. Workers are identified by numbers."""
 
     def nodes(self) -> Mapping[str, Node]:
-        """Return the nodes that are alive, by their keys."""
+        """Return the nodes that are alive, keyed by identifiers that :meth:`start` accepts."""
 
     def start(self, node: str) -> int:
-        """Start a worker on a node, and let it open its work."""
+        """Start a worker on a node, let it load what it needs, and return its number."""
 
     def give(self, worker: int, items: Sequence[Any], again: bool) -> None:
-        """Give a bundle to a worker."""
+        """Give a bundle of items to a worker; ``again`` is whether any of them was given to a worker before."""
 
     def wait(self, seconds: float) -> Iterable[tuple[int, Opened | WorkReport | Trouble | Died]]:
-        """Return what workers said, waiting for it at most so long; of each worker in the order of its bundles."""
+        """Return the messages of workers, waiting at most ``seconds``; for each worker in the order of its bundles."""
 
     def note_memory(self, most: int) -> None:
-        """Note the most memory, in bytes, that a worker had in use after some items: others will need as much."""
+        """Record the peak memory of a worker, in bytes; other workers are expected to need as much."""
 
     def end(self, worker: int) -> None:
         """Kill a worker."""
@@ -78,14 +78,14 @@ class Fleet(Protocol):
 
 @dataclass
 class Outcome:
-    """The outcome of all items.
+    """The outcome of a run.
 
     Args:
-        done: how many were done.
-        already_there: how many turned out to be done already.
-        problems: a line for each item that could not be done, by the number of the item.
-        notes: what a user should know, a line each.
-        lost_workers: how many workers died.
+        done: number of items that were done.
+        already_there: number of items that turned out to be done already.
+        problems: maps the number of each item that could not be done to a line with the reason.
+        notes: notes for the user, one line each.
+        lost_workers: number of workers that died.
     """
 
     done: int = 0
@@ -100,22 +100,22 @@ class _Worker:
     node: str
     opened: Opened | None = None
     bundles: deque[list[Task]] = field(default_factory=deque)
-    since: float = 0.0  # when it began with what it is doing
+    since: float = 0.0  # start time of its current bundle, or of the worker itself
     item_seconds: float | None = None
 
 
 class Dispatcher:
-    """One run over some items.
+    """A run over a number of items.
 
     Args:
         fleet: the cluster.
-        desk: what is to be done before the first item, and for items whose workers cannot.
-        facts: what all workers must say of themselves, as far as it is known beforehand.
-        stage: a word for the work, for the progress.
-        progress: told of each item.
-        note: told what happens to workers, a line each.
-        patience: how long a worker may take for a bundle, in seconds.
-        clock: tells the time in seconds.
+        desk: callbacks for the start of the work, and for items whose workers died.
+        facts: properties that all workers must share, such as the hash of the SAM, as far as they are known beforehand.
+        stage: name of the work in the progress display.
+        progress: called for each item.
+        note: called with a line for each event that concerns workers.
+        patience: maximum time that a worker may take for a bundle, in seconds.
+        clock: returns the current time in seconds.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Dispatcher:
         self._names: dict[str, str] = {}
         self._strikes: dict[str, int] = {}
         self._refusals: dict[str, int] = {}
-        self._left_out: dict[str, str] = {}  # nodes that get no more work, with the last reason
+        self._left_out: dict[str, str] = {}  # nodes that get no more work, with the reason
         self._next_look = self._alone_since = 0.0
         self._told: set[str] = set()
         self._has_opened = False
@@ -149,14 +149,14 @@ class Dispatcher:
         self.outcome = Outcome()
 
     def run(self, items: Iterable[Any], count: int | None = None) -> Outcome:
-        """Return when nothing is left to do.
+        """Process all items, and return the outcome.
 
         Args:
-            items: each of which is asked for when it is given to a worker.
-            count: how many items there are; may be left out of a list.
+            items: the items; each is drawn only when it is given to a worker.
+            count: number of items; if None, the items are listed and counted first.
 
         Raises:
-            PromiseError: if a worker has another model or other folders, or no node is left that can work.
+            PromiseError: if a worker has another model or other folders, or no usable node is left.
         """
         if count is None:
             items = list(items)
@@ -180,14 +180,14 @@ class Dispatcher:
         return self.outcome
 
     def _free(self, worker: _Worker) -> None:
-        """End the claims of a worker that was ended: nobody has to wait for them."""
+        """Release the claims of a worker that was ended, so that no process waits for them."""
         if worker.opened is not None:
             for task in itertools.chain(*worker.bundles):
                 with suppress(OSError, PromiseError):
                     self._desk.free(task.item, worker.opened.process)
 
     def _look_at_nodes(self) -> None:
-        """Start workers where there is room for them."""
+        """Query the nodes, and start workers where there is room for them."""
         now = self._clock()
         if now < self._next_look:
             return
@@ -221,7 +221,7 @@ class Dispatcher:
                 idle += 1
 
     def _give_to(self, number: int) -> None:
-        """Give a worker what it can take: what it works on, and one bundle more."""
+        """Give a worker up to two bundles: the one that it works on, and the next."""
         worker = self._workers[number]
         while worker.opened is not None and len(worker.bundles) < 2:
             bundle = self._next_bundle(worker)
@@ -269,7 +269,7 @@ class Dispatcher:
             self._facts_of = f"the worker on {self._name(worker.node)}"
 
     def _take_in(self, worker: _Worker, answer: WorkReport) -> None:
-        """Count what a worker did."""
+        """Add the report of a worker to the outcome, and queue the items that have to be tried again."""
         if answer.memory_bytes is not None:
             self._fleet.note_memory(answer.memory_bytes)
         now, bundle = self._clock(), worker.bundles.popleft()
@@ -305,7 +305,7 @@ class Dispatcher:
         answer.heard.tell(tried_again)
 
     def _stop_after(self, number: int, trouble: Trouble) -> None:
-        """End a worker that cannot go on, though it lives."""
+        """End a worker that is alive but cannot continue."""
         self._fleet.end(number)
         worker = self._workers.pop(number)
         node = worker.node
@@ -318,14 +318,17 @@ class Dispatcher:
             self._leave_out(node, trouble.words)
 
     def _lose(self, number: int, words: str) -> None:
-        """Give what a dead worker had to others."""
+        """Remove a dead worker, and queue its items for others."""
         worker = self._workers.pop(number)
         self.outcome.lost_workers += 1
         self._take_back(worker, f"the worker died of it: {words}")
         self._strike(worker.node, words)
 
     def _take_back(self, worker: _Worker, blame: str) -> None:
-        """Queue what a worker had; if it died, the item it was working on is to blame, as far as that is known."""
+        """Queue the items of a worker; if there is a ``blame``, count it against all items of the current bundle.
+
+        Items that have been blamed too often fail with that reason instead.
+        """
         self._next_look = 0.0
         for position, bundle in enumerate(worker.bundles):
             for task in reversed(bundle):
@@ -364,13 +367,13 @@ class Dispatcher:
         return self._names.get(node, node)
 
     def _tell_of_claims(self, words: str) -> None:
-        """Say once that others have claimed items, whoever they are."""
+        """Report that other processes have claimed items, but only the first time."""
         if not self._has_told_of_claims:
             self._has_told_of_claims = True
             self._note(words)
 
     def _tell(self, words: str) -> None:
-        """Say something once."""
+        """Report a line, but only the first time."""
         if words not in self._told:
             self._told.add(words)
             self._note(words)

@@ -1,4 +1,4 @@
-"""A Ray cluster as a fleet of workers: Ray places them, starts them, tells of their deaths and carries the words."""
+"""A Ray cluster as a fleet of workers: Ray places and starts them, reports their deaths and transfers the messages."""
 
 import os
 import re
@@ -20,24 +20,24 @@ from promise_seg.quantities import bytes_in_words
 
 AUTO, LOCAL = "auto", "local"
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
-_VARIABLE = "RAY_ADDRESS"  # as Ray itself calls it
+_VARIABLE = "RAY_ADDRESS"  # the environment variable that Ray itself reads
 _CONNECT_SECONDS = 10.0
-_MOMENT_SECONDS = 10.0  # in which all nodes that are well answer at first
-_GREETING_SECONDS = 50.0  # more, for the first of them
+_MOMENT_SECONDS = 10.0  # timeout for the first answers, in which all healthy nodes should answer
+_GREETING_SECONDS = 50.0  # additional timeout if no node has answered by then
 _LONGEST_WORDS = 300
 _NOT_CONNECTED = (OSError, RuntimeError, ValueError)
-"""Errors of Ray where it finds no cluster; where it cannot start one, it raises ``Exception`` itself."""
+"""Errors that Ray raises if it finds no cluster; if it cannot start one, it raises a plain ``Exception``."""
 
 
 @dataclass(frozen=True)
 class RayOptions:
-    """The choice of a Ray cluster by a user.
+    """A user's choice of a Ray cluster.
 
     Args:
-        address: ``auto`` for the cluster that this computer belongs to, ``local`` for one that is started here for this
-            call, or ``HOST:PORT`` of its head node.
-        cpus: how many CPUs each worker has.
-        gpus: whether a worker may have a GPU: ``None`` if the cluster has any.
+        address: ``auto`` for the cluster that this computer belongs to, ``local`` for a cluster that is started on this
+            computer for this call, or ``HOST:PORT`` of the head node.
+        cpus: number of CPUs per worker.
+        gpus: whether each worker gets a GPU; ``None`` means only if the cluster has any.
     """
 
     address: str
@@ -46,15 +46,15 @@ class RayOptions:
 
     @property
     def named(self) -> tuple[str, str]:
-        """The option that names the cluster, or ``RAY_ADDRESS`` where ``auto`` means that; and the address."""
+        """The name of the option that gives the address (``RAY_ADDRESS`` if ``auto`` refers to it), and the address."""
         variable = os.environ.get(_VARIABLE, "") if self.address == AUTO else ""
         return (_VARIABLE, variable) if variable else ("--ray", self.address)
 
     def check(self) -> None:
-        """Refuse what cannot be meant.
+        """Check the options, and that Ray is installed.
 
         Raises:
-            SettingsError: that never repeats an address with credentials in it.
+            SettingsError: if an option is invalid. The message never repeats an address that contains credentials.
         """
         if self.cpus < 1:
             raise SettingsError(f"--ray-cpus {self.cpus}: expected a whole number from 1")
@@ -76,7 +76,10 @@ class RayOptions:
 
 
 def _greeting() -> Callable[[], str]:
-    """Return a function that Ray sends as it is, so that it runs also where there is another version, or none."""
+    """Return a function that returns a node's version of this package, or an empty string if it is not installed.
+
+    Ray pickles it by value, as it is a local function, so that it runs on nodes with another version or none.
+    """
 
     def greet() -> str:
         import importlib
@@ -91,16 +94,16 @@ def _greeting() -> Callable[[], str]:
 
 @contextmanager
 def connected(options: RayOptions) -> Iterator["RayFleet"]:
-    """Connect to a cluster, and end all workers and the connection at last. Its fleet has no job yet.
+    """Connect to a cluster, yield its fleet, which has no job yet, and end all workers and the connection on exit.
 
     Raises:
-        SettingsError: if there is no cluster, or no node with so many CPUs.
+        SettingsError: if an option is invalid, there is no cluster, or no node has enough CPUs or a requested GPU.
     """
     options.check()
     option, address = options.named
     if address not in (AUTO, LOCAL):
         _check_answers(option, address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here tells nobody of it
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster that is started here sends no usage statistics
     import ray
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -126,7 +129,7 @@ def connected(options: RayOptions) -> Iterator["RayFleet"]:
 
 
 def _why_not_connected(address: str, error: Exception) -> str:
-    """Return why there is no cluster, with a way out."""
+    """Return the reason why there is no cluster, with a remedy."""
     if address == LOCAL:
         return (
             f"no cluster could be started on this computer: {first_line(error)}. Repeat the command when the computer "
@@ -140,7 +143,7 @@ def _why_not_connected(address: str, error: Exception) -> str:
 
 
 def _quiet() -> None:
-    """Let Ray not print a paragraph for each worker that dies: that is told in our own words, where it matters."""
+    """Keep Ray from printing a paragraph for each worker that dies; deaths that matter are reported elsewhere."""
     with suppress(ImportError, AttributeError, KeyError):
         from ray._private.ray_logging import global_worker_stdstream_dispatcher
 
@@ -148,14 +151,18 @@ def _quiet() -> None:
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
-    """Let signals do again what they did before Ray took them."""
+    """Restore the signal handlers that Ray replaced."""
     for number, handler in handlers.items():
-        with suppress(ValueError, TypeError):  # in another thread than the first, or not set by Python
+        with suppress(ValueError, TypeError):  # not in the main thread, or the handler was not set by Python
             signal.signal(number, handler)
 
 
 def _check_answers(option: str, address: str) -> None:
-    """Find out quickly whether anything listens at an address; Ray itself would try for minutes."""
+    """Check within seconds whether anything listens at an address; Ray itself would try for minutes.
+
+    Raises:
+        SettingsError: if nothing does.
+    """
     found = _ADDRESS.fullmatch(address)
     assert found is not None
     try:
@@ -171,7 +178,7 @@ def _check_answers(option: str, address: str) -> None:
 class RayFleet:
     """The workers on a Ray cluster; see :class:`~promise_seg.fleet.dispatch.Fleet`.
 
-    ``job`` are the orders of each worker, to be set before one is started.
+    ``job`` is the work that each worker opens; it must be set before the first worker is started.
     """
 
     job: Job
@@ -180,14 +187,18 @@ class RayFleet:
         self._options = options
         self._with_gpu = self._has_gpu() if options.gpus is None else options.gpus
         self._greeted: set[str] = set()
-        self._greetings: dict[Any, Mapping[str, Any]] = {}  # that were not answered yet, with their nodes
+        self._greetings: dict[Any, Mapping[str, Any]] = {}  # version queries without an answer yet, with their nodes
         self._actors: dict[int, Any] = {}
-        self._refs: dict[int, deque[Any]] = {}  # of what each worker is to answer, in order
+        self._refs: dict[int, deque[Any]] = {}  # pending answers of each worker, in order
         self._started = 0
-        self._memory = 0  # that a worker needs, in bytes, as far as it is known
+        self._memory = 0  # bytes of memory that a worker needs; 0 while unknown
 
     def check_room(self) -> None:
-        """Raise an error if no node could hold a worker."""
+        """Check that at least one node can hold a worker.
+
+        Raises:
+            SettingsError: if none can.
+        """
         alive = self._alive()
         if any(self._room(one) for one in alive):
             return
@@ -203,7 +214,7 @@ class RayFleet:
         )
 
     def _has_gpu(self) -> bool:
-        """Whether the cluster has a GPU when the work begins; it is not asked again, so that all workers are alike."""
+        """Whether the cluster has a GPU at the start; this is not checked again, so that all workers are alike."""
         return any(one["Resources"].get("GPU", 0.0) >= 1 for one in self._alive())
 
     @staticmethod
@@ -213,23 +224,27 @@ class RayFleet:
         return [one for one in ray.nodes() if one["Alive"]]
 
     def _room(self, node: Mapping[str, Any]) -> int:
-        """Return how many workers a node can hold: one, until it is known how much memory a worker needs."""
+        """Return the number of workers that a node can hold: at most one until the memory of a worker is known."""
         room, memory = self._slots(node), _memory_of(node)
         if not self._memory:
             return min(room, 1)
         return min(room, memory // self._memory) if memory else room
 
     def _slots(self, node: Mapping[str, Any]) -> int:
-        """Return how many workers the CPUs and GPUs of a node are enough for."""
+        """Return the number of workers that the CPUs and GPUs of a node suffice for."""
         slots = int(node["Resources"].get("CPU", 0.0) // self._options.cpus)
         return min(slots, int(node["Resources"].get("GPU", 0.0))) if self._with_gpu else slots
 
     def note_memory(self, most: int) -> None:
-        """Let each further worker have as much memory as one had in use; see the protocol."""
+        """Reserve the peak memory of workers so far for each further worker; see the protocol."""
         self._memory = max(self._memory, most)
 
     def _check_memory(self, nodes: Collection[Mapping[str, Any]]) -> None:
-        """Raise an error if a worker fits into the memory of no node that could hold one otherwise."""
+        """Check that a worker fits into the memory of at least one node with enough CPUs and GPUs.
+
+        Raises:
+            PromiseError: if it fits into none.
+        """
         able = [one for one in nodes if self._slots(one)]
         if able and not any(map(self._room, able)):
             largest = max(able, key=_memory_of)
@@ -241,10 +256,10 @@ class RayFleet:
             )
 
     def nodes(self) -> dict[str, Node]:
-        """Return the nodes that are alive and have this version; see the protocol.
+        """Return the nodes that are alive and have this version of the package; see the protocol.
 
         Raises:
-            PromiseError: if one has another version, or none has the memory for a worker.
+            PromiseError: if a node has another version or none, or no node has enough memory for a worker.
         """
         found = {one["NodeID"]: one for one in self._alive()}
         self._check_memory(found.values())
@@ -252,7 +267,13 @@ class RayFleet:
         return {key: Node(_name(one), self._room(one)) for key, one in found.items() if key in self._greeted}
 
     def _greet(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
-        """Ask nodes which version they have. No node is waited for while another has answered, but for a moment."""
+        """Ask nodes for their version, and record those that have this one.
+
+        Waits for the first answers up to a minute; once a node has answered, the others are not waited for.
+
+        Raises:
+            PromiseError: if a node has another version or none.
+        """
         import ray
 
         asked = {one["NodeID"] for one in self._greetings.values()}
@@ -270,7 +291,7 @@ class RayFleet:
             node = self._greetings.pop(ref)
             try:
                 version = ray.get(ref)
-            except ray.exceptions.RayError:  # it is asked again at the next look
+            except ray.exceptions.RayError:  # it is asked again at the next query
                 continue
             if version != __version__:
                 has = f"has promise-seg {version}, and this is {__version__}" if version else "has no promise-seg"
@@ -299,11 +320,11 @@ class RayFleet:
         self._refs[worker].append(self._actors[worker].do.remote(list(items), again))
 
     def wait(self, seconds: float) -> Iterator[tuple[int, Opened | WorkReport | Trouble | Died]]:
-        """Yield what workers said; see the protocol."""
+        """Yield the messages of workers; see the protocol."""
         import ray
 
         heads = {refs[0]: worker for worker, refs in self._refs.items() if refs}
-        if not heads:  # as while all nodes are gone
+        if not heads:  # for example, while all nodes are gone
             time.sleep(seconds)
             return
         ready, _ = ray.wait(list(heads), num_returns=1, timeout=seconds)
@@ -338,12 +359,12 @@ class RayFleet:
 
 
 def _name(node: Mapping[str, Any]) -> str:
-    """Return what a user calls a node."""
+    """Return the name of a node for messages: its host name and address."""
     return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
 
 
 def _memory_of(node: Mapping[str, Any]) -> int:
-    """Return the bytes of memory that a node has for workers; 0 if it does not say so."""
+    """Return the bytes of memory that a node has for workers; 0 if it does not report them."""
     return int(node["Resources"].get("memory", 0.0))
 
 

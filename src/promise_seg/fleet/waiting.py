@@ -1,4 +1,4 @@
-"""The items that wait to be given to workers: those that nobody has had yet are asked for one at a time."""
+"""The queue of items that wait for a worker; new items are drawn from an iterator one at a time."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ from typing import Any
 
 @dataclass
 class Task:
-    """An item, and what happened with it so far.
+    """An item, and the history of its attempts.
 
     Args:
-        number: of the item.
-        item: itself.
-        problems: how often it could not be done.
-        blame: how many workers died while they worked on it.
+        number: number of the item, from 0.
+        item: the item.
+        problems: number of times that it could not be done.
+        blame: number of workers that died while working on it.
         again: whether it was given to a worker before.
-        not_before: when it may be given to the next.
+        not_before: earliest time at which it may be given to a worker, in seconds on the clock of the dispatcher.
     """
 
     number: int
@@ -28,11 +28,11 @@ class Task:
 
 
 class Waiting:
-    """Tasks that wait: first what dead workers had, then what nobody has had, and last what is tried once more.
+    """The queue of tasks: first those of dead workers, then new ones, and finally those that are retried.
 
     Args:
-        items: in their order.
-        count: how many there are.
+        items: the items, in order.
+        count: number of items.
     """
 
     def __init__(self, items: Iterable[Any], count: int) -> None:
@@ -41,21 +41,21 @@ class Waiting:
         self._last: deque[Task] = deque()
 
     def __len__(self) -> int:
-        """The number of tasks that wait."""
+        """Return the number of waiting tasks."""
         return len(self._first) + self._count - self._given + len(self._last)
 
     def put_first(self, task: Task) -> None:
-        """Let a task be the next."""
+        """Put a task at the front of the queue."""
         self._first.appendleft(task)
 
     def put_last(self, task: Task) -> None:
-        """Let a task come after all others."""
+        """Put a task at the end of the queue."""
         self._last.append(task)
 
     def take(self, size: int, now: float) -> list[Task]:
-        """Return at most so many tasks that may be given to a worker now, in order.
+        """Remove and return at most ``size`` tasks that may be given to a worker at the time ``now``, in order.
 
-        One that a worker died of is given alone.
+        A task that a worker died of is given alone.
         """
         bundle = _of(self._first, [], size, now)
         while len(bundle) < size and not _is_alone(bundle) and self._given < self._count:
@@ -69,7 +69,7 @@ def _is_alone(bundle: list[Task]) -> bool:
 
 
 def _of(tasks: deque[Task], bundle: list[Task], size: int, now: float) -> list[Task]:
-    """Move tasks into a bundle; those that do not fit stay, in their order, behind those that were not looked at."""
+    """Move tasks into a bundle; tasks that cannot be given now go behind those not yet examined, in order."""
     for _ in range(len(tasks)):
         if len(bundle) == size or _is_alone(bundle):
             break

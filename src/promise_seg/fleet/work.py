@@ -1,4 +1,4 @@
-"""The words between the process that gives out work and the workers of a cluster that do it."""
+"""The messages and interfaces between the process that dispatches work and the workers of a cluster."""
 
 import os
 import socket
@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.holders import Holder
 from promise_seg.monitoring.relayed import Heard, heard
 from promise_seg.processes import most_memory
+from promise_seg.storage.holders import Holder
 
 
 @dataclass(frozen=True)
 class WorkReport:
-    """The outcome of a few items.
+    """The outcome of a bundle of items.
 
     Args:
-        done: how many were done.
-        already_there: how many were done before, or by somebody else meanwhile.
-        problems: why items could not be done, by their positions among those that were given.
-        claimed: who is at work on items that were left alone, by their positions.
-        notes: what a user should know, a line each.
-        heard: what was said of the items, for the listeners of the process that gives out the work.
-        memory_bytes: the most that the worker had in use so far; ``None`` if its system does not tell.
+        done: number of items that were done.
+        already_there: number of items that were done before, or meanwhile by another process.
+        problems: maps the position of each item in the bundle that could not be done to the reason.
+        claimed: maps the position of each item that was skipped to the process that has claimed it.
+        notes: notes for the user, one line each.
+        heard: recorded events of the items, for the listeners of the dispatching process.
+        memory_bytes: peak memory of the worker so far; ``None`` if its system does not report it.
     """
 
     done: int = 0
@@ -39,12 +39,12 @@ class WorkReport:
 
 @dataclass(frozen=True)
 class Opened:
-    """The words of a worker that is ready.
+    """The message of a worker that is ready.
 
     Args:
-        facts: what must be the same in all workers, such as the hash of the SAM.
-        process: the worker, as its claims name it.
-        notes: what a user should know of what it loaded.
+        facts: properties that must be the same in all workers, such as the hash of the SAM.
+        process: identity of the worker process, as its claims name it.
+        notes: notes for the user about the model and files that it loaded.
     """
 
     facts: dict[str, str]
@@ -58,7 +58,7 @@ class Trouble:
 
     Args:
         words: the error in one line.
-        is_bug: whether it is none of those that a user can do something about.
+        is_bug: whether it is an unexpected error, which the user cannot fix.
     """
 
     words: str
@@ -66,17 +66,17 @@ class Trouble:
 
 
 class Work(Protocol):
-    """The state of a worker: the model, which is loaded once, and what else it needs for every item."""
+    """The state of a worker: the model, which is loaded once, and everything else that it needs for every item."""
 
     facts: dict[str, str]
     notes: tuple[str, ...]
 
     def do(self, items: Sequence[Any], again: bool) -> WorkReport:
-        """Do a few items.
+        """Process a bundle of items.
 
         Args:
-            items: to be done.
-            again: whether others may have done some of them since they were listed.
+            items: the items to process.
+            again: whether other workers may have done some of them since they were listed.
 
         Raises:
             PromiseError: if results cannot be written.
@@ -84,24 +84,24 @@ class Work(Protocol):
 
 
 class Job(Protocol):
-    """The orders that are sent to each worker, in names and plain values: how the work is opened there."""
+    """The description of the work that is sent to each worker, as names and plain values."""
 
     def open(self) -> Work:
-        """Load what is needed.
+        """Load everything that the work needs.
 
         Raises:
-            PromiseError: if that is not possible on that computer.
+            PromiseError: if this is not possible on the worker's computer.
         """
 
 
 class Desk(Protocol):
-    """The part of the process that gives out work, before the first item and for items whose workers cannot."""
+    """Callbacks of the dispatching process: before the first item, and for items that their workers cannot finish."""
 
     def begin(self) -> None:
-        """Note that the work begins, as the first worker is ready.
+        """Record that the work begins; called when the first worker is ready.
 
         Raises:
-            PromiseError: if it may not begin.
+            PromiseError: if the work may not begin.
         """
 
     work: str
@@ -111,21 +111,21 @@ class Desk(Protocol):
         """Return the name of an item in logs."""
 
     def free(self, item: Any, process: Holder) -> None:
-        """End the claim that a dead worker had on an item."""
+        """Release the claim of a dead worker on an item."""
 
     def fail(self, item: Any, reason: str) -> str:
-        """Note that an item is given up, and return the line on it for the user."""
+        """Record that an item is given up, and return a line about it for the user."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The folders that a worker must see as the process does that gives out the work.
+    """The folders that a worker must share with the dispatching process.
 
     Args:
-        folder: where that process is, from which names are relative.
-        mark: a file that it wrote where results are written; empty if that is no folder.
-        content: of the mark.
-        first: files of the first item, as a sample of all.
+        folder: working directory of the dispatching process, which relative paths start from.
+        mark: path of a file that it wrote in the output folder; empty if the output is not a folder.
+        content: content of the mark.
+        first: files of the first item, as a sample of all files.
     """
 
     folder: str
@@ -134,10 +134,10 @@ class Place:
     first: tuple[str, ...] = ()
 
     def enter(self) -> None:
-        """Go there.
+        """Change to the folder, and check that this computer sees the same files.
 
         Raises:
-            PromiseError: if this computer does not see the same files.
+            PromiseError: if it does not.
         """
         with suppress(OSError):
             os.chdir(self.folder)
@@ -160,7 +160,7 @@ class Place:
 
 
 class Shell:
-    """A worker process, around the work: errors become answers, so that none has to travel as an exception."""
+    """A worker process: runs the work, and returns errors as messages, so that no exception has to be transferred."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -177,7 +177,7 @@ class Shell:
         return Opened(self._work.facts, Holder.this_process(), self._work.notes)
 
     def do(self, items: Sequence[Any], again: bool) -> WorkReport | Trouble:
-        """Do a few items."""
+        """Process a bundle of items; see :meth:`Work.do`."""
         if self._work is None:
             return Trouble("the worker has not loaded what it needs", is_bug=True)
         try:

@@ -1,7 +1,7 @@
-"""Files that are channels of one case: they lie beside each other, and their names differ in the last word.
+"""Channels of one case in separate files: they are in the same folder, and their names differ in the last word.
 
-That is ``p1_t1.nii.gz`` and ``p1_flair.nii.gz``, or ``t1.nii.gz`` and ``flair.nii.gz`` in a folder of the case. Names
-of channels may also be those of folders: ``t1/p1.nii.gz``.
+Examples are ``p1_t1.nii.gz`` and ``p1_flair.nii.gz``, or ``t1.nii.gz`` and ``flair.nii.gz`` in a folder of the case.
+Channel names may also be names of folders: ``t1/p1.nii.gz``.
 """
 
 import re
@@ -15,17 +15,17 @@ _SEPARATORS = "_-. "
 _LAST_WORD = re.compile(r"(.*[_\-. ])([^_\-. ]+)")
 _FIRST = "0000"
 _KNOWN = (("flair", "t1", "t1ce", "t1gd", "t2"), ("t2f", "t1n", "t1c", "t2w"))
-"""The words of BraTS, in each row the one first that ``promise data make`` names in a manifest."""
+"""The channel names of BraTS; the first of each row is the one that ``promise data make`` writes into a manifest."""
 _OME = ".ome"
 _EXAMPLE = 3
 
 
 def case_and_word(path: Path, names: Collection[str] = ()) -> tuple[str, str]:
-    """Return the name of a file without its last word and suffix, ``p1_`` of ``p1_t1.nii.gz``, and that word.
+    """Split the name of a file, without its suffix, into case and channel: ``p1_`` and ``t1`` for ``p1_t1.nii.gz``.
 
     Args:
         path: the file.
-        names: of channels, any of which is one word, whatever is in it.
+        names: names of channels; each counts as one word, whatever characters it contains.
     """
     stem = _stem(path)
     for name in sorted(names, key=len, reverse=True):
@@ -37,17 +37,17 @@ def case_and_word(path: Path, names: Collection[str] = ()) -> tuple[str, str]:
 
 
 def exchanged(path: Path, word: str, names: Collection[str] = ()) -> Path:
-    """Return the path of a file of the same case that another channel would have."""
+    """Return the path that another channel of the same case would have."""
     return path.with_name(case_and_word(path, names)[0] + word + path.name[len(_stem(path)) :])
 
 
 def file_of(path: Path, word: str, names: Collection[str]) -> Path | None:
-    """Return the file of a channel among those of the same case, which may be the given one; ``None`` if there is none.
+    """Return the file of a channel of the same case, which may be ``path`` itself; ``None`` if there is none.
 
     Args:
         path: one file of the case.
         word: the name of the channel.
-        names: of all channels that are chosen.
+        names: names of all chosen channels.
     """
     known = {name.lower() for name in names}.union(*_KNOWN)
     case, own = case_and_word(path, names)
@@ -61,11 +61,11 @@ def file_of(path: Path, word: str, names: Collection[str]) -> Path | None:
 
 
 def channels_beside(path: Path, images: Collection[Path] = ()) -> tuple[str, ...]:
-    """Return the channels whose files lie beside one that is named as by nnU-Net or BraTS; empty if it is alone.
+    """Return the channels next to a file that is named as in nnU-Net or BraTS, with its own; empty if it is alone.
 
     Args:
-        path: one file of a case; of nnU-Net the first.
-        images: files that are images of their own, such as the frames of a video, and so no channels.
+        path: a file of a case; for nnU-Net, the first one (``_0000``).
+        images: files that are separate images, such as the frames of a video, and so are not channels.
     """
     case, word = case_and_word(path)
     if not case:
@@ -82,11 +82,11 @@ def channels_beside(path: Path, images: Collection[Path] = ()) -> tuple[str, ...
 
 
 def note_of(path: Path, images: Collection[Path]) -> str | None:
-    """Return which channels of an image are read where none are chosen: words that follow its path.
+    """Return a note, which follows the path, that an image has channels next to it; ``None`` if it has none.
 
     Args:
-        path: of the image.
-        images: files that are images of their own.
+        path: file of an image whose channels were not chosen.
+        images: files that are separate images.
     """
     names = channels_beside(path, images)
     if not names:
@@ -106,5 +106,5 @@ def _stem(path: Path) -> str:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that is too long, or no right to look
+    except OSError:  # a name that is too long, or a missing permission
         return False

@@ -30,7 +30,7 @@ Inputs = tuple[Source | None, ...]
 class Channels:
     """The channels for SAM's three inputs: one to three selectors, each a number, a name, or ``-`` for none.
 
-    One channel goes to all three inputs of SAM; of two the third input stays black.
+    A single channel goes to all three inputs of SAM; with two channels, the third input stays black.
     """
 
     selectors: tuple[str, ...]
@@ -47,24 +47,24 @@ class Channels:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The channels that are chosen by name, each once."""
+        """The channels that are chosen by name, without duplicates."""
         return tuple(dict.fromkeys(one for one in self.selectors if one != UNUSED and not is_number(one)))
 
     @property
     def of_pages(self) -> bool:
-        """Whether all are chosen by number, so that pages of unknown meaning can be meant."""
+        """Whether all channels are chosen by number; a number may then be that of a page of unknown meaning."""
         return not self.names
 
     @cached_property
     def unused(self) -> tuple[int, ...]:
-        """The inputs that stay black, by their number."""
+        """The numbers of the inputs that stay black."""
         return tuple(number for number, word in enumerate(self.inputs) if word == UNUSED)
 
     def sources(self, source: Source, axis: Axis) -> Inputs:
-        """Find the channels of an image, in its own file or in those beside it; kept with it as long as it is open.
+        """Find the channels of an image in its own file or in files next to it; the result is cached on the open image.
 
         Raises:
-            ImageError: if one is missing, or does not fit the others.
+            ImageError: if a channel is missing, or does not fit the others.
         """
         beside = {word: self._beside(source, word) for word in dict.fromkeys(self.inputs) if word != UNUSED}
         key = (self, axis, tuple(states_of(path) for path in beside.values() if path is not None))
@@ -79,7 +79,7 @@ class Channels:
         return known[key]
 
     def _beside(self, source: Source, word: str) -> Path | None:
-        """Return the file of a channel that is not in the image's own file; ``None`` for one that may be."""
+        """Return the separate file of a channel; ``None`` if the channel can only be in the image's own file."""
         if is_number(word) or word.lower() in _lowered(source.channels):
             return None
         return file_of(source.path, word, self.names)
@@ -88,7 +88,7 @@ class Channels:
         """Return a channel of the image's own file.
 
         Raises:
-            ImageError: if it has no such channel.
+            ImageError: if the file has no such channel.
         """
         names = source.channels
         number = int(word) if is_number(word) else _lowered(names).index(word.lower()) if _has(names, word) else -1
@@ -113,7 +113,7 @@ class Channels:
         )
 
     def rgb(self, source: Source, index: int, window: Window, axis: Axis) -> Uint8Array:
-        """Read one slice as SAM sees it, each channel with a window of its own: (H, W, 3) uint8.
+        """Read one slice as the input of SAM, (H, W, 3) uint8; each channel has a window of its own.
 
         Raises:
             ImageError: if a channel is missing or damaged, or does not fit the others.
@@ -133,15 +133,15 @@ class Channels:
         return np.stack([np.zeros(shape, np.uint8) if plane is None else plane for plane in planes], 2)
 
     def values(self, source: Source, index: int, axis: Axis) -> Array:
-        """Return the values of the channels that are used, each once: (H, W, C)."""
+        """Return the values of the channels that are used, without duplicates: (H, W, C)."""
         used = {id(one): one for one in self.sources(source, axis) if one is not None}
         return np.stack([one.values(index) for one in used.values()], -1)
 
     def of_pixels(self, pixels: Uint8Array) -> Uint8Array:
-        """Choose channels of pixels that a user gives, (H, W) or (H, W, C): by number, or red, green and blue.
+        """Choose channels of an array (H, W) or (H, W, C) by number, or as red, green and blue: (H, W, 3) uint8.
 
         Raises:
-            ImageError: if they have no such channel.
+            ImageError: if the array has no such channel.
         """
         planes = pixels[..., None] if pixels.ndim == 2 else pixels
         names = COLOURS if planes.shape[2] in (3, 4) else ()
@@ -161,15 +161,15 @@ class Channels:
 
 
 def is_number(word: str) -> bool:
-    """Whether a word is the number of a channel; ``0001`` is a name, as of files."""
+    """Whether a word is the number of a channel; ``0001`` is a name, as in names of files."""
     return word.isdecimal() and str(int(word)) == word
 
 
 def parse_channels(text: str) -> Channels | None:
-    """Return the channels that a user names with ``--channels``; ``None`` for ``all``, files as they are.
+    """Parse the value of ``--channels``; ``None`` for ``all``, which reads files as they are.
 
     Raises:
-        SettingsError: if the text names none.
+        SettingsError: if the text is not a valid choice of channels.
     """
     selectors = tuple(part.strip() for part in text.split(","))
     if selectors == ("all",):
@@ -180,10 +180,10 @@ def parse_channels(text: str) -> Channels | None:
 
 
 def _opened(image: Source, path: Path, axis: Axis) -> Source:
-    """Open the file of a channel, and compare it with the image.
+    """Open the file of a channel, and check that it fits the image.
 
     Raises:
-        ImageError: if it has several channels, or another size or place.
+        ImageError: if it has several channels, or if its size or position differs from that of the image.
     """
     if path == image.path:
         return image

@@ -1,4 +1,4 @@
-"""Masks of single objects, of which only the part around the object is kept: an image may hold thousands of them."""
+"""Masks of single objects, cropped to the object to save memory: an image may have thousands of them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +12,12 @@ from promise_seg.images.geometry import Box
 
 @dataclass(frozen=True, eq=False)
 class CutMask:
-    """A mask (H, W) of which only the smallest box around the foreground is kept.
+    """A mask (H, W), stored as the smallest box around its foreground.
 
     Args:
-        box: in the image frame; of no size where there is no foreground.
+        box: smallest box around the foreground, in the image frame; empty if there is no foreground.
         part: the mask within the box, (h, w).
-        height, width: of the image, in pixels.
+        height, width: size of the image, in pixels.
     """
 
     box: Box
@@ -27,7 +27,7 @@ class CutMask:
 
     @classmethod
     def of(cls, mask: BoolArray) -> Self:
-        """Cut a mask (H, W)."""
+        """Crop a mask (H, W) to its foreground."""
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         box = Box(0, 0, 0, 0)
         if len(rows):
@@ -36,17 +36,17 @@ class CutMask:
 
     @cached_property
     def area(self) -> int:
-        """How many pixels are foreground."""
+        """The number of foreground pixels."""
         return int(np.count_nonzero(self.part))
 
     def whole(self) -> BoolArray:
-        """Return the mask (H, W) again."""
+        """Return the full mask (H, W)."""
         mask = np.zeros((self.height, self.width), bool)
         mask[self.box.slices] = self.part
         return mask
 
     def shared_pixels(self, other: "CutMask") -> int:
-        """Count the pixels that are foreground here and in another mask of the same image."""
+        """Return the number of foreground pixels shared with another mask of the same image."""
         one, two = self.box, other.box
         both = Box(
             max(one.left, two.left), max(one.top, two.top), min(one.right, two.right), min(one.bottom, two.bottom)

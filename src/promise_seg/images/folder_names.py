@@ -1,4 +1,4 @@
-"""The usual names of folders of images and of masks, in small letters and without spaces, dashes and underscores."""
+"""The usual names of folders of images and of masks, in lower case and without spaces, dashes and underscores."""
 
 import re
 
@@ -10,5 +10,5 @@ MASK_FOLDERS = frozenset(
 
 
 def plain(name: str) -> str:
-    """Return a name as the tables here have it."""
+    """Return a name as it is written in :data:`IMAGE_FOLDERS` and :data:`MASK_FOLDERS`."""
     return re.sub(r"[ _-]", "", name.lower())

@@ -1,4 +1,4 @@
-"""An image and its place in the model frame: the one way to what the encoder sees."""
+"""An image and its place in the model frame; every input of the encoder is made here."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from promise_seg.vocabulary import Fit
 
 
 def crop_of(rgb: Uint8Array, crop_border: bool) -> Box | None:
-    """The part of an image (H, W, 3) that is kept: all of it (``None``), or what lies inside its black border."""
+    """Return the part of an image (H, W, 3) to keep: the box inside its black border, or ``None`` for all of it."""
     return content_box(rgb) if crop_border else None
 
 
@@ -22,7 +22,7 @@ class ImageInFrame:
 
     @staticmethod
     def of(rgb: Uint8Array, side: int, fit: Fit, crop_border: bool) -> "ImageInFrame":
-        """Place an image in a model frame of ``side`` pixels a side."""
+        """Place an image in a square model frame with a side of ``side`` pixels."""
         height, width = rgb.shape[:2]
         return ImageInFrame(rgb, Geometry(height, width, side, fit, crop_of(rgb, crop_border)))
 

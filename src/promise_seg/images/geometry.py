@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from promise_seg.arrays import BoolArray, Float32Array, Uint8Array, Uint16Array
+from promise_seg.arrays import Array, BoolArray, Float32Array, Uint8Array, Uint16Array
 from promise_seg.vocabulary import Fit
 
 Label = TypeVar("Label", bound=np.integer)
@@ -29,7 +29,7 @@ class Box(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """The rows and columns of an array (H, W) that lie in it."""
+        """The index of the box in an array (H, W): its rows and its columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
@@ -60,7 +60,7 @@ class Geometry:
 
     @property
     def content(self) -> Box:
-        """The place of that part in the model frame; the rest is padding."""
+        """The place of the kept part in the model frame; the rest is padding."""
         if self.fit == Fit.STRETCH:
             return Box(0, 0, self.side, self.side)
         kept_width, kept_height = _size(self.kept)
@@ -69,7 +69,7 @@ class Geometry:
         left, top = ((self.side - width) // 2, (self.side - height) // 2) if self.fit == Fit.SQUARE else (0, 0)
         return Box(left, top, left + width, top + height)
 
-    def _to_model(self, values: npt.NDArray) -> npt.NDArray:
+    def _to_model(self, values: Array) -> Array:
         kept, content = self.kept, self.content
         resized = resize(values[kept.top : kept.bottom, kept.left : kept.right], *_size(content))
         framed = np.zeros((self.side, self.side, *resized.shape[2:]), resized.dtype)
@@ -85,9 +85,9 @@ class Geometry:
         return self._to_model(mask.astype(np.float32)) >= 0.5
 
     def labels_to_model(self, labels: Uint16Array) -> Uint16Array:
-        """Map an instance map (H, W) to (S, S): each pixel of :meth:`mask_to_model` of all objects has one of them.
+        """Map an instance map (H, W) to (S, S); touching objects stay separate.
 
-        Objects that touch stay apart, and the foreground is exactly that of the union.
+        The foreground is exactly that of :meth:`mask_to_model` for the union of all objects.
         """
         content = self.content
         kept = labels[self.kept.top : self.kept.bottom, self.kept.left : self.kept.right]
@@ -143,14 +143,14 @@ class Geometry:
 
 
 def _size(box: Box) -> tuple[int, int]:
-    """Return width and height."""
+    """Return the width and the height of a box."""
     return box.right - box.left, box.bottom - box.top
 
 
-def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
-    """Resize (H, W[, 3]) to (height, width[, 3]): area means along an axis that shrinks, linear along one that grows.
+def resize(values: Array, width: int, height: int) -> Array:
+    """Resize (H, W[, 3]) to (height, width[, 3]): by area along an axis that shrinks, linearly along one that grows.
 
-    If the axes differ in this, they are resized one after the other, because OpenCV averages areas only if both shrink.
+    Shrinking and growing are separate steps, because OpenCV averages areas only if both axes shrink.
     """
     smaller = min(width, values.shape[1]), min(height, values.shape[0])
     shrunk = cv2.resize(values, smaller, interpolation=cv2.INTER_AREA)
@@ -158,9 +158,9 @@ def resize(values: npt.NDArray, width: int, height: int) -> npt.NDArray:
 
 
 def on_mask(labels: npt.NDArray[Label], mask: BoolArray) -> npt.NDArray[Label]:
-    """Return labels (S, S) exactly where a mask (S, S) is; what it has in addition gets the nearest label.
+    """Restrict labels (S, S) to a mask (S, S); pixels of the mask without a label get the nearest label.
 
-    Where there is no label at all, all of the mask becomes object 1.
+    If there are no labels at all, the whole mask becomes object 1.
     """
     bare = mask & (labels == 0)
     if bare.any() and labels.any():

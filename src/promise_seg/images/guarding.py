@@ -1,4 +1,4 @@
-"""A guard around the work on one image, so that whatever its file runs into is an error that names it."""
+"""A guard around the work on one image, which turns any exception into an error that names the image."""
 
 import logging
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ _LOG = logging.getLogger("promise_seg")
 def guarded(path: str | Path, work: str = "read") -> Iterator[None]:
     """Turn any exception into an :class:`~promise_seg.errors.ImageError` that names an image.
 
-    A command that goes over many images puts it around each, because libraries raise whatever a damaged or unusual
-    file runs into, and one file must not end the work on all others. Where it came from is logged for ``DEBUG``.
+    A command that processes many images guards each of them, because libraries raise all kinds of exceptions for
+    damaged or unusual files, and one file must not stop the others. Unexpected ones are logged at level ``DEBUG``.
 
     Args:
         path: the image.
-        work: what was done with it, as a participle: ``read``, ``predicted``.
+        work: the work on the image, as a participle: ``read``, ``predicted``.
 
     Raises:
-        ImageError: for everything that is raised inside, except what is a message for the user already.
+        ImageError: for any exception except :class:`~promise_seg.errors.PromiseError`, which is raised unchanged.
     """
     try:
         yield

@@ -10,8 +10,8 @@ _NOBODYS = frozenset({".ds_store", "thumbs.db", "desktop.ini", "dicomdir", ".dir
 
 
 def is_nobodys(path: PurePath) -> bool:
-    """Whether a file holds nothing of a user's, so that it is not worth a word that it was left out."""
-    return path.name.lower() in _NOBODYS or path.name.startswith("._")  # what macOS keeps of each file on other disks
+    """Whether a file was made by an operating system, not by the user, so that skipping it needs no note."""
+    return path.name.lower() in _NOBODYS or path.name.startswith("._")  # metadata of macOS for files on other disks
 
 
 def is_litter(path: PurePath) -> bool:
@@ -21,7 +21,7 @@ def is_litter(path: PurePath) -> bool:
 
 
 def name_fault(path: PurePath) -> str | None:
-    """Return what is wrong with a path that no table and no other file can hold, because it is not valid UTF-8."""
+    """Return an error message if a path is not valid UTF-8, so that it cannot be written to a table."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -31,7 +31,7 @@ def name_fault(path: PurePath) -> str | None:
 
 
 def visible(folder: Path) -> list[Path]:
-    """List a folder in order of name, without hidden files and files that operating systems leave behind.
+    """List a folder, sorted by name, without hidden files and files that operating systems leave behind.
 
     Raises:
         ImageError: if the folder cannot be listed.
@@ -40,13 +40,13 @@ def visible(folder: Path) -> list[Path]:
 
 
 def visible_and_hidden(folder: Path) -> tuple[list[Path], list[Path]]:
-    """List a folder in order of name: what :func:`visible` returns, and what it leaves out.
+    """List a folder, sorted by name: the paths that :func:`visible` returns, and those that it leaves out.
 
     Raises:
         ImageError: if the folder cannot be listed.
     """
     try:
-        paths = sorted(folder.iterdir(), key=lambda path: os.path.normcase(path.name))  # the order of paths, but faster
+        paths = sorted(folder.iterdir(), key=lambda path: os.path.normcase(path.name))  # as for paths, but faster
     except OSError as error:
         raise ImageError(f"{folder}: cannot be listed: {error.strerror or error}. Check its permissions") from error
     visible: list[Path] = []

@@ -8,35 +8,34 @@ from typing import Annotated
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from pydantic import AfterValidator
 
-from promise_seg.arrays import BoolArray
+from promise_seg.arrays import Array, BoolArray
 from promise_seg.errors import MaskError
 from promise_seg.vocabulary import MaskKind
 
 LARGEST_LABEL = 65535
 _ROUNDING = 1e-3
-"""The distance from a whole number, beside that of a file's own scale, which is a label's rounding error."""
+"""The largest rounding error of a label, in addition to that of the file's own scale."""
 _FEW_LABELS = 16
-"""Whole numbers up to this are classes or objects rather than levels of grey."""
+"""Whole numbers up to this are classes or objects rather than grey levels."""
 
 _PARTS_OF_A_CLASS = 4
-"""Objects are seldom in so many separate parts on average, classes often are."""
+"""The mean number of connected components per label from which labels are probably classes, not objects."""
 
 
 def plain_number(value: float) -> float:
-    """Return a whole number as int, so that 127 is written and hashed the same whether it was given as 127.0 or not."""
+    """Return a whole number as int, so that 127 and 127.0 are written and hashed the same."""
     return int(value) if float(value).is_integer() else value
 
 
 Threshold = Annotated[float, AfterValidator(plain_number)]
-"""A value above which a mask is foreground: 127 of grey levels, 0.5 of probabilities."""
+"""A value above which a mask is foreground, such as 127 for grey levels and 0.5 for probabilities."""
 
 
 @dataclass(frozen=True)
 class MaskRule:
-    """The rule by which labels become a mask. ``label`` is the class to segment; ``threshold`` allows grey values."""
+    """The rule that turns labels into a mask: ``label`` is the class to segment; ``threshold`` allows grey values."""
 
     kind: MaskKind = MaskKind.BINARY
     label: int | None = None
@@ -46,16 +45,16 @@ class MaskRule:
 BINARY = MaskRule()
 
 
-def without_rounding(labels: npt.NDArray, step: float = 0.0) -> npt.NDArray:
-    """Return labels as the whole numbers that they were before they were stored as floating-point or scaled numbers.
+def without_rounding(labels: Array, step: float = 0.0) -> Array:
+    """Round labels that were stored as floating-point or scaled numbers to the original whole numbers.
 
-    They are rounded only if all of them are next to whole numbers: within half a step of the file's own scale, as
-    ``scl_slope`` of NIfTI makes 0.996 of 1, and within a thousandth. Otherwise they are returned as they are.
+    Labels are rounded only if all of them are close to whole numbers: within half a step of the file's own scale, as
+    ``scl_slope`` of NIfTI turns 1 into 0.996, plus a thousandth. Otherwise they are returned unchanged.
 
     Args:
-        labels: (H, W), of any type.
-        step: the distance between neighbouring values that the file can store; 0 if it is not known. One of 1 or more
-            tells nothing.
+        labels: labels (H, W) of any type.
+        step: distance between neighbouring values that the file can store; 0 if unknown. A step of 1 or more is
+            ignored.
     """
     if labels.dtype.kind != "f":
         return labels
@@ -65,17 +64,18 @@ def without_rounding(labels: npt.NDArray, step: float = 0.0) -> npt.NDArray:
         return whole.astype(labels.dtype) if (np.abs(labels - whole) <= allowed).all() else labels
 
 
-def mask_of(labels: npt.NDArray, rule: MaskRule, path: Path, highest: Callable[[], float] | None = None) -> BoolArray:
-    """Return the mask that a rule makes of labels (H, W).
+def mask_of(labels: Array, rule: MaskRule, path: Path, highest: Callable[[], float] | None = None) -> BoolArray:
+    """Turn labels (H, W) into a mask (H, W).
 
     Args:
         labels: the values of one slice.
-        rule: how they become a mask.
-        path: of the mask, for messages.
-        highest: returns the highest value of the whole file, of which this slice may have lower ones only.
+        rule: the rule that turns labels into a mask.
+        path: file of the mask, for messages.
+        highest: returns the highest value of the whole file, as a slice may have only lower ones; a threshold that no
+            value of the file exceeds is then an error. Without it, a slice or tile below the threshold is empty.
 
     Raises:
-        MaskError: if the labels do not fit the rule.
+        MaskError: if the labels contain NaN, or do not fit the rule.
     """
     if labels.dtype.kind == "f" and np.isnan(labels).any():
         raise MaskError(
@@ -103,10 +103,10 @@ def mask_of(labels: npt.NDArray, rule: MaskRule, path: Path, highest: Callable[[
     return labels != 0 if rule.label is None else labels == rule.label
 
 
-def _above(labels: npt.NDArray, threshold: float, path: Path, highest: Callable[[], float] | None) -> BoolArray:
+def _above(labels: Array, threshold: float, path: Path, highest: Callable[[], float] | None) -> BoolArray:
     if labels.dtype == bool:
         return labels
-    if 0 < labels.max() <= threshold and len(np.unique(labels)) <= 2 and _are_whole(labels):
+    if highest is not None and 0 < labels.max() <= threshold and len(np.unique(labels)) <= 2 and _are_whole(labels):
         most = _highest(labels, highest)
         if most <= threshold:
             raise MaskError(
@@ -116,17 +116,17 @@ def _above(labels: npt.NDArray, threshold: float, path: Path, highest: Callable[
     return labels > threshold
 
 
-def _highest(labels: npt.NDArray, of_file: Callable[[], float] | None) -> float:
+def _highest(labels: Array, of_file: Callable[[], float] | None) -> float:
     found = float("nan") if of_file is None else of_file()
     return float(labels.max()) if np.isnan(found) else found
 
 
-def _are_whole(labels: npt.NDArray) -> bool:
+def _are_whole(labels: Array) -> bool:
     return labels.dtype.kind != "f" or np.array_equal(labels, np.round(labels))
 
 
-def _not_two_values(path: Path, levels: npt.NDArray, highest: float) -> str:
-    """Describe the values (N,) of a mask that has too many of them, and what they may mean."""
+def _not_two_values(path: Path, levels: Array, highest: float) -> str:
+    """Return the error message for a mask with more than two values (N,), with what they may mean."""
     found = (
         f"{path}: a mask must have two values, 0 and one other; found {len(levels)} values from {levels[0]:g} to "
         f"{levels[-1]:g}. "
@@ -149,14 +149,14 @@ def _option(highest: float) -> str:
 
 
 def suggested_threshold(highest: float) -> float:
-    """Return the middle between 0 and the highest value of a mask, in few digits: 127 for 255, 0.5 for about 1."""
+    """Return a threshold midway between 0 and the highest value of a mask, in few digits: 127 for 255, 0.5 for 1."""
     if highest >= 2 and float(highest).is_integer():
         return floor(highest / 2)
     return 0.5 if 0.75 <= highest <= 1.25 else float(f"{highest / 2:.2g}")
 
 
-def note_on_instances(labels: npt.NDArray) -> str | None:
-    """Return a warning about an instance map (H, W) whose numbers seem to be classes, as they have many parts each."""
+def note_on_instances(labels: Array) -> str | None:
+    """Return a warning if the numbers of an instance map (H, W) seem to be classes: each has many components."""
     numbers = np.setdiff1d(labels, [0])
     if not 0 < len(numbers) <= _FEW_LABELS:
         return None
@@ -169,8 +169,8 @@ def note_on_instances(labels: npt.NDArray) -> str | None:
     )
 
 
-def instances_of(labels: npt.NDArray) -> Iterator[BoolArray]:
-    """Yield the objects of an instance map (H, W), in the order of their labels."""
+def instances_of(labels: Array) -> Iterator[BoolArray]:
+    """Yield the mask of each object of an instance map (H, W), in the order of the labels."""
     for label in np.unique(labels):
         if label != 0:
             yield labels == label

@@ -1,6 +1,6 @@
-"""The names by which this program knows what it wrote itself, so that it does not read it as images.
+"""The names of the files and folders that this program writes, so that it does not read them as images.
 
-``tests/images/test_own_folders.py`` compares them with what is really written.
+``tests/images/test_own_folders.py`` compares these names with those of the files that are really written.
 """
 
 from collections.abc import Collection
@@ -8,23 +8,23 @@ from pathlib import Path
 
 PREDICTION_TABLE = "predictions.csv"
 PREDICTION_LOG = "predictions.part.jsonl"
-"""A log of what was predicted since the table was written; it is gone when the command has ended."""
+"""The log of the images predicted since the table was last written; it is deleted when the command ends."""
 PREDICTION_IDENTITY = "model.json"
 PREDICTION_COCO = "coco.json"
 PREDICTION_OBJECTS = "objects.csv"
 PREDICTION_PARQUET = ("predictions.parquet", "objects.parquet")
-"""The same tables in Parquet, where they are wanted."""
+"""The same tables in Parquet, if they are requested."""
 PREDICTION_FAILURES = "failures.csv"
 PREDICTION_PARTS = "parts"
-"""The folder of what the processes that predict parts know: which image was predicted, and which is."""
+"""The folder in which processes that predict parts record which images are done, and which is in progress."""
 PREDICTION_FOLDERS = ("masks", "overlays", "objects")
-"""The folders in a folder of predictions: of pictures, and of a table of objects for each image."""
+"""The subfolders of a prediction folder: masks and overlays, and a table of objects for each image."""
 PREDICTION_RETRIEVED = "retrieved"
-"""The folder in a folder of predictions for what came from an archive: images until they are predicted, and notes."""
+"""The subfolder of a prediction folder for data from an archive: images until they are predicted, and notes."""
 MERGED = "_merged_masks"
-"""The ending of folders of merged masks, which ``promise data make`` writes next to a manifest and names after it."""
+"""The suffix of folders of merged masks, which ``promise data make`` writes next to a manifest and names after it."""
 IMPORTED = "_imported_masks"
-"""The same of the masks that ``promise data import`` writes."""
+"""The suffix of folders of masks that ``promise data import`` writes, likewise."""
 MASKS_BESIDE_A_MANIFEST = (MERGED, IMPORTED)
 _RUN_FILES = ("settings.json", "log.jsonl")
 
@@ -35,12 +35,12 @@ def is_run_or_masks(folder: Path, names: Collection[str]) -> bool:
 
 
 def of_predictions(folder: Path, names: Collection[str], output: Path | None = None) -> frozenset[str]:
-    """Return the names of what this program wrote into a folder of predictions; of any other folder nothing.
+    """Return the names that this program wrote into a prediction folder; empty for any other folder.
 
     Args:
-        folder: it may hold images, too.
-        names: of the files and folders in it.
-        output: the resolved folder into which predictions are to be written, even if there are none yet.
+        folder: folder that may also contain images.
+        names: names of the files and folders in it.
+        output: resolved folder into which predictions are to be written, even if there are none yet.
     """
     signs = {PREDICTION_TABLE, PREDICTION_PARTS, *PREDICTION_FOLDERS}
     is_ours = PREDICTION_IDENTITY in names and not signs.isdisjoint(names)

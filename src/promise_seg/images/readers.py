@@ -1,25 +1,23 @@
-"""Read images and masks of any format as the arrays that everything else works with."""
+"""Read images and masks of any format as arrays."""
 
 import hashlib
 import json
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy.typing as npt
-
-from promise_seg.arrays import BoolArray, Uint8Array
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError
-from promise_seg.hashing import files_sha256
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.segmentation import is_segmentation, read_segmentation
 from promise_seg.images.formats.source import Source, finite_range
-from promise_seg.images.masks import MaskRule, mask_of, without_rounding
+from promise_seg.images.masks import without_rounding
 from promise_seg.images.reading import DEFAULT_READING, Reading
-from promise_seg.remote_paths import as_path
+from promise_seg.storage.hashing import files_sha256
+from promise_seg.storage.remote_paths import as_path
 
 
 def read_image(path: str | Path, reading: Reading | None = None, index: int = 0) -> Uint8Array:
-    """Read one slice as RGB: (H, W, 3) uint8, in the image frame; a single image is its own only slice.
+    """Read one slice as RGB: (H, W, 3) uint8, in the image frame; a single image has one slice.
 
     Grey is repeated to three channels, alpha is dropped, and an EXIF orientation is applied.
 
@@ -38,8 +36,8 @@ def read_image(path: str | Path, reading: Reading | None = None, index: int = 0)
     return reading.rgb(source, index)
 
 
-def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -> npt.NDArray:
-    """Return the stored values of a mask file: (H, W), slice ``index`` of it, sliced as its image is.
+def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -> Array:
+    """Return the stored values of one slice of a mask file, (H, W), cut along the same axis as its image.
 
     Args:
         path: a file of any format, or a DICOM segmentation.
@@ -52,8 +50,8 @@ def read_labels(path: str | Path, image: Source | None = None, index: int = 0) -
     return labels_of(mask_source(path), path, image, index)
 
 
-def labels_of(source: Source | None, path: str | Path, image: Source | None = None, index: int = 0) -> npt.NDArray:
-    """Return the same of a mask file that is open already; see :func:`mask_source` and :func:`read_labels`."""
+def labels_of(source: Source | None, path: str | Path, image: Source | None = None, index: int = 0) -> Array:
+    """Return the stored values of an open mask file; see :func:`mask_source` and :func:`read_labels`."""
     if source is None:
         if image is None:
             raise ImageError(f"{path}: a DICOM segmentation can only be read with its image")
@@ -68,10 +66,10 @@ def labels_of(source: Source | None, path: str | Path, image: Source | None = No
 
 
 def mask_source(path: str | Path) -> Source | None:
-    """Open a mask file; ``None`` if it is a DICOM segmentation, which is nothing without its image.
+    """Open a mask file; ``None`` if it is a DICOM segmentation, which cannot be read without its image.
 
     Raises:
-        ImageError: if the file is missing, damaged, too large or of no kind that can be read.
+        ImageError: if the file is missing, damaged, too large or of an unknown format.
     """
     return None if is_segmentation(as_path(path)) else open_source(path)
 
@@ -86,7 +84,7 @@ def highest_label(path: str | Path) -> float:
     return float("nan") if source is None else finite_range(source.array)[1]
 
 
-def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
+def _beside(mask: Source, image: Source, index: int) -> Array:
     """Return the slice of a mask that belongs to a slice of its image, matched by position or by number.
 
     Raises:
@@ -116,9 +114,9 @@ def _beside(mask: Source, image: Source, index: int) -> npt.NDArray:
 
 
 class PairingByNumber(NamedTuple):
-    """Why slices are paired by their number alone, as words that follow the path of a mask, and what would have places.
+    """The reason why slices are paired by their number alone, worded to follow the path of a mask.
 
-    ``better`` is what to save instead.
+    ``better`` names the format to save in instead.
     """
 
     why: str
@@ -126,9 +124,9 @@ class PairingByNumber(NamedTuple):
 
 
 def pairing_by_number(mask: Source, image: Source) -> PairingByNumber | None:
-    """Return why the slices of a mask are paired with those of its image by their number alone.
+    """Return the reason why the slices of a mask and its image are paired by their number alone.
 
-    ``None`` if their places agree, or there is one slice.
+    ``None`` if they are paired by their positions, or if there is only one slice.
 
     Raises:
         ImageError: if the slices cannot be matched.
@@ -151,21 +149,11 @@ def pairing_by_number(mask: Source, image: Source) -> PairingByNumber | None:
     )
 
 
-def read_mask(path: str | Path, rule: MaskRule | None = None, image: Source | None = None, index: int = 0) -> BoolArray:
-    """Read the mask of one slice: (H, W) bool.
-
-    Raises:
-        ImageError: if the file is missing, damaged or not a mask, or does not fit the rule or its image.
-    """
-    labels = read_labels(path, image, index)
-    return mask_of(labels, rule or MaskRule(), as_path(path), lambda: highest_label(path))
-
-
 def content_sha256(source: Source, index: int, reading: Reading) -> str:
-    """Return the hash of everything that determines the pixels a slice is read as.
+    """Return the hash of everything that determines the pixels of a slice.
 
-    If only the bytes of the file matter, as for a single image in its own window, it is the hash of these. Of chosen
-    channels it is the hash of those of all three inputs, in their order.
+    If only the bytes of the file matter, as for a single image in its own window, it is their hash. If channels are
+    chosen, it is the hash of the hashes of all three inputs, in order.
     """
     inputs = reading.inputs(source)
     if inputs is not None:

@@ -1,4 +1,4 @@
-"""The choices by which a user's files are read, and kept beside a model so that new images are read the same way."""
+"""Options for reading a user's files, saved with a model so that new images are read the same way."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -52,23 +52,22 @@ def _channels(value: Any) -> Channels | None:
 
 
 class Reading(BaseModel):
-    """The way in which files become images and masks. A model keeps it, and so do runs and scores, as JSON with these
-    names.
+    """Options that determine how files become images and masks; models, runs and scores store them as JSON.
 
-    An option that came after the first ones is noted only where it is not at its default, which reads files as they
-    were read before it came: so what was written before stays equal to what is written now.
+    Options added in later versions are stored only if they differ from their default, which reads files as before.
+    Records of earlier versions therefore stay equal to new ones.
 
     Args:
-        window: how values become grey.
-        channel: which colour channel is taken as grey, in all three channels.
-        channels: which channels become the three inputs of SAM; ``None`` for files as they are.
-        axis: what volumes are cut across.
+        window: mapping of values to grey levels.
+        channel: colour channel that is used as grey, in all three channels.
+        channels: channels that become the three inputs of SAM; ``None`` for files as they are.
+        axis: axis along which volumes are cut into slices.
         crop_border: whether the black border is cropped away.
-        masks: what the values of masks mean.
-        label: the class of label maps that is wanted; ``None`` for all of them, and for other masks.
-        tiles: how large images are divided; ``None`` if they are seen as a whole.
-        level: which level of a pyramid is read; 0 is the finest.
-        mask_threshold: grey values of masks above it are foreground. It belongs to the data alone and is never noted.
+        masks: meaning of the values of masks.
+        label: class to segment in label maps; ``None`` for all classes, and for other masks.
+        tiles: division of large images into tiles; ``None`` to process images as a whole.
+        level: level of a pyramid that is read; 0 is the finest.
+        mask_threshold: value above which a mask is foreground. It belongs to the data alone and is never stored.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -101,29 +100,29 @@ class Reading(BaseModel):
         return self.slide(path) or self.opened(open_source(path, self.axis))
 
     def slide(self, path: str | Path) -> Source | None:
-        """Open a large TIFF, of which only windows are read; ``None`` for all that is read whole.
+        """Open a large TIFF that is read in windows; ``None`` for files that are read as a whole.
 
         Raises:
-            ImageError: if it is damaged, or has no such level.
+            ImageError: if the file is damaged, or has no such level.
         """
         return open_slide(path, self.level) if self.tiles is not None or self.level else None
 
     def opened(self, source: Source) -> Source:
-        """Return an image that is open already as :meth:`open` returns it."""
+        """Prepare an image that is already open in the same way as :meth:`open`."""
         return source.by_channels() if self.channels is not None and self.channels.of_pages else source
 
     def rgb(self, source: Source, index: int) -> Uint8Array:
-        """Read one slice as SAM is to see it: (H, W, 3) uint8 in the image frame.
+        """Read one slice as the input of SAM: (H, W, 3) uint8 in the image frame.
 
         Raises:
-            ImageError: if it is damaged, in colour where grey values are needed, or lacks a channel.
+            ImageError: if the slice is damaged, in colour where grey values are needed, or lacks a channel.
         """
         if self.channels is not None:
             return self.channels.rgb(source, index, self.window, self.axis)
         return self.of_pixels(self.window.rgb(source, index))
 
     def rgb_in(self, source: Source, index: int, box: Box) -> Uint8Array:
-        """Read a part of a slice as :meth:`rgb` does; of files that are read by windows, no more than that.
+        """Read the part of a slice inside a box as :meth:`rgb` does; from large TIFFs, only this part is read.
 
         Raises:
             ImageError: see :meth:`rgb`.
@@ -132,26 +131,26 @@ class Reading(BaseModel):
         return self.rgb(source, index)[box.slices] if part is None else self.rgb(part, index)
 
     def values(self, source: Source, index: int) -> Array:
-        """Return the values that a slice is made of: (H, W), or (H, W, C) of colours and channels.
+        """Return the original values of a slice: (H, W), or (H, W, C) for colours and channels.
 
         Raises:
-            ImageError: if it is damaged, or lacks a channel.
+            ImageError: if the slice is damaged, or lacks a channel.
         """
         if self.channels is not None:
             return self.channels.values(source, index, self.axis)
         return source.values(index)
 
     def inputs(self, source: Source) -> Inputs | None:
-        """Return the channels that become the inputs of SAM; ``None`` where none are chosen."""
+        """Return the channels that become the inputs of SAM; ``None`` if none are chosen."""
         return None if self.channels is None else self.channels.sources(source, self.axis)
 
     def of_pixels(self, rgb: Uint8Array) -> Uint8Array:
-        """Return RGB pixels (H, W, 3), of a file or given by a user, as SAM is to see them.
+        """Turn RGB pixels (H, W, 3), read from a file or given by a user, into the input of SAM (H, W, 3).
 
-        Where channels are chosen, pixels may have any number of them: (H, W) or (H, W, C).
+        If channels are chosen, the pixels may have any number of channels: (H, W) or (H, W, C).
 
         Raises:
-            ImageError: if they lack a channel.
+            ImageError: if the pixels lack a channel.
         """
         if self.channels is not None:
             return self.channels.of_pixels(rgb)
@@ -161,7 +160,7 @@ class Reading(BaseModel):
         return np.repeat(rgb[..., number : number + 1], 3, 2)
 
     def without_unused(self, rgb: Uint8Array) -> Uint8Array:
-        """Return changed pixels (S, S, 3) with the inputs that stay black as they were before: black."""
+        """Return augmented pixels (S, S, 3) in which the unused inputs are black again."""
         if self.channels is None or not self.channels.unused:
             return rgb
         rgb = rgb.copy()
@@ -170,14 +169,14 @@ class Reading(BaseModel):
 
     @property
     def pixel_facts(self) -> dict[str, object]:
-        """The part of this reading that determines the pixels, beside the file; empty if they are as in the file."""
+        """The options that change the pixels of a file, except for ``channels``; empty if all are at their defaults."""
         facts = {"window": str(self.window), "channel": str(self.channel)}
         found: dict[str, object] = {name: value for name, value in facts.items() if value not in (OWN, Channel.ALL)}
         return found | {"level": self.level} if self.level else found
 
     @property
     def channel_words(self) -> str | None:
-        """The channel of each input of SAM: ``red t1, green flair, blue black``; ``None`` where nothing is chosen."""
+        """The channel of each input of SAM: ``red t1, green flair, blue black``; ``None`` if none are chosen."""
         if self.channels is None:
             return None
         inputs = zip(COLOURS, self.channels.inputs, strict=True)
@@ -185,39 +184,39 @@ class Reading(BaseModel):
 
     @property
     def without_channels(self) -> "Reading":
-        """The same, for one channel by itself."""
+        """A copy without the choice of channels, to read a single channel."""
         return self.model_copy(update={"channels": None})
 
     @property
     def mask_rule(self) -> MaskRule:
-        """The rule by which labels become a mask."""
+        """The rule that turns labels into a mask."""
         return MaskRule(self.masks, self.label, self.mask_threshold)
 
     @property
     def without_threshold(self) -> "Reading":
-        """The same, apart from what belongs to the data alone."""
+        """A copy without the mask threshold, which belongs to the data alone."""
         return self.model_copy(update={"mask_threshold": None})
 
     @property
     def without_masks(self) -> "Reading":
-        """The same, apart from what concerns masks: how images are read."""
+        """A copy without the options for masks, which determines only how images are read."""
         return self.model_copy(update={"masks": MaskKind.BINARY, "label": None, "mask_threshold": None})
 
     def of_class(self, label: int) -> "Reading":
-        """The same, for one class of label maps."""
+        """Return a copy for one class of label maps."""
         return self.model_copy(update={"masks": MaskKind.CLASSES, "label": label, "mask_threshold": None})
 
 
 KeptReading = Annotated[Reading, AfterValidator(lambda reading: reading.without_threshold)]
-"""Return the reading as a model and a run save it."""
+"""A reading as a model and a run save it, without the mask threshold."""
 DEFAULT_READING = Reading()
 
 
 def parse_classes(text: str) -> list[int] | None:
-    """Return the classes that a user names, ``2`` or ``1,2,5``; ``None`` for all.
+    """Parse the value of ``--class``, such as ``2`` or ``1,2,5``; ``None`` for all classes.
 
     Raises:
-        SettingsError: if they are not numbers.
+        SettingsError: if the classes are not whole numbers from 1 to 65535.
     """
     if text == ALL_CLASSES:
         return None
@@ -230,16 +229,15 @@ def parse_classes(text: str) -> list[int] | None:
 
 
 class ReadingOptions(BaseModel):
-    """The options by which a user wants files to be read, in the words of the command line; what is ``None`` is as it
-    would be anyway.
+    """Reading options as a user gives them on the command line; ``None`` leaves an option as it is.
 
     Args:
         window, channel, channels, axis, crop_border, mask_threshold: as in :class:`Reading`.
-        label: one class, several as ``1,2,5``, or ``all`` of a label map.
+        label: class of a label map, several classes as ``1,2,5``, or ``all``.
         instances: whether masks are instance maps.
-        tile: side of a tile in pixels; ``none`` for whole images; ``auto`` as training chooses, or as it was chosen.
-        overlap: how many pixels tiles share.
-        level: which level of a pyramid is read.
+        tile: side of a tile in pixels; ``none`` for whole images; ``auto`` for the side that training chooses or chose.
+        overlap: number of pixels that neighbouring tiles share.
+        level: level of a pyramid that is read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -257,10 +255,10 @@ class ReadingOptions(BaseModel):
     level: int | None = None
 
     def applied_to(self, base: Reading = DEFAULT_READING) -> Reading:
-        """Return a reading that differs from ``base`` where something is given.
+        """Return a copy of ``base`` with the given options.
 
         Raises:
-            SettingsError: naming the option that cannot be meant.
+            SettingsError: if an option is invalid; the message names the option.
         """
         changes: dict[str, Any] = {}
         if self.window is not None:
@@ -284,14 +282,14 @@ class ReadingOptions(BaseModel):
 
     @property
     def chooses_tiles(self) -> bool:
-        """Whether a training is to choose the side of the tiles."""
+        """Whether training chooses the side of the tiles."""
         return self.tile == AUTO_TILE
 
     def check_overlaps(self, reading: Reading) -> None:
-        """Refuse an overlap of tiles that are as in training, where the reading that is made with them has none.
+        """Check that an overlap given with ``--tile auto`` has tiles in training to apply to.
 
         Raises:
-            SettingsError: if there are no tiles that overlap.
+            SettingsError: if ``reading``, made with these options, has no tiles.
         """
         if self.chooses_tiles and self.overlap is not None and reading.tiles is None:
             raise SettingsError(
@@ -322,7 +320,7 @@ class ReadingOptions(BaseModel):
         return make_tiling(int(self.tile), overlap)
 
     def _of_masks(self) -> dict[str, Any]:
-        """The given options about masks: all that a reading needs, or none."""
+        """Return the fields of a reading that the given mask options determine; empty if no such option is given."""
         values = {"label": self.label, "instances": self.instances or None, "mask_threshold": self.mask_threshold}
         given = [_option(name) for name, value in values.items() if value is not None]
         if len(given) > 1:
@@ -342,7 +340,7 @@ class ReadingOptions(BaseModel):
 
     @staticmethod
     def that_give(reading: Reading, base: Reading | None = DEFAULT_READING) -> "ReadingOptions":
-        """Return the options that make ``reading`` of ``base``; with ``None``, of any reading."""
+        """Return the options that turn ``base`` into ``reading``; if ``base`` is ``None``, any reading."""
         names = set(ReadingOptions.model_fields) & set(Reading.model_fields) - {"label", "mask_threshold"}
         changes = {
             name: getattr(reading, name)
@@ -353,7 +351,7 @@ class ReadingOptions(BaseModel):
             changes["window"] = str(reading.window)
         if "channels" in changes:
             changes["channels"] = str(reading.channels or ALL_CHANNELS)
-            if "channel" in changes:  # only one of them is given, as each undoes the other
+            if "channel" in changes:  # give only one of them, as each resets the other
                 del changes["channel" if reading.channels else "channels"]
         if base is None or reading.tiles != base.tiles:
             changes["tile"] = NO_TILE if reading.tiles is None else reading.tiles.side
@@ -365,7 +363,7 @@ class ReadingOptions(BaseModel):
 
     @property
     def arguments(self) -> list[str]:
-        """Return the given options as words of a command line."""
+        """The given options as arguments of a command line."""
         words = []
         for name, value in self:
             if value is None or (name == "instances" and not value):
@@ -392,9 +390,9 @@ def _option(name: str) -> str:
 
 
 def make_reading(base: Reading | None = None, **options: Any) -> Reading:
-    """Return a reading by a user's options, see :class:`ReadingOptions`; what is not given is as in ``base``.
+    """Return ``base`` with a user's options, see :class:`ReadingOptions`; other options keep their values.
 
     Raises:
-        SettingsError: naming the option that cannot be meant.
+        SettingsError: if an option is invalid; the message names the option.
     """
     return make_options(ReadingOptions, **options).applied_to(base or DEFAULT_READING)

@@ -1,4 +1,4 @@
-"""Contact sheets: many small images on one, each with a caption."""
+"""Contact sheets: many small images in one image, each with a caption."""
 
 import math
 from collections.abc import Sequence
@@ -68,6 +68,6 @@ def outlined(image: Uint8Array, masks: Sequence[BoolArray], classes: Sequence[in
 
 
 def _write(picture: Uint8Array, words: str, at: tuple[int, int], colour: tuple[int, int, int], unit: int) -> None:
-    """Write words into an image, on black, to be legible on any background."""
+    """Write text into an image, with a black outline to be legible on any background."""
     for ink, thickness in (((0, 0, 0), 3 * unit), (colour, unit)):
         cv2.putText(picture, words, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42 * unit, ink, thickness, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Tiles of an image that is too large for the model frame: where they lie, and how they are blended."""
+"""Tiles of an image that is too large for the model frame: their positions, and how they are blended."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -13,15 +13,15 @@ from promise_seg.images.geometry import Box
 
 LEAST_SIDE = 16
 AUTO_TILE, NO_TILE = "auto", "none"
-_USUAL_SHARE = 4  # the overlap of tiles whose objects are not known: their side by this
+_USUAL_SHARE = 4  # the default overlap is the side of a tile divided by this number
 
 
 class Tiling(BaseModel):
-    """How large images are divided into tiles, each of which the model sees as an image of its own.
+    """The division of large images into tiles, each of which the model processes as a separate image.
 
     Args:
-        side: of a tile, in pixels of the image; images that are no larger are not divided.
-        overlap: how many pixels neighbouring tiles share at least.
+        side: side of a tile, in pixels of the image; images that are no larger are not divided.
+        overlap: least number of pixels that neighbouring tiles share.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,7 +37,7 @@ class Tiling(BaseModel):
 
     @property
     def arguments(self) -> list[str]:
-        """The options of the command line that give it."""
+        """The command-line options that give this tiling."""
         return ["--tile", str(self.side), "--overlap", str(self.overlap)]
 
     def divides(self, kept: Box) -> bool:
@@ -45,13 +45,13 @@ class Tiling(BaseModel):
         return max(kept.right - kept.left, kept.bottom - kept.top) > self.side
 
     def grid(self, kept: Box) -> list[list[Box]]:
-        """Return the tiles of a part of an image, row by row: evenly spread, and all of one size."""
+        """Return the tiles of a part of an image, row by row: evenly spaced, and all of the same size."""
         columns = [(kept.left + at, kept.left + at + size) for at, size in self._spread(kept.right - kept.left)]
         rows = [(kept.top + at, kept.top + at + size) for at, size in self._spread(kept.bottom - kept.top)]
         return [[Box(left, top, right, bottom) for left, right in columns] for top, bottom in rows]
 
     def _spread(self, length: int) -> list[tuple[int, int]]:
-        """Return the first pixels of the tiles along one axis, with their size."""
+        """Return the first pixel and the size of each tile along one axis."""
         if length <= self.side:
             return [(0, length)]
         count = math.ceil((length - self.overlap) / (self.side - self.overlap))
@@ -59,10 +59,10 @@ class Tiling(BaseModel):
 
 
 def make_tiling(side: int, overlap: int | None) -> Tiling:
-    """Return a tiling by a user's options; without an overlap a quarter of a tile is shared.
+    """Return the tiling for a user's options; the default overlap is a quarter of a tile.
 
     Raises:
-        SettingsError: if it is impossible.
+        SettingsError: if the side or the overlap is out of range.
     """
     if side < LEAST_SIDE:
         raise SettingsError(
@@ -96,13 +96,13 @@ def ramp(length: int, overlap: int, *, rises: bool, falls: bool) -> Float32Array
 def blended(
     grid: list[list[Box]], overlap: int, probs_of: Callable[[Box], Float32Array]
 ) -> Iterator[tuple[Box, Float32Array]]:
-    """Yield strips of the probabilities of an image from the top to the bottom, each as soon as no tile is missing.
+    """Yield strips of the probabilities of an image from top to bottom, each as soon as all of its tiles are done.
 
-    What is held is as wide as the image and as high as a tile. In the overlap the tiles are blended.
+    The buffer is as wide as the image and as high as a tile. Tiles are blended where they overlap.
 
     Args:
         grid: rows of tiles, see :meth:`Tiling.grid`.
-        overlap: of the tiles.
+        overlap: overlap of the tiles, in pixels.
         probs_of: returns the probabilities of a tile: (C, h, w).
 
     Yields:

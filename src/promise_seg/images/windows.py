@@ -1,4 +1,4 @@
-"""Map the values of a modality to what SAM sees: 8 bits in three channels."""
+"""Map the values of a modality to the input of SAM: 8 bits in three channels."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ PRESETS: dict[str, tuple[float, float]] = {
     "subdural": (75.0, 215.0),
     "temporal-bone": (600.0, 2800.0),
 }
-"""Level and width in Hounsfield units, as they are customary for CT."""
+"""Level and width in Hounsfield units, as is customary for CT."""
 
 OWN = "own"
 PERCENTILES = (0.5, 99.5)
@@ -33,14 +33,18 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class GreyScale:
-    """One way in which values become grey: ``own``, between two percentiles, or around a level."""
+    """A mapping of values to grey levels: ``own``, between two percentiles, or around a level."""
 
     text: str
     percentiles: tuple[float, float] | None = None
     level_width: tuple[float, float] | None = None
 
     def grey(self, source: Source, index: int) -> Uint8Array:
-        """One slice: (H, W) uint8, or (H, W, 3) in colour."""
+        """Return one slice: (H, W) uint8, or (H, W, 3) in colour.
+
+        Raises:
+            ImageError: if the slice is damaged, or in colour where grey values are needed.
+        """
         if self.percentiles is not None:
             values = source.values(index)
             return source.shown(spread(values, *source.percentiles(*self.percentiles)), values)
@@ -60,7 +64,7 @@ class Window:
 
     @property
     def scope(self) -> Scope:
-        """The scope of a grey level."""
+        """The data that a grey level depends on."""
         if all(scale.level_width is not None for scale in self.scales):
             return Scope.PIXEL
         return Scope.OWN if all(scale.text == OWN for scale in self.scales) else Scope.VOLUME
@@ -69,10 +73,10 @@ class Window:
         return "+".join(scale.text for scale in self.scales)
 
     def rgb(self, source: Source, index: int) -> Uint8Array:
-        """One slice as SAM sees it: (H, W, 3) uint8.
+        """Return one slice as the input of SAM: (H, W, 3) uint8.
 
         Raises:
-            ImageError: if it is damaged, or in colour where grey values are needed.
+            ImageError: if the slice is damaged, or in colour where grey values are needed.
         """
         seen = [scale.grey(source, index) for scale in self.scales]
         if len(seen) == 1:
@@ -104,10 +108,10 @@ def _parse_scale(text: str) -> GreyScale | None:
 
 
 def parse_window(text: str) -> Window:
-    """Return the window that a user names with ``--window``.
+    """Parse the value of ``--window``.
 
     Raises:
-        SettingsError: if the text names none.
+        SettingsError: if the text is not a valid window.
     """
     scales = [_parse_scale(part.strip().lower()) for part in text.split("+")]
     known = tuple(scale for scale in scales if scale is not None)

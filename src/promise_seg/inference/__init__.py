@@ -1,4 +1,4 @@
-"""The one way from an image to its masks: frame, features, prompts, decoding, and back to the image frame.
+"""The common path from an image to its masks: frame, features, prompts, decoding, and back to the image frame.
 
-Training's validation, evaluation, the prompt ablation, trust, prediction and reports all go through here.
+Validation in training, evaluation, the prompt ablation, trust, prediction and reports all use it.
 """

@@ -1,4 +1,4 @@
-"""A cache of the outputs of auto-prompters that share a trunk: it is run once for each image, for all classes.
+"""A cache of the outputs of auto-prompters that share a trunk, which runs once for each image, for all classes.
 
 Rows are scored, tuned and calibrated class by class. The outputs for all classes are computed when the first class
 needs an image, and kept until the work is done.
@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from promise_seg.errors import PromiseError
-from promise_seg.kept_arrays import KeptArrays
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import AutoPrompter
+from promise_seg.storage.kept_arrays import KeptArrays
 
 MOST_BYTES = 4 << 30
-"""The most that is kept, in a temporary file: the maps of three classes, 128 x 128 cells each, in 10,000 images."""
+"""The size limit of the temporary file: room for the maps of three classes, 128 x 128 cells each, of 10,000 images."""
 
 RunApms = Callable[[Sequence[AutoPrompter]], list[dict[str, Tensor]]]
 """Returns the outputs of each of several APMs for one image."""
@@ -27,7 +27,7 @@ _CACHE: ContextVar["_Cache | None"] = ContextVar("apm_cache", default=None)
 
 @contextmanager
 def caching_apm_outputs(models: Sequence[PromiseModel]) -> Iterator[None]:
-    """Run the trunk that the APMs of some models share once for each image, as long as this context lasts.
+    """Run a trunk that the APMs of several models share only once for each image while this context lasts.
 
     Models whose APMs share no trunk are not affected. Weights must not change in this context.
 
@@ -49,10 +49,10 @@ def caching_apm_outputs(models: Sequence[PromiseModel]) -> Iterator[None]:
 
 
 def apm_outputs(image: Hashable, apm: AutoPrompter, run: RunApms) -> dict[str, Tensor]:
-    """Return the outputs of an APM for an image, from the cache of :func:`caching_apm_outputs` if it holds them.
+    """Return the outputs of an APM for an image, from the cache of :func:`caching_apm_outputs` if possible.
 
     Args:
-        image: what distinguishes this image, and the view of it that the APM reads, from all others.
+        image: key that identifies the image and the view of it that the APM reads.
         apm: the APM, in evaluation mode.
         run: runs APMs on this image.
     """
@@ -87,7 +87,7 @@ class _Cache:
         return outputs[key[1]]
 
     def _keep(self, key: Hashable, outputs: dict[str, Tensor]) -> None:
-        """Keep the outputs for one class. Where there is no room for them, they will be computed again."""
+        """Keep the outputs for one class; outputs for which there is no room are computed again when needed."""
         try:
             for name, value in outputs.items():
                 self._arrays.put((key, name), value.cpu().numpy())

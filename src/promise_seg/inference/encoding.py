@@ -20,7 +20,7 @@ from promise_seg.images.geometry import Geometry, resize
 from promise_seg.inference.apm_cache import apm_outputs
 from promise_seg.model import PromiseModel
 from promise_seg.monitoring.hooks import item_ended, step
-from promise_seg.overlapping import Helper
+from promise_seg.parallel.overlapping import Helper
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.prompting.apm import IMAGE, AutoPrompter, outputs_of_all
 from promise_seg.prompting.oracle import centre_of
@@ -53,7 +53,7 @@ class Sample:
         return self.key_of(sam.features_sha256)
 
     def key_of(self, sha256: str) -> FeatureKey:
-        """Return the key of what a network with this hash makes of the view."""
+        """Return the key of the features of the view from a network with this hash."""
         row = self.checked
         return FeatureKey(row.image_sha256, self.fit, self.side, self.view, sha256, row.crop, row.tile)
 
@@ -65,7 +65,7 @@ class Sample:
         """Return the same view of the image in a frame of another side: (side, side, 3) uint8."""
         if isinstance(self.view, View):
             return self._viewed(replace(self.geometry, side=side))
-        return resize(self.image(), side, side)  # where what a view does depends on the size
+        return resize(self.image(), side, side)  # the effect of other views depends on the size
 
     def _viewed(self, geometry: Geometry) -> Uint8Array:
         pixels = self.view.apply_to_image(ImageInFrame(self.checked.image(), geometry).pixels())
@@ -81,14 +81,14 @@ class Sample:
         return self.view.apply_to_labels(self.geometry.labels_to_model(labels))
 
     def to_frame(self, mask: BoolArray) -> BoolArray:
-        """Map a mask (H, W) of the image frame to (S, S), moved as :meth:`image` is."""
+        """Map a mask (H, W) from the image frame to (S, S), with the same view as :meth:`image`."""
         return self.view.apply_to_mask(self.geometry.mask_to_model(mask))
 
     def to_prompt(self, mask: BoolArray) -> BoolArray:
-        """Map a mask (H, W) of the image itself to (S, S), where it is prompted for.
+        """Map a mask (H, W) from the image frame to (S, S), to make prompts from it.
 
-        One that is too small for the model frame is a pixel where its centre would be; in views other than the image
-        itself, which may have moved it out, it stays empty.
+        A mask that is too small for the model frame becomes one pixel at its centre. In views other than the image
+        itself it stays empty, because the view may have moved it out of the frame.
         """
         found = self.to_frame(mask)
         if self.view == View() and mask.any() and not found.any():
@@ -98,10 +98,10 @@ class Sample:
 
 
 def encode_images(sam: Backbone, images: Sequence[Uint8Array], stages: Collection[int] = ALL_STAGES) -> Features:
-    """Encode images (S, S, 3), and keep these stages of the encoder. Returns features on the CPU, in half precision.
+    """Encode images (S, S, 3) and keep the given stages; return float32 features on the CPU, rounded to float16.
 
     On a CPU, images are encoded one at a time, so the features of an image never depend on other images. On a GPU,
-    where several are encoded at once, they depend on how many these are, by rounding; never on what the others show.
+    several are encoded at once: rounding depends on the number of images, but never on their content.
     """
     with torch.no_grad():
         parts = []
@@ -111,7 +111,7 @@ def encode_images(sam: Backbone, images: Sequence[Uint8Array], stages: Collectio
 
 
 def _encoded(sam: Backbone, images: Sequence[Uint8Array], stages: Collection[int]) -> list[Features]:
-    """Encode images together or, where the device has too little memory, in halves."""
+    """Encode images together or, if the device has too little memory, in halves."""
     try:
         some = sam.encode(torch.from_numpy(np.stack(images)))
         return [rounded(some.with_stages(stages).to("cpu"))]
@@ -139,10 +139,10 @@ def encode_missing(
     progress: Progress = silent,
     stages: Collection[int] = ALL_STAGES,
 ) -> int:
-    """Add missing features to the store; return how many views were encoded.
+    """Add missing features to the store; return the number of views that were encoded.
 
-    Each view is stored as soon as it is encoded, so an interrupted run can resume. While some are encoded, another
-    thread reads the next images and stores the last features. Features of an encoder that is trained are never stored.
+    Each view is stored as soon as it is encoded, so an interrupted run can resume. Meanwhile, another thread reads the
+    next images and stores the previous features. Features of an encoder that is being trained are never stored.
     """
     if sam.encoder_learns:
         return 0
@@ -150,7 +150,7 @@ def encode_missing(
     known = set[FeatureKey]()
 
     def read(start: int) -> list[tuple[FeatureKey, float, Uint8Array | None]]:
-        """The keys of some samples and when they were begun, with the images of those that are not in the store."""
+        """Return the keys and start times of some samples, with the images of those that are not in the store."""
         found: list[tuple[FeatureKey, float, Uint8Array | None]] = []
         for sample in samples[start : start + at_once]:
             key = sample.key(sam)
@@ -189,8 +189,8 @@ def sam_features(
 
     Args:
         samples: the views of the batch.
-        sam: which encodes what is missing.
-        store: whose precision the features have in either case; half precision without one.
+        sam: the SAM that encodes missing entries.
+        store: the store; all features have its precision, or half precision if it is ``None``.
         stages: the stages of the encoder that are read.
     """
     if sam.encoder_learns:
@@ -208,9 +208,10 @@ def sam_features(
 
 
 def apm_inputs(samples: Sequence[Sample], apm: AutoPrompter, store: FeatureStore | None) -> dict[str, Tensor]:
-    """Return what an APM that reads the images needs besides SAM's features, by name, on the CPU.
+    """Return the inputs of an APM that reads images, in addition to SAM's features, by name, on the CPU.
 
-    These are the maps of the APM's frozen part, which are stored, or the images if it has none.
+    These are the maps of the APM's frozen part, which are stored, or the images if it has no frozen part. They are
+    empty for an APM that does not read images.
     """
     if apm.image_side is None:
         return {}
@@ -238,9 +239,9 @@ def _apm_input(sample: Sample, apm: AutoPrompter, side: int, store: FeatureStore
 
 @torch.no_grad()
 def model_features(samples: Sequence[Sample], model: PromiseModel, store: FeatureStore | None) -> Features:
-    """Return all that a model reads of a batch, on its device: SAM's features, and the outputs of its APM.
+    """Return all inputs of a model for a batch, on its device: SAM's features, and the outputs of its APM.
 
-    The APM runs on one image at a time, so that its outputs never depend on other images.
+    The APM runs on one image at a time, so its outputs never depend on other images.
     """
     features, apm = sam_features(samples, model.sam, store, model.stages_read).to(model.device), model.apm
     if apm is None or apm.image_side is None:
@@ -256,7 +257,7 @@ def model_features(samples: Sequence[Sample], model: PromiseModel, store: Featur
 def _run_apms(
     sample: Sample, features: Features, store: FeatureStore | None, prompters: Sequence[AutoPrompter]
 ) -> list[dict[str, Tensor]]:
-    """Return the outputs of each of several APMs for one image, whose features of SAM are given."""
+    """Return the outputs of each of several APMs for one image, given its SAM features."""
     return outputs_of_all(prompters, _with_inputs(features, apm_inputs([sample], prompters[0], store)))
 
 
@@ -295,7 +296,7 @@ def _with_inputs(features: Features, inputs: Mapping[str, Tensor]) -> Features:
 
 
 def encoding_note(model: PromiseModel) -> str:
-    """Return what a user should know of a SAM that encodes otherwise than in training; nothing if it does not."""
+    """Return a note on a SAM that encodes with another precision than in training, or an empty string."""
     now, before = model.sam.encoder_precision, model.config.encoder_precision
     if now == before or model.config.variant == Variant.SAM:
         return ""

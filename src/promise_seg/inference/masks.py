@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from promise_seg.arrays import Float32Array
 from promise_seg.images.geometry import Geometry
 from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.prompting.apm import Proposal
@@ -17,7 +16,7 @@ from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskChoice
 
 
-def probs_in_image(mask_logits: Tensor, geometry: Geometry) -> npt.NDArray[np.float32]:
+def probs_in_image(mask_logits: Tensor, geometry: Geometry) -> Float32Array:
     """Resize logits to the image and turn them into probabilities.
 
     Shape: low-resolution logits (..., h, h) over the whole model frame, on any device, to (..., H, W) float32 in [0, 1]
@@ -31,7 +30,7 @@ class Masks:
     """All masks of one image: K sets of prompts with M candidates each.
 
     Shape: ``mask_logits`` (K, M, h, h), unbounded, over the whole model frame; ``iou`` (K, M), SAM's own estimate of
-        each candidate's IoU; ``learned_iou`` (K, M), what a trained model estimates, or ``None``.
+        each candidate's IoU; ``learned_iou`` (K, M), the estimate of a trained model, or ``None``.
     """
 
     mask_logits: Tensor
@@ -51,7 +50,7 @@ class Masks:
         return one.mask_logits[0], one.iou[0]
 
     def sets(self, indices: Tensor) -> "Masks":
-        """Return the masks of some sets of prompts, by their indices (k,) on the device of the masks."""
+        """Return the masks of some sets of prompts, by index (k,) on the device of the masks."""
         learned = None if self.learned_iou is None else self.learned_iou[indices]
         return Masks(self.mask_logits[indices], self.iou[indices], self.geometry, learned)
 
@@ -60,22 +59,22 @@ class Masks:
         return float(self.chosen(choice)[1].mean())
 
     def union(self, choice: MaskChoice) -> "Masks":
-        """Return the masks of all sets of prompts as those of one; of several sets, each has its candidate chosen."""
+        """Return the union over all sets of prompts as one set; if there are several, of their chosen candidates."""
         if len(self.iou) == 1:
             return self
         mask_logits, iou = self.chosen(choice)
         return Masks(mask_logits.amax(0)[None, None], iou.mean()[None, None], self.geometry)
 
-    def probs(self, choice: MaskChoice) -> npt.NDArray[np.float32]:
-        """Probabilities (H, W) in the image frame of all sets of prompts together, each with its chosen candidate."""
+    def probs(self, choice: MaskChoice) -> Float32Array:
+        """Return probabilities (H, W) in the image frame: the union of the chosen candidates of all sets of prompts."""
         return probs_in_image(self.chosen(choice)[0].amax(0), self.geometry)
 
-    def probs_of_set(self, number: int, choice: MaskChoice) -> npt.NDArray[np.float32]:
-        """Probabilities (H, W) in the image frame of one set of prompts, with its chosen candidate."""
+    def probs_of_set(self, number: int, choice: MaskChoice) -> Float32Array:
+        """Return probabilities (H, W) in the image frame for the chosen candidate of one set of prompts."""
         return probs_in_image(self.chosen(choice)[0][number], self.geometry)
 
-    def probs_of_candidates(self, number: int) -> npt.NDArray[np.float32]:
-        """Probabilities (M, H, W) in the image frame of all candidates of one set of prompts."""
+    def probs_of_candidates(self, number: int) -> Float32Array:
+        """Return probabilities (M, H, W) in the image frame for all candidates of one set of prompts."""
         return probs_in_image(self.mask_logits[number], self.geometry)
 
 
@@ -85,7 +84,7 @@ def decode_masks(
     """Decode the masks of B images, one entry for each.
 
     Args:
-        model: a model of any variant, in evaluation mode; shifted if it has an IPS.
+        model: a model of any variant, in evaluation mode; an IPS shifts its mask tokens.
         features: the features of B images, on the model's device.
         prompts: the prompts for B images with K sets of prompts each, in the model frame, on any device.
         geometries: the map between image frame and model frame of each image.

@@ -1,4 +1,4 @@
-"""The cost of encoding, measured on a few images before the work begins."""
+"""Estimate the cost of encoding from a few images before the work begins."""
 
 import shutil
 import time
@@ -19,22 +19,22 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES
 
 MEASURED = 3
-"""How many images are encoded to measure."""
+"""The number of images that are encoded for the estimate."""
 
 
 @dataclass(frozen=True)
 class EncodingPlan:
-    """How much is to be encoded, and what that takes.
+    """The views that remain to be encoded, and the time, disk space and memory that they need.
 
     Args:
-        folder: of the store.
-        device: that encodes.
-        views: that are needed.
-        encoded: of those that were missing, how many were encoded and stored to measure.
-        missing: how many are still missing.
-        seconds_each, bytes_each: time and disk of one view; 0 if nothing was missing.
-        free_bytes: of the disk.
-        memory_bytes: the most that this process, or the GPU, had in use; ``None`` if the system does not tell.
+        folder: folder of the store.
+        device: device that encodes.
+        views: number of views that are needed.
+        encoded: number of missing views that were encoded and stored for the estimate.
+        missing: number of views that are still missing.
+        seconds_each, bytes_each: time and disk space for one view; 0 if nothing was missing.
+        free_bytes: free space on the disk.
+        memory_bytes: peak memory of this process, or of the GPU; ``None`` if it is unknown.
     """
 
     folder: Path
@@ -49,12 +49,12 @@ class EncodingPlan:
 
     @property
     def seconds(self) -> float:
-        """The time for all that are missing."""
+        """The time for all missing views."""
         return self.missing * self.seconds_each
 
     @property
     def bytes(self) -> float:
-        """The size of all that are missing."""
+        """The disk space for all missing views."""
         return self.missing * self.bytes_each
 
     @property
@@ -71,10 +71,10 @@ class EncodingPlan:
         )
 
     def check_space(self) -> None:
-        """Raise an error if the disk is too small, before hours of work that would end with it.
+        """Check that the disk has enough space before hours of work.
 
         Raises:
-            PromiseError: naming what helps.
+            PromiseError: if the space is not enough; the message says how to save space.
         """
         if self.bytes > self.free_bytes:
             raise PromiseError(
@@ -91,19 +91,20 @@ def plan_encoding(
     stages: Collection[int] = ALL_STAGES,
     progress: Progress = silent,
 ) -> EncodingPlan:
-    """Find out what is missing in a store, and encode and store the first of it to measure.
+    """Find the views that are missing in a store, and encode and store the first few for an estimate.
 
     Args:
         samples: the views that are needed.
-        sam: which encodes them; one whose encoder is trained stores nothing.
+        sam: the SAM that encodes them; if its encoder is being trained, nothing is stored.
         store: the store.
         stages: the stages that are read.
-        progress: told of each image that is encoded.
+        progress: called for each image that is encoded.
 
     Raises:
         PromiseError: if the store's disk is full.
     """
-    missing = [] if sam.encoder_learns else [one for one in samples if not store.has(one.key(sam), stages)]
+    distinct = {sample.key(sam): sample for sample in samples}  # unchanged views of one image are stored once
+    missing = [] if sam.encoder_learns else [one for key, one in distinct.items() if not store.has(key, stages)]
     first = missing[:MEASURED]
     tick = Stage(progress, "measuring", len(first))
     seconds, size = [], 0
@@ -114,11 +115,11 @@ def plan_encoding(
         seconds.append(time.perf_counter() - started)
         size = sum(tensor.nbytes for tensor in packed(features, store.precision).values())
         tick()
-    usual = sorted(seconds[1:] or seconds)  # the first is always slower
+    usual = sorted(seconds[1:] or seconds)  # the first image is always slower
     return EncodingPlan(
         folder=store.folder,
         device=str(sam.device),
-        views=len(samples),
+        views=len(distinct),
         encoded=len(first),
         missing=len(missing) - len(first),
         seconds_each=usual[len(usual) // 2] if usual else 0.0,
@@ -129,13 +130,13 @@ def plan_encoding(
 
 
 def _free_bytes(folder: Path) -> int:
-    """The bytes that are free where a folder is, or would be."""
+    """Return the free bytes on the disk of a folder, which may not exist yet."""
     place = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     return shutil.disk_usage(place).free
 
 
 def memory_bytes(device: torch.device) -> int | None:
-    """Return the most that this process, or the GPU, had in use; ``None`` if the system does not tell."""
+    """Return the peak memory of this process, or of the GPU, in bytes; ``None`` if it is unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return most_memory()

@@ -1,4 +1,4 @@
-"""Prompts for rows with a ground truth: the model's own, or those of a simulated user who knows the answer."""
+"""Prompts for rows with a ground truth: the model's own prompts, or those of a simulated user who knows it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from promise_seg.arguments import whole_number
 from promise_seg.bounds import MOST_POINTS
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import SettingsError
-from promise_seg.given_prompts import form_of_points
 from promise_seg.images.cut_masks import CutMask
 from promise_seg.inference.encoding import Sample
 from promise_seg.model import PromiseModel
+from promise_seg.prompting.given_prompts import form_of_points
 from promise_seg.prompting.oracle import boxes_around, points_in_masks
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskKind, PromptForm, PromptSource, Protocol
 
 USUAL_POINTS = 16
-"""How many oracle points there are if nobody says so."""
+"""The default number of oracle points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class PromptPlan:
 
     Args:
         prompts: the source.
-        num_points: how many oracle points are drawn for each image or object, half of them background; at most
+        num_points: number of oracle points for each image or object, half of them background; at most
             :data:`~promise_seg.bounds.MOST_POINTS`.
-        seed: the seed of the oracle points.
+        seed: seed of the oracle points.
         protocol: with the reference's protocol, oracle points come from one random stream over the rows in order; with
-            our own they depend only on (seed, image).
+            our own, they depend only on (seed, image).
 
     Raises:
         SettingsError: if there are no points, or too many.
@@ -49,7 +49,7 @@ class PromptPlan:
 
     @property
     def form(self) -> PromptForm | None:
-        """The form of the prompts if they are given to the model; ``None`` for its own, or none at all."""
+        """The form of prompts that are given to the model; ``None`` for its own prompts, or no prompts."""
         if self.prompts == PromptSource.BOX:
             return PromptForm.BOX
         if self.prompts == PromptSource.ORACLE:
@@ -57,11 +57,11 @@ class PromptPlan:
         return None
 
     def prompts_objects(self, row: CheckedRow) -> bool:
-        """Whether each object of a row is prompted separately: those of instance maps, by a user who knows them."""
+        """Whether each object of a row is prompted separately: for instance maps, with ground-truth prompts."""
         return self.prompts.reads_truth and row.reading.masks == MaskKind.INSTANCES
 
     def stream(self) -> np.random.Generator | None:
-        """Return the random stream of the reference's protocol; ``None`` with our own."""
+        """Return the random stream of the reference's protocol; ``None`` for our own."""
         return np.random.default_rng(self.seed) if self.protocol == Protocol.REFERENCE else None
 
     def rng_of(self, sample: Sample) -> np.random.Generator:
@@ -70,10 +70,10 @@ class PromptPlan:
 
 
 def check_prompts(model: PromiseModel, source: PromptSource) -> None:
-    """Raise an error if a model cannot make the prompts.
+    """Check that a model can make the prompts.
 
     Raises:
-        SettingsError: for own prompts of a model without an APM.
+        SettingsError: if its own prompts are requested from a model without an APM.
     """
     if source == PromptSource.APM and model.apm is None:
         raise SettingsError(
@@ -94,7 +94,7 @@ def make_prompts(
     Oracle points depend on (seed, image), not on the order of the rows, unless they are drawn from a ``stream``.
 
     Raises:
-        ValueError: if the objects of a row are to be prompted separately: see :func:`prompts_for_objects`.
+        ValueError: if the objects of a row must be prompted separately; see :func:`prompts_for_objects`.
     """
     source = plan.prompts
     if source == PromptSource.NONE:
@@ -103,7 +103,7 @@ def make_prompts(
         return model.propose(features)
     if any(plan.prompts_objects(sample.checked) for sample in samples):
         raise ValueError("rows with instances are prompted by prompts_for_objects")
-    own = plan.protocol == Protocol.OWN  # the reference knows only what is left in the model frame
+    own = plan.protocol == Protocol.OWN  # the reference sees only the mask in the model frame
     masks = [sample.to_prompt(sample.checked.mask()) if own else sample.mask() for sample in samples]
     if source == PromptSource.BOX:
         return Prompts(boxes_xyxy_model=boxes_around(masks)[:, None]).to(model.device)
@@ -117,7 +117,7 @@ def prompts_for_objects(
 ) -> Prompts:
     """Make a set of prompts for each object of one image: (1, K, ...), in the model frame.
 
-    An object that is too small for the model frame is prompted where it would be.
+    An object that is too small for the model frame is prompted at its centre.
     """
     masks = (sample.to_prompt(one.whole()) for one in objects)
     if plan.prompts == PromptSource.BOX:

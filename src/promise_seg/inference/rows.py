@@ -36,9 +36,9 @@ class DecodedRow:
     """All masks of one row, and the prompts that they came from.
 
     ``objects`` are the K masks that were prompted for, if each was prompted separately; otherwise there is one set of
-    prompts for all of them. ``prompts`` are in the model frame, for this image alone; ``None`` of an image that
-    is seen tile by tile. ``own_instances`` finds the separate objects of an image whose ground truth is an instance
-    map, with the model's own prompts, and returns their map (H, W).
+    prompts for all of them. ``prompts`` are in the model frame, for this image alone; ``None`` for an image that
+    is processed tile by tile. ``own_instances`` finds the separate objects of an image whose ground truth is an
+    instance map, with the model's own prompts, and returns their instance map (H, W).
     """
 
     sample: Sample
@@ -49,7 +49,7 @@ class DecodedRow:
 
     @property
     def tile_side(self) -> int | None:
-        """The side of the tiles that the image was seen in, in pixels; ``None`` if it was seen as a whole."""
+        """The side of the image's tiles, in pixels; ``None`` if it was processed as a whole."""
         tiles = self.sample.checked.reading.tiles
         return None if tiles is None or not is_divided(self.sample.checked) else tiles.side
 
@@ -69,10 +69,10 @@ def decode_rows(
         rows: the checked rows.
         plan: the source of prompts.
         store: the feature store; if ``None``, features are encoded and discarded.
-        batch_size: how many rows are decoded at once.
+        batch_size: number of rows that are decoded at once.
 
     Raises:
-        SettingsError: for own prompts of a model without an APM, or other prompts of an image that is divided into
+        SettingsError: for own prompts of a model without an APM, or other prompts for an image that is divided into
             tiles.
     """
     check_prompts(model, plan.prompts)
@@ -99,7 +99,7 @@ def decode_rows(
 
 
 def _batches(rows: Sequence[CheckedRow], size: int) -> Iterator[list[CheckedRow]]:
-    """Yield rows that are decoded together, in their order; one that is seen tile by tile is alone."""
+    """Yield batches of rows in order; a row that is processed tile by tile is a batch of its own."""
     batch: list[CheckedRow] = []
     for row in rows:
         if batch and (len(batch) == size or is_divided(row)):
@@ -149,9 +149,9 @@ def _decode_tiles(model: PromiseModel, row: CheckedRow, plan: PromptPlan, store:
 
 
 class _StitchedRow:
-    """The separate objects of a row, put together tile by tile.
+    """The separate objects of a row, stitched tile by tile.
 
-    Without a store they are found while the masks are decoded, as each tile would be encoded a second time later.
+    Without a store, they are found while the masks are decoded, because each tile would be encoded again later.
     """
 
     def __init__(self, model: PromiseModel, row: CheckedRow) -> None:
@@ -166,20 +166,20 @@ class _StitchedRow:
         self._stitcher.add(box, found, sample.checked.image())
 
     def end_row(self, number: int) -> None:
-        """Put together what is complete after a row of tiles."""
+        """Stitch the objects that are complete after a row of tiles."""
         below = self._grid[number + 1] if number + 1 < len(self._grid) else None
         self._stitcher.end_row(None if below is None else below[0].top)
 
     def finished(self) -> Uint16Array:
         """Return the instance map (H, W)."""
-        if not self._is_finished:  # which numbers objects anew
+        if not self._is_finished:  # finishing renumbers the objects
             self._stitcher.finished()
             self._is_finished = True
         return self._labels
 
 
 def _map_of_tiles(model: PromiseModel, row: CheckedRow, store: FeatureStore | None) -> Uint16Array:
-    """Find the separate objects of a row tile by tile, and return their map (H, W)."""
+    """Find the separate objects of a row tile by tile, and return their instance map (H, W)."""
     stitched = _StitchedRow(model, row)
     for number, boxes in enumerate(tile_grid(row)):
         for box in boxes:
@@ -190,14 +190,14 @@ def _map_of_tiles(model: PromiseModel, row: CheckedRow, store: FeatureStore | No
 
 
 def _has_map(prompts: Prompts) -> bool:
-    """Whether these are the model's own prompts, with a map of where objects are."""
+    """Whether these are the model's own prompts with a saliency map."""
     return isinstance(prompts, Proposal) and prompts.saliency_logits is not None
 
 
 def _decode_objects(
     model: PromiseModel, sample: Sample, features: Features, plan: PromptPlan, rng: np.random.Generator
 ) -> DecodedRow:
-    """Decode each object of one image; an image without any is prompted once, with what says so."""
+    """Decode each object of one image; an image without objects is prompted once, with an empty mask."""
     objects = tuple(CutMask.of(mask) for mask in instances_of(sample.checked.labels()))
     nothing = CutMask.of(np.zeros((sample.checked.height, sample.checked.width), bool))
     prompts = prompts_for_objects(sample, objects or [nothing], plan, rng)

@@ -1,7 +1,7 @@
-"""Encode views into one store from several processes, on one computer or on many, without a server of locks.
+"""Encode views into one store from several processes, on one or many computers, without a lock server.
 
-Entries are named by all that determines their content, and are written whole: two processes that encode the same view
-write the same file. Claims only save them the work.
+Entries are named by everything that determines their content, and are written atomically: two processes that encode
+the same view write the same file. Claims only avoid the duplicate work.
 """
 
 import hashlib
@@ -11,22 +11,22 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from promise_seg.claims import Claims
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.features.store import FeatureStore
-from promise_seg.holders import Holder
 from promise_seg.images.guarding import guarded
 from promise_seg.inference.encoding import Sample, encode_one
-from promise_seg.locks import STALE_SECONDS
 from promise_seg.monitoring.hooks import item_ended, step
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import ALL_STAGES
+from promise_seg.storage.claims import Claims
+from promise_seg.storage.holders import Holder
+from promise_seg.storage.locks import STALE_SECONDS
 from promise_seg.vocabulary import ItemOutcome, WorkStep
 
 _FACTS = "facts.json"
-_PAUSE_SECONDS = 2.0  # between two looks at views that others have claimed
+_PAUSE_SECONDS = 2.0  # between two checks of views that other processes have claimed
 _NAMES = {"data_sha256": "other rows or files", "sam_sha256": "another SAM", "promise_seg": "another version",
           "precision": "another --store-precision"}  # fmt: skip
 
@@ -36,8 +36,8 @@ class Encoded:
     """The outcome of encoding views.
 
     Args:
-        encoded: how many this process encoded.
-        already_there: how many were stored before, or by other processes meanwhile.
+        encoded: number of views that this process encoded.
+        already_there: number of views that were stored before, or by other processes meanwhile.
         problems: a line for each view that could not be encoded.
     """
 
@@ -54,17 +54,17 @@ def encode_shared(
     progress: Progress = silent,
     note: Callable[[str], object] = str,
 ) -> Encoded:
-    """Add missing features to a store that other processes fill too, and wait for those that others encode.
+    """Add missing features to a store that other processes fill too, and wait for views that they encode.
 
     An image that cannot be read does not stop the others.
 
     Args:
         samples: the views that are needed.
-        sam: which encodes them; one whose encoder is trained stores nothing.
+        sam: the SAM that encodes them; if its encoder is being trained, nothing is stored.
         store: the store.
         stages: the stages that are read.
-        progress: told of each view.
-        note: told whom it waits for.
+        progress: called for each view.
+        note: called once with a line about the process that is waited for.
 
     Raises:
         PromiseError: if the store cannot be written.
@@ -94,7 +94,7 @@ def encode_shared(
 
 
 def claims_in(store: FeatureStore) -> Claims:
-    """Return the claims of this process on what is encoded into a store."""
+    """Return the claims of this process on views that are encoded into a store."""
     return Claims(store.folder / "claims")
 
 
@@ -110,18 +110,18 @@ def _pause() -> None:
 def encode_claimed(
     sample: Sample, sam: Backbone, store: FeatureStore, stages: Collection[int], claims: Claims, found: Encoded
 ) -> Holder | None:
-    """Encode a view unless it is there or claimed by another process: the unit of work of :func:`encode_shared`.
+    """Encode a view unless it is stored or claimed by another process: the unit of work of :func:`encode_shared`.
 
     Args:
         sample: the view.
-        sam: which encodes it.
-        store: where its features belong.
+        sam: the SAM that encodes it.
+        store: the store for its features.
         stages: the stages that are read.
-        claims: of this process.
-        found: what was done so far, to which this view is added.
+        claims: claims of this process.
+        found: outcome so far, which is updated for this view.
 
     Returns:
-        Who has claimed it, if that is another process.
+        The process that has claimed the view, if it is another one; otherwise ``None``.
 
     Raises:
         PromiseError: if the store cannot be written.
@@ -156,13 +156,13 @@ def encode_claimed(
 
 
 class PartsNote:
-    """A note in a store on what all processes encode that were given parts of the same work, until all are done.
+    """A note in a store that processes with parts of the same work share until all parts are done.
 
     Args:
         store: the store.
-        words: what a user said: the same for all parts.
-        part: of this process.
-        manifest: of the data set, for messages.
+        words: the user's arguments, which are the same for all parts.
+        part: the part of this process.
+        manifest: manifest of the data set, for messages.
     """
 
     def __init__(
@@ -172,10 +172,10 @@ class PartsNote:
         self._notes, self._part, self._manifest = store.notes(digest.hexdigest()[:16]), part, manifest
 
     def begin(self, facts: dict[str, Any]) -> None:
-        """Write the facts unless they are there, or compare them with those that are.
+        """Write the facts if there are none yet; otherwise check that they are the same.
 
         Raises:
-            PromiseError: if another part was begun with other facts, or the store cannot be written.
+            PromiseError: if another part was begun with other facts, or the store cannot be read or written.
         """
         try:
             known = self._notes.first(_FACTS, facts)
@@ -192,7 +192,7 @@ class PartsNote:
             )
 
     def finish(self) -> None:
-        """Note that this part is done; after the last one, remove the note."""
+        """Record that this part is done; after the last part, remove the note."""
         self._notes.add(_done(self._part.number))
         with self._notes.alone(_FACTS):
             numbers = range(1, self._part.count + 1)
@@ -202,5 +202,5 @@ class PartsNote:
 
 
 def _done(number: int) -> str:
-    """Return the name of the note that says that a part is done."""
+    """Return the name of the note that records that a part is done."""
     return f"{number}.done"

@@ -1,11 +1,11 @@
 """Find the objects of one image: ask for each, outline it, and paint all of them into one map."""
 
 from promise_seg.images.geometry import Geometry
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances.outlining import outline_objects
 from promise_seg.instances.painting import InstanceMap, paint
 from promise_seg.instances.proposing import propose_objects
 from promise_seg.model import PromiseModel
+from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.sam.features import Features
 
 

@@ -14,10 +14,10 @@ import torch
 
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
 from promise_seg.images.geometry import Geometry
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances.proposing import ObjectProposals
 from promise_seg.model import PromiseModel, choose_mask
-from promise_seg.postprocessing import largest_part
+from promise_seg.rules.instance_rule import InstanceRule
+from promise_seg.rules.postprocessing import largest_part
 from promise_seg.sam.features import Features
 
 _AT_ONCE = 32

@@ -7,7 +7,7 @@ import numpy as np
 
 from promise_seg.arrays import BoolArray, Uint16Array
 from promise_seg.instances.outlining import ObjectMask
-from promise_seg.postprocessing import largest_part
+from promise_seg.rules.postprocessing import largest_part
 
 _DOUBLE = 0.5
 """An object is the double of a surer one if a larger share of its pixels is the other's."""

@@ -10,11 +10,11 @@ from promise_seg.arrays import Float32Array, IntArray
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
 from promise_seg.images.masks import LARGEST_LABEL
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.model import PromiseModel, presence_of
 from promise_seg.prompting.apm import Proposal
 from promise_seg.prompting.map_decoders import resized
 from promise_seg.prompting.separating import depths, prompts_in_frame, separate
+from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import FOREGROUND
 

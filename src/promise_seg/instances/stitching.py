@@ -17,7 +17,7 @@ from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.instances.facts import FoundObject, facts_of_object
 from promise_seg.instances.outlining import ObjectMask
 from promise_seg.instances.painting import InstanceMap
-from promise_seg.postprocessing import largest_part
+from promise_seg.rules.postprocessing import largest_part
 
 _SAME = 0.3
 """The least IoU, within the overlap of two tiles, of two objects that are the same."""

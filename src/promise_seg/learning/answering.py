@@ -1,4 +1,4 @@
-"""Measure on validation rows how prompts of each form are answered best, and never worse than by the bare SAM."""
+"""Measure on validation rows how prompts of each form are best answered, compared with the bare SAM."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +12,16 @@ from promise_seg.assessment.metrics import score_mask
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import CheckpointError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import read_json
-from promise_seg.given_prompts import Answer
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.learning.map_shares import choose_shares
 from promise_seg.learning.prompted_images import PromptedImage, prompted_images
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
+from promise_seg.prompting.given_prompts import Answer
 from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.prompts import Prompts
-from promise_seg.sealed import opened, write_sealed
+from promise_seg.storage.files import read_json
+from promise_seg.storage.sealed import opened, write_sealed
 from promise_seg.validation import faults_of
 from promise_seg.vocabulary import MaskChoice, PromptForm
 
@@ -32,16 +32,16 @@ _BARE = Answer(mask_choice=MaskChoice.SCORE, shifted=False)
 
 
 class MeasuredAnswer(BaseModel):
-    """The best answer to prompts of a form, and mean Dice on validation rows.
+    """The best answer to prompts of one form, with its mean Dice on validation rows.
 
     Args:
-        form: of the prompts.
-        answer: the best one.
-        dice: with it.
-        bare_dice: of the bare SAM, with the mask that it scores best.
-        shifted_dice: with the shift and the best choice of a mask, but without the auto-prompter's map; ``None`` if the
-            model has no shift.
-        dice_without_map: with the same answer without the map, where the map has a share in it.
+        form: the form of the prompts.
+        answer: the best answer.
+        dice: mean Dice with it.
+        bare_dice: mean Dice of the bare SAM, with the mask of the highest predicted IoU.
+        shifted_dice: mean Dice with the shift and the best mask choice, but without the auto-prompter's map; ``None``
+            if the model has no shift.
+        dice_without_map: mean Dice of the same answer without the map, if the answer uses the map.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,7 +55,7 @@ class MeasuredAnswer(BaseModel):
 
     @property
     def words(self) -> str:
-        """One line for the user."""
+        """A line about the answer for the user."""
         name = {
             PromptForm.POINT: "one point", PromptForm.POINTS: "a few points", PromptForm.MANY_POINTS: "many points",
             PromptForm.BOX: "a box", PromptForm.BOX_AND_POINTS: "a box and points",
@@ -75,13 +75,13 @@ def measure_answers(
 ) -> tuple[MeasuredAnswer, ...]:
     """Return the best answer to each form of prompts, by the mean Dice on rows.
 
-    Of an image with instances, some objects are prompted, each for itself; images without an object are passed over.
+    In an image with instances, some objects are prompted, each separately; images without an object are skipped.
 
     Args:
-        model: that was trained; it is put into evaluation mode.
-        rows: that it was not trained on.
-        store: of features.
-        progress: told of each image.
+        model: the trained model; it is put into evaluation mode.
+        rows: validation rows that the model was not trained on.
+        store: the feature store.
+        progress: called for each image.
     """
     has_shift = model.ips is not None
     dice: dict[tuple[PromptForm, Answer], list[float]] = {}
@@ -98,21 +98,21 @@ def measure_answers(
 
 
 def _with_share(one: MeasuredAnswer, share: float, dice: float) -> MeasuredAnswer:
-    """The same answer with a share of the saliency in its mask, and the Dice with it."""
+    """Return the same answer with a share of the saliency map in its mask, and the Dice with it."""
     answer = one.answer.model_copy(update={"map_share": share})
     return one.model_copy(update={"answer": answer, "dice": dice, "dice_without_map": one.dice})
 
 
 def write_answers(folder: Path, answers: Sequence[MeasuredAnswer]) -> None:
-    """Write them into the folder of a run."""
+    """Write the answers into the folder of a run."""
     write_sealed(folder / ANSWERS_FILE, {_ANSWERS: [one.model_dump(mode="json") for one in answers]})
 
 
 def read_answers(folder: Path) -> tuple[MeasuredAnswer, ...]:
-    """Read what :func:`write_answers` wrote; empty if there is nothing.
+    """Read the answers that :func:`write_answers` wrote; empty if there is no file.
 
     Raises:
-        CheckpointError: if it is damaged.
+        CheckpointError: if the file is damaged.
     """
     path = folder / ANSWERS_FILE
     if not path.exists():
@@ -128,10 +128,10 @@ def read_answers(folder: Path) -> tuple[MeasuredAnswer, ...]:
 
 
 def _listed(content: Any) -> list[Any]:
-    """Return the answers in the content of a file; earlier versions wrote the list alone, without its hash.
+    """Return the answers in the content of a file; earlier versions wrote a bare list without a hash.
 
     Raises:
-        ValueError: if it is something else, or does not have its hash.
+        ValueError: if the content is something else, or does not match its hash.
     """
     found = opened(content).get(_ANSWERS) if isinstance(content, dict) else content
     if not isinstance(found, list):
@@ -151,7 +151,7 @@ def _best(form: PromptForm, means: dict[Answer, float]) -> MeasuredAnswer:
 def _dice_of_choices(
     model: PromiseModel, one: PromptedImage, prompts: Prompts, shifted: bool
 ) -> dict[MaskChoice, list[float]]:
-    """The Dice of each object, for every way to choose among SAM's masks."""
+    """Return the Dice of each object for every way to choose among SAM's masks."""
     decoded = model.sam_masks(one.features, prompts.to(model.device), shifted=shifted)
     numbers = _chosen_numbers(decoded)
     found: dict[MaskChoice, list[float]] = {choice: [] for choice in numbers}
@@ -166,7 +166,7 @@ def _dice_of_choices(
 
 
 def _chosen_numbers(decoded: Decoded) -> dict[MaskChoice, list[int]]:
-    """The number of the mask that each choice takes, for each set of the only image."""
+    """Return the index of the mask that each choice takes, for each set of prompts of the only image."""
     sets = decoded.iou.shape[1]
     numbers = {choice: [int(choice)] * sets for choice in (MaskChoice.FIRST, MaskChoice.SECOND, MaskChoice.THIRD)}
     numbers[MaskChoice.SCORE] = decoded.iou[0].argmax(-1).tolist()

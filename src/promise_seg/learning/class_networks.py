@@ -1,9 +1,9 @@
-"""One network for several classes: a model for each of them, of which all parts except the last layers are the same.
+"""One network for several classes: a model for each class, which all share everything except the last layers.
 
 Each class has a model as if it were trained separately, with prompts, masks and thresholds of its own. The models hold
-the very same tensors, except for what distinguishes a class: the heads of the APM (``heads`` of its class), and the
-constants of the layers in each shift and in the estimate of the masks' quality. So the trunk of the APM is run once for
-all classes, and what one class learns serves the others. A checkpoint of such a model is like any other.
+the same tensor objects, except for what distinguishes a class: the heads of the APM (``heads`` of its class), and the
+biases of the layers in each shift and in the estimate of the masks' quality. So the trunk of the APM is run once for
+all classes, and what one class learns benefits the others. A checkpoint of such a model is like any other.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,16 +25,16 @@ _OF_QUALITY = ("quality.lin1.bias", "quality.lin2.bias")
 
 
 def own_names(model: PromiseModel) -> tuple[str, ...]:
-    """Return the prefixes of the names of those tensors that a class has for itself."""
+    """Return the prefixes of the names of the tensors that each class has for itself."""
     parts = () if model.apm is None else model.apm.heads
     return (*(f"apm.{part}." for part in parts), *_OF_SHIFTS, *_OF_QUALITY)
 
 
 def tie(models: Sequence[PromiseModel]) -> None:
-    """Let models hold the tensors of the first instead of their own, except for those that a class has for itself.
+    """Replace the shared tensors of all models by those of the first; tensors specific to a class are kept.
 
     Args:
-        models: around one SAM, with the same parts.
+        models: models around one SAM, with the same parts.
     """
     first, *others = models
     own = own_names(first)
@@ -46,9 +46,9 @@ def tie(models: Sequence[PromiseModel]) -> None:
 
 
 def tie_equal(models: Sequence[PromiseModel]) -> bool:
-    """Tie models if they are those of one network, as their weights tell; return whether they are.
+    """Tie models that belong to one network, recognised by equal weights; return whether they do.
 
-    Models that were trained one by one stay as they are.
+    Models that were trained separately are not changed.
     """
     first, *others = models
     if not others or first.apm is None or not first.apm.heads or first.sam.encoder_learns:
@@ -67,7 +67,7 @@ def tie_equal(models: Sequence[PromiseModel]) -> bool:
 
 
 def _tensors(model: PromiseModel) -> dict[str, Tensor]:
-    """The parameters and buffers of all that is around the SAM, whether it is trained or not."""
+    """Return the parameters and buffers outside the SAM, trained or not."""
     found = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     return {name: one for name, one in found.items() if not name.startswith("sam.")}
 
@@ -80,7 +80,7 @@ class ClassNetworks(nn.Module):
     """The models of several classes as one network to be trained.
 
     Args:
-        models: of the classes, in their order; they are tied.
+        models: the models, in the order of their classes; they are tied.
     """
 
     def __init__(self, models: Sequence[PromiseModel]) -> None:
@@ -95,7 +95,7 @@ class ClassNetworks(nn.Module):
 
     @property
     def sam(self) -> Backbone:
-        """The SAM that all of them stand on."""
+        """The SAM that all models are built around."""
         return self.of_classes[0].sam
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ class ClassNetworks(nn.Module):
         return groups
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """Return what the first model's checkpoint holds, and of each other one what its class has for itself."""
+        """Return the trainable state of the first model, and only the class-specific tensors of the others."""
         found: dict[str, Tensor] = {}
         for number, model in enumerate(self.of_classes):
             own = own_names(model)
@@ -124,11 +124,11 @@ class ClassNetworks(nn.Module):
         return found
 
     def load_trainable_state(self, state: dict[str, Tensor], where: str) -> None:
-        """Put weights in their places.
+        """Load weights into the models.
 
         Args:
-            state: by the names of :meth:`trainable_state`.
-            where: for messages.
+            state: the tensors, named as by :meth:`trainable_state`.
+            where: the place of the weights, for messages.
 
         Raises:
             CheckpointError: naming every missing, unexpected or misshapen key.
@@ -150,10 +150,10 @@ class ClassNetworks(nn.Module):
         """Return the output of each class for the same images; the trunk of the APM is run once for all classes.
 
         Args:
-            features: of the images.
+            features: the features of the images.
             given: for each class, the prompts that a person gives.
             most_sets: see :meth:`PromiseModel.forward`.
-            decoded: the classes, by their place in the order, for which SAM is asked for masks.
+            decoded: the indices of the classes whose masks are decoded.
         """
         prompters = [model.apm for model in self.of_classes if model.apm is not None]
         outputs = outputs_of_all(prompters, features) if prompters else [{}] * len(self.models)

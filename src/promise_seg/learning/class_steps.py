@@ -1,4 +1,4 @@
-"""The steps in which one network learns several classes: each image is read, and seen by the network, once for all."""
+"""The training steps of one network for several classes: each image is read and passes the network once for all."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from promise_seg.learning.objective import OF_MASKS, training_losses
 from promise_seg.learning.training_set import Draw, TrainingBatch, TrainingSet, collate
 
 ClassesBatch = tuple[TrainingBatch, ...]
-"""The same views for each class; the first one has the inputs of the model."""
+"""A batch of the same views for each class; only the first batch holds the inputs of the model."""
 
 
 class ClassesSet(Dataset[ClassesBatch]):
     """The train rows of several classes by :class:`Draw`: one view, and a target for each class.
 
     Args:
-        sets: of the classes, of the same images in the same order.
+        sets: the training sets of the classes, with the same images in the same order.
     """
 
     def __init__(self, sets: Sequence[TrainingSet]) -> None:
@@ -32,15 +32,15 @@ class ClassesSet(Dataset[ClassesBatch]):
 
 
 def collate_classes(items: list[ClassesBatch]) -> ClassesBatch:
-    """Join batches of one image to a batch of several, class by class."""
+    """Collate single-image batches to a batch of several images, class by class."""
     return tuple(collate(list(of_class)) for of_class in zip(*items, strict=True))
 
 
 class ClassesSteps(EpochSteps):
-    """The steps of a network of several classes.
+    """The training steps of a network of several classes.
 
     A batch holds the same views for each class, and a step's loss is the mean over the classes. SAM's decoder, whose
-    work grows with their number, is asked for the masks of one class in a step, and the classes take turns.
+    cost grows with their number, decodes the masks of one class in a step, and the classes take turns.
     """
 
     def _parts(self, batch: ClassesBatch) -> list[tuple[ClassesBatch, float]]:
@@ -48,7 +48,7 @@ class ClassesSteps(EpochSteps):
         return [(part, len(part[0].target) / len(batch[0].target)) for part in parts]
 
     def _losses(self, part: ClassesBatch, step: int, *, decodes: bool) -> dict[str, Tensor]:
-        """Return the means over the classes: of what concerns masks, that of the class whose turn it is."""
+        """Return the mean losses over the classes; losses on masks are those of the class whose turn it is."""
         decoded = (self._turn(step, len(part)),) if decodes else ()
         given = [self._given(one, step) if number in decoded else [] for number, one in enumerate(part)]
         with self.accelerator.autocast():
@@ -61,6 +61,6 @@ class ClassesSteps(EpochSteps):
         return {name: mean * len(found) if name in OF_MASKS else mean for name, mean in means.items()}
 
     def _turn(self, step: int, classes: int) -> int:
-        """Return the place of the class whose masks are learned in a step of this epoch: each has its turn."""
+        """Return the index of the class whose masks are learned in a step of this epoch."""
         interval = self.settings.decoder_interval
         return (self.draws.epoch * -(-len(self.loader) // interval) + step // interval) % classes

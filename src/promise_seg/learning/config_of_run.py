@@ -13,13 +13,13 @@ from promise_seg.sam.backbone import Backbone
 def config_of_run(
     settings: TrainSettings, train: Sequence[CheckedRow], sam: Backbone, *, separates: bool
 ) -> ModelConfig:
-    """Return the config of the model.
+    """Return the config of the model that a run trains.
 
     Args:
-        settings: of training.
-        train: the rows that it learns from.
-        sam: the SAM around which it is built.
-        separates: whether it learns to tell objects apart.
+        settings: the settings of the training.
+        train: the train rows.
+        sam: the SAM that the model is built around.
+        separates: whether the model learns to separate objects.
     """
     apm = settings.apm_config
     return ModelConfig(

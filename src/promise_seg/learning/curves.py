@@ -5,31 +5,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promise_seg.files import write_whole
 from promise_seg.learning.run_log import read_log
+from promise_seg.storage.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARGINS = {"left": 0.07, "right": 0.985, "bottom": 0.16, "top": 0.91, "wspace": 0.32}
-"""Margins in shares of the figure; a layout that measures its texts takes as long as all of the drawing."""
+"""Margins as shares of the figure; a layout that measures its texts takes as long as the drawing itself."""
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Draw losses, validation Dice and learning rate over epochs, from a JSONL log to a PNG.
+    """Plot losses, validation Dice and learning rate over epochs, from a JSONL log to a PNG file.
 
-    Without epochs, as where there is no log, the axes are empty.
+    If the log is missing or holds no epochs, the axes are empty.
 
     Raises:
         CheckpointError: if the log is damaged.
-        PromiseError: if the picture cannot be written.
+        PromiseError: if the figure cannot be written.
     """
     figure = figure_of(read_log(log))
     write_whole(picture, lambda path: figure.savefig(path, dpi=110))
 
 
 def figure_of(lines: Sequence[dict[str, Any]]) -> "Figure":
-    """Return the figure of the lines of a log: losses, Dice and learning rate beside each other."""
+    """Return the figure of the lines of a log, with losses, Dice and learning rate side by side."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -18,21 +18,21 @@ from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch
-from promise_seg.overlapping import Helper
+from promise_seg.parallel.overlapping import Helper
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import GivenPrompts, Protocol
 
 
 class EpochSteps:
-    """The steps that a network learns in, epoch by epoch. Nothing is validated, chosen or written here.
+    """The steps in which a network learns, epoch by epoch. Nothing is validated, chosen or written here.
 
     Args:
-        network: all that is trained, as the accelerator prepared it.
-        optimizer: of its parameters, prepared as well.
-        loader: of the batches, prepared as well.
+        network: all trained parts, as the accelerator prepared them.
+        optimizer: the optimizer of their parameters, prepared as well.
+        loader: the loader of the batches, prepared as well.
         draws: the sampler of the loader.
-        settings: of the training.
+        settings: the settings of the training.
         accelerator: device, precision and processes.
         image_size: side S of the SAM's input, in pixels.
     """
@@ -51,12 +51,12 @@ class EpochSteps:
         self.settings, self.accelerator, self.image_size = settings, accelerator, image_size
 
     def train(self, epoch: int, progress: Progress = silent, best: str = "") -> dict[str, float]:
-        """One pass over the train rows.
+        """Train on all train rows once.
 
         Args:
-            epoch: from 0. All that is drawn depends on the seed and on this number alone.
-            progress: is told of each step.
-            best: the words about the best epoch so far, if there is one, for the line of progress.
+            epoch: the number of the epoch, from 0. All random draws depend only on the seed and this number.
+            progress: called for each step.
+            best: a description of the best epoch so far, if there is one, for the progress.
 
         Returns:
             The mean of each loss over the steps and processes, and the last learning rate.
@@ -76,23 +76,23 @@ class EpochSteps:
                 self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
             self.optimizer.step()
             for name, value in losses.items():
-                found.setdefault(name, []).append(value)  # a number only in the end: a device need not wait
+                found.setdefault(name, []).append(value)  # converted to a number later, so that no device is waited for
             progress("training", epoch * steps + number + 1, epochs * steps, words)
         means = [{name: sum(map(float, values)) / len(values) for name, values in found.items()}]
-        shares = gather_object(means)  # of every process, which saw as many rows as each other one
+        shares = gather_object(means)  # the means of all processes, each over the same number of rows
         return {name: float(np.mean([share[name] for share in shares])) for name in found} | {"learning_rate": rate}
 
     def batches(self) -> Iterator[Any]:
-        """The batches of an epoch; another thread reads the next one while a step is computed."""
+        """Yield the batches of an epoch; another thread reads the next one while a step is computed."""
         with Helper(depth=1) as helper:
             batches = iter(self.loader)
             for _, batch in helper.ahead(range(len(self.loader)), lambda _: next(batches)):
                 yield batch()
-            next(batches, None)  # so that it ends
+            next(batches, None)  # lets the loader finish
 
     def _rate(self, step: int) -> float:
-        """Learning rate of a step, counted from the first epoch: linear warm-up, then cosine decay to 1 %; constant by
-        the reference's protocol."""
+        """Return the learning rate of a step, counted from the first epoch: linear warm-up, then cosine decay to 1 %;
+        constant with the reference protocol."""
         if self.settings.protocol == Protocol.REFERENCE:
             return self.settings.learning_rate
         total = self.settings.epochs * len(self.loader)
@@ -100,7 +100,7 @@ class EpochSteps:
         return cosine_rate(self.settings.learning_rate, step, total, floor=0.01, rise=warm_up(step, warm))
 
     def differentiate(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Compute the gradients of a step, from each part of its batch in turn; returns the mean losses."""
+        """Compute the gradients of a step, from each part of its batch in turn; return the mean losses."""
         decodes = step % self.settings.decoder_interval == 0
         self.optimizer.zero_grad()
         means: dict[str, Tensor] = {}
@@ -114,18 +114,18 @@ class EpochSteps:
         return means
 
     def _parts(self, batch: Any) -> list[tuple[Any, float]]:
-        """Return the parts of a batch that are computed one after the other, and which share of it each is."""
+        """Return the parts of a batch that are computed one after the other, with the share of the batch in each."""
         return [(one, len(one.target) / len(batch.target)) for one in batch.parts(self.settings.accumulate)]
 
     def _losses(self, part: Any, step: int, *, decodes: bool) -> dict[str, Tensor]:
-        """Return the losses of one part, in a step of this epoch."""
+        """Return the losses of one part of a batch, in a step of this epoch."""
         given = self._given(part, step) if decodes else []
         with self.accelerator.autocast():
             output = self.network(part.inputs, *given, most_sets=self.settings.own_sets, decodes=decodes)
         return training_losses(output, part, self.settings, self.image_size)
 
     def _given(self, batch: TrainingBatch, step: int) -> list[Prompts]:
-        """The prompts that a person gives in a step of this epoch, each in the same form for all images."""
+        """Return the simulated user prompts in a step of this epoch, each in the same form for all images."""
         if not self.settings.learns_from_given:
             return []
         if self.settings.given_prompts == GivenPrompts.POINTS:

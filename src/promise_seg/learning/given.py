@@ -1,4 +1,4 @@
-"""Simulated user prompts that a shift learns from: clicks, boxes that are drawn inexactly, and both together."""
+"""Simulated user prompts that a shift learns from: clicks, inexact boxes, and both together."""
 
 from typing import NamedTuple
 
@@ -12,23 +12,23 @@ from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 _CLICKS = (1, 1, 2, 4, 8, 16, 16)
 _CLICKS_IN_A_BOX = (1, 2, 4)
 _SHARE_OF_BOXES_ALONE = 0.6
-_MISS = 0.05  # standard deviation of a side of a box, as a share of the box
+_MISS = 0.05  # standard deviation of the error of a side of a box, as a share of the box
 _WORST_MISS = 0.15
 
 
 class GivenForm(NamedTuple):
-    """How many points are given, half of them background, and whether there is a box."""
+    """The form of given prompts: the number of points, half of them background, and whether there is a box."""
 
     points: int
     has_box: bool
 
 
 def draw_forms(rng: np.random.Generator, most: int) -> tuple[GivenForm, GivenForm]:
-    """Draw the forms in which two people prompt: one with clicks alone, the other with a box, and perhaps clicks.
+    """Draw the forms in which two people prompt: one with clicks alone, the other with a box and perhaps clicks.
 
     Args:
         rng: the source of randomness.
-        most: how many clicks there are at most.
+        most: the maximum number of clicks.
     """
     clicks = GivenForm(min(int(rng.choice(_CLICKS)), most), False)
     if rng.random() < _SHARE_OF_BOXES_ALONE:
@@ -37,7 +37,7 @@ def draw_forms(rng: np.random.Generator, most: int) -> tuple[GivenForm, GivenFor
 
 
 def drawn_box(mask: BoolArray, rng: np.random.Generator) -> Float32Array:
-    """The box around a mask (S, S) as a person draws it, who misses a little; anywhere if the mask is empty.
+    """Return the box around a mask (S, S) with the small errors of a person; a random box if the mask is empty.
 
     Shape: (4,) float32, indices of first and last pixels in the frame of the mask.
     """
@@ -55,7 +55,7 @@ def drawn_box(mask: BoolArray, rng: np.random.Generator) -> Float32Array:
 def prompts_of_form(
     points_xy_model: torch.Tensor, labels: torch.Tensor, boxes: torch.Tensor, form: GivenForm
 ) -> Prompts:
-    """Select the prompts of a form from all that were drawn for each image.
+    """Select the prompts of a form from those that were drawn for each image.
 
     Shape: points (B, 1, N, 2) with labels (B, 1, N), foreground first; boxes (B, 1, 4).
     """
@@ -72,7 +72,7 @@ def prompts_of_form(
 
 
 def _some(labels: torch.Tensor, count: int) -> torch.Tensor:
-    """Indices of so many points: half, rounded up, foreground, as far as there are any; a single one is foreground."""
+    """Return the indices of ``count`` points: half of them, rounded up, foreground, as far as available."""
     kinds = [torch.nonzero(labels == label)[:, 0] for label in (FOREGROUND, BACKGROUND)]
     wanted = min(-(-count // 2), len(kinds[0]))
     wanted = max(wanted, count - len(kinds[1]))

@@ -1,4 +1,4 @@
-"""Choose on validation rows how a model tells the objects of an image apart and outlines them."""
+"""Choose on validation rows how a model separates the objects of an image and outlines them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -12,13 +12,13 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, model_features
-from promise_seg.instance_rule import InstanceRule
 from promise_seg.instances.outlining import ObjectMask, outline_objects
 from promise_seg.instances.painting import paint
 from promise_seg.instances.proposing import propose_objects
 from promise_seg.learning.object_sizes import spread
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.sam.features import Features
 
 PROMINENCES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3)
@@ -37,18 +37,18 @@ class _Image(NamedTuple):
 def choose_instance_rule(
     model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, progress: Progress = silent
 ) -> InstanceRule | None:
-    """Return the rule with the best F1, the mean over IoU of 0.5 ... 0.95 and over some rows.
+    """Return the rule with the best F1, averaged over IoU thresholds of 0.5 ... 0.95 and over some rows.
 
-    ``None`` if the APM of the model makes no map, which objects are told apart by.
+    ``None`` if the APM of the model makes no map, which is needed to separate objects.
 
-    One choice after the other: how far peaks rise, by the maps alone; the share of SAM's masks; the least score. For
-    each of the three the images are gone through once, and what is held is of one image at a time.
+    The choices are made one after the other: the prominence of peaks, by the maps alone; the share of the map in the
+    masks; the least score. Each takes one pass over the images, with one image in memory at a time.
 
     Args:
-        model: it is put into evaluation mode.
-        rows: with instance maps, that it was not trained on; of many, some are taken, evenly.
-        store: of features.
-        progress: told of each rule that is tried on an image.
+        model: the model; it is put into evaluation mode.
+        rows: validation rows with instance maps; if there are many, an evenly spread selection is used.
+        store: the feature store.
+        progress: called for each rule that is tried on an image.
     """
     if model.apm is None or not model.apm.makes_map:
         return None
@@ -75,7 +75,7 @@ def _images(model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore
 def _f1_of_rules(
     model: PromiseModel, image: _Image, rules: Sequence[InstanceRule], tick: Callable[[], None]
 ) -> list[float]:
-    """Return the F1 of one image by each rule; rules that only paint differently share their outlines."""
+    """Return the F1 of one image by each rule; rules that differ only in painting share their outlines."""
     scores, drawn, objects = list[float](), None, list[ObjectMask]()
     for rule in rules:
         if (outlines := rule.model_copy(update={"least_score": 0.0})) != drawn:

@@ -1,22 +1,22 @@
-"""Losses. All take logits: nothing here expects a sigmoid to have been applied."""
+"""Loss functions. All take logits: nothing here expects a sigmoid to have been applied."""
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from promise_seg.arrays import BoolArray, Float32Array, LabelArray
 from promise_seg.images.geometry import shrink_mask
 
-_EDGE = 0.1  # a cell is near an outline if shares of foreground around it differ by more
+_EDGE = 0.1  # a cell is near an outline if the foreground shares around it differ by more than this
 
 
 def mask_loss(mask_logits: Tensor, target: Tensor, bce_weight: float = 1.0) -> Tensor:
-    """Binary cross-entropy plus soft Dice loss, one value for each mask.
+    """Return the binary cross-entropy plus soft Dice loss of each mask.
 
-    Shape: ``mask_logits`` and ``target`` (..., H, W), the target within [0, 1]; returns (...).
+    Shape: ``mask_logits`` and ``target`` (..., H, W), the target in [0, 1]; returns (...).
     Source: ProMISe, section "Training"; there the sigmoid was applied twice, here once.
     """
     target = target.expand_as(mask_logits)
@@ -28,7 +28,9 @@ def mask_loss(mask_logits: Tensor, target: Tensor, bce_weight: float = 1.0) -> T
 
 
 def map_loss(map_logits: Tensor, target: Tensor, edge_weight: float = 0.0) -> Tensor:
-    """The same for a coarse map, where cells near an outline count more: ``1 + edge_weight`` times.
+    """Return the binary cross-entropy plus soft Dice loss of a coarse map, with weighted outlines.
+
+    Cells near an outline have the weight ``1 + edge_weight`` in the cross-entropy.
 
     Shape: ``map_logits`` and ``target`` (B, g, g); returns a scalar.
     """
@@ -41,17 +43,17 @@ def map_loss(map_logits: Tensor, target: Tensor, edge_weight: float = 0.0) -> Te
 
 @torch.no_grad()
 def mask_iou(mask_logits: Tensor, target: Tensor) -> Tensor:
-    """Intersection over union of thresholded masks; 1 where both are empty. Shape: (..., H, W) to (...)."""
+    """Return the IoU of thresholded masks, or 1 where both are empty. Shape: (..., H, W) to (...)."""
     predicted, true = mask_logits > 0, target.expand_as(mask_logits) > 0.5
     union = (predicted | true).sum((-2, -1)).float()
     return torch.where(union > 0, (predicted & true).sum((-2, -1)) / union.clamp(min=1), torch.ones_like(union))
 
 
 def token_affinity_loss(tokens: Tensor, instances: Tensor) -> Tensor:
-    """Tokens of the same object should be alike, others not; over all pairs of tokens of an image.
+    """Return the loss that makes tokens of the same object similar and others dissimilar, over all pairs in an image.
 
-    The two kinds of pairs weigh the same, however many there are of each. A nano SAM hardly starts to learn
-    without this loss.
+    Pairs of the same object and other pairs have equal total weight, however many there are of each. A nano SAM
+    hardly starts to learn without this loss.
 
     Shape: ``tokens`` (B, T, D), any scale; ``instances`` (B, T) integer labels; returns a scalar.
     """
@@ -72,7 +74,7 @@ def point_loss(points_xy_model: Tensor, point_labels: Tensor, signed_distance: T
         ``signed_distance`` (B, h, h), see :func:`signed_distances`; returns a scalar.
     """
     margin = 0.02
-    grid = ((points_xy_model + 0.5) * (2 / side) - 1).nan_to_num()  # NaN, as of diverged training, crashes the gradient
+    grid = ((points_xy_model + 0.5) * (2 / side) - 1).nan_to_num()  # NaN after divergence would crash the gradient
     distance = F.grid_sample(
         signed_distance[:, None], grid[:, None], mode="bilinear", padding_mode="border", align_corners=False
     )[:, 0, 0]
@@ -80,10 +82,10 @@ def point_loss(points_xy_model: Tensor, point_labels: Tensor, signed_distance: T
     return F.relu(margin - wanted_sign * distance).mean()
 
 
-def signed_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Distance to the outline as a share of the side, positive inside: (h, h) bool to (h, h) float32.
+def signed_distances(mask: BoolArray) -> Float32Array:
+    """Return distances to the outline as shares of the side, positive inside: (h, h) bool to (h, h) float32.
 
-    In an empty mask every place is 1 outside, in a full one 1 inside: there is no outline to be near to.
+    Every pixel of an empty mask is -1 and every pixel of a full mask is 1, as there is no outline.
     """
     side = mask.shape[0]
     if not mask.any() or mask.all():
@@ -93,10 +95,10 @@ def signed_distances(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     return ((inside - outside) / side).astype(np.float32)
 
 
-def depths_of_instances(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-    """How deep inside of its object each pixel lies, where objects may touch: (h, h) numbers to (h, h) float32.
+def depths_of_instances(labels: LabelArray) -> Float32Array:
+    """Return the depth of each pixel inside its object; objects may touch: (h, h) labels to (h, h) float32.
 
-    It is 0 outside and 1 at the deepest pixel of each number; an object in several pieces has its deepest in one.
+    It is 0 outside, and 1 at the deepest pixel of each object, even if the object has several components.
     """
     found = np.zeros(labels.shape, np.float32)
     for number, window in enumerate(ndimage.find_objects(labels.astype(np.int32)), 1):
@@ -109,7 +111,7 @@ def depths_of_instances(labels: npt.NDArray[np.integer]) -> npt.NDArray[np.float
 
 @torch.no_grad()
 def targets_of_instances(regions: Tensor, numbers: Tensor, instances: Tensor, side: int) -> Tensor:
-    """Return the target of each set of an APM's prompts: the true object that most of its region lies on, in full.
+    """Return the target of each set of an APM's prompts: the whole true object that most of its region lies on.
 
     Shape: ``regions`` (B, r, r) and ``numbers`` (B, K), see :class:`~promise_seg.prompting.apm.Proposal`;
         ``instances`` (B, S, S), 0 where there is no object; returns (B, K, side, side).
@@ -128,18 +130,22 @@ def targets_of_instances(regions: Tensor, numbers: Tensor, instances: Tensor, si
 
 @torch.no_grad()
 def targets_of_sets(regions: Tensor, numbers: Tensor, target: Tensor) -> Tensor:
-    """Return the target of each set of an APM's prompts: all true objects that its region touches, in full.
+    """Return the target of each set of an APM's prompts: all true objects that its region touches, as a whole.
 
     Shape: ``regions`` (B, r, r) and ``numbers`` (B, K), see :class:`~promise_seg.prompting.apm.Proposal`; ``target``
         (B, h, h) in [0, 1]; returns (B, K, h, h).
     """
-    side = target.shape[-1]
-    wide = F.interpolate(regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long()
+    side, fine_side = target.shape[-1], regions.shape[-1]
+    coarse = F.interpolate(regions[:, None].float(), size=(side, side), mode="nearest")[:, 0].long().cpu().numpy()
+    places = np.arange(fine_side) * side // fine_side  # of the cells of a region in the target
     found = []
-    for region, of_sets, truth in zip(wide.cpu().numpy(), numbers.cpu().numpy(), target.cpu().numpy(), strict=True):
+    for number_of_image, (region, truth) in enumerate(zip(coarse, target.cpu().numpy(), strict=True)):
         _, parts = cv2.connectedComponents((truth >= 0.5).astype(np.uint8), connectivity=8)
-        for number in of_sets:
-            touched = np.setdiff1d(parts[region == number], [0])
+        for number in numbers[number_of_image].tolist():
+            cells = parts[region == number]
+            if not cells.size:  # the region is so small that none of its cells is left in the coarser grid
+                cells = parts[np.ix_(places, places)][(regions[number_of_image] == number).cpu().numpy()]
+            touched = np.setdiff1d(cells, [0])
             found.append(np.where(np.isin(parts, touched), truth, 0))
     stacked = torch.from_numpy(np.stack(found)).to(target)
     return stacked.unflatten(0, tuple(numbers.shape))

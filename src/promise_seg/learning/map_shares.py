@@ -1,4 +1,4 @@
-"""Choose on validation rows how large the share of the auto-prompter's map is in the answers to a person's prompts."""
+"""Choose on validation rows the share of the auto-prompter's map in the masks for a person's prompts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,18 +9,18 @@ from torch import Tensor
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.given_prompts import Answer
 from promise_seg.inference.masks import probs_in_image
 from promise_seg.learning.prompted_images import PromptedImage, prompted_images
 from promise_seg.model import PromiseModel, choose_mask
 from promise_seg.progress import Progress
+from promise_seg.prompting.given_prompts import Answer
 from promise_seg.prompting.map_in_masks import MapAsAsked
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import PromptForm
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
-"""The shares that are tried: the map never has a larger one than SAM's answer to the person."""
-_NO_BETTER = 0.002  # by how much Dice a larger share must be better than a smaller one
+"""The shares that are tried: the share of the map never exceeds that of SAM's own answer."""
+_NO_BETTER = 0.002  # the gain in Dice that justifies a larger share
 
 
 @torch.no_grad()
@@ -31,17 +31,17 @@ def choose_shares(
     store: FeatureStore | None,
     progress: Progress,
 ) -> dict[PromptForm, tuple[float, float]]:
-    """Return the share for each form of prompts that some share helps, and the mean Dice of objects with it.
+    """Return the share for each form of prompts that a share improves, and the mean Dice of objects with it.
 
-    It is the smallest share whose Dice is within 0.002 of the best one. The images are gone through once more, because
-    SAM's best answer has to be known.
+    It is the smallest share whose Dice is within 0.002 of the best one. This takes another pass over the images,
+    because SAM's best answer has to be known.
 
     Args:
-        model: that was trained; it is put into evaluation mode.
-        answers: how prompts of each form are answered by SAM.
-        rows: that it was not trained on.
-        store: of features.
-        progress: told of each image.
+        model: the trained model; it is put into evaluation mode.
+        answers: SAM's best answer to each form of prompts.
+        rows: validation rows that the model was not trained on.
+        store: the feature store.
+        progress: called for each image.
     """
     if model.apm is None or not model.apm.helps_answers:
         return {}
@@ -60,7 +60,7 @@ def choose_shares(
 def _dice_of_shares(
     model: PromiseModel, one: PromptedImage, prompts: Prompts, answer: Answer, saliency_logits: Tensor
 ) -> list[list[float]]:
-    """The Dice of each object, with each of :data:`SHARES`."""
+    """Return the Dice of each object, with each of :data:`SHARES`."""
     prompts = prompts.to(model.device)
     decoded = model.sam_masks(one.features, prompts, shifted=answer.shifted)
     mask_logits = choose_mask(decoded, answer.mask_choice).mask_logits[:, :, None]

@@ -1,4 +1,4 @@
-"""Measure on validation rows what the best model of a run does, when it is trained."""
+"""Measure on validation rows what a run's best model does, once it is trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from promise_seg.progress import Progress, silent
 
 
 def is_measured(folder: Path) -> bool:
-    """Whether the best model of the run in a folder was measured already."""
+    """Whether the best model of the run in a folder has been measured."""
     return bool(read_config(folder / BEST_FOLDER).given)
 
 
@@ -28,18 +28,17 @@ def measure_best(
     settings: TrainSettings,
     progress: Progress = silent,
 ) -> None:
-    """Measure what the best model does with given prompts, whether a second pass helps its own prompts, and when it
-    says that nothing is there.
+    """Measure the best model's answers to given prompts, the gain of a second pass, and its presence threshold.
 
-    Its checkpoint is written last, as it is what declares this done.
+    Its checkpoint is written last, because that marks the measurement as done.
 
     Args:
-        model: of the run's checkpoint ``best``.
-        folder: of the run.
-        rows: of ``val``.
-        store: of features.
-        settings: of the run.
-        progress: told of each image.
+        model: the model of the run's checkpoint ``best``.
+        folder: the folder of the run.
+        rows: the val rows.
+        store: the feature store.
+        settings: the settings of the run.
+        progress: called for each image.
     """
     answers = measure_answers(model, rows, store, progress)
     write_answers(folder, answers)
@@ -51,7 +50,7 @@ def measure_best(
         "instances": choose_instance_rule(model, rows, store, progress) if separates else None,
     }
     config = model.config
-    model.config = config.model_copy(update={"second_pass": changes["second_pass"]})  # which masks are made with
+    model.config = config.model_copy(update={"second_pass": changes["second_pass"]})  # as masks will be made
     changes["presence_threshold"] = presence_threshold(model, rows, store, progress, as_volumes=as_volumes)
     model.config = config.model_copy(update=changes)
     save_checkpoint(model, folder / BEST_FOLDER)

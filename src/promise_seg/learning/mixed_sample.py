@@ -11,9 +11,9 @@ from promise_seg.inference.encoding import Sample
 
 @dataclass(frozen=True)
 class MixedSample(Sample):
-    """A view with a window of another view, of which image, mask and instance map are taken.
+    """A view with a window of another view, from which image, mask and instance map are copied.
 
-    What concerns the file, as its name and its geometry, is that of the view itself.
+    Properties of the file, such as its name and its geometry, are those of the view itself.
     """
 
     other: Sample
@@ -21,7 +21,7 @@ class MixedSample(Sample):
 
     @classmethod
     def of_two(cls, one: Sample, other: Sample, window: Window) -> "MixedSample":
-        """Return a view with a window of another, which must be as wide."""
+        """Return a view with a window of another view, which must have the same side."""
         return cls(one.checked, one.view, one.side, one.fit, other, window)
 
     def image(self) -> Uint8Array:
@@ -34,6 +34,6 @@ class MixedSample(Sample):
         return self.window.paste(super().mask(), self.other.mask())
 
     def instances(self) -> LabelArray:
-        """The instance map (S, S) int32; the objects of the other view have numbers of their own."""
+        """Return the instance map (S, S) int32; objects of the pasted view get numbers of their own."""
         here, there = (sample.astype(np.int32) for sample in (super().instances(), self.other.instances()))
         return self.window.paste(here, np.where(there > 0, there + here.max(), 0))

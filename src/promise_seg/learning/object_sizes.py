@@ -5,45 +5,57 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
+from promise_seg.arrays import IntArray
 from promise_seg.dataset.checks import CheckedRow
+from promise_seg.vocabulary import MaskKind
 
 LEAST_SIZE = 12.0
-"""Half of the objects should be as large in the input, in pixels: the square root of their area."""
+"""The size in pixels of the input that half of the objects should reach: the square root of their area."""
 LARGEST_SIDE = 1024
 MOST_ROWS = 100
-"""How many rows are looked at, at most."""
+"""The maximum number of rows that are measured."""
 _FACTORS = (1, 2, 3, 4)
 
 
 def spread(rows: Sequence[CheckedRow], most: int) -> Sequence[CheckedRow]:
-    """Return some of many rows, at most so many, at equal distances in their order."""
+    """Return at most ``most`` of many rows, at equal distances in their order."""
     return rows[:: max(1, -(-len(rows) // most))]
+
+
+def numbered_objects(row: CheckedRow) -> IntArray:
+    """Return the objects of a row (H, W), numbered from 1, with 0 for background; numbers may have gaps.
+
+    Objects are those of an instance map, and the connected components of any other mask.
+    """
+    if row.reading.masks == MaskKind.INSTANCES:
+        return row.labels().astype(np.int64)
+    parts, _ = ndimage.label(row.mask(), np.ones((3, 3)))
+    return parts.astype(np.int64)
 
 
 def usual_object_size(rows: Sequence[CheckedRow]) -> float | None:
     """Return the usual size of an object, as a share of the side of its image; ``None`` if there are no objects.
 
-    The size of an object is the square root of its area. Objects are what hangs together in a mask; the median over
-    the images of the median of each is taken, over at most 100 images, spread over all.
+    The size of an object is the square root of its area; see :func:`numbered_objects`. The result is the median over
+    images of the median of each image, over at most 100 images spread over all.
     """
     found = []
     for row in spread(rows, MOST_ROWS):
-        mask = row.mask()
-        parts, count = ndimage.label(mask, np.ones((3, 3)))
-        if count:
-            areas = np.bincount(parts.ravel())[1:]
-            found.append(float(np.median(np.sqrt(areas / mask.size))))
+        objects = numbered_objects(row)
+        areas = np.bincount(objects.ravel())[1:]
+        if areas.any():
+            found.append(float(np.median(np.sqrt(areas[areas > 0] / objects.size))))
     return float(np.median(found)) if found else None
 
 
 def fitting_side(size: float, usual: int) -> int:
-    """Return the least multiple of a usual side at which an object of this size is large enough.
+    """Return the smallest multiple of the usual side at which an object of this size is large enough.
 
-    Never above four times the usual side, nor above :data:`LARGEST_SIDE`, unless the usual side is.
+    It is at most four times the usual side, and at most :data:`LARGEST_SIDE` unless the usual side is larger.
 
     Args:
-        size: of an object, as a share of the side of its image.
-        usual: the side that is taken where objects are large enough, in pixels.
+        size: the size of an object, as a share of the side of its image.
+        usual: the side for objects that are large enough, in pixels.
     """
     possible = [usual * factor for factor in _FACTORS if factor == 1 or usual * factor <= LARGEST_SIDE]
     return next((side for side in possible if size * side >= LEAST_SIZE), possible[-1])

@@ -19,19 +19,19 @@ from promise_seg.prompting.apm import Proposal
 from promise_seg.vocabulary import Protocol
 
 OF_MASKS = ("mask", "quality")
-"""The parts of the loss that masks of SAM's decoder are needed for."""
-_POINT_SCALE = 10  # distances are shares of the side: this brings them to the size of the other losses
+"""The parts of the loss that need masks of SAM's decoder."""
+_POINT_SCALE = 10  # distances are shares of the side; this scales them to the magnitude of the other losses
 
 
 def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
-    """The parts of the loss, weighted: their sum is what is minimised.
+    """Return the weighted parts of the loss; training minimises their sum.
 
-    ``mask`` is over all of SAM's three masks and all sets of prompts; ``point``, ``saliency``, ``distance`` and
-    ``presence`` concern the APM; ``quality`` is how well the best mask is known. By the reference's protocol the loss
-    is over the first mask, and takes its probabilities for logits, as the reference does.
+    ``mask`` covers all three masks of SAM and all sets of prompts; ``point``, ``saliency``, ``distance`` and
+    ``presence`` concern the APM; ``quality`` is the error of the learned IoU. With the reference protocol the loss is
+    that of the first mask, and takes its probabilities for logits, as the reference does.
     """
     losses: dict[str, Tensor] = {}
-    asked = []  # masks, and what each set of prompts asks for
+    asked = []  # masks, with the target of each set of prompts
     if output.own is not None and output.proposal is not None:
         asked.append((output.own, _own_targets(output.proposal, batch)))
         losses |= _apm_losses(output.proposal, batch, settings, side)
@@ -54,7 +54,7 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
 
 
 def _of_masks(mask_logits: Tensor, target: Tensor, protocol: Protocol) -> Tensor:
-    """The loss of each mask: (B, K, M, h, w) and (B, K, h, w) to (B, K, M)."""
+    """Return the loss of each mask: (B, K, M, h, w) and (B, K, h, w) to (B, K, M); the reference protocol has M = 1."""
     if protocol == Protocol.REFERENCE:
         mask_logits = mask_logits[:, :, :1].sigmoid()
     return mask_loss(mask_logits, target[:, :, None])

@@ -1,4 +1,4 @@
-"""Choose on validation rows below which presence an image is said to hold nothing."""
+"""Choose on validation rows the presence threshold below which an image is considered empty."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from promise_seg.arrays import BoolArray, Float64Array
-from promise_seg.assessment.overlaps import Overlap, Scored
+from promise_seg.assessment.overlaps import Overlap, ScoredRows
 from promise_seg.assessment.thresholds import is_worthwhile, sensitivity_plus_specificity
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
@@ -17,7 +17,7 @@ from promise_seg.progress import Progress, counted, silent
 
 USUAL_THRESHOLD = 0.5
 _MOST_TRIED = 200
-_ENOUGH = 0.8  # of the gain in Dice: a needless mask is deleted at once, an object that is not shown may never be seen
+_ENOUGH = 0.8  # share of the gain in Dice: a false mask is easily deleted, a missed object may never be noticed
 
 
 @torch.no_grad()
@@ -29,16 +29,16 @@ def presence_threshold(
     *,
     as_volumes: bool = False,
 ) -> float | None:
-    """Return the threshold at which own prompts have the highest mean Dice; ``None`` if the model knows no presence.
+    """Return the threshold with the best mean Dice of own prompts; ``None`` if the model estimates no presence.
 
-    Where all rows hold an object, or none does, it is :data:`USUAL_THRESHOLD` of a presence that was learned. The
-    object score of a SAM, which never saw such images, is used only where it was measured to be better than a guess.
+    If all rows hold an object, or none does, it is :data:`USUAL_THRESHOLD` for a learned presence. The object score of
+    a SAM, which was never trained on such images, is used only if it was measured to be better than chance.
 
     Args:
-        model: of which everything else is chosen; it is put into evaluation mode.
-        rows: that it was not trained on.
-        store: of features.
-        progress: told of each image.
+        model: the model, with all other choices made; it is put into evaluation mode.
+        rows: validation rows that the model was not trained on.
+        store: the feature store.
+        progress: called for each image.
         as_volumes: whether slices of a volume are scored as one mask in 3-D.
     """
     model.eval()
@@ -68,21 +68,21 @@ def presence_threshold(
     if not is_mixed:
         return USUAL_THRESHOLD if was_learned else None
     presences = np.array(found)
-    threshold = best_presence(presences, overlaps, Scored(rows, as_volumes=as_volumes))
-    gain = sensitivity_plus_specificity(presences < threshold, has_object) - 1  # over a guess
+    threshold = best_presence(presences, overlaps, ScoredRows(rows, as_volumes=as_volumes))
+    gain = sensitivity_plus_specificity(presences < threshold, has_object) - 1  # over chance
     return threshold if was_learned or is_worthwhile(gain, has_object) else None
 
 
-def best_presence(presences: Float64Array, overlaps: Sequence[Overlap], scored: Scored) -> float:
-    """Return the lowest threshold with most of the possible gain in Dice; masks of a lower presence are emptied.
+def best_presence(presences: Float64Array, overlaps: Sequence[Overlap], scored: ScoredRows) -> float:
+    """Return the lowest threshold with most of the possible gain in Dice; masks with a lower presence are emptied.
 
     Args:
-        presences: (n,) of the rows.
-        overlaps: of their masks with the ground truth, before any is emptied.
-        scored: how they are scored.
+        presences: the presences of the rows: (n,).
+        overlaps: the overlaps of their masks with the ground truth, before any is emptied.
+        scored: how the rows are scored.
 
     Returns:
-        0, which empties no mask, if nothing is gained by emptying some.
+        The threshold; 0, which empties no mask, if emptying masks gains nothing.
     """
     ordered = np.unique(presences)
     tried = np.concatenate([[0.0], (ordered[:-1] + ordered[1:]) / 2])

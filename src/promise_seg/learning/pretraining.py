@@ -2,8 +2,8 @@
 
 The recipe: Muon and AdamW with warm-up and cosine decay; binary cross-entropy plus Dice on the best of three masks;
 a head that predicts the IoU of each mask; the token-affinity loss on the encoder; an average of the weights, which is
-the result. Every step draws its batch from (seed, step), so a resumed run sees the same batches as an uninterrupted
-one.
+the result. Every step draws its batch from (seed, step), so a resumed run gets the same batches as an uninterrupted
+run.
 """
 
 import json
@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from transformers import SamModel
 
 from promise_seg.errors import CheckpointError, SettingsError, first_line
-from promise_seg.files import write_text
 from promise_seg.learning.losses import mask_iou, mask_loss, token_affinity_loss
 from promise_seg.learning.run_log import LOG_FILE, WAY_OUT, read_log, rounded
 from promise_seg.learning.scene_batches import SceneBatch, draw_batch
@@ -32,8 +31,9 @@ from promise_seg.progress import Progress, silent
 from promise_seg.sam.nano import untrained_nano
 from promise_seg.sam.normalisation import normalise
 from promise_seg.scenes.library import SceneLibrary
-from promise_seg.sealed import sealed_line
-from promise_seg.tensor_files import save_tensors
+from promise_seg.storage.files import write_text
+from promise_seg.storage.sealed import sealed_line
+from promise_seg.storage.tensor_files import save_tensors
 
 STATE_FILE = "state.safetensors"
 WEIGHTS_FILE = "nano_sam.safetensors"
@@ -45,7 +45,7 @@ class PretrainSettings:
     """Settings of the pre-training of the nano SAM.
 
     Raises:
-        SettingsError: if a number cannot be used.
+        SettingsError: if a number is out of range.
     """
 
     steps: int = 3800
@@ -70,12 +70,12 @@ class PretrainSettings:
             raise SettingsError(f"--learning-rate {self.learning_rate}: expected a finite number, more than 0")
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then cosine decay to 2 %."""
+        """Return the learning rate of a step: linear warm-up, then cosine decay to 2 %."""
         return cosine_rate(self.learning_rate, step, self.steps, floor=0.02, rise=warm_up(step, self.warmup_steps))
 
 
 class _Learner(nn.Module):
-    """The nano SAM and the linear layer of the affinity loss, which is discarded afterwards."""
+    """The nano SAM and the linear layer of the affinity loss, which is discarded after training."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _Learner(nn.Module):
 def _optimizers(model: nn.Module, settings: PretrainSettings) -> list[torch.optim.Optimizer]:
     """Build Muon for the matrices of the transformer layers and AdamW for everything else.
 
-    In equal time Muon was clearly ahead of AdamW alone (docs/nano-sam.md).
+    For the same training time, Muon was clearly better than AdamW alone (docs/nano-sam.md).
 
     Raises:
         SettingsError: if this torch has no Muon.
@@ -136,10 +136,10 @@ def _loss(learner: _Learner, batch: SceneBatch, settings: PretrainSettings, sing
 
 
 class Pretrainer:
-    """The state of one pre-training run in ``folder``: weights, their average, the optimizer, the step.
+    """The state of one pre-training run in ``folder``: weights, their average, the optimizers, the step.
 
     Raises:
-        CheckpointError: if ``folder`` contains a run with other settings.
+        CheckpointError: if ``folder`` contains a run with other settings, or a damaged one.
     """
 
     def __init__(self, folder: Path, settings: PretrainSettings, library: SceneLibrary, device: torch.device) -> None:
@@ -150,7 +150,7 @@ class Pretrainer:
         self.step = 0
         self.cpu_seconds = 0.0
         if (folder / STATE_FILE).exists():
-            self._logged()  # it must be sound to be resumed
+            self._logged()  # the log must be readable for the run to resume
             self._resume()
 
     def _parameters(self) -> dict[str, nn.Parameter]:
@@ -182,9 +182,9 @@ class Pretrainer:
         self.step, self.cpu_seconds = facts["step"], facts["cpu_seconds"]
 
     def save(self) -> None:
-        """Write the averaged weights as they would be published, then what a later run needs to resume.
+        """Write the averaged weights as they would be published, then the state from which a later run resumes.
 
-        In this order: a run that is stopped between the two takes its last steps again, and writes both.
+        The order matters: a run interrupted between the two repeats its last steps and writes both again.
         """
         published = {
             k.removeprefix("sam."): v.half().cpu().contiguous().clone()
@@ -199,7 +199,7 @@ class Pretrainer:
         save_training_state(self.folder / STATE_FILE, self.optimizers, tensors, facts)
 
     def one_step(self) -> dict[str, float]:
-        """Draw a batch, train on it, and return what to log."""
+        """Draw a batch, train on it, and return the values to log."""
         started, settings = time.process_time(), self.settings
         rng = np.random.default_rng([settings.seed, self.step])
         batch = draw_batch(self.library, rng, batch_size=settings.batch_size, objects=settings.objects)
@@ -222,7 +222,7 @@ class Pretrainer:
         return {"loss": loss.item(), "iou": iou.mean().item(), "learning_rate": rate}
 
     def log(self, facts: dict[str, float]) -> None:
-        """Add a line to the log, and drop lines of steps that were lost when an earlier process died."""
+        """Add a line to the log, and drop the lines of steps that were lost when an earlier process died."""
         lines = [line for line in self._logged() if line["step"] < self.step]
         fresh = {"step": self.step, "cpu_minutes": round(self.cpu_seconds / 60, 2)}
         lines.append(fresh | {name: rounded(value, 5) for name, value in facts.items()})

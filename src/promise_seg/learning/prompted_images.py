@@ -1,4 +1,4 @@
-"""Validation images with simulated prompts of every form, on which it is measured how prompts are answered best."""
+"""Validation images with simulated prompts of every form, to measure which answers to prompts are best."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -16,16 +16,16 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskKind, PromptForm
 
-_MOST_OBJECTS = 8  # of an image with many
+_MOST_OBJECTS = 8  # per image
 _POINTS = {
     PromptForm.POINT: (1, 1, 1), PromptForm.POINTS: (2, 4), PromptForm.MANY_POINTS: (8, 16), PromptForm.BOX: (0,),
     PromptForm.BOX_AND_POINTS: (1,),
 }  # fmt: skip
-"""How many points are given, in several draws, for each form."""
+"""The number of points in each of several draws, for each form."""
 
 
 class PromptedImage(NamedTuple):
-    """An image, what the model reads of it, its objects as masks (H, W), and prompts with a set for each object."""
+    """An image with its features, its objects as masks (H, W), and prompts with a set for each object."""
 
     sample: Sample
     features: Features
@@ -38,14 +38,14 @@ def prompted_images(
 ) -> Iterator[PromptedImage]:
     """Yield the images of rows with prompts that are the same in every call; images without an object are left out.
 
-    Of an image with instances, some objects are prompted, each for itself.
+    In an image with instances, some objects are prompted, each separately.
 
     Args:
-        model: that is asked; it is put into evaluation mode.
-        rows: that it was not trained on.
-        store: of features.
-        progress: told of each image.
-        what: that is done, for the progress.
+        model: the model that is prompted; it is put into evaluation mode.
+        rows: validation rows that the model was not trained on.
+        store: the feature store.
+        progress: called for each image.
+        what: the name of the work, for the progress.
     """
     model.eval()
     for row in counted([row for row in rows if row.foreground_pixels], progress, what):
@@ -57,7 +57,7 @@ def prompted_images(
 
 
 def _objects(sample: Sample, rng: np.random.Generator) -> list[BoolArray]:
-    """Masks (H, W) of what is prompted for."""
+    """Return the masks (H, W) of the objects to prompt for."""
     if sample.checked.reading.masks != MaskKind.INSTANCES:
         return [sample.checked.mask()]
     labels = sample.checked.labels()  # a mask for each of many objects would not fit into memory
@@ -68,7 +68,7 @@ def _objects(sample: Sample, rng: np.random.Generator) -> list[BoolArray]:
 def _prompts(
     sample: Sample, objects: Sequence[BoolArray], rng: np.random.Generator
 ) -> Iterator[tuple[PromptForm, Prompts]]:
-    """Sets of prompts, one for each object, in every form."""
+    """Yield sets of prompts, one for each object, in every form."""
     masks = [sample.to_prompt(mask) for mask in objects]
     if not masks:
         return

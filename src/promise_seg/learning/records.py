@@ -1,4 +1,4 @@
-"""Read the records that training leaves beside a model: whole, or with words about what is wrong with them."""
+"""Read and validate the records that training leaves next to a model."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from promise_seg.errors import CheckpointError
-from promise_seg.sealed import read_sealed
+from promise_seg.storage.sealed import read_sealed
 from promise_seg.validation import faults_of
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -15,10 +15,10 @@ _WAY_OUT = "Restore it, or move it away to continue without it"
 
 
 def read_record(path: Path, kind: type[Record]) -> Record | None:
-    """Return the record in a file; ``None`` if there is no such file, as with a model alone.
+    """Return the record in a file; ``None`` if there is no such file, as with a model outside a run.
 
     Raises:
-        CheckpointError: if it is damaged, or not as training writes it.
+        CheckpointError: if the file is damaged, or not as training writes it.
     """
     if not path.exists():
         return None

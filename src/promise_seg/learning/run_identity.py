@@ -18,20 +18,20 @@ _LONGEST_WORDS = 60
 
 
 class RunIdentity(BaseModel):
-    """Kept in the state of a run and in its ``settings.json``.
+    """The facts that identify a run, stored in its state and in its ``settings.json``.
 
-    What an earlier version wrote is read with the defaults of all settings and options that came later.
+    Records of earlier versions are read with the defaults of all settings and options that were added later.
 
     Args:
-        settings: of training.
-        data_sha256: hash of the train and val rows, in whatever order.
-        order_sha256: hash of their order, which decides what a batch holds.
+        settings: the settings of the training.
+        data_sha256: hash of the train and val rows, in any order.
+        order_sha256: hash of their order, which determines the batches.
         sam_sha256: hash of the weights of the SAM.
         image_size: side of its model frame, in pixels.
         reading: how the files of the rows are read.
-        init_sha256: hash of the model that it started from; ``None``, and not written, where there was none.
-        store_precision: of the features that it learned from; not written where it is half precision, as before.
-        encoder_precision: how exactly the SAM encoded; not written where it is single precision, as before.
+        init_sha256: hash of the model that the run started from; ``None``, and not written, if there was none.
+        store_precision: the precision of the stored features; half precision is not written, as in earlier versions.
+        encoder_precision: the precision of SAM's encoder; single precision is not written, as in earlier versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,11 +58,11 @@ class RunIdentity(BaseModel):
         """Return the identity of a run.
 
         Args:
-            settings: of training.
+            settings: the settings of the training.
             rows: train rows, then val rows.
-            sam: that is trained around.
-            init_sha256: hash of the model that it starts from, if it does.
-            store_precision: of the features that it learns from.
+            sam: the SAM that the model is built around.
+            init_sha256: hash of the model that the run starts from, if any.
+            store_precision: the precision of the stored features that it learns from.
         """
         order = hashlib.sha256("".join(row.image_sha256 for row in rows).encode()).hexdigest()
         return cls(
@@ -81,7 +81,7 @@ class RunIdentity(BaseModel):
         )
 
     def changes_since(self, before: "RunIdentity") -> list[str]:
-        """Return in words what was otherwise before."""
+        """Return a description of each difference from an earlier identity."""
         changed = [
             f"{name}{_values(getattr(before.settings, name), value)}"
             for name, value in self.settings
@@ -96,6 +96,6 @@ class RunIdentity(BaseModel):
 
 
 def _values(before: object, now: object) -> str:
-    """Return both values of a setting in words, unless they are too long to be of help."""
+    """Return both values of a setting in words, or an empty string if they are too long to be helpful."""
     words = f" ({before} there, {now} now)"
     return words if len(words) <= _LONGEST_WORDS else ""

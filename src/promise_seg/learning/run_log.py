@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.errors import CheckpointError
-from promise_seg.files import write_text
-from promise_seg.sealed import read_sealed_lines
+from promise_seg.storage.files import write_text
+from promise_seg.storage.sealed import read_sealed_lines
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def epochs_of(lines: Sequence[dict[str, Any]], path: Path) -> list[int]:
     """Return the epoch of each line of a log.
 
     Raises:
-        CheckpointError: if a line is of none, or they are not in order.
+        CheckpointError: if a line has no epoch, or the epochs are not in increasing order.
     """
     found = [0]
     for number, line in enumerate(lines, 1):
@@ -39,11 +39,11 @@ def epochs_of(lines: Sequence[dict[str, Any]], path: Path) -> list[int]:
 
 
 def logged_epochs(path: Path, epochs: int) -> list[int]:
-    """Return the epoch of each line of a log, and warn of those that it lost.
+    """Return the epoch of each line of a log, and warn of missing epochs.
 
     Args:
-        path: of the log.
-        epochs: how many the run has finished.
+        path: the path of the log.
+        epochs: the number of epochs that the run has finished.
 
     Raises:
         CheckpointError: if the log is damaged.
@@ -55,7 +55,7 @@ def logged_epochs(path: Path, epochs: int) -> list[int]:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log; none if it is not there.
+    """Return the lines of a log; an empty list if it does not exist.
 
     Raises:
         CheckpointError: if it is damaged, with the number of the line.
@@ -69,7 +69,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def keep_epochs(path: Path, epochs: int) -> None:
-    """Keep the lines of a log up to an epoch, and drop those of an epoch that was interrupted after it was logged.
+    """Keep the lines of a log up to an epoch; drop those of an epoch that was interrupted after it was logged.
 
     Raises:
         CheckpointError: if the log is damaged.

@@ -26,24 +26,24 @@ SETTINGS_FILE = "settings.json"
 
 @dataclass(frozen=True, kw_only=True)
 class DataOrigin:
-    """The origin of the rows of a run: ``data`` is the manifest, as the user named it; ``val_share`` that of the train
-    rows which became val rows, where the manifest has none."""
+    """The origin of the rows of a run: ``data`` is the manifest, as the user named it; ``val_share`` is the share of
+    the train rows that became val rows, if the manifest has none."""
 
     data: str
     val_share: float | None = None
 
 
 class RunNote(BaseModel):
-    """``settings.json`` of a run, as far as other commands need it; what an older version did not note is ``None``.
+    """The entries of a run's ``settings.json`` that other commands need; ``None`` for those that older versions lack.
 
     Args:
-        settings: of training.
-        data_sha256: of its train and val rows.
+        settings: the settings of the training.
+        data_sha256: hash of its train and val rows.
         data, val_share: see :class:`DataOrigin`.
-        mask_threshold: of grey masks.
-        environment: of training; one of another shape is not known either.
-        init: the model that it started from, if it did.
-        store_precision, encoder_precision: of the features that it learned from.
+        mask_threshold: the grey level of masks above which pixels are foreground.
+        environment: the environment of the training; ``None`` if it is not in the expected form.
+        init: the model that the run started from, if any.
+        store_precision, encoder_precision: the precisions of the features that it learned from.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -75,7 +75,7 @@ class RunNote(BaseModel):
 
 
 def read_note(folder: Path) -> RunNote | None:
-    """Read the record of a run; ``None`` if there is no such file, as with a model alone.
+    """Read the record of a run; ``None`` if there is no such file, as with a model outside a run.
 
     Raises:
         CheckpointError: if it is damaged, or not as training writes it.

@@ -1,4 +1,4 @@
-"""Batches for pre-training: rotated, flipped and recoloured scenes, some objects of each, and prompts for these."""
+"""Batches for pre-training: rotated, flipped and recoloured scenes, with some objects of each and prompts for them."""
 
 from dataclasses import dataclass, replace
 
@@ -18,8 +18,10 @@ BOX_SHARE = 0.25
 
 @dataclass(frozen=True)
 class SceneBatch:
-    """Shape: ``images`` (B, S, S, 3) uint8; ``instances`` (B, S, S); ``masks`` (B, K, S, S) float in {0, 1}; points
-    (B, K, N, 2), labels (B, K, N) and boxes (B, K, 4) in the model frame, points or boxes being ``None``."""
+    """A batch of scenes with prompts for K objects of each; either the points or the boxes are ``None``.
+
+    Shape: ``images`` (B, S, S, 3) uint8; ``instances`` (B, S, S); ``masks`` (B, K, S, S) float in {0, 1}; points
+    (B, K, N, 2), labels (B, K, N) and boxes (B, K, 4) in the model frame."""
 
     images: Tensor
     instances: Tensor
@@ -33,7 +35,7 @@ class SceneBatch:
         return replace(self, **{k: v.to(device) for k, v in vars(self).items() if v is not None})
 
     def masks_at(self, side: int) -> Tensor:
-        """Reduce the masks to (B, K, side, side): the share of foreground in each cell."""
+        """Return the masks at a lower resolution, (B, K, side, side): the share of foreground in each cell."""
         return F.interpolate(self.masks, size=(side, side), mode="area")
 
     def token_labels(self, tokens_per_side: int) -> Tensor:
@@ -43,8 +45,8 @@ class SceneBatch:
 
 
 def _vary(image: Uint8Array, instances: Uint8Array, rng: np.random.Generator) -> tuple[Uint8Array, Uint8Array]:
-    """Return another view that looks as much like a scene: rotated by 90 degrees, flipped, channels swapped,
-    inverted."""
+    """Return an equally realistic view of a scene: rotated by multiples of 90 degrees, flipped, with channels swapped
+    or inverted."""
     turns = int(rng.integers(4))
     image, instances = np.rot90(image, turns), np.rot90(instances, turns)
     if rng.random() < 0.5:
@@ -57,7 +59,7 @@ def _vary(image: Uint8Array, instances: Uint8Array, rng: np.random.Generator) ->
 
 
 def _nearby_background(mask: np.ndarray, rng: np.random.Generator, count: int) -> np.ndarray:
-    """Draw background points in the enlarged box of the object, the hard ones, or anywhere if there are none."""
+    """Draw background points in the enlarged box of the object, where they are hard; anywhere if there is none."""
     x0, y0, x1, y1 = oracle_box(mask).astype(int)
     margin = max(4, int(0.4 * max(x1 - x0, y1 - y0)))
     left, top = max(0, x0 - margin), max(0, y0 - margin)
@@ -68,7 +70,7 @@ def _nearby_background(mask: np.ndarray, rng: np.random.Generator, count: int) -
 
 
 def training_points(mask: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw oracle points; for every third object, the background points are near it."""
+    """Draw oracle points; for every third object on average, the background points are near it."""
     points, labels = oracle_points(mask, count, rng)
     background = int((labels == 0).sum())
     if background and rng.random() < 0.33:

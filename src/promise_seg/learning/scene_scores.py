@@ -19,7 +19,7 @@ from promise_seg.vocabulary import MaskChoice
 def score_on_scenes(sam: Backbone, library: SceneLibrary, *, seed: int = 0, batch_size: int = 16) -> dict[str, float]:
     """Return the mean Dice of SAM's best-scored mask with 1 point, 16 points (8 background) and a box.
 
-    One random object of each scene counts, which covers 0.1 to 60 % of it; objects and prompts depend only on ``seed``.
+    One random object of each scene is scored, covering 0.1 to 60 % of it; objects and prompts depend only on ``seed``.
     """
     size = sam.image_size
     dice: dict[str, list[float]] = {"1 point": [], "16 points": [], "box": []}

@@ -1,7 +1,7 @@
 """The learning rate of a step: linear warm-up, then cosine decay to a share of the peak.
 
-A function of the step alone, so that a run that resumes needs no state of it. The schedulers of torch and transformers
-keep such state in the optimizer, and their cosine begins after the warm-up and not with it.
+It is a function of the step alone, so it needs no state to resume. The schedulers of torch and transformers keep such
+state in the optimizer, and their cosine begins after the warm-up instead of with it.
 """
 
 import math
@@ -11,25 +11,25 @@ from torch.optim import Optimizer
 
 
 def cosine_rate(peak: float, done: float, total: float, *, floor: float, rise: float = 1.0) -> float:
-    """The learning rate when ``done`` of ``total`` steps, or of another measure of work, are over.
+    """Return the learning rate after ``done`` of ``total`` steps, or of another measure of work.
 
     Args:
         peak: the highest learning rate.
-        done: how much of the training is over.
-        total: how much the whole training is.
+        done: the amount of training that is done.
+        total: the amount of the whole training.
         floor: the share of ``peak`` that is left at the end.
-        rise: the share of the warm-up that is over, from :func:`warm_up`; 1 without one.
+        rise: the factor of the warm-up, from :func:`warm_up`; 1 without a warm-up.
     """
     return peak * rise * ((1 - floor) / 2 * (1 + math.cos(math.pi * done / total)) + floor)
 
 
 def warm_up(step: int, steps: int) -> float:
-    """Return the factor of the learning rate at ``step``, from 0, of a warm-up of ``steps``: at most 1."""
+    """Return the factor of the learning rate at ``step``, from 0, for a warm-up of ``steps``: at most 1."""
     return min(1.0, (step + 1) / steps)
 
 
 def set_rate(optimizers: Iterable[Optimizer], rate: float) -> None:
-    """Give all parameters of some optimizers one learning rate, times the ``scale`` of their group."""
+    """Set the learning rate of all parameters of some optimizers, times the ``scale`` of their group."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = rate * group.get("scale", 1.0)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from promise_seg.assessment.evaluation import Assessment
-from promise_seg.assessment.overlaps import Overlap, Scored
+from promise_seg.assessment.overlaps import Overlap, ScoredRows
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.rows import decode_rows
@@ -16,7 +16,7 @@ from promise_seg.vocabulary import PromptSource
 
 
 class SecondPass(NamedTuple):
-    """Mean Dice on validation rows of the model's own prompts, without a second pass and with one."""
+    """Mean Dice on validation rows with the model's own prompts, without a second pass and with one."""
 
     once: float
     twice: float
@@ -36,22 +36,22 @@ def measure_second_pass(
     *,
     as_volumes: bool = False,
 ) -> SecondPass:
-    """Return the mean Dice on rows when SAM is asked once, and when its masks are fed back to it.
+    """Return the mean Dice on rows when SAM is run once, and when its masks are fed back to it.
 
-    Only a SAM that was trained with mask prompts can be expected to gain from seeing its own mask, so it is measured
-    and not assumed. Images without an object are passed over, but not slices where volumes are scored.
+    Only a SAM that was trained with mask prompts can be expected to gain from its own mask, so this is measured
+    instead of assumed. Images without an object are skipped, unless volumes are scored.
 
     Args:
-        model: with an auto-prompter; it is put into evaluation mode.
-        rows: that it was not trained on.
-        store: of features.
-        progress: told of each image, twice.
+        model: a model with an auto-prompter; it is put into evaluation mode.
+        rows: validation rows that the model was not trained on.
+        store: the feature store.
+        progress: called for each image, twice.
         as_volumes: whether slices of a volume are scored as one mask in 3-D.
     """
     model.eval()
-    scored = Scored(rows, as_volumes=as_volumes)
+    scored = ScoredRows(rows, as_volumes=as_volumes)
     seen = [row for row in rows if row.foreground_pixels or scored.has_volumes]
-    config, scored, dice = model.config, Scored(seen, as_volumes=as_volumes), list[float]()
+    config, scored, dice = model.config, ScoredRows(seen, as_volumes=as_volumes), list[float]()
     try:
         for second_pass in (False, True):
             model.config = config.model_copy(update={"second_pass": second_pass, "presence_threshold": None})

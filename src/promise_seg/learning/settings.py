@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from promise_seg.arguments import finite_number, is_truth_value, whole_number
 from promise_seg.bounds import MOST_POINTS
 from promise_seg.errors import SettingsError
 from promise_seg.prompting.apm import PointCounts, PointsConfig
@@ -44,10 +45,10 @@ NEW_VALUES: dict[str, Any] = {
     "apm": ApmKind.PRETRAINED, "shifts": 2, "given_prompts": GivenPrompts.ALL, "learns_quality": True,
     "separate_objects": True, "scores_volumes": True,
 }  # fmt: skip
-"""Settings of a new run by our own protocol that differ from those of runs that were begun before they came."""
+"""Settings of new runs with our own protocol that differ from the defaults, which runs of earlier versions have."""
 
 _SINCE = ("decoder_interval", "mixes_views", "own_sets", "val_interval")
-"""Usual settings of an APM that a run which was begun without them goes on without."""
+"""Default settings of an APM that a resumed run does not get if it was begun without them."""
 
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
     name: name
@@ -57,19 +58,19 @@ OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
         "precision", "seed",
     )
 }  # fmt: skip
-"""The option of ``promise train`` for each setting of a run; ``protocol`` is an option of its own."""
+"""The option of ``promise train`` for each setting of a run, except ``protocol``."""
 APM_PREFIX = "apm_"
-"""An option of one kind of APM has its name behind this, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
+"""The prefix of options of one kind of APM, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
 
 _MOST = 1_000_000
-"""Larger numbers of epochs, images and views are taken for mistakes; libraries fail at some of them."""
+"""Larger numbers of epochs, images and views are refused as mistakes; libraries fail with some of them."""
 
 
 class TrainSettings(BaseModel):
     """The settings of a run, apart from its data, SAM and device, saved in ``settings.json`` of the run.
 
-    A run goes on under the settings that it began with, and one that an earlier version began has none of those that
-    came later: the default of a new setting must do what was done before there was one.
+    A run resumes with the settings that it was begun with, and records of earlier versions lack the settings that were
+    added later. So the default of a new setting must reproduce the behaviour before that setting existed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -78,7 +79,7 @@ class TrainSettings(BaseModel):
     variant: Variant = Variant.APM_IPS
     apm: ApmKind = ApmKind.HEATMAP
     apm_options: dict[str, Any] = {}
-    """Options that this kind of APM alone has; see its config class."""
+    """Options specific to this kind of APM; see its config class."""
     train_also: TrainAlso = TrainAlso.NONE
     num_points: int = Field(16, ge=1, le=MOST_POINTS)
     num_foreground: int = Field(8, ge=0)
@@ -86,7 +87,7 @@ class TrainSettings(BaseModel):
     epochs: int = Field(40, ge=1, le=_MOST)
     batch_size: int = Field(16, ge=1, le=_MOST)
     accumulate: int = Field(1, ge=1, le=_MOST)
-    """The number of parts in which each batch is computed, one after the other; a step is made of the whole batch."""
+    """The number of parts in which each batch is computed, one after the other; a step uses the whole batch."""
     views: int = Field(8, ge=0, le=_MOST)
     """The number of views per image; 0 for a new one in every epoch, which is encoded on the fly and not stored."""
     augmentation: Recipe = Recipe.OWN
@@ -98,29 +99,29 @@ class TrainSettings(BaseModel):
     point_weight: float = Field(1.0, ge=0)
     saliency_weight: float = Field(1.0, ge=0)
     edge_weight: float = Field(0.0, ge=0)
-    """How much more than elsewhere the saliency counts near outlines."""
+    """The additional weight of the saliency loss near outlines."""
     distance_weight: float = Field(1.0, ge=0)
     presence_weight: float = Field(0.5, ge=0)
     quality_weight: float = Field(1.0, ge=0)
     shifts: int = Field(1, ge=1, le=2)
-    """With 2, given prompts are answered with another shift than the model's own prompts."""
+    """The number of shifts; with 2, given prompts have another shift than the model's own prompts."""
     given_prompts: GivenPrompts = GivenPrompts.POINTS
     learns_quality: bool = False
-    """Whether it learns which of SAM's masks is best."""
+    """Whether the model learns which of SAM's masks is best."""
     decoder_interval: int = Field(1, ge=1)
     """SAM's decoder takes part in every n-th step; in the others the APM learns from its maps alone."""
     own_sets: int = Field(4, ge=1)
-    """How many of its own sets of prompts a model decodes for an image in one step at most, drawn at random."""
+    """The maximum number of its own sets of prompts, drawn at random, that a model decodes for an image in a step."""
     val_interval: int = Field(1, ge=1)
     """The val rows are scored after every n-th epoch, and after the last."""
     scores_volumes: bool = False
-    """Whether val rows that are slices of a volume are scored as one mask in 3-D, and not each by itself."""
+    """Whether val rows that are slices of a volume are scored as one mask in 3-D instead of separately."""
     mixes_views: bool = False
-    """Whether views that the maps of an APM alone are learned from hold a window of another image, every second one."""
+    """Whether every second view on average contains a window of another image, in steps that train the maps alone."""
     inverted_views: float = Field(0.0, ge=0, le=1)
-    """The share of the views that maps alone are learned from in which light and dark change places."""
+    """The share of the views with inverted grey levels, in steps that train the maps alone."""
     separate_objects: bool = False
-    """Whether an APM that asks for objects learns those of instance maps separately, also where they touch."""
+    """Whether an APM that prompts for objects learns those of instance maps separately, even where they touch."""
     precision: Precision = Precision.NO
     seed: int = Field(0, ge=0)
 
@@ -153,16 +154,16 @@ class TrainSettings(BaseModel):
         return make_apm_config(self.apm, self.protocol, **points, **self.apm_options)
 
     def separates(self, masks: MaskKind) -> bool:
-        """Whether objects are to be told apart, as masks of a kind have them, by an APM that can."""
+        """Whether an APM learns to separate objects with masks of this kind."""
         return self.separate_objects and self.has_apm and masks == MaskKind.INSTANCES
 
     def learns_objects(self, masks: MaskKind) -> bool:
-        """Whether the APM is one that learns from the instance map itself, and it is to do so."""
+        """Whether the APM learns from the instance map itself."""
         return self.separates(masks) and "separates" in CONFIGS[self.apm].model_fields
 
     @property
     def learns_from_oracle(self) -> bool:
-        """``ips`` does, having no points of its own; ``apm+ips`` does so too, to stay correctable."""
+        """Whether the model learns from oracle prompts: ``ips`` has no others, and ``apm+ips`` stays correctable."""
         return self.variant == Variant.IPS or (self.has_ips and self.protocol == Protocol.OWN)
 
     @property
@@ -187,13 +188,13 @@ class TrainSettings(BaseModel):
 
 
 def _usual_for(apm: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Settings that suit an APM.
+    """Return the default settings of an APM.
 
     Raises:
-        SettingsError: if a user gives it a number of points, and it takes none.
+        SettingsError: if a number of points is given for an APM that takes none.
     """
     if apm not in tuple(ApmKind):
-        return {}  # refused with the choices, later
+        return {}  # refused later, with a list of the choices
     config = CONFIGS[ApmKind(apm)]
     given = [OPTIONS[name] for name in PointCounts.model_fields if name in values]
     if given and not issubclass(config, PointsConfig):
@@ -205,8 +206,8 @@ def _usual_for(apm: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def usual_val_interval(epochs: int, classes: int = 1) -> int:
-    """Return after how many epochs the val rows are scored: at least twenty times in a training, if it is so long; ten
-    times where they are scored for each of several classes."""
+    """Return the number of epochs between scores of the val rows: these are scored at least twenty times in a training
+    that is long enough, or ten times if there are several classes."""
     return max(1, epochs // (20 if classes == 1 else 10))
 
 
@@ -220,15 +221,15 @@ def with_usual_epochs(
 ) -> TrainSettings:
     """Return the settings with a number of epochs that suits the APM and the number of train rows.
 
-    One network for several classes has more of them: three classes twice as many as one, five three times. That is
-    still less work than a network for each. A run that was begun keeps its own, and so does the protocol of the paper.
+    One network for several classes is trained for more epochs: twice as many for three classes, three times for five.
+    That is still less work than a network for each class. A resumed run and the reference protocol keep their epochs.
 
     Args:
-        settings: of the run.
-        rows: how many train rows there are.
-        begun: of the run that is to go on.
+        settings: the settings of the run.
+        rows: the number of train rows.
+        begun: the settings of the run to resume.
         epochs: the number that the user gives.
-        classes: how many classes one network is trained for.
+        classes: the number of classes that one network is trained for.
     """
     config = settings.apm_config
     usual = None if config is None else config.usual_epochs(rows)
@@ -241,13 +242,13 @@ def with_usual_epochs(
 
 
 def _with_usual_options(given: dict[str, Any], apm: str, recipe: str, begun: TrainSettings | None) -> dict[str, Any]:
-    """Options of an APM that are given, and those that a new run has where the user names none.
+    """Return the given options of an APM, completed with the defaults of new runs.
 
-    A run that was begun has those only if it had them. One that came later may be given all the same, as by the model
-    that it started from, if it says what was done before there was one.
+    A resumed run gets a default only if it was begun with that option. An option added later may still be given, as by
+    the model that the run started from, if its value is the one that reproduces the earlier behaviour.
     """
     if apm not in tuple(ApmKind) or recipe not in tuple(Recipe):
-        return given  # refused with the choices, later
+        return given  # refused later, with a list of the choices
     config = CONFIGS[ApmKind(apm)]
     usual = config.options_of_new_runs(Recipe(recipe))
     if begun is not None:
@@ -259,15 +260,16 @@ def _with_usual_options(given: dict[str, Any], apm: str, recipe: str, begun: Tra
 
 
 def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSettings:
-    """Return settings from a user's values; what is not given is as the protocol has it.
+    """Return settings from a user's values, completed with the defaults of the protocol.
 
     Args:
-        begun: of the run that is to go on, if there is one: what was new later is as it was there.
-        values: settings by their names; an option of one kind of APM by its name behind :data:`APM_PREFIX`.
+        begun: the settings of the run to resume, if there is one; they provide the values of settings added later.
+        values: settings by name; an option of one kind of APM by its name with :data:`APM_PREFIX`.
 
     Raises:
-        SettingsError: naming each value that cannot work.
+        SettingsError: naming each invalid value.
     """
+    _refuse_other_types(values)
     if "num_foreground" not in values and isinstance(count := values.get("num_points"), int):
         half = max(count + 1, 0) // 2
         values["num_foreground"] = begun.num_foreground if begun is not None and begun.num_points == count else half
@@ -284,7 +286,7 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         apm = values.get("apm", preset.get("apm", ApmKind.HEATMAP))
         usual = _usual_for(apm, values)
         if "val_interval" in usual:
-            epochs = values.get("epochs")  # anything else than a whole number is refused below
+            epochs = values.get("epochs")  # anything but a whole number is refused below
             usual["val_interval"] = usual_val_interval(epochs if isinstance(epochs, int) else usual["epochs"])
         if begun is not None:
             usual |= {name: getattr(begun, name) for name in _SINCE if name in usual}
@@ -298,8 +300,22 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         raise SettingsError("; ".join(_fault(one) for one in error.errors())) from error
 
 
+def _refuse_other_types(values: Mapping[str, Any]) -> None:
+    """Refuse texts and truth values in the place of numbers, which would be taken for them.
+
+    Raises:
+        SettingsError: naming the first setting.
+    """
+    for name, value in values.items():
+        kind = TrainSettings.model_fields[name].annotation if name in TrainSettings.model_fields else None
+        if kind is int and (isinstance(value, str) or is_truth_value(value)):
+            whole_number(value, _option(name))
+        if kind is float and (isinstance(value, str) or is_truth_value(value)):
+            finite_number(value, _option(name))
+
+
 def _fault(fault: Mapping[str, Any]) -> str:
-    """Describe one fault of settings, by the option that it concerns."""
+    """Describe one invalid setting, by the option that it concerns."""
     if not fault["loc"]:
         return words_of(fault)
     option = _option(str(fault["loc"][0]))

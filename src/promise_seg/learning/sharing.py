@@ -8,15 +8,15 @@ from promise_seg.vocabulary import TrainAlso
 
 
 def share_batches(accelerator: Accelerator, settings: TrainSettings, *, take_turns: bool = False) -> None:
-    """Let each process of an accelerator learn from an equal share of every batch.
+    """Configure an accelerator so that each process learns from an equal share of every batch.
 
     Args:
-        accelerator: whose processes these are.
-        settings: of the training.
-        take_turns: whether parts of what is trained take part in some steps only.
+        accelerator: the accelerator of the processes.
+        settings: the settings of the training.
+        take_turns: whether some trained parts are used in some steps only.
 
     Raises:
-        SettingsError: if batches of this size have no equal shares, or not as many parts as are wanted.
+        SettingsError: if batches of this size cannot be shared equally, or have fewer images than ``accumulate``.
     """
     processes = accelerator.num_processes
     if settings.accumulate > max(1, settings.batch_size // processes):
@@ -31,6 +31,6 @@ def share_batches(accelerator: Accelerator, settings: TrainSettings, *, take_tur
             f"Choose a multiple of {processes}"
         )
     accelerator.dataloader_config.split_batches = True
-    # Not all of SAM's parts that may learn take part in a step: what embeds mask prompts, for example, never does.
+    # Not every trained part of SAM is used in a step: the embedding of mask prompts, for example, never is.
     some_unused = take_turns or settings.train_also != TrainAlso.NONE or settings.decoder_interval > 1
     accelerator.ddp_handler = DistributedDataParallelKwargs(find_unused_parameters=some_unused)

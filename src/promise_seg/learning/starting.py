@@ -1,4 +1,4 @@
-"""The starting point of a training that does not begin with random weights: a model, ours or the published code's."""
+"""The starting point of a training that does not begin with random weights: one of our models, or a published one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from promise_seg.checkpoint import SAM_FOLDER, read_config, read_weights
 from promise_seg.compat.reference import ReferenceCheckpoint, read_reference
 from promise_seg.compat.sam_differences import parts_that_differ, undo_rounding
 from promise_seg.errors import CheckpointError, SettingsError
-from promise_seg.hashing import file_sha256
 from promise_seg.images.reading import Reading
 from promise_seg.learning.training_images import TrainingImages
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.prompting.apm import ApmConfig, PointsConfig
 from promise_seg.sam.backbone import Backbone, state_sha256
 from promise_seg.sam.frozen import FrozenSam
+from promise_seg.storage.hashing import file_sha256
 from promise_seg.vocabulary import Fit, TrainAlso, Variant
 
 
@@ -26,11 +26,11 @@ class StartNote(BaseModel):
     """The record of the model that a run started from, as ``init`` of its ``settings.json``.
 
     Args:
-        ref: as the user named that model.
-        sha256: hash of it: of its config and weights, or of the file of the published code.
-        taken: names of the tensors that were taken over.
-        new: names of those that begin at random.
-        left_out: names of those of that model which have no place in this one.
+        ref: the model, as the user named it.
+        sha256: hash of its config and weights, or of the file of the published code.
+        taken: names of the tensors that were copied.
+        new: names of the tensors that are initialised at random.
+        left_out: names of the tensors of the model to start from that are not used.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -43,7 +43,7 @@ class StartNote(BaseModel):
 
     @property
     def words(self) -> str:
-        """Say what became of each part, in one line."""
+        """A line on the parts that were taken over, are new, or were left out."""
         named = {"taken over": self.taken, "new": self.new, "left out": self.left_out}
         parts = [f"{what} {_parts(names)}" for what, names in named.items() if names]
         return f"starts from {self.ref}: {'; '.join(parts)}"
@@ -51,18 +51,18 @@ class StartNote(BaseModel):
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A model to start from, as far as it is known before the SAM of the new training is.
+    """A model to start from, read before the SAM of the new training is loaded.
 
     Args:
-        ref: as the user named it.
-        sha256: hash of it.
-        variant: which trainable parts it has.
+        ref: the model, as the user named it.
+        sha256: hash of its config and weights, or of its file.
+        variant: its variant.
         apm: the config of its APM, if it has one.
-        fit, reading: how images get to it.
-        images: that it was trained on, where that is known.
-        config, state: of a model of ours.
-        file: of the published code.
-        checkpoint: the folder of a model of ours.
+        fit, reading: how images are prepared for it.
+        images: the images that it was trained on, if they are known.
+        config, state: config and weights, for one of our models.
+        file: the file, for a model of the published code.
+        checkpoint: the folder, for one of our models.
     """
 
     ref: str
@@ -79,12 +79,12 @@ class StartingPoint:
 
     @classmethod
     def of_checkpoint(cls, ref: str, folder: Path, images: TrainingImages | None) -> "StartingPoint":
-        """Return a model of ours as a starting point.
+        """Return one of our models as a starting point.
 
         Args:
-            ref: as the user named it.
-            folder: of the checkpoint itself, such as ``run/best``.
-            images: that it was trained on, where that is known.
+            ref: the model, as the user named it.
+            folder: the folder of the checkpoint itself, such as ``run/best``.
+            images: the images that it was trained on, if they are known.
 
         Raises:
             CheckpointError: if it cannot be read.
@@ -116,7 +116,7 @@ class StartingPoint:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings, by name, that a training takes from this model where its user says nothing else."""
+        """The settings, by name, that a training takes from this model unless the user overrides them."""
         values: dict[str, Any] = {"variant": self.variant, "fit": self.fit}
         if self.apm is None:
             return values
@@ -127,14 +127,14 @@ class StartingPoint:
         return values | points | {"apm": self.apm.kind, "apm_options": options}
 
     def put_into(self, model: PromiseModel, sam: Backbone) -> StartNote:
-        """Take over the trained parts of this model that another one has too, by their names and shapes.
+        """Copy the trained parts of this model whose names and shapes fit into another model.
 
         Args:
-            model: to be trained; its other parts stay as they are.
-            sam: the SAM that it is trained around.
+            model: the model to be trained; its other parts are not changed.
+            sam: the SAM that it is built around.
 
         Raises:
-            SettingsError: if this model stands on another SAM, or nothing of it fits; with the way out.
+            SettingsError: if this model is built around another SAM, or none of its parts fit; with the way out.
         """
         state = self._state_for(sam, model.config.train_also)
         wanted = model.trainable_state()
@@ -157,7 +157,7 @@ class StartingPoint:
         )  # fmt: skip
 
     def _state_for(self, sam: Backbone, train_also: TrainAlso) -> Mapping[str, Tensor]:
-        """The trained tensors by our names, of a model around this SAM."""
+        """Return the trained tensors by our names, for a model around this SAM."""
         if self.file is not None:
             return self._state_of_file(sam, train_also)
         if self.config is None or self.state is None:
@@ -198,7 +198,7 @@ class StartingPoint:
 
 
 def _options(apm: ApmConfig | None) -> dict[str, Any] | None:
-    """Facts that must be the same for weights of an APM to mean the same."""
+    """Return the options of an APM that must be equal for its weights to be interchangeable."""
     return None if apm is None else apm.meaning()
 
 
@@ -210,7 +210,7 @@ def _described(variant: Variant, apm: ApmConfig | None) -> str:
 
 
 def _parts(names: tuple[str, ...]) -> str:
-    """The parts that tensors belong to, each with how many there are."""
+    """Describe the parts that tensors belong to, each with the number of its tensors."""
     counts: dict[str, int] = {}
     for name in names:
         part = "SAM's " + name.split(".")[2].replace("_", " ") if name.startswith("sam.") else name.split(".")[0]

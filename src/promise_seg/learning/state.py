@@ -1,4 +1,4 @@
-"""Optimizer state on disk without pickle: tensors as safetensors, all else as JSON inside the same file."""
+"""Optimizer state on disk without pickle: tensors as safetensors, everything else as JSON inside the same file."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,13 +8,13 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from promise_seg.tensor_files import load_tensors, save_tensors
+from promise_seg.storage.tensor_files import load_tensors, save_tensors
 
 
 def save_training_state(
     path: Path, optimizers: Sequence[Optimizer], tensors: dict[str, Tensor], facts: dict[str, Any]
 ) -> None:
-    """Write the state of optimizers, named tensors and JSON-able facts to one file, whole or not at all."""
+    """Write the state of optimizers, named tensors and JSON-serialisable facts to one file, whole or not at all."""
     flat = {f"model/{name}": t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     plain: list[dict[str, dict[str, Any]]] = []
     groups = []
@@ -35,12 +35,12 @@ def save_training_state(
 def load_training_state(
     path: Path, optimizers: Sequence[Optimizer], check: Callable[[dict[str, Any]], object] | None = None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Put a saved state back into the same optimizers; returns the named tensors and the facts.
+    """Load a saved state into the same optimizers; return the named tensors and the facts.
 
     Args:
-        path: of the file.
-        optimizers: in the order in which they were saved.
-        check: called with the facts before any optimizer is touched; it may raise an error of its own.
+        path: the path of the file.
+        optimizers: the optimizers, in the order in which they were saved.
+        check: called with the facts before any optimizer is changed; it may raise an error of its own.
 
     Raises:
         OSError, SafetensorError, KeyError, ValueError, TypeError: if the file is damaged, or of other optimizers.

@@ -19,7 +19,6 @@ from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.environment import collect_environment
 from promise_seg.errors import CheckpointError, ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_text
 from promise_seg.inference.encoding import Sample, encode_missing
 from promise_seg.learning.answering import MeasuredAnswer, read_answers
 from promise_seg.learning.class_networks import ClassNetworks
@@ -38,42 +37,43 @@ from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import EpochDraws, TrainingSet, collate
 from promise_seg.learning.validation import validate
-from promise_seg.locks import Lock
 from promise_seg.model import PromiseModel
 from promise_seg.monitoring.hooks import happened
 from promise_seg.progress import Progress, silent
 from promise_seg.protocol import training_deviations
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sealed import sealed_line, write_sealed
+from promise_seg.storage.files import write_text
+from promise_seg.storage.locks import Lock
+from promise_seg.storage.sealed import sealed_line, write_sealed
 from promise_seg.validation import faults_of
-from promise_seg.vocabulary import GivenPrompts, Protocol, Split
+from promise_seg.vocabulary import GivenPrompts, MaskChoice, Protocol, Split
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE = "curves.png"
 
 
 class TrainingRun:
-    """One run in ``folder``: prepared anew, or as it was after the last epoch that was finished.
+    """One run in ``folder``: a new run, or one that resumes after its last finished epoch.
 
     Args:
-        folder: for checkpoints, log, curves and state.
-        rows: checked rows. Those of ``train`` are learned from, those of ``val`` chosen on; large images by tiles.
-        sam: frozen; untouched.
-        store: of features.
-        settings: what to do.
+        folder: folder for checkpoints, log, curves and state.
+        rows: checked rows, of which those of ``train`` and ``val`` are used; large images may be divided into tiles.
+        sam: the frozen SAM; it is not changed.
+        store: the feature store.
+        settings: the settings of the training.
         accelerator: device, precision and processes. Each of several processes learns from an equal share of every
-            batch, so that the same settings are the same training whatever their number; the main one writes.
-        origin: where the rows are from, to be noted; it takes no part in what the run is.
-        start: the model that it starts from; by default from random weights.
+            batch, so the same settings give the same training for any number of processes; the main one writes.
+        origin: the origin of the rows, for the record; it is not part of the identity of the run.
+        start: the model that the run starts from; by default from random weights.
 
     Raises:
-        ManifestError: if there are no train or no val rows.
+        ManifestError: if there are no train or no val rows, or all train masks are empty.
         SettingsError: if the starting point does not fit, or batches cannot be shared equally among the processes.
         CheckpointError: if the folder holds a run with other settings, data, SAM or starting point.
     """
 
     lock: Lock | None = None
-    """The lock of the folder; if another process took it over, nothing more is written."""
+    """The lock of the folder; if another process has taken it over, nothing more is written."""
     _steps: type[EpochSteps] = EpochSteps
 
     def __init__(
@@ -126,15 +126,20 @@ class TrainingRun:
             self._keep_log(0)
 
     def _begun_model(self, train: Sequence[CheckedRow]) -> PromiseModel:
-        """Return a model for train rows, with nothing learned."""
+        """Return an untrained model for train rows."""
         model = PromiseModel(config_of_run(self.settings, train, self.sam, separates=self._separates), self.sam)
         if model.apm is not None:
             model.apm.load_pretrained_weights()
         return model
 
     def _whole(self) -> PromiseModel | ClassNetworks:
-        """Return all that is trained: the model itself."""
+        """Return the module that holds everything trained: the model itself."""
         return self.model
+
+    @property
+    def networks(self) -> tuple[PromiseModel, ...]:
+        """The models in their current state, one of each class."""
+        return (self.model,)
 
     def _loader(self) -> DataLoader:
         return DataLoader(self.training_set, self.settings.batch_size, sampler=self.draws, collate_fn=collate)
@@ -145,7 +150,7 @@ class TrainingRun:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return what a user should know before training, a line each."""
+        """Notes for the user before training, a line each."""
         if self.model.apm is None or self.settings.protocol == Protocol.REFERENCE:
             return ()
         if any(row.foreground_pixels == 0 for row in self.rows[Split.TRAIN]):
@@ -170,11 +175,15 @@ class TrainingRun:
             ) from error
         self.whole.load_trainable_state(weights, str(path))
         self.epoch, self.best = facts["epoch"], facts["best"]
+        for model, chosen in zip(self.networks, facts.get("choices", ()), strict=False):  # earlier versions have none
+            keep_choices(model, MaskChoice(chosen["mask_choice"]), chosen["map_share"])
+        if self.accelerator.scaler is not None and "scaler" in facts:
+            self.accelerator.scaler.load_state_dict(facts["scaler"])
         if self.accelerator.is_main_process:
             self._keep_log(self.epoch)
 
     def _check_identity(self, facts: dict[str, Any]) -> None:
-        """Refuse a folder with a run of other settings or data, or of another version."""
+        """Refuse to resume a run of other settings or data, or of another version."""
         path = self.folder / STATE_FILE
         try:
             changed = self._identity.changes_since(RunIdentity.model_validate(facts["identity"]))
@@ -199,29 +208,29 @@ class TrainingRun:
 
     @property
     def samples(self) -> list[Sample]:
-        """All views of all rows: what is worth storing."""
+        """All views of all rows, which are worth keeping in the feature store."""
         val = [Sample.of(row, self.model.sam, self.settings.fit) for row in self.rows[Split.VAL]]
         return val + self.training_set.samples(self.settings.views)
 
     def encode(self, progress: Progress = silent) -> int:
-        """Fill the feature store for all rows and views; returns how many had to be encoded, by all processes."""
+        """Fill the feature store for all rows and views; return the number of views that all processes encoded."""
         mine = self.samples[self.accelerator.process_index :: self.accelerator.num_processes]
         return sum(gather_object([encode_missing(mine, self.model.sam, self.store, progress, self.model.stages_read)]))
 
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
-        """One pass over the train rows; returns mean losses and the last learning rate."""
+        """Train on all train rows once; return mean losses and the last learning rate."""
         best = f"best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
         return self.steps.train(self.epoch, progress, best)
 
     def run(self, progress: Progress = silent) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode.
 
-        It is read from the checkpoint ``best``, also by a run that was finished before; ``self.model`` stays the model
-        of the last epoch, which training would go on with.
+        It is read from the checkpoint ``best``, even if the run was finished before; ``self.model`` remains the model
+        of the last epoch.
 
         Raises:
             SettingsError: if training diverged.
-            CheckpointError: if ``best`` of a finished run is damaged or gone.
+            CheckpointError: if ``best`` of a finished run is damaged or missing.
         """
         self.finish(progress)
         return load_checkpoint(self.folder / BEST_FOLDER, self.sam)
@@ -257,16 +266,15 @@ class TrainingRun:
         self.accelerator.wait_for_everyone()
 
     def _note(self, noted: dict[str, Any]) -> None:
-        """Note beside the run what it is."""
+        """Write the identity of the run and its training images next to it."""
         write_training_images(self.folder, self._learned_from, self._start_images)
         write_sealed(self.folder / SETTINGS_FILE, self._identity.as_json() | noted)
 
     def _validate(self) -> tuple[dict[str, Any], bool]:
-        """Score the val rows, and keep the choices that are best on them; returns facts, and whether it is the best."""
+        """Score the val rows and keep the best choices; return facts, and whether this epoch is the best so far."""
         found = validate(self.model, self.rows[Split.VAL], self.store, self.settings)
         (found,) = broadcast_object_list([found])  # the processes must agree on what is best
-        chosen = {"mask_choice": found.mask_choice, "map_share": found.map_share}
-        self.model.config = self.model.config.model_copy(update=chosen)
+        keep_choices(self.model, found.mask_choice, found.map_share)
         improved = found.dice > self.best["dice"]
         if improved:
             self.best = {"epoch": self.epoch, "dice": found.dice, "mask_choice": found.mask_choice}
@@ -275,7 +283,7 @@ class TrainingRun:
 
     @property
     def answers(self) -> tuple[MeasuredAnswer, ...]:
-        """How the best model answers given prompts, as was measured at the end; empty before, and of older runs."""
+        """The best model's measured answers to given prompts; empty before the end of training, and for older runs."""
         return read_answers(self.folder)
 
     def _measure_best(self, progress: Progress) -> None:
@@ -288,7 +296,7 @@ class TrainingRun:
         return str(self.folder / BEST_FOLDER)
 
     def _check_numbers(self) -> None:
-        """Stop a training that diverged before anything of this epoch is kept: what follows would be NaN as well."""
+        """Stop a diverged training before anything of this epoch is saved, as all later weights would be NaN too."""
         if all(bool(value.isfinite().all()) for value in self.whole.trainable_state().values()):
             return
         kept = "Nothing is kept of it"
@@ -301,11 +309,14 @@ class TrainingRun:
         )
 
     def _write(self, facts: dict[str, Any], improved: bool) -> None:
-        """Everything about a finished epoch; the state comes last, as it is what declares the epoch finished."""
+        """Save everything about a finished epoch; the state comes last, as it marks the epoch as finished."""
         if self.lock is not None:
             self.lock.check()
         self._save(facts, improved)
-        state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best}
+        choices = [{"mask_choice": m.config.mask_choice, "map_share": m.config.map_share} for m in self.networks]
+        state = {"identity": self._identity.as_json(), "epoch": self.epoch, "best": self.best, "choices": choices}
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
         save_training_state(self.folder / STATE_FILE, [self.optimizer], self.whole.trainable_state(), state)
 
     def _save(self, facts: dict[str, Any], improved: bool) -> None:
@@ -319,7 +330,7 @@ class TrainingRun:
         save_checkpoint(model, folder / LAST_FOLDER)
 
     def _add_to_log(self, folder: Path, facts: dict[str, Any]) -> None:
-        """Add a line to the log of a folder, and draw it now and then."""
+        """Add a line to the log of a folder, and redraw the curves every few epochs."""
         from promise_seg.learning.curves import draw_curves
 
         path = folder / LOG_FILE
@@ -328,3 +339,8 @@ class TrainingRun:
         write_text(path, log + sealed_line(line))
         if self.finished or self.epoch % 5 == 0:
             draw_curves(path, folder / CURVES_FILE)
+
+
+def keep_choices(model: PromiseModel, mask_choice: MaskChoice, map_share: float) -> None:
+    """Keep in a model's config what was chosen on validation rows: one of SAM's masks, and the map's share in it."""
+    model.config = model.config.model_copy(update={"mask_choice": mask_choice, "map_share": map_share})

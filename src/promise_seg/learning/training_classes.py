@@ -1,4 +1,4 @@
-"""Train one network for several classes of label maps: each image is seen once for all of them."""
+"""Train one network for several classes of label maps: each image passes the network once for all classes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -25,41 +25,41 @@ from promise_seg.learning.run_log import LOG_FILE, keep_epochs
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.starting import StartingPoint, StartNote
-from promise_seg.learning.training import TrainingRun
+from promise_seg.learning.training import TrainingRun, keep_choices
 from promise_seg.learning.training_images import write_training_images
 from promise_seg.learning.training_set import TrainingSet
 from promise_seg.learning.validation import validate
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sealed import write_sealed
+from promise_seg.storage.sealed import write_sealed
 from promise_seg.vocabulary import Split
 
 
 def _together(hashes: Sequence[str]) -> str:
-    """One hash for those of several starting points; of one, its own."""
+    """Return one hash for several starting points; for a single one, its own hash."""
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _noted(note: StartNote, start: StartingPoint) -> dict[str, Any]:
-    """The record of what a class started from, by the hash of its own starting point."""
+    """Return the record of a class's starting point, with the hash of that starting point alone."""
     return note.model_copy(update={"sha256": start.sha256}).model_dump(mode="json")
 
 
 class ClassesRun(TrainingRun):
-    """One run in ``folder`` for several classes, which leaves in ``class-1`` ... what a run of one class does.
+    """One run in ``folder`` for several classes; ``class-1`` ... in it hold the same files as runs of single classes.
 
-    Its steps are those of :class:`~promise_seg.learning.class_steps.ClassesSteps`. The epoch is chosen by the mean of
-    the Dice of the classes on val rows, and how masks are made of what SAM gives, for each class by its own.
+    Its steps are those of :class:`~promise_seg.learning.class_steps.ClassesSteps`. The best epoch is chosen by the mean
+    Dice over the classes on val rows; the choices of masks are made for each class separately.
 
     Args:
-        folder: of the run; it gets a folder for each class.
-        rows: of label maps, for all of their classes.
+        folder: the folder of the run; it gets a folder for each class.
+        rows: rows with label maps, for all classes.
         labels: the classes, in the order of their models.
         sam, store, settings, accelerator, origin: see :class:`~promise_seg.learning.training.TrainingRun`. The settings
-            are those of an APM that several classes can share.
+            must be those of an APM that several classes can share.
         starts: the model that each class starts from; by default all start from random weights. Weights that the
-            classes share are those of the first one's model.
+            classes share are taken from the model of the first class.
 
     Raises:
         ManifestError: if there are no train or no val rows.
@@ -91,19 +91,19 @@ class ClassesRun(TrainingRun):
 
     @property
     def networks(self) -> tuple[PromiseModel, ...]:
-        """The models of the classes, as they are now."""
+        """The models of the classes in their current state."""
         return self.whole.of_classes if isinstance(self.whole, ClassNetworks) else (self.whole,)
 
     def folder_of(self, label: int) -> Path:
-        """Return the folder with what a run of a class leaves."""
+        """Return the folder of a class, with the same files as a run of one class."""
         return class_folder(self.folder, label)
 
     def answers_of(self, label: int) -> tuple[MeasuredAnswer, ...]:
-        """Return how the best model of a class answers given prompts; see :attr:`TrainingRun.answers`."""
+        """Return the measured answers of a class's best model to given prompts; see :attr:`TrainingRun.answers`."""
         return read_answers(self.folder_of(label))
 
     def best_of(self, label: int) -> dict[str, Any]:
-        """Return the best epoch, and what was reached and chosen in it for a class; see :attr:`TrainingRun.best`."""
+        """Return the best epoch, with the Dice and the mask choice of a class in it; see :attr:`TrainingRun.best`."""
         return {"epoch": self.best["epoch"]} | self.best["classes"][str(label)]
 
     @property
@@ -122,7 +122,7 @@ class ClassesRun(TrainingRun):
         )
 
     def best_models(self) -> dict[int, PromiseModel]:
-        """Load the best model of each class; like those that were trained, they share what classes have in common."""
+        """Load the best model of each class; they share the same tensors as the trained models do."""
         best = {label: load_checkpoint(self.folder_of(label) / BEST_FOLDER, self.sam) for label in self.labels}
         tie_equal(list(best.values()))
         return best
@@ -156,8 +156,8 @@ class ClassesRun(TrainingRun):
         return DataLoader(ClassesSet(sets), self.settings.batch_size, sampler=self.draws, collate_fn=collate_classes)
 
     def _validate(self) -> tuple[dict[str, Any], bool]:
-        """Score the val rows of each class, and keep what is best on them for it; returns facts, and whether the mean
-        over the classes is the best."""
+        """Score the val rows of each class and keep its best choices; return facts, and whether the mean over the
+        classes is the best so far."""
         with caching_apm_outputs(self.networks):
             scored = [
                 validate(model, self._rows_of(label, Split.VAL), self.store, self.settings)
@@ -165,8 +165,7 @@ class ClassesRun(TrainingRun):
             ]
         found = broadcast_object_list(scored)
         for model, one in zip(self.networks, found, strict=True):
-            chosen = {"mask_choice": one.mask_choice, "map_share": one.map_share}
-            model.config = model.config.model_copy(update=chosen)
+            keep_choices(model, one.mask_choice, one.map_share)
         dice = float(np.mean([one.dice for one in found]))
         of_classes = {
             str(label): {"dice": one.dice, "mask_choice": one.mask_choice}

@@ -1,4 +1,4 @@
-"""The images that a run was trained and validated on, to recognise scores that are not on new images."""
+"""Record the images that a run was trained and validated on, to detect scores that are not on new images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from promise_seg.assessment.summary import SeenInTraining
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.learning.records import read_record
-from promise_seg.sealed import write_sealed
+from promise_seg.storage.sealed import write_sealed
 from promise_seg.vocabulary import Split
 
 TRAINING_IMAGES_FILE = "training_images.json"
@@ -18,9 +18,9 @@ TRAINING_IMAGES_FILE = "training_images.json"
 
 @dataclass(frozen=True)
 class Seen:
-    """Counts of images that a run knows: those it was trained on, and validation images that are in another split.
+    """Counts of images that a run knows: those it was trained on, and validation images that are now in another split.
 
-    ``by_init`` of those that it was trained on were trained on only by the model that it started from.
+    ``by_init`` counts those that only the model that it started from was trained on.
     """
 
     images: int
@@ -30,7 +30,7 @@ class Seen:
     by_init: int = 0
 
     def words(self) -> str | None:
-        """Return the warning of a report; ``None`` if all images are new."""
+        """Return the warning for a report, or ``None`` if all images are new."""
         parts = []
         if self.trained_on:
             init = f" ({self.by_init} of them by the model that training started from)" if self.by_init else ""
@@ -44,18 +44,18 @@ class Seen:
         )
 
     def for_summary(self) -> SeenInTraining:
-        """The same as a summary keeps it."""
+        """Return the counts in the form for a summary."""
         return SeenInTraining(trained_on=self.trained_on, chosen_on=self.chosen_on, note=self.words())
 
 
 class TrainingImages(BaseModel):
-    """``training_images.json`` of a run: hashes of images as they were read, slice by slice (see
+    """The ``training_images.json`` of a run: hashes of images as they were read, slice by slice (see
     :class:`~promise_seg.dataset.checks.CheckedRow`).
 
     Args:
-        train, val: images that it learned from, and was chosen on.
-        init_train, init_val: those of the model that it started from, and of those before that one; not in the file
-            where it started from none.
+        train, val: images that the run was trained on, and those that its best epoch was chosen on.
+        init_train, init_val: the same for the model that it started from and that model's predecessors; not in the file
+            if it started from random weights.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,11 +67,11 @@ class TrainingImages(BaseModel):
 
     @classmethod
     def of(cls, rows: Sequence[CheckedRow], start: "TrainingImages | None" = None) -> Self:
-        """Create from the train and val rows among some rows.
+        """Collect the train and val rows among some rows.
 
         Args:
-            rows: of the run.
-            start: those of the model that it starts from, where they are known.
+            rows: the rows of the run.
+            start: the images of the model that the run starts from, if they are known.
         """
         train, val = (
             frozenset(row.image_sha256 for row in rows if row.row.split == split) for split in (Split.TRAIN, Split.VAL)
@@ -82,19 +82,19 @@ class TrainingImages(BaseModel):
 
     @property
     def all_train(self) -> frozenset[str]:
-        """Images that this run or one before it learned from."""
+        """The images that this run or a predecessor was trained on."""
         return self.train | self.init_train
 
     def trained_on(self, rows: Sequence[CheckedRow]) -> list[CheckedRow]:
-        """Rows whose images were trained on, by this run or one before it, whatever their split says."""
+        """Return the rows whose images this run or a predecessor was trained on, whatever their split is now."""
         return [row for row in rows if row.image_sha256 in self.all_train]
 
     def learned_from(self, rows: Sequence[CheckedRow]) -> list[CheckedRow]:
-        """Rows whose images this very run was trained on."""
+        """Return the rows whose images this run itself was trained on."""
         return [row for row in rows if row.image_sha256 in self.train]
 
     def seen(self, rows: Sequence[CheckedRow]) -> Seen:
-        """Count the rows that are not new; rows that are still ``val`` rows may have been chosen on."""
+        """Count the rows that are not new; rows that are still ``val`` rows may have been used for selection."""
         trained = self.trained_on(rows)
         chosen_on = self.val | (self.init_val - self.all_train)
         chosen = [row for row in rows if row.image_sha256 in chosen_on and row.row.split != Split.VAL]
@@ -103,12 +103,12 @@ class TrainingImages(BaseModel):
 
 
 def write_training_images(folder: Path, rows: Sequence[CheckedRow], start: TrainingImages | None = None) -> None:
-    """Note beside a run which images it learns from and is chosen on.
+    """Record next to a run the images that it is trained and selected on.
 
     Args:
-        folder: of the run.
-        rows: of the run.
-        start: the images of the model that it starts from, where they are known.
+        folder: the folder of the run.
+        rows: the rows of the run.
+        start: the images of the model that it starts from, if they are known.
 
     Raises:
         PromiseError: if the file cannot be written.
@@ -119,7 +119,7 @@ def write_training_images(folder: Path, rows: Sequence[CheckedRow], start: Train
 
 
 def read_training_images(folder: Path) -> TrainingImages | None:
-    """Read what :func:`write_training_images` wrote; ``None`` if there is no such file, as with a model alone.
+    """Read what :func:`write_training_images` wrote; ``None`` if there is no such file, as with a model outside a run.
 
     Raises:
         CheckpointError: if it is damaged.

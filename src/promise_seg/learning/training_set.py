@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -40,21 +39,21 @@ def _key_of(sample: Sample) -> _MaskKey:
 
 
 class TrainingBatch(NamedTuple):
-    """B views of train rows.
+    """A batch of B views of train rows.
 
     Shape:
-        features: of the SAM or, where its encoder learns too, images (B, S, S, 3) uint8 in their place; and what the
-            APM needs of the images itself.
+        features: features of the SAM, or images (B, S, S, 3) uint8 if its encoder is trained too; and the inputs that
+            the APM takes from the images themselves.
         target: (B, h, h) in [0, 1] at the resolution of SAM's low-resolution masks.
         signed_distance: (B, h, h), see :func:`~promise_seg.learning.losses.signed_distances`.
         oracle_points_xy_model: (B, 1, N, 2) with ``oracle_labels`` (B, 1, N).
-        oracle_boxes: (B, 1, 4), as a person draws them.
-        oracle_target: (B, h, h), what points and boxes ask for: the same as ``target``, or one object of an instance
+        oracle_boxes: (B, 1, 4), with the small errors of a person.
+        oracle_target: (B, h, h), the target of points and boxes: the same as ``target``, or one object of an instance
             map.
         inner_distance: (B, m, m), see :func:`~promise_seg.prompting.separating.depths`.
-        presence: (B,), 1 where there is an object in the view.
-        map_target: (B, m, m) in [0, 1] at the resolution of the APM's maps; otherwise as ``target``.
-        instances: (B, S, S), the number of the object of each pixel, where objects are learned separately.
+        presence: (B,), 1 if there is an object in the view.
+        map_target: (B, m, m) in [0, 1] at the resolution of the APM's maps, or else as ``target``.
+        instances: (B, S, S), the number of the object at each pixel, if objects are learned separately.
     """
 
     features: dict[str, Tensor]
@@ -71,7 +70,7 @@ class TrainingBatch(NamedTuple):
 
     @property
     def inputs(self) -> Features:
-        """Return the input of the model."""
+        """The input of the model."""
         return Features(self.features)
 
     def parts(self, count: int) -> "list[TrainingBatch]":
@@ -97,9 +96,9 @@ class TrainingBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Draw:
-    """One entry of an epoch: which row, which of its views, and the seed of its oracle points.
+    """One entry of an epoch: a row, one of its views, and the seed of its oracle points.
 
-    ``for_maps`` says that the APM learns from its maps alone in this step, so that no features of SAM are needed.
+    ``for_maps`` is true if the step trains the maps of the APM alone, so that no features of SAM are needed.
     """
 
     row: int
@@ -109,16 +108,16 @@ class Draw:
 
 
 class EpochDraws(Sampler[Draw]):
-    """Each row once in each epoch, in a new order and in a random one of its views; with 0 views in one never seen.
+    """Each row once per epoch, in random order and in a random one of its views; with 0 views, in a new one.
 
-    The draws depend only on (seed, epoch), never on what happened before: a run can go on at any epoch.
+    The draws depend only on (seed, epoch), so a run can resume at any epoch.
 
     Args:
-        rows: how many there are.
-        views: of each row.
-        seed: of the order and of everything that is drawn.
-        batch_size: how many draws make a step.
-        decoder_interval: SAM's decoder takes part in the first step, and in every n-th after it.
+        rows: the number of rows.
+        views: the number of views of each row.
+        seed: seed of the order and of all other draws.
+        batch_size: the number of draws in a step.
+        decoder_interval: SAM's decoder is used in the first step, and in every n-th after it.
     """
 
     def __init__(self, rows: int, views: int, seed: int, batch_size: int = 1, decoder_interval: int = 1) -> None:
@@ -128,7 +127,7 @@ class EpochDraws(Sampler[Draw]):
 
     @classmethod
     def of(cls, settings: TrainSettings, rows: int) -> "EpochDraws":
-        """Return the draws of a training on so many rows."""
+        """Return the draws of a training on this number of rows."""
         return cls(rows, settings.views, settings.seed, settings.batch_size, settings.decoder_interval)
 
     def __len__(self) -> int:
@@ -143,7 +142,7 @@ class EpochDraws(Sampler[Draw]):
 
 
 class TrainingSet(Dataset[TrainingBatch]):
-    """Training rows by :class:`Draw`; each item is a batch of one. Masks are kept in memory, a bit a pixel."""
+    """Training rows by :class:`Draw`; each item is a batch of one. Masks are kept in memory with one bit per pixel."""
 
     def __init__(
         self,
@@ -158,7 +157,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         self._store = store if repeats else None
         sees_images = apm is not None and apm.image_side is not None and apm.frozen_part is None
         self._draws_views = sees_images and settings.augmentation == Recipe.OWN and not sam.encoder_learns
-        self._masks: dict[_MaskKey, npt.NDArray[np.uint8]] = {}
+        self._masks: dict[_MaskKey, bytes] = {}
         self._instances: dict[_MaskKey, bytes] = {}
         self._separates = bool(rows) and settings.learns_objects(rows[0].reading.masks)
 
@@ -167,27 +166,28 @@ class TrainingSet(Dataset[TrainingBatch]):
 
     @property
     def stages_read(self) -> tuple[int, ...]:
-        """The stages of SAM's encoder that are read."""
+        """The stages of SAM's encoder that the APM reads."""
         return () if self._apm is None else self._apm.stages_read
 
     def samples(self, views: int) -> list[Sample]:
-        """Every view of every row, the unchanged views first: what is worth storing."""
+        """Return every view of every row, the unchanged views first; these are worth keeping in the feature store."""
         return [self._sample(row, view) for view in range(views) for row in range(len(self._rows))]
 
     def _sample(self, row: int, view: int) -> Sample:
         return Sample.of(self._rows[row], self._sam, self._settings.fit, view, self._settings.augmentation)
 
-    def _mask(self, sample: Sample) -> npt.NDArray[np.bool_]:
+    def _mask(self, sample: Sample) -> BoolArray:
         if not self._settings.views:
             return sample.mask()
         key = _key_of(sample)
         if key not in self._masks:
-            self._masks[key] = np.packbits(sample.mask())
-        bits = np.unpackbits(self._masks[key], count=sample.side * sample.side)
+            self._masks[key] = zlib.compress(np.packbits(sample.mask()).tobytes(), 1)
+        packed = np.frombuffer(zlib.decompress(self._masks[key]), np.uint8)
+        bits = np.unpackbits(packed, count=sample.side * sample.side)
         return bits.reshape(sample.side, sample.side).astype(bool)
 
     def _instance_map(self, sample: Sample, *, keep: bool) -> LabelArray:
-        """Return the instance map of a view; those that come again are kept, compressed."""
+        """Return the instance map of a view; those that will be used again are kept, compressed."""
         if not keep or not self._settings.views:
             return sample.instances()
         key = _key_of(sample)
@@ -199,7 +199,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         return self.item(draw)
 
     def item(self, draw: Draw, *, with_inputs: bool = True) -> TrainingBatch:
-        """Return a batch of one; without the inputs of the model where these are known already."""
+        """Return a batch of one; ``with_inputs`` is false if the inputs of the model are already known."""
         is_new = draw.for_maps and self._draws_views
         sample = self._new_view(draw) if is_new else self._sample(draw.row, draw.view)
         mask = sample.mask() if is_new else self._mask(sample)
@@ -232,9 +232,9 @@ class TrainingSet(Dataset[TrainingBatch]):
         )
 
     def _new_view(self, draw: Draw) -> Sample:
-        """A view that was never seen: it costs nothing where SAM does not have to encode it.
+        """Draw a view that was never used before, which is cheap as SAM does not encode it.
 
-        Every second one at random holds a window of such a view of another row, where views are mixed.
+        If views are mixed, a random half of them contains a window of such a view of another row.
         """
         view = self._drawn_view(np.random.default_rng([*draw.seed, 1]))
         sample = replace(self._sample(draw.row, 0), view=view)
@@ -245,7 +245,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         return MixedSample.of_two(sample, other, draw_window(rng))
 
     def _drawn_view(self, rng: np.random.Generator) -> View:
-        """Draw a view, with light and dark exchanged in the wanted share of them."""
+        """Draw a view, with inverted grey levels in the wanted share of them."""
         view, share = draw_view(rng), self._settings.inverted_views
         return view.inverted() if share and rng.random() < share else view
 
@@ -253,7 +253,7 @@ class TrainingSet(Dataset[TrainingBatch]):
         return {} if self._apm is None else apm_inputs([sample], self._apm, None)
 
     def _inputs(self, sample: Sample, draw: Draw) -> dict[str, Tensor]:
-        """Return the inputs of the model for a view; the colours of an image for the APM change with each draw."""
+        """Return the inputs of the model for a view; the colours of the APM's image change with each draw."""
         if self._sam.encoder_learns:
             inputs = {IMAGES: torch.from_numpy(sample.image())[None]}
         else:
@@ -268,8 +268,8 @@ class TrainingSet(Dataset[TrainingBatch]):
         return inputs | seen
 
     @staticmethod
-    def _one_object(sample: Sample, rng: np.random.Generator, union: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """One object at random, moved as the view is; all of them where the view has lost it, or there is none."""
+    def _one_object(sample: Sample, rng: np.random.Generator, union: BoolArray) -> BoolArray:
+        """Return the mask of a random object, transformed as the view is; ``union`` if the view shows none of it."""
         labels = sample.checked.labels()
         numbers = np.setdiff1d(labels, [0])
         if not len(numbers):
@@ -279,7 +279,7 @@ class TrainingSet(Dataset[TrainingBatch]):
 
 
 def _depths(mask: BoolArray, instances: LabelArray | None) -> Float32Array:
-    """Return how deep inside of its object each place of a mask (m, m) lies, with the objects of (S, S) if given."""
+    """Return the depth of each pixel of a mask (m, m) inside its object, with the objects of (S, S) if given."""
     if instances is None:
         return depths(mask)
     side = len(mask)
@@ -288,7 +288,7 @@ def _depths(mask: BoolArray, instances: LabelArray | None) -> Float32Array:
 
 
 def collate(items: list[TrainingBatch]) -> TrainingBatch:
-    """Join batches of one image to a batch of several."""
+    """Collate single-image batches to a batch of several images."""
     parts: dict[str, Any] = {}
     for name in TrainingBatch._fields:
         values = [getattr(item, name) for item in items]

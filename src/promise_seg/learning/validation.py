@@ -1,4 +1,4 @@
-"""Choose on validation rows, after each epoch, how a model makes its masks of what SAM gives it."""
+"""Choose on validation rows, during training, how a model forms its masks from SAM's output and the saliency map."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from promise_seg.assessment.evaluation import Assessment, dice_of_choices
-from promise_seg.assessment.overlaps import Overlap, Scored
+from promise_seg.assessment.overlaps import Overlap, ScoredRows
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.masks import probs_in_image
@@ -20,13 +20,13 @@ from promise_seg.prompting.map_in_masks import with_map
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
-"""Shares of the APM's saliency in a mask that are tried."""
+"""The shares of the APM's saliency in a mask that are tried."""
 _FIRST_SHARE = 0.5
 _CHOICES = (MaskChoice.FIRST, MaskChoice.SECOND, MaskChoice.THIRD, MaskChoice.SCORE)
 
 
 class Validated(NamedTuple):
-    """The best mean Dice on validation rows, and the choices that it was reached with."""
+    """The best mean Dice on validation rows, and the choices that give it."""
 
     dice: float
     mask_choice: MaskChoice
@@ -36,10 +36,10 @@ class Validated(NamedTuple):
 def validate(
     model: PromiseModel, rows: Sequence[CheckedRow], store: FeatureStore | None, settings: TrainSettings
 ) -> Validated:
-    """Return the mean Dice on validation rows with the best choices; by the reference's protocol with the first mask.
+    """Return the mean Dice on validation rows with the best choices; with the reference protocol, with the first mask.
 
-    With the model's own prompts where it has an APM, with oracle points where it has not; the mean over objects where
-    each is prompted for itself. Slices of volumes are scored as volumes, as the settings say.
+    A model with an APM is scored with its own prompts, any other with oracle points. The mean is over objects if each
+    is prompted separately. Slices of volumes are scored as volumes if the settings say so.
     """
     source = PromptSource.APM if model.apm is not None else PromptSource.ORACLE
     assessment = Assessment(prompts=source, num_points=settings.num_points, protocol=settings.protocol)
@@ -50,10 +50,10 @@ def validate(
     model.config = config.model_copy(update={"map_share": 0.0, "presence_threshold": None})
     try:
         found = decode_rows(model, rows, assessment, store)
-        decoded = [replace(one, own_instances=None) for one in found]  # which would keep the features of all rows
+        decoded = [replace(one, own_instances=None) for one in found]  # these would keep the features of all rows
     finally:
         model.config = config
-    scored = Scored(rows, as_volumes=settings.scores_volumes)
+    scored = ScoredRows(rows, as_volumes=settings.scores_volumes)
     if isinstance(decoded[0].prompts, Proposal) and decoded[0].prompts.regions is not None:
         return _with_maps(decoded, choices, scored)
     if scored.has_volumes and settings.protocol == Protocol.OWN:
@@ -65,8 +65,8 @@ def validate(
     return Validated(means[best], best)
 
 
-def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice], scored: Scored) -> Validated:
-    """Choose the mask at a usual share of the saliency, and then the share."""
+def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice], scored: ScoredRows) -> Validated:
+    """Choose the mask at a typical share of the saliency, and then the share."""
     by_choice = {choice: _mean_dice(decoded, choice, _FIRST_SHARE, scored) for choice in choices}
     choice = max(by_choice, key=lambda one: by_choice[one])
     by_share = {share: _mean_dice(decoded, choice, share, scored) for share in SHARES}
@@ -74,7 +74,7 @@ def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice], sco
     return Validated(by_share[share], choice, share)
 
 
-def _mean_dice(decoded: Sequence[DecodedRow], choice: MaskChoice, share: float, scored: Scored) -> float:
+def _mean_dice(decoded: Sequence[DecodedRow], choice: MaskChoice, share: float, scored: ScoredRows) -> float:
     overlaps = []
     for one in decoded:
         mask_logits, _ = one.masks.chosen(choice)

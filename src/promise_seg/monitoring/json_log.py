@@ -14,7 +14,7 @@ from typing import Any
 
 from promise_seg.errors import SettingsError
 from promise_seg.monitoring.hooks import Listener
-from promise_seg.object_stores import is_address
+from promise_seg.storage.object_stores import is_address
 from promise_seg.vocabulary import ItemOutcome
 
 STANDARD_OUTPUT = "-"

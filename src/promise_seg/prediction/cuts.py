@@ -1,4 +1,4 @@
-"""Volumes that are cut across further axes: which ones may be, and their slices as a model is to see them."""
+"""Cut volumes across further axes, and prepare the slices for a model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from promise_seg.volumes.whole_slices import are_whole
 
 ANATOMICAL = tuple(axis for axis in Axis if axis != Axis.AUTO)
 _LONGEST_SIDE = 4096
-"""No slice is enlarged beyond that, whatever a file says of the size of its voxels."""
+"""Longest side in pixels to which a slice is enlarged, whatever voxel size a file states."""
 
 
 def parse_axes(axes: str | Sequence[str] | None) -> tuple[Axis, ...]:
-    """Return the axes that a user names, such as ``axial,coronal``; none for ``None``.
+    """Parse names of axes, such as ``axial,coronal``; return no axes for ``None``.
 
     Raises:
-        SettingsError: unless at least two different ones are named.
+        SettingsError: if a name is unknown or repeated, or if fewer than two axes are named.
     """
     if axes is None:
         return ()
@@ -45,15 +45,15 @@ def parse_axes(axes: str | Sequence[str] | None) -> tuple[Axis, ...]:
 
 
 def check_axes(source: Source, reading: Reading, axes: Sequence[Axis]) -> SliceFrame:
-    """Return the frame of a volume's own slices, if it can be cut across these axes.
+    """Check that a volume can be cut across all axes, and return the frame of its own slices.
 
     Args:
         source: the volume, cut as the model reads it.
-        reading: of the model.
-        axes: across which it is to be cut; see :func:`parse_axes`.
+        reading: how the model reads images.
+        axes: axes to cut across; see :func:`parse_axes`.
 
     Raises:
-        ImageError: if it cannot.
+        ImageError: if the volume cannot be cut across one of the axes.
     """
     given = ",".join(axes)
     if not source.is_volume or source.is_in_time or source.frame is None:
@@ -88,12 +88,12 @@ def check_axes(source: Source, reading: Reading, axes: Sequence[Axis]) -> SliceF
 
 @dataclass(frozen=True)
 class OtherCut:
-    """A volume that is cut across another axis than that of its own slices.
+    """A volume that is cut across another axis than its own slices.
 
     Args:
-        source: the volume, opened so.
-        reading: how it is read then.
-        frame: of its slices.
+        source: the volume, opened across this axis.
+        reading: how the volume is read across this axis.
+        frame: frame of the slices.
     """
 
     source: Source
@@ -104,10 +104,10 @@ class OtherCut:
         return len(self.source)
 
     def framed(self, number: int, model: PromiseModel) -> ImageInFrame:
-        """Read a slice, enlarge it so that its pixels are squares in mm, and map it to the model frame.
+        """Read a slice, enlarge it so that its pixels are square in mm, and map it to the model frame.
 
         Raises:
-            ImageError: if it cannot be read.
+            ImageError: if the slice cannot be read.
         """
         rgb = self.reading.rgb(self.source, number)
         height, width = _square(rgb.shape[0], rgb.shape[1], *self.frame.spacing[1:])
@@ -117,29 +117,29 @@ class OtherCut:
 
 
 def other_cuts(source: Source, reading: Reading, axes: Sequence[Axis]) -> Iterator[OtherCut]:
-    """Open a volume across each axis but that of its own slices, one after the other.
+    """Open a volume across each axis except that of its own slices, one after the other.
 
     Raises:
-        ImageError: if it cannot be cut so.
+        ImageError: if the volume cannot be cut across one of the axes.
     """
     own = check_axes(source, reading, axes).plane
     for axis in axes:
         if axis != own:
             across = reading.model_copy(update={"axis": axis})
             opened = across.opened(open_across(source, axis))
-            if opened.frame is not None:  # as it has one across its own axis
+            if opened.frame is not None:  # always true, because it has a frame across its own axis
                 yield OtherCut(opened, across, opened.frame)
 
 
 def _square(height: int, width: int, row_mm: float, column_mm: float) -> tuple[int, int]:
-    """Return the height and width of a slice whose pixels are squares, as small as the shorter side of those it has."""
+    """Return the height and width at which a slice has square pixels, as large as the shorter side of its pixels."""
     least = min(row_mm, column_mm)
     sizes = (round(height * row_mm / least), round(width * column_mm / least))
     return min(sizes[0], max(height, _LONGEST_SIDE)), min(sizes[1], max(width, _LONGEST_SIDE))
 
 
 def _shapes(frame: SliceFrame) -> list[tuple[int, int]]:
-    """Return the height and width of the slices across each axis, as a model is to see them."""
+    """Return the height and width of the slices across each axis, with square pixels."""
     found = []
     for axis in ANATOMICAL:
         one = SliceFrame(frame.path, frame.shape, frame.affine, axis)

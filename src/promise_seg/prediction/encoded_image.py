@@ -1,4 +1,4 @@
-"""An image after the encoder of a model."""
+"""An encoded image: the features of one image and its geometry."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from promise_seg.sam.features import Features
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An image after the encoder: all the heavy work. Any number of predictions can follow."""
+    """The encoder's output for an image, which any number of predictions can be made from."""
 
     features: Features
     geometry: Geometry
 
     def check_fits(self, model: PromiseModel) -> None:
-        """Refuse an image that a model with another input size encoded.
+        """Check that the image was encoded at the input size of a model.
 
         Raises:
-            SettingsError: with both sizes.
+            SettingsError: if the sizes differ, with both sizes.
         """
         if self.geometry.side != model.sam.image_size:
             raise SettingsError(

@@ -1,4 +1,4 @@
-"""Encode an image for several models at once, and compute only once what they have in common."""
+"""Encode an image for several models at once, and compute shared parts only once."""
 
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
@@ -15,12 +15,12 @@ Label = TypeVar("Label", bound=Hashable)
 def encode_together(
     predictors: Mapping[Label, Predictor], framed: ImageInFrame, features: Features
 ) -> dict[Label, EncodedImage]:
-    """Encode an image for each of several models; a trunk that several APMs share is run once.
+    """Encode an image for each of several models, running a trunk that several APMs share only once.
 
     Args:
-        predictors: the models by their labels; their SAMs must encode alike.
+        predictors: maps each label to its predictor; their SAMs must give the same features.
         framed: the image.
-        features: SAM's features of it, with all stages that any of the models reads.
+        features: SAM's features of the image, with all stages that any of the models reads.
     """
     found: dict[Label, EncodedImage] = {}
     for label, one in predictors.items():

@@ -1,4 +1,4 @@
-"""Predict labels for files and folders of images, with a safe restart."""
+"""Predict labels for files and folders of images, with safe restarts."""
 
 import os
 import time
@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from promise_seg.errors import ImageError
-from promise_seg.files import Sync, sync_folder, write_whole
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.formats.limits import check_frames_together
 from promise_seg.images.formats.source import Source
@@ -19,7 +18,7 @@ from promise_seg.images.framing import ImageInFrame
 from promise_seg.images.guarding import guarded
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS
 from promise_seg.monitoring.hooks import item_ended, step
-from promise_seg.overlapping import DEPTH, Helper
+from promise_seg.parallel.overlapping import DEPTH, Helper
 from promise_seg.prediction.identity import keep_identity
 from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.labelling import Labeller
@@ -32,7 +31,8 @@ from promise_seg.prediction.overlay import COMPRESSION, overlay_path
 from promise_seg.prediction.overlay_of_labels import draw_labelled
 from promise_seg.prediction.table import ImageTable, PredictionTable, lines_of, stem_of
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.strays import LONGEST_NAME
+from promise_seg.storage.files import Sync, sync_folder, write_whole
+from promise_seg.storage.strays import LONGEST_NAME
 from promise_seg.vocabulary import ItemOutcome, OutputFormat, WorkStep
 
 
@@ -40,9 +40,9 @@ from promise_seg.vocabulary import ItemOutcome, OutputFormat, WorkStep
 class Outcome:
     """The outcome of a run over a folder.
 
-    ``problems`` has a line for each image that could not be read or written, ``notes`` one for each that could not be
-    written in the format of its kind, was read otherwise than its file says, or whose file is not the same to all
-    programs, and one for each option that had no effect on any input.
+    ``problems`` has a line for each input that could not be read or written. ``notes`` has lines on inputs that needed
+    another format, were not read as their files state, or whose outputs programs read differently, and on options
+    without effect.
     """
 
     predicted: int
@@ -52,9 +52,10 @@ class Outcome:
 
 
 class PredictionFolder:
-    """The output of one model: ``masks/``, ``overlays/`` and ``predictions.csv`` in a folder.
+    """The output folder of one model, with ``masks/``, ``overlays/`` and ``predictions.csv``.
 
-    ``at`` is the address that the folder is a copy of, if it is one.
+    If ``at`` is given, the folder is the local copy of that address in an object store. See :func:`predict_folder` for
+    the other arguments.
 
     Raises:
         PromiseError: if the folder holds predictions of another model, or in another format.
@@ -82,9 +83,10 @@ class PredictionFolder:
         self.notes: list[str] = []
 
     def has(self, one: Input, sha256: str) -> bool:
-        """Whether this very image was predicted and everything about it was written.
+        """Whether this image was predicted and all its outputs were written.
 
-        An image that was moved together with its folder is known by its place in it.
+        An image that was moved together with its folder is recognised by its place in the folder, and the table is
+        updated with its new name.
         """
         key = self._key_of(one)
         if not self.seems_to_have(one, sha256):
@@ -94,7 +96,7 @@ class PredictionFolder:
         return True
 
     def seems_to_have(self, one: Input, sha256: str) -> bool:
-        """The same, without taking note of where the image is now."""
+        """Whether this image was predicted and all its outputs exist, without updating the table."""
         lines = self._table.lines(self._key_of(one))
         if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
@@ -107,10 +109,10 @@ class PredictionFolder:
         return one.key if self._table.lines(one.key) else self._table.owner(one.stem) or one.key
 
     def add(self, one: Input, sha256: str, labelled: Labelled) -> None:
-        """Write the labels of a picture or volume, their overlay and their lines of the table.
+        """Write the labels of an image or volume, their overlay and their lines of the table.
 
         Raises:
-            ImageError: if it cannot be written in the format that is wanted, or another image has its place.
+            ImageError: if the labels cannot be written in the requested format, or their place is taken.
         """
         path = self._write(one, labelled)
         self.notes += [*labelled.source.notes, *labelled.notes]
@@ -131,7 +133,7 @@ class PredictionFolder:
             self.save_table()
 
     def _keep(self, written: Sequence[Path]) -> None:
-        """Put new files to the address, or take note of the folders that are to be brought to the disk."""
+        """Upload new files to the address, or mark the folders that have to be synced to disk."""
         if self._at is not None:
             self._at.keep(written)
             return
@@ -139,15 +141,15 @@ class PredictionFolder:
         self._unsynced |= {folder for folder in above if self.folder in folder.parents}
 
     def mask_of(self, stem: str) -> str | None:
-        """Return the mask of the input with a stem, below this folder; None if it is not there or not in the table."""
+        """Return the path of an input's mask, relative to this folder; ``None`` if it has none."""
         lines = self._table.lines(self._table.owner(stem) or "")
         return lines[0]["mask"] if lines and (self.folder / lines[0]["mask"]).exists() else None
 
     def check_place(self, one: Input, sha256: str) -> None:
-        """Refuse an image whose mask would take the place of another's; the same image from elsewhere may.
+        """Check that an image's mask would not overwrite that of a different image; a copy at another path may.
 
         Raises:
-            ImageError: naming the other.
+            ImageError: if the place is taken, with the name of the image that has it.
         """
         self._check_folders(one)
         owner = self._table.owner(one.stem) or one.key
@@ -162,7 +164,7 @@ class PredictionFolder:
         self._table.take_out(owner)
 
     def _check_folders(self, one: Input) -> None:
-        """Refuse an image whose folder would be a file, or the folder of a volume's slices."""
+        """Check that no parent folder of a mask is a file, or the folder of a volume's slices."""
         for above in map(str, PurePosixPath(one.stem).parents):
             lines = self._table.lines(self._table.owner(above) or "")
             is_file = any((self.folder / kind / above).is_file() for kind in PREDICTION_FOLDERS)
@@ -174,7 +176,7 @@ class PredictionFolder:
                 )
 
     def _check_slices(self, one: Input) -> None:
-        """Refuse a volume whose folder of slices would take the place of the masks of other images."""
+        """Check that a volume's folder of slices would not hold the masks of other images."""
         inside = self._table.first_below(one.stem)
         if inside is not None:
             raise ImageError(
@@ -207,26 +209,26 @@ class PredictionFolder:
         if output != OutputFormat.PNG or not labelled.source.is_volume:
             return path
         with guarded(one.name, f"written as {output}"):
-            path.unlink(missing_ok=True)  # of the same input when it was a single picture
+            path.unlink(missing_ok=True)  # left over if the same input was a single image before
         return path.with_suffix("")  # a folder with a file for each slice
 
     def save_table(self) -> None:
-        """Write ``predictions.csv`` with all that is known so far, whole or not at all.
+        """Write ``predictions.csv`` atomically with all predictions so far.
 
-        Lines that another process added meanwhile are kept. Masks and overlays are on the disk before the table is.
+        Lines that another process added in the meantime are kept. Masks and overlays are synced to disk before.
         """
         self.sync()
         self._table.save()
 
     def sync(self) -> None:
-        """Bring the names of new masks and overlays to the disk, or the new lines of logs to the address."""
+        """Sync the folders of new masks and overlays to disk, or upload new log lines to the address."""
         while self._unsynced:
             sync_folder(self._unsynced.pop())
         if self._at is not None:
             self._at.share_logs()
 
     def finish(self) -> None:
-        """Write what is about all images."""
+        """Write the files that cover all images: the table, COCO JSON and ``objects.csv``."""
         self.save_table()
         if self.format == OutputFormat.COCO:
             masks = {self.folder / lines[0]["mask"] for lines in self._table.all_lines()}
@@ -238,9 +240,9 @@ class PredictionFolder:
 
 
 def identity_of(labeller: Labeller, output: OutputFormat, keep_empty_frames: bool, every: int) -> dict[str, object]:
-    """Return by which model and with which options predictions are made."""
+    """Return the model and the options that determine the predictions in a folder."""
     identity = labeller.identity() | {"format": str(output)}
-    if keep_empty_frames:  # so that folders without them stay as they were
+    if keep_empty_frames:  # so that the identity of folders without empty frames does not change
         identity["keep_empty_frames"] = True
     if every > 1:
         identity["every"] = every
@@ -259,7 +261,7 @@ def _opened(one: Input, labeller: Labeller, every: int) -> Source:
 
 @dataclass(frozen=True)
 class ReadInput:
-    """An input whose bytes were hashed; its opened file and, of a picture, its pixels, unless it is there already."""
+    """A hashed input; with its opened file and, for a single image, its pixels, unless it was predicted before."""
 
     sha256: str
     source: Source | None = None
@@ -267,17 +269,17 @@ class ReadInput:
 
 
 class FolderRun:
-    """One call of :func:`predict_folder`: another thread reads the next input and writes the last one."""
+    """One call of :func:`predict_folder`, in which another thread reads the next input and writes the last one."""
 
     def __init__(self, target: PredictionFolder, labeller: Labeller, every: int, helper: Helper) -> None:
         self._target, self._labeller, self._every, self._helper = target, labeller, every, helper
         self._waiting: deque[Input] = deque(maxlen=DEPTH)  # to be written
-        self._begun: dict[str, float] = {}  # when reading was begun, by stem
+        self._begun: dict[str, float] = {}  # time when reading began, by stem
         self.predicted = self.already_there = 0
         self.problems: dict[int, str] = {}
 
     def read(self, one: Input) -> ReadInput:
-        """Read an input, as far as it is needed; slices of a volume are read later."""
+        """Hash an input, and read it unless its predictions exist; slices of a volume are read later."""
         self._begun[one.stem] = time.monotonic()
         with guarded(one.name, "predicted"), step(WorkStep.READ, one.stem):
             sha256 = one.sha256()
@@ -288,7 +290,7 @@ class FolderRun:
             return ReadInput(sha256, source, None if later else self._labeller.frame(source, 0))
 
     def predict(self, number: int, one: Input, result: Callable[[], ReadInput]) -> None:
-        """Predict one input unless it is there, and let it be written."""
+        """Predict one input unless its predictions exist, and queue the result for writing."""
         if any(_share_a_place(one, other) for other in self._waiting):
             self._helper.wait()
         try:
@@ -332,19 +334,19 @@ class FolderRun:
         problem: ImageError | None = None,
         outcome: ItemOutcome = ItemOutcome.ALREADY_THERE,
     ) -> None:
-        """Take note that nothing more is done for an input, and of what went wrong with it."""
+        """Record that an input is finished, and the problem with it, if any."""
         if problem is not None:
             self.problems[number], outcome = str(problem), ItemOutcome.FAILED
         self._tell_end(one, outcome, problem)
 
     def _tell_end(self, one: Input, outcome: ItemOutcome, problem: ImageError | None = None) -> None:
-        """Tell who listens what became of an input, and how long that took since it began to be read, if it did."""
+        """Report the outcome of an input to the monitoring hooks, with the seconds since reading began."""
         begun = self._begun.pop(one.stem, None)
         item_ended("predict", one.stem, outcome, None if begun is None else time.monotonic() - begun, problem)
 
 
 def _share_a_place(one: Input, other: Input) -> bool:
-    """Whether two inputs have the same output, or the output of one is in the folder of the other's."""
+    """Whether two inputs have the same output, or the output of one is inside that of the other."""
     return one.key == other.key or f"{one.stem}/".startswith(f"{other.stem}/") or other.stem.startswith(f"{one.stem}/")
 
 
@@ -358,13 +360,13 @@ def predict_folder(
     keep_empty_frames: bool = False,
     every: int = 1,
 ) -> Outcome:
-    """Predict labels for pictures and volumes into a folder; what is already there is left as it is.
+    """Predict labels for images and volumes into a folder; existing predictions are kept.
 
-    Of videos, every Nth frame is predicted. While one input is predicted, another thread reads the next and writes the
-    last.
+    While one input is predicted, another thread reads the next input and writes the last one. An image that cannot be
+    read or written does not stop the run. If the run is interrupted, the table holds all inputs that were finished.
 
-    An image that cannot be read or written does not stop the others. Whatever ends the run, the table holds all that
-    was finished.
+    With ``keep_empty_frames``, DICOM segmentations have a frame for each slice. ``every`` is the step between the video
+    frames that are predicted.
 
     Raises:
         PromiseError: if the folder holds another model's predictions or cannot be written.
@@ -374,7 +376,7 @@ def predict_folder(
         outcome = predict_into(target, labeller, inputs, progress, every)
     finally:
         target.finish()
-    if outcome.already_there or outcome.problems:  # what kind of input these are is not known
+    if outcome.already_there or outcome.problems:  # the kind of these inputs is not known
         return outcome
     return replace(outcome, notes=[*outcome.notes, *target.without_effect.notes()])
 
@@ -382,7 +384,7 @@ def predict_folder(
 def predict_into(
     target: PredictionFolder, labeller: Labeller, inputs: Sequence[Input], progress: Progress = silent, every: int = 1
 ) -> Outcome:
-    """Predict into a folder that is open already, and leave it so: its table is written when it is finished.
+    """Predict into a folder that is already open; the caller has to call its ``finish`` afterwards.
 
     Raises:
         PromiseError: if the folder cannot be written.

@@ -1,4 +1,4 @@
-"""The identity of the predictions in a folder: by which model, and with which options, they were made."""
+"""The identity of the predictions in a folder: the model and the options that they were made with."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from promise_seg.errors import PromiseError, first_line
 from promise_seg.images.own_folders import PREDICTION_FOLDERS, PREDICTION_IDENTITY, PREDICTION_PARTS
 from promise_seg.images.reading import Reading, ReadingOptions
-from promise_seg.locks import in_turn
-from promise_seg.sealed import read_sealed, write_sealed
-from promise_seg.strays import remove_strays
+from promise_seg.storage.locks import in_turn
+from promise_seg.storage.sealed import read_sealed, write_sealed
+from promise_seg.storage.strays import remove_strays
 
 _WORDS: dict[str, Callable[[dict[str, object]], str]] = {
     "format": lambda known: "in another format",
@@ -25,11 +25,11 @@ _WORDS: dict[str, Callable[[dict[str, object]], str]] = {
     "always_segments": lambda known: f"{'with' if 'always_segments' in known else 'without'} --always-segment",
     "trust_sha256": lambda known: "with other trust scores: the model was calibrated, or its calibration lost, since",
 }
-"""Words for the predictions in a folder, by the entries of its identity in which they differ from those asked for."""
+"""For each entry of the identity, a function that describes the predictions in a folder in which it differs."""
 
 
 def keep_identity(folder: Path, identity: dict[str, object]) -> None:
-    """Note what a new folder holds, or compare with what is noted.
+    """Record the identity of a new folder, or check that it matches the recorded one.
 
     Raises:
         PromiseError: if the folder holds predictions of another model, or with other options.
@@ -44,7 +44,7 @@ def keep_identity(folder: Path, identity: dict[str, object]) -> None:
 
 
 def check_identity(folder: Path, identity: dict[str, object]) -> None:
-    """Raise the errors of :func:`keep_identity` without writing anything."""
+    """Check the identity like :func:`keep_identity`, without writing anything."""
     _is_kept(folder / PREDICTION_IDENTITY, identity)
 
 
@@ -52,7 +52,7 @@ def read_identity(folder: Path) -> dict[str, object]:
     """Read the identity of the predictions in a folder.
 
     Raises:
-        PromiseError: if it cannot be read.
+        PromiseError: if the file cannot be read.
     """
     path = folder / PREDICTION_IDENTITY
     try:
@@ -62,12 +62,12 @@ def read_identity(folder: Path) -> dict[str, object]:
 
 
 def options_between(reading: Reading, trained: Reading) -> str:
-    """Return the options by which images are read otherwise than in training, such as ``--tile 64 --overlap 8``."""
+    """Return the options that change how images are read compared with training, such as ``--tile 64 --overlap 8``."""
     return " ".join(ReadingOptions.that_give(reading.without_masks, trained.without_masks).arguments)
 
 
 def _is_kept(path: Path, identity: dict[str, object]) -> bool:
-    """Whether an identity is noted; another one is refused."""
+    """Whether the identity is recorded in the folder already; raise an error if another one is."""
     if not path.exists():
         return False
     known = read_identity(path.parent)
@@ -83,7 +83,7 @@ def _is_kept(path: Path, identity: dict[str, object]) -> bool:
 
 
 def _what_differs(known: dict[str, object], identity: dict[str, object]) -> str:
-    """Say which predictions a folder holds, where they differ from those that are asked for now."""
+    """Describe how the predictions in a folder differ from the requested ones."""
     differing = [name for name in known | identity if known.get(name) != identity.get(name)]
     if any(name not in _WORDS for name in differing):
         return "of another model"

@@ -1,4 +1,4 @@
-"""The separate objects that a model finds in an image, for users of Python."""
+"""The separate objects that a model finds in an image, as returned by the Python API."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +17,15 @@ from promise_seg.prediction.reading import ImageLike, read_rgb_of_size
 class Instances:
     """The objects of an image.
 
-    Shape: ``labels`` (H, W) uint16 in the image frame: 0 for background and 1, 2 ... without gaps, one for each object;
-        ``objects`` has what is known of each, in this order.
+    Shape: ``labels`` (H, W) uint16 in the image frame: 0 for background and 1, 2, ... for the objects, without gaps;
+        ``objects`` has the measurements of each object, in this order.
     """
 
     labels: Uint16Array
     objects: tuple[FoundObject, ...] = field(repr=False)
 
     def __len__(self) -> int:
-        """How many objects there are."""
+        """Return the number of objects."""
         return len(self.objects)
 
     def records(self) -> list[dict[str, Any]]:
@@ -33,24 +33,24 @@ class Instances:
         return [one.record() for one in self.objects]
 
     def overlay(self, image: ImageLike, reading: Reading = DEFAULT_READING) -> Uint8Array:
-        """Draw the outline of each object on an image; returns a picture (H, W, 3) uint8.
+        """Draw the outline of each object on an image; return RGB pixels (H, W, 3) uint8.
 
         Args:
-            image: the image that was predicted, or another of its size: a path, a slice, pixels or an image of PIL.
-            reading: how a file is read, as ``model.reading``, where it is not a plain picture.
+            image: the image that was predicted, or another of the same size: a path, a slice, pixels or a PIL image.
+            reading: how a file is read, such as ``model.reading``; needed for anything but plain 8-bit images.
 
         Raises:
-            ImageError: if it cannot be read.
-            SettingsError: if it has another size than the instance map.
+            ImageError: if the image cannot be read.
+            SettingsError: if the image and the instance map differ in size.
         """
         return draw_instances(read_rgb_of_size(image, reading, self.labels.shape, "instance map"), self.labels)
 
 
 def spacing_of(source: object) -> tuple[float, float] | None:
-    """Return the distance between rows and between columns of an image in mm, if it is a file that tells it."""
+    """Return the distances between rows and between columns of an image in mm, if it is a file that states them."""
     return source.spacing if isinstance(source, Source) else None
 
 
 def with_offset(labels: Uint16Array, offset: int) -> Uint16Array:
-    """Return an instance map whose numbers begin after those of the slices before it."""
+    """Return an instance map with an offset added to the number of each object."""
     return np.where(labels > 0, labels + np.uint16(offset), 0).astype(np.uint16)

@@ -1,11 +1,11 @@
-"""The labels of a picture or a volume, and what each came from."""
+"""The predicted labels of an image or a volume, and the origin of each label."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
+from promise_seg.arrays import BoolArray, Float32Array, IntArray, Uint8Array, Uint16Array
 from promise_seg.images.formats.source import Source
 from promise_seg.instances.facts import FoundObject
 from promise_seg.prediction.large_images import strips_of
@@ -14,21 +14,23 @@ from promise_seg.trust.trust_model import Trust
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of the mask of a label: points (N, 2) in the image frame with labels (N,), boxes (K, 4), its predicted
-    IoU, and how far to trust it, if its model was calibrated."""
+    """The prompts behind the mask of a label, its predicted IoU, and its trust if the model was calibrated.
 
-    points_xy_image: npt.NDArray[np.float32]
-    point_labels: npt.NDArray[np.int64]
+    Shape: points (N, 2) and boxes (K, 4) in the image frame; point labels (N,).
+    """
+
+    points_xy_image: Float32Array
+    point_labels: IntArray
     predicted_iou: float
     trust: Trust | None = None
-    boxes_xyxy_image: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    boxes_xyxy_image: Float32Array = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
 
 @dataclass(frozen=True)
 class LabelledSlice:
-    """Labels (H, W), 0 for background, and what each came from.
+    """Labels (H, W), with 0 for background, and the origin of each label.
 
-    With ``objects`` the labels are the numbers of objects, all of the only label in ``origins``.
+    If ``objects`` is given, the labels are the numbers of objects, which all belong to the only label in ``origins``.
     """
 
     labels: Uint16Array
@@ -36,11 +38,11 @@ class LabelledSlice:
     objects: tuple[FoundObject, ...] | None = None
 
     def mask_of(self, label: int) -> BoolArray:
-        """The mask (H, W) of a label."""
+        """Return the mask (H, W) of a label."""
         return self.labels > 0 if self.objects is not None else self.labels == label
 
     def area_of(self, label: int) -> int:
-        """The pixels of a label, counted some rows at a time."""
+        """Return the number of pixels of a label, counted strip by strip."""
         strips = strips_of(self.labels)
         if self.objects is not None:
             return sum(int(np.count_nonzero(strip)) for strip in strips)
@@ -49,11 +51,16 @@ class LabelledSlice:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labels of a picture's only slice, or of all slices of a volume; ``names`` has one for each label.
+    """The labels of a single image, or of all slices of a volume.
 
-    ``is_binary`` says that the only label is not a class of a label map; ``separate_objects`` that what is not
-    connected is one object each. ``picture`` are the pixels (H, W, 3) of a picture, in the image frame, where they are
-    still known. ``notes`` say what could not be done as the models' rules for volumes say.
+    Args:
+        source: the opened input file.
+        slices: the labels of each slice; a single image has one slice.
+        names: maps each label to its name.
+        is_binary: whether the only label is not a class of a label map.
+        separate_objects: whether each connected component is an object of its own.
+        picture: pixels (H, W, 3) of a single image, in the image frame, if they are still in memory.
+        notes: notes about rules for volumes that could not be applied.
     """
 
     source: Source
@@ -71,13 +78,16 @@ class Labelled:
 
     @property
     def dtype(self) -> npt.DTypeLike:
-        """The smallest type that holds the labels; 16 bits for instance maps, however few objects there are."""
+        """The smallest type that holds the labels; always 16 bits for instance maps."""
         return np.uint16 if self.are_instances or max(self.names) >= 256 else np.uint8
 
     @property
     def labels(self) -> Uint16Array:
-        """The label map in the shape and order of the file's own array: (I, J, K) of NIfTI, NRRD and MetaImage with a
-        place in the patient, (N, H, W) of other volumes, (H, W) of a picture."""
+        """The label map in the shape and axis order of the array in the file.
+
+        Shape: (I, J, K) for volumes with patient coordinates, such as NIfTI, NRRD and MetaImage; (N, H, W) for other
+            volumes; (H, W) for a single image.
+        """
         if not self.source.is_volume:
             return self.slices[0].labels
         frame = self.source.frame
@@ -85,5 +95,5 @@ class Labelled:
 
     @property
     def stack(self) -> Uint16Array:
-        """All slices: (N, H, W)."""
+        """The labels of all slices, (N, H, W)."""
         return np.stack([one.labels for one in self.slices])

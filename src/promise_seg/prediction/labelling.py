@@ -1,4 +1,4 @@
-"""Models of one class or of several as one: images to label maps."""
+"""Turn images into label maps, with one model or one model for each class."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -39,19 +39,19 @@ from promise_seg.volumes.whole_slices import IN_TILES, IN_TIME, asks_to_join, fr
 
 
 class Labeller:
-    """One model, or one of each class, that read images in the same way.
+    """One model, or one model for each class, all of which read images in the same way.
 
     Args:
-        predictors: by the label that each gives.
-        names: of the labels, for those that have one.
-        instances: whether labels are the numbers of separate objects, instead of classes.
-        slices: how the slices of volumes come together.
-        axes: across which volumes are cut; by default as the models read them.
+        predictors: maps each label to the predictor that finds it.
+        names: names of the labels; labels without a name get a default one.
+        instances: whether labels are the numbers of separate objects instead of classes.
+        slices: how the slices of a volume are combined.
+        axes: axes across which volumes are cut; by default the axis that the models were trained on.
 
     Raises:
         CheckpointError: if the models differ in how they read images.
-        SettingsError: if one has no APM, or a name is for a label that there is not; or if objects cannot be told
-            apart, or slices are to come together although they are.
+        SettingsError: if a model has no APM, if a name is given for an unknown label, if the model cannot separate
+            objects, or if ``instances`` is combined with ``slices`` or ``axes``.
     """
 
     def __init__(
@@ -104,17 +104,17 @@ class Labeller:
 
     @property
     def sam(self) -> Backbone:
-        """The SAM that all of them stand on."""
+        """The SAM that the models share."""
         return self._first.model.sam
 
     @property
     def reading(self) -> Reading:
-        """The way in which images are read, as in training."""
+        """How the models read images."""
         return self._first.model.config.reading
 
     @property
     def notes(self) -> list[str]:
-        """Return what a user should know: why models give no trust scores, and where SAM encodes otherwise."""
+        """Notes for the user: why models give no trust scores, and whether SAM encodes differently than in training."""
         notes = dict.fromkeys(one.note for one in self.predictors.values() if one.note)
         if self._encodes_otherwise:
             notes[encoding_note(self._first.model)] = None
@@ -132,7 +132,7 @@ class Labeller:
             None if one.trust_model is None else one.trust_model.sha256() for one in self.predictors.values()
         ]
         of_trust: dict[str, object] = {}
-        if any(trust_models):  # so that folders without trust stay as they were
+        if any(trust_models):  # so that the identity of folders without trust scores does not change
             of_trust["trust_sha256"] = trust_models
         if self._first.model.always_segments:
             of_trust["always_segments"] = True
@@ -154,22 +154,26 @@ class Labeller:
         }
 
     def label_image(self, image: object, index: int | None = None) -> LabelledSlice:
-        """Encode an image once, whatever :meth:`Predictor.encode` takes, and decode it with every model.
+        """Encode an image once and decode it with every model.
 
-        Where several models find something, the most certain one is right. Models whose encoders were trained too
-        encode for themselves.
+        Where the masks of several models overlap, the label with the highest probability is taken. Models whose
+        encoders were trained encode the image separately.
+
+        Args:
+            image: anything that :meth:`Predictor.encode` accepts.
+            index: index of the slice, if the image is a volume.
         """
         return self.label_framed(self._first.frame(image, index), name=name_of(image, index))
 
     def label_framed(
         self, framed: ImageInFrame, spacing: tuple[float, float] | None = None, name: str = "the image"
     ) -> LabelledSlice:
-        """The same for an image in the model frame, which is the same for all models.
+        """Label an image in the model frame, which is the same for all models.
 
         Args:
             framed: the image.
-            spacing: the distance between its rows and between its columns in mm, if it is known.
-            name: for messages.
+            spacing: distances between rows and between columns in mm, if known.
+            name: name of the image in messages.
         """
         large = large_image(framed, self.reading.tiles, name)
         if large is not None:
@@ -195,10 +199,15 @@ class Labeller:
     def label_large(
         self, image: LargeImage, spacing: tuple[float, float] | None = None, progress: Progress = silent
     ) -> LabelledSlice:
-        """The same for an image that is seen tile by tile; no trust is known of it, and points are left out.
+        """Label a large image tile by tile, without trust scores and prompts.
+
+        Args:
+            image: the image.
+            spacing: distances between rows and between columns in mm, if known.
+            progress: called after each tile.
 
         Raises:
-            ImageError: if a part of it cannot be read, or has too many objects.
+            ImageError: if a tile cannot be read, or the image has more objects than an instance map can number.
         """
         if self.instances:
             ((label, one),) = self.predictors.items()
@@ -224,7 +233,7 @@ class Labeller:
     def _label_objects(
         self, framed: ImageInFrame, encoded: dict[int, EncodedImage], spacing: tuple[float, float] | None
     ) -> LabelledSlice:
-        """Number the objects of an image by its only model."""
+        """Return the instance map of an image, made by the only model."""
         ((label, one),) = self.predictors.items()
         found = one.instances_in(framed, encoded[label], spacing)
         scores = [each.score for each in found.objects]
@@ -235,7 +244,7 @@ class Labeller:
         return LabelledSlice(found.labels, {label: origin}, found.objects)
 
     def _encoded(self, framed: ImageInFrame) -> dict[int, EncodedImage]:
-        """Encode the image for each model; SAM's features and the trunk of the APMs are shared where they can be."""
+        """Encode the image for each model, sharing SAM's features and the trunk of the APMs where possible."""
         alone = {label: one for label, one in self.predictors.items() if one.model.sam.encoder_learns}
         encoded = {label: one.encode_framed(framed) for label, one in alone.items()}
         others = {label: one for label, one in self.predictors.items() if label not in alone}
@@ -249,26 +258,26 @@ class Labeller:
         """Read a slice and map it to the model frame.
 
         Raises:
-            ImageError: if it cannot be read.
+            ImageError: if the slice cannot be read.
         """
         return self._first.frame(source, index)
 
     def reads_windows(self, source: Source) -> bool:
-        """Whether no more than windows of an image are read, see :meth:`label`."""
+        """Whether :meth:`label` reads the image window by window instead of as a whole."""
         return reads_windows(source, self.reading)
 
     def label(
         self, source: Source, progress: Progress = silent, frames: Iterable[ImageInFrame] | None = None
     ) -> Labelled:
-        """Label a picture or all slices of a volume.
+        """Label an image or all slices of a volume.
 
         Args:
             source: the opened file.
-            progress: told of each slice.
-            frames: what :meth:`frame` returns of each slice, in order, where somebody else reads them.
+            progress: called after each slice.
+            frames: results of :meth:`frame` for all slices, in order, if the caller reads them.
 
         Raises:
-            ImageError: if a slice cannot be read.
+            ImageError: if a slice cannot be read, or the volume cannot be cut across the axes.
         """
         if self.axes:
             check_axes(source, self.reading, self.axes)
@@ -301,13 +310,13 @@ class Labeller:
         return Labelled(source, tuple(slices), self.names, self.is_binary, separate, picture, notes)
 
     def _joins(self, source: Source) -> bool:
-        """Whether the slices of a source come together, as those of a volume may; frames of a video do not."""
+        """Whether the slices of a source are combined; the frames of a video never are."""
         if self.instances or not source.is_volume or source.is_in_time:
             return False
         return bool(self.axes) or any(rule.changes for rule in rules_of(self.predictors, self.slices).values())
 
     def _label_volume(self, source: Source, progress: Progress, frames: Iterable[ImageInFrame]) -> Labelled:
-        """Label the slices of a volume together."""
+        """Label all slices of a volume jointly."""
         tick, volume = Stage(progress, "predicting", len(source)), VolumeLabels(self.predictors, self.slices, source)
         for framed in frames:
             volume.add(self._encoded(framed))
@@ -330,13 +339,13 @@ def _origin(found: SliceFacts) -> Origin:
 
 
 def _origin_of_tiles(scores: Sequence[float]) -> Origin:
-    """Return the origin of a mask of several tiles: the mean of what is known of those with something in them."""
+    """Return the origin of a mask made from several tiles: no prompts, and the mean of the scores."""
     nothing = np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
     return Origin(*nothing, float(np.mean(scores)) if scores else 0.0)
 
 
 def _after(before: Sequence[LabelledSlice], one: LabelledSlice, source: Source) -> LabelledSlice:
-    """Return a slice whose objects have numbers of their own in the whole volume.
+    """Return a slice with its objects renumbered to follow those of the slices before it.
 
     Raises:
         ImageError: if there are more objects than an instance map can number.
@@ -354,15 +363,15 @@ def _after(before: Sequence[LabelledSlice], one: LabelledSlice, source: Source) 
 
 
 def _frame(config: ModelConfig) -> tuple[object, ...]:
-    """Return everything that determines the features of a file: models that share them must agree on it."""
+    """Return the settings that determine the features of a file; models can share features only if these agree."""
     return config.sam_sha256, config.image_size, config.fit, config.reading.without_masks
 
 
 def parse_names(texts: str | Sequence[str], labels: Sequence[int]) -> dict[int, str]:
-    """Names of labels from ``NAME``, for the only label, or ``LABEL=NAME``.
+    """Parse names of labels: ``LABEL=NAME``, or just ``NAME`` if there is only one label.
 
     Raises:
-        SettingsError: if a text names no label.
+        SettingsError: if a text has neither form.
     """
     names = {}
     for text in [texts] if isinstance(texts, str) else texts:

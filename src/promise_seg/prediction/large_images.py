@@ -1,4 +1,4 @@
-"""Images that are seen tile by tile: their masks blended, their objects put together, in bounded memory."""
+"""Predict large images tile by tile, blending masks and stitching objects in bounded memory."""
 
 import os
 import tempfile
@@ -17,28 +17,28 @@ from promise_seg.images.tiles import NO_TILE, Tiling, blended
 from promise_seg.instances.facts import FoundObject
 from promise_seg.instances.painting import InstanceMap
 from promise_seg.instances.stitching import Stitcher
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.prediction import Prediction
 from promise_seg.prediction.reading import name_of, opened
 from promise_seg.prediction.surest import surest_labels
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.rules.postprocessing import PostProcessing
 
 OF_TILES = "of several tiles, blended where they overlap; the prompts of the tiles are left out"
 LARGEST_IN_MEMORY = 2**28
-"""Bytes of the largest map that is held in memory; a larger one is in a temporary file."""
+"""Size in bytes of the largest map that is kept in memory; a larger map is kept in a temporary file."""
 _STRIP_ROWS = 256
 
 
 @dataclass(frozen=True)
 class LargeImage:
-    """An image that is larger than a tile, in memory or in a file of which windows are read.
+    """An image that is larger than a tile, in memory or in a file that is read window by window.
 
     Args:
-        name: for messages.
-        height, width: of the image.
-        kept: the part that the model sees.
-        tiles: how it is divided.
-        pixels: returns the pixels (h, w, 3) of a window.
+        name: name of the image in messages.
+        height, width: size of the image in pixels.
+        kept: region of the image that the model sees.
+        tiles: how the image is divided into tiles.
+        pixels: function that returns the pixels (h, w, 3) of a window.
     """
 
     name: str
@@ -55,7 +55,7 @@ class LargeImage:
 
 
 def large_image(framed: ImageInFrame, tiles: Tiling | None, name: str = "the image") -> LargeImage | None:
-    """Return an image in memory as one that is seen tile by tile; ``None`` if it is no larger than a tile."""
+    """Return an image in memory as a large image; ``None`` if it fits into one tile."""
     if tiles is None or not tiles.divides(framed.geometry.kept):
         return None
     geometry, rgb = framed.geometry, framed.rgb
@@ -65,7 +65,7 @@ def large_image(framed: ImageInFrame, tiles: Tiling | None, name: str = "the ima
 
 
 def reads_windows(source: Source, reading: Reading) -> bool:
-    """Whether no more than windows of a file are read: it can be read so, and is larger than a tile."""
+    """Whether a file is read window by window, because its format allows it and the image is larger than a tile."""
     if source.size is None or reading.tiles is None:
         return False
     height, width = source.size
@@ -73,10 +73,10 @@ def reads_windows(source: Source, reading: Reading) -> bool:
 
 
 def windowed_image(source: Source, reading: Reading) -> LargeImage | None:
-    """Return a file of which windows are read; ``None`` for one that is read whole.
+    """Return a file as a large image that is read window by window; ``None`` if the file is read as a whole.
 
     Raises:
-        ImageError: if the border of such a file is to be cropped, which would need all of it.
+        ImageError: if the model crops borders, which requires reading the whole file.
     """
     if source.size is None or reading.tiles is None or not reads_windows(source, reading):
         return None
@@ -95,16 +95,16 @@ def windowed_image(source: Source, reading: Reading) -> LargeImage | None:
 def in_tiles(
     image: object, index: int | None, reading: Reading, frame: Callable[[object, int | None], ImageInFrame]
 ) -> ImageInFrame | LargeImage:
-    """Return an image in the model frame or, where it is larger than a tile, as one that is seen tile by tile.
+    """Return an image in the model frame or, if it is larger than a tile, as a large image.
 
     Args:
-        image: whatever is predicted.
-        index: the slice, where it is a volume.
-        reading: how it is read.
-        frame: reads an image as a whole, and maps it to the model frame.
+        image: anything that can be predicted.
+        index: index of the slice, if the image is a volume.
+        reading: how the image is read.
+        frame: function that reads an image as a whole and maps it to the model frame.
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if the image cannot be read.
     """
     place, number = opened(image, reading, index)
     windowed = windowed_image(place, reading) if isinstance(place, Source) else None
@@ -117,12 +117,12 @@ def in_tiles(
 def blended_labels(
     image: LargeImage, probs_of: Callable[[Uint8Array], Float32Array], labels: dict[int, PostProcessing]
 ) -> Uint16Array:
-    """Return the labels (H, W) of an image, of which several overlap where the surest is right.
+    """Return the label map (H, W) of a large image; where labels overlap, the most probable one is taken.
 
     Args:
         image: the image.
-        probs_of: returns the probabilities (C, h, w) of the labels in the pixels of a tile.
-        labels: with the post-processing of each, in the order of the probabilities.
+        probs_of: function from the pixels of a tile to the probabilities (C, h, w) of the labels.
+        labels: maps each label to its post-processing, in the order of the probabilities.
     """
     numbers, posts = list(labels), list(labels.values())
     found: Uint16Array = room_for((image.height, image.width), np.uint16)
@@ -146,7 +146,7 @@ def blended_labels(
 def blended_prediction(
     image: LargeImage, predict: Callable[[Uint8Array], Prediction], post: PostProcessing
 ) -> Prediction:
-    """Return the prediction of an image from those of the pixels of its tiles, without their prompts."""
+    """Return the prediction of a large image, blended from those of its tiles, without their prompts."""
     whole: Float32Array = room_for((image.height, image.width), np.float32)
     scores: list[float] = []
 
@@ -174,13 +174,13 @@ def stitched_objects(
     spacing: tuple[float, float] | None = None,
     progress: Progress = silent,
 ) -> tuple[Uint16Array, tuple[FoundObject, ...]]:
-    """Return the instance map (H, W) of an image, and what is known of each object.
+    """Return the instance map (H, W) of a large image, and the measurements of each object.
 
     Args:
         image: the image.
-        objects_of: returns the objects in the pixels of a tile.
-        spacing: the distance between its rows and between its columns in mm, if it is known.
-        progress: told of each tile.
+        objects_of: function that finds the objects in the pixels of a tile.
+        spacing: distances between rows and between columns in mm, if known.
+        progress: called after each tile.
 
     Raises:
         ImageError: if there are more objects than an instance map can number.
@@ -198,15 +198,15 @@ def stitched_objects(
 
 
 def strips_of(labels: Array) -> Iterator[Array]:
-    """Yield the rows of labels (H, W), some at a time."""
+    """Yield a label map (H, W) in strips of up to 256 rows."""
     yield from (labels[top : top + _STRIP_ROWS] for top in range(0, len(labels), _STRIP_ROWS))
 
 
 def room_for(shape: tuple[int, ...], dtype: type[np.generic]) -> Array:
-    """Return zeros: in memory, or of large maps in a temporary file, which is gone when nobody uses it any more.
+    """Return an array of zeros; a large array is kept in a temporary file that is deleted when it is no longer used.
 
     Raises:
-        PromiseError: if the disk of temporary files is full.
+        PromiseError: if the disk for temporary files is full.
     """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if size <= LARGEST_IN_MEMORY:

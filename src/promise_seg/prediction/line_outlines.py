@@ -1,7 +1,7 @@
-"""The little of a line of a log that is needed to know whether an image is still as it was predicted, quickly read.
+"""Read log lines quickly, extracting only the fields that show whether an image has changed since its prediction.
 
-Almost all lines of logs of millions of images have one form: the image is one file, and it was predicted. Their seal is
-checked as that of any line; then the few facts are taken out of the text, and the lines of the table are passed over.
+In logs of millions of images, almost all lines have the same form: the image is one file, and it was predicted. The
+seal of such a line is checked as for any other line, then a few fields are extracted and the table rows are skipped.
 """
 
 import re
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from promise_seg.prediction.log_ranges import LogRange, lines_in
 from promise_seg.prediction.outputs.suffixes import SUFFIX_OF
 from promise_seg.prediction.part_files import MASKS
-from promise_seg.sealed import KEY
+from promise_seg.storage.sealed import KEY
 
-_TEXT = rb'"([^"]*)"'  # a text of JSON without quotation marks in it
+_TEXT = rb'"([^"]*)"'  # a JSON string without quotation marks in it
 _SEAL = b'"%s": "' % KEY.encode()
 _HEAD = re.compile(
     rb'\{"at": ([0-9.e+]+), %s(.{64})", "image": "[^"]*", "key": %s, "lines": \[\{' % (_SEAL, _TEXT)
@@ -28,29 +28,29 @@ _TAIL = re.compile(rb'\}\], "problem": "", "state": \[\[([0-9]{1,18}), ([0-9]{1,
 _match_head, _match_tail = _HEAD.match, _TAIL.fullmatch
 _BEFORE_SEAL, _LENGTH_OF_SEAL = len('{"at": , '), len(_SEAL) + 64 + len('", ')
 _COLUMNS = 6
-_AT_ONCE = 128  # few, as Python looks through all that is held whenever it tidies up
+_AT_ONCE = 128  # a small number, as Python's garbage collector visits all objects that are held
 _NUMBERS_END = 1 << 63
 SUFFIXES = tuple(sorted(set(SUFFIX_OF.values())))
-"""The endings of the usual names of masks, which follow the stem of the image."""
+"""Suffixes that follow the stem of the image in the usual names of masks."""
 _KINDS = {suffix.encode(): number for number, suffix in enumerate(SUFFIXES)}
 
 
 Outline = tuple[bytes, bytes, float, int, int, int]
-"""The facts of a line on an image that was predicted, is one file, and has a mask of the usual name: an entry of each
-column of :class:`Outlines` but the first, as a tuple without names, which is made more quickly."""
+"""The fields of a line about an image that was predicted, is one file, and has a mask of the usual name: one value for
+each column of :class:`Outlines` except the first. A plain tuple, because it is faster to create than a named one."""
 
 
 class Outlines(NamedTuple):
-    """The outlines of the lines that have one, in columns.
+    """The outlines of log lines, in columns; lines without an outline are left out of all columns but the first.
 
     Args:
-        are_there: of each line, whether it has an outline.
-        stems: of the images, as bytes.
-        keys: their absolute names for the processes that predicted them, as bytes.
-        at: when the lines were written, in seconds since 1970.
-        sizes: of the files of the images, in bytes.
-        changes: when the files were changed, in nanoseconds since 1970.
-        suffixes: what follows the stems in the names of masks: the numbers of some of ``SUFFIXES``.
+        are_there: whether each line has an outline.
+        stems: stems of the images, as bytes.
+        keys: absolute names of the images for the processes that predicted them, as bytes.
+        at: times when the lines were written, in seconds since 1970.
+        sizes: sizes of the image files in bytes.
+        changes: modification times of the image files, in nanoseconds since 1970.
+        suffixes: indices in ``SUFFIXES`` of the suffixes of the masks.
     """
 
     are_there: NDArray[np.bool_]
@@ -63,7 +63,7 @@ class Outlines(NamedTuple):
 
 
 def outlines_of(lines: Sequence[bytes]) -> Outlines:
-    """Return the outlines of lines of a log."""
+    """Return the outlines of log lines."""
     are_there, columns = list[bool](), tuple[list[Any], ...]([] for _ in range(_COLUMNS))
     for start in range(0, len(lines), _AT_ONCE):
         found = list(map(outline_of, lines[start : start + _AT_ONCE]))
@@ -78,13 +78,13 @@ def outlines_of(lines: Sequence[bytes]) -> Outlines:
 
 
 class OutlinedLines(NamedTuple):
-    """The whole lines of a range of a log.
+    """The complete lines of a range of a log.
 
     Args:
-        outlines: of the lines that have one (N).
-        places: how many bytes of the log are before each of these (N).
-        others: each other line, with how many bytes are before it.
-        end: as of :class:`~promise_seg.prediction.log_ranges.RangeLines`.
+        outlines: outlines of the lines that have one (N).
+        places: byte offsets of these lines in the log (N).
+        others: byte offset and text of each line without an outline.
+        end: see :class:`~promise_seg.prediction.log_ranges.RangeLines`.
     """
 
     outlines: Outlines
@@ -94,7 +94,7 @@ class OutlinedLines(NamedTuple):
 
 
 def outlined_lines_in(some: LogRange) -> OutlinedLines:
-    """Read the lines of a range of a log, and take out what is needed of them.
+    """Read the lines of a range of a log, as outlines where possible.
 
     Raises:
         PromiseError: if the log cannot be read.
@@ -108,7 +108,7 @@ def outlined_lines_in(some: LogRange) -> OutlinedLines:
 
 
 def unoutlined_lines_in(some: LogRange) -> OutlinedLines:
-    """Read the lines of a range of a log whole.
+    """Read the lines of a range of a log in full, without outlines.
 
     Raises:
         PromiseError: if the log cannot be read.
@@ -118,11 +118,11 @@ def unoutlined_lines_in(some: LogRange) -> OutlinedLines:
 
 
 def outline_of(line: bytes) -> Outline | None:
-    """Return the outline of a line of a log; ``None`` if it has another form, or its content not its hash.
+    """Return the outline of a log line; ``None`` if the line has another form or does not match its hash.
 
-    A quotation mark in a text of JSON follows a backslash, so that the names of entries are found nowhere else.
+    Quotation marks within JSON strings are escaped, so the patterns match the keys of entries only.
     """
-    head, tail = _match_head(line), _match_tail(line, line.rfind(_END_OF_ROWS))  # from 0 if it is not there
+    head, tail = _match_head(line), _match_tail(line, line.rfind(_END_OF_ROWS))  # -1, if absent, counts as 0
     if head is None or tail is None:
         return None
     (at, seal, key, mask), (size, changed, stem) = head.groups(), tail.groups()

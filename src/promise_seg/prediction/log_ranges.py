@@ -1,4 +1,4 @@
-"""Ranges of logs, so that several processes may read one log at the same time."""
+"""Ranges of log files, for several processes to read one log at the same time."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ _BYTES_AT_ONCE = 1 << 18
 
 
 class LogRange(NamedTuple):
-    """The lines of a log that begin in a range of bytes, from ``start`` to before ``end``."""
+    """The lines of a log that begin in a range of bytes, from ``start`` up to but excluding ``end``."""
 
     path: Path
     start: int
@@ -21,12 +21,12 @@ class LogRange(NamedTuple):
 
 
 class RangeLines(NamedTuple):
-    """The whole lines that begin in a range.
+    """The complete lines that begin in a range.
 
     Args:
-        lines: with their line breaks (N).
-        places: how many bytes of the log are before each line (N).
-        end: how many bytes of the log are before the end of the last of them; 0 if there are none.
+        lines: lines with their line breaks (N).
+        places: byte offset of each line in the log (N).
+        end: byte offset of the end of the last line; 0 if there are no lines.
     """
 
     lines: list[bytes]
@@ -35,18 +35,18 @@ class RangeLines(NamedTuple):
 
 
 def ranges_of(path: Path, start: int, most: int) -> list[LogRange]:
-    """Return the ranges that a log has behind its first bytes.
+    """Divide a log into ranges, after skipping its first bytes.
 
     Args:
-        path: of the log.
-        start: how many bytes are left out.
-        most: how many bytes are in a range.
+        path: path of the log.
+        start: number of bytes to skip.
+        most: maximum number of bytes in a range.
 
     Raises:
-        PromiseError: if the system cannot tell how large the log is.
+        PromiseError: if the log cannot be opened.
     """
     try:
-        with path.open("rb") as file:  # opened, as a network file system may tell an old size of a file that is not
+        with path.open("rb") as file:  # network file systems may report an outdated size for a file that is not open
             size = file.seek(0, os.SEEK_END)
     except OSError as error:
         raise _unread(path, error) from error
@@ -54,7 +54,7 @@ def ranges_of(path: Path, start: int, most: int) -> list[LogRange]:
 
 
 def lines_in(some: LogRange) -> RangeLines:
-    """Read the lines of a range but for one that has no end yet, as it is being written.
+    """Read the lines of a range, except a last line that is still being written.
 
     Raises:
         PromiseError: if the log cannot be read.
@@ -62,7 +62,7 @@ def lines_in(some: LogRange) -> RangeLines:
     try:
         with some.path.open("rb", buffering=_BYTES_AT_ONCE) as file:
             begin = some.start
-            if begin:  # what is before the first line break belongs to a line that begins earlier
+            if begin:  # text before the first line break belongs to a line that begins earlier
                 file.seek(begin - 1)
                 begin += len(file.readline()) - 1
             wanted = some.end - begin

@@ -1,6 +1,6 @@
-"""Make one table of the logs of all parts, and say what is missing and what failed.
+"""Merge the logs of all parts into one table, and report the images that are missing or failed.
 
-The memory that this takes does not grow with the number of images: the logs are ordered in a temporary database.
+Memory use does not grow with the number of images, as the logs are sorted in a temporary database.
 """
 
 import csv
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promise_seg.errors import PromiseError
-from promise_seg.files import passing, replacing
 from promise_seg.images.own_folders import (
     PREDICTION_COCO,
     PREDICTION_FAILURES,
@@ -28,7 +27,8 @@ from promise_seg.prediction.part_logs import Entry, LogReader
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.prediction.table import COLUMNS
 from promise_seg.progress import Progress, silent
-from promise_seg.strays import remove_strays
+from promise_seg.storage.files import passing, replacing
+from promise_seg.storage.strays import remove_strays
 from promise_seg.vocabulary import OutputFormat
 
 FAILURE_COLUMNS = ("image", "kind", "reason")
@@ -63,14 +63,14 @@ class Merged:
     """The outcome of merging the parts of predictions.
 
     Args:
-        images: how many are in the table.
-        lines: of the table.
-        failed: images that could not be predicted.
-        missing: images that no process has predicted yet, or whose mask, overlay or table of objects is gone.
-        repeated: lines of logs on images that another line is on, too: predicted twice, or changed or moved since.
-        damaged: lines of logs that could not be read; their images count as missing.
-        failures: the table with the reasons; ``None`` if nothing failed and nothing is missing.
-        notes: what a user should know, a line each.
+        images: number of images in the table.
+        lines: number of lines in the table.
+        failed: number of images that could not be predicted.
+        missing: number of images that no process has predicted yet, or whose mask, overlay or table of objects is gone.
+        repeated: number of surplus log lines: images that were predicted twice, or were changed or moved since.
+        damaged: number of log lines that could not be read; their images count as missing.
+        failures: path of the table with the reasons; ``None`` if nothing failed and nothing is missing.
+        notes: notes for the user, one line each.
     """
 
     images: int
@@ -89,24 +89,24 @@ class Merged:
 
 
 def merge_parts(folder: str | Path, progress: Progress = silent) -> Merged:
-    """Write ``predictions.csv`` with each image once, and ``failures.csv`` with what failed or is missing.
+    """Write ``predictions.csv`` with each image once, and ``failures.csv`` with failed and missing images.
 
-    It may be done again at any time, also while parts are at work: the table has what was predicted by then. If all
-    images are in it, another list of images may be predicted in the folder afterwards.
+    Parts can be merged again at any time, even while processes are running: the table has all that was predicted by
+    then. Once it has all images, another list of images can be predicted in the same folder.
 
     Args:
-        folder: of predictions that were made in parts.
-        progress: told of what is read.
+        folder: output folder of predictions that were made in parts.
+        progress: called with the number of log lines read so far.
 
     Raises:
-        PromiseError: if it holds no parts, or cannot be read or written.
+        PromiseError: if the folder holds no parts, or cannot be read or written.
     """
     folder = Path(folder)
     remove_strays(folder / PREDICTION_PARTS)
     plan, identity = PartPlan.read(folder), read_identity(folder)
     with passing(folder / PREDICTION_TABLE) as place:
         try:
-            # only this process knows the file, and network file systems may not know the locks of SQLite
+            # only this process uses the file, and network file systems may not support the locks of SQLite
             uri = f"{place.absolute().as_uri()}?nolock=1"
             with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
                 merged = _Merging(folder, database, bool(identity.get("instances"))).merge(plan, progress)
@@ -137,7 +137,7 @@ class _Merging:
         database.executescript(_SCHEMA)
 
     def merge(self, plan: PartPlan, progress: Progress) -> Merged:
-        """Read the logs, and write both tables."""
+        """Read the logs and write both tables."""
         reader = LogReader(self._folder)
         self._database.execute("BEGIN")
         for number, entry in enumerate(reader.new_entries()):
@@ -174,7 +174,7 @@ class _Merging:
             self._database.execute(_PUT_ENTRY, facts)
 
     def _write_failures(self, plan: PartPlan) -> tuple[int, int]:
-        """Write which images of the list failed or are missing, and forget what is not there; return both numbers."""
+        """Write ``failures.csv``, drop entries whose files are gone, and return the numbers of failed and missing."""
         counts = {_FAILED: 0, _MISSING: 0}
         path, faults = self._folder / PREDICTION_FAILURES, self._faults(plan)
         first = next(faults, None)
@@ -190,7 +190,7 @@ class _Merging:
         return counts[_FAILED], counts[_MISSING]
 
     def _faults(self, plan: PartPlan) -> Iterator[tuple[str, str, str]]:
-        """Yield the images of the list that are not in the table: name, kind of the fault and reason."""
+        """Yield the name, kind of fault and reason for each image of the list that is not in the table."""
         for stem, name in plan.listed(self._folder):
             if (found := self._fault_of(stem)) is None:
                 self._database.execute("UPDATE entry SET listed = 1 WHERE stem = ?", (stem,))
@@ -198,10 +198,10 @@ class _Merging:
                 yield name, *found
 
     def _fault_of(self, stem: str) -> tuple[str, str] | None:
-        """Return why an image cannot be in the table, and take it out; ``None`` if it is there.
+        """Return why an image cannot be in the table, and remove its entry; ``None`` if it can.
 
-        A failure counts if it is the last that happened. One with the very files that were predicted before or since
-        does not, whatever the clocks of processes said.
+        A failure counts if it happened after the prediction. It does not count if the image's files are the same as
+        for a prediction whose outputs exist, whatever the clocks of the processes said.
         """
         entry = self._database.execute("SELECT mask, at, state FROM entry WHERE stem = ?", (stem,)).fetchone()
         failure = self._database.execute("SELECT reason, at, state FROM failure WHERE stem = ?", (stem,)).fetchone()
@@ -219,7 +219,7 @@ class _Merging:
         return fault
 
     def _forget_of_other_lists(self) -> None:
-        """Take out what other lists of images had and is gone or failed since, or is in the table by another name."""
+        """Remove images of other lists whose files are gone, that failed since, or that have another entry."""
         last = ""
         while stems := [stem for (stem,) in self._database.execute(_UNLISTED, (last,))]:
             for stem in stems:
@@ -228,7 +228,7 @@ class _Merging:
         self._database.execute(_DELETE_REPEATED)
 
     def _write_table(self) -> int:
-        """Write ``predictions.csv`` in the order of a run without parts; return the number of its lines."""
+        """Write ``predictions.csv`` in the order of a run without parts, and return its number of lines."""
         count = 0
         with replacing(self._folder / PREDICTION_TABLE) as to, to.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""The tables of the objects of a folder of predictions: one for each image, and ``objects.csv`` with all of them."""
+"""Tables of the objects in a folder of predictions: one table for each image, and ``objects.csv`` for all images."""
 
 import csv
 import io
@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.files import Sync, write_whole
 from promise_seg.images.own_folders import PREDICTION_OBJECTS
 from promise_seg.prediction.labelled import Labelled
+from promise_seg.storage.files import Sync, write_whole
 
 COLUMNS = (
     "image", "slice", "id", "area_pixels", "area", "area_unit", "x", "y", "left", "top", "right", "bottom",
@@ -17,17 +17,17 @@ COLUMNS = (
 
 
 def objects_path(folder: Path, stem: str) -> Path:
-    """Return where the table of the objects of the input with a stem is, in a folder of predictions."""
+    """Return the path of an input's table of objects in a folder of predictions."""
     return folder / "objects" / f"{stem}.csv"
 
 
 def write_objects(labelled: Labelled, image: str, path: Path) -> None:
-    """Write the table of the objects of one image, whole or not at all.
+    """Write the table of the objects of one image atomically.
 
     Args:
-        labelled: an instance map.
-        image: as the table names it.
-        path: of the table.
+        labelled: instance map of the image.
+        image: name of the image in the table.
+        path: path of the table.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -45,14 +45,14 @@ def _lines(labelled: Labelled, image: str) -> Iterator[dict[str, object]]:
 
 
 def join_objects(tables: Iterable[tuple[Path, str]], folder: Path) -> None:
-    """Write ``objects.csv`` from the tables of all images, one after the other.
+    """Join the tables of all images into ``objects.csv``.
 
     Args:
-        tables: each with the name of its image as it is now, which may have moved since its table was written.
-        folder: of the predictions.
+        tables: path of each table with the current name of its image, which may have moved since.
+        folder: folder of predictions.
 
     Raises:
-        PromiseError: if a table was changed by another program.
+        PromiseError: if a table cannot be read, or was changed by another program.
     """
 
     def write(to: Path) -> None:
@@ -66,7 +66,7 @@ def join_objects(tables: Iterable[tuple[Path, str]], folder: Path) -> None:
 
 
 def _lines_in(path: Path) -> Iterator[list[str]]:
-    """Yield the lines of a table, without its head."""
+    """Yield the rows of a table, without its header."""
     try:
         lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
     except (OSError, ValueError, csv.Error) as error:

@@ -1,4 +1,4 @@
-"""Tell which options of a prediction had no effect, because no input was of the kind that they are for."""
+"""Report prediction options that had no effect because no input was of the kind they apply to."""
 
 from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelling import Labeller
@@ -10,12 +10,12 @@ _WITH_NAMES = (OutputFormat.DICOM_SEG, OutputFormat.NRRD, OutputFormat.RLE, Outp
 
 
 class OptionsWithoutEffect:
-    """The options that were given and have not had an effect yet; each input that is written may take some away.
+    """The options that were given and have had no effect yet.
 
     Args:
-        labeller: with its options of names and of volumes.
-        keep_empty_frames: whether DICOM segmentations shall have a frame for each slice.
-        every: which frames of videos are predicted.
+        labeller: labeller with its options for names and volumes.
+        keep_empty_frames: whether DICOM segmentations have a frame for each slice.
+        every: step between the video frames that are predicted.
     """
 
     def __init__(self, labeller: Labeller, keep_empty_frames: bool, every: int) -> None:
@@ -33,7 +33,7 @@ class OptionsWithoutEffect:
         self._has_seen_any = False
 
     def saw(self, source: Source, written_as: OutputFormat) -> None:
-        """Take note of an input and of the format that its labels were written in."""
+        """Record an input and the format that its labels were written in."""
         self._has_seen_any = True
         has_effect = {
             self._every: source.is_in_time,
@@ -44,5 +44,5 @@ class OptionsWithoutEffect:
         self._idle = [words for words in self._idle if not has_effect[words]]
 
     def notes(self) -> list[str]:
-        """Return a line for each option without an effect; none where no input was predicted at all."""
+        """Return a line for each option without an effect; empty if no input was predicted at all."""
         return self._idle if self._has_seen_any else []

@@ -1,8 +1,8 @@
-"""Predictions at an address (``s3://``, ``gs://``), and the folder on this computer in which a process makes them.
+"""Predictions in an object store (``s3://``, ``gs://``), and the local folder in which a process makes them.
 
-The folder belongs to the process and holds what is known of the predictions: the model, the plan, the logs of all
-processes. Each mask is put whole when it is written; what stays of it in the folder is an empty file. Lines of the log
-are put as objects of their own, as objects cannot be appended to; they follow the masks that they are about.
+The local folder belongs to one process and mirrors the state of the predictions: the model, the plan, and the logs of
+all processes. Each mask is uploaded as soon as it is written, and an empty file is left in its place. Lines of the log
+are uploaded as separate objects, because objects cannot be appended to, and always after the masks they describe.
 """
 
 import atexit
@@ -24,11 +24,11 @@ from promise_seg.images.own_folders import (
     PREDICTION_PARTS,
     PREDICTION_TABLE,
 )
-from promise_seg.object_stores import ObjectFolder, check_address
 from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.part_plan import PartPlan, plan_path
-from promise_seg.remote_paths import folder_of_process
-from promise_seg.swapping import remove
+from promise_seg.storage.object_stores import ObjectFolder, check_address
+from promise_seg.storage.remote_paths import folder_of_process
+from promise_seg.storage.swapping import remove
 from promise_seg.vocabulary import OutputFormat
 
 _LOG = re.compile(r"(?P<log>.+\.[0-9a-f]{16})\.(?P<number>\d{6})\.jsonl")
@@ -38,37 +38,37 @@ _TABLES = (PREDICTION_TABLE, PREDICTION_FAILURES, *PREDICTION_PARQUET)
 
 
 class OutputCopy:
-    """The folder of one process for predictions at an address.
+    """The local folder of one process for predictions at an address.
 
     Args:
-        address: such as ``s3://bucket/prefix``.
+        address: address in an object store, such as ``s3://bucket/prefix``.
 
     Raises:
-        SettingsError: if the address cannot be meant, or the package for its kind is not installed.
+        SettingsError: if the address is invalid, or the package for its protocol is not installed.
     """
 
     def __init__(self, address: str) -> None:
         self.objects = ObjectFolder(address, "-o")
         self.folder = folder_of_process("predictions")
         self._lock = threading.Lock()
-        self._ends: dict[str, int] = {}  # how much of each log is there, in bytes
-        self._numbers: dict[str, int] = {}  # of the objects that a log is divided into
+        self._ends: dict[str, int] = {}  # bytes of each log that are at the address
+        self._numbers: dict[str, int] = {}  # number of the last object of each log
         self._shared_at = time.monotonic()
-        self._plan: bytes | None = None  # as it is there
+        self._plan: bytes | None = None  # content of the plan at the address
 
     @property
     def address(self) -> str:
-        """The address without a slash at its end."""
+        """The address without a trailing slash."""
         return self.objects.address
 
     @contextmanager
     def opened(self, *, with_masks: bool = True) -> Iterator["OutputCopy"]:
-        """Make the folder, with what is known of the predictions, and remove it at the end.
+        """Create the local folder with the state of the predictions, and remove it at the end.
 
-        Errors that are raised meanwhile name the address in place of the folder.
+        Errors that are raised in between name the address instead of the local folder.
 
         Args:
-            with_masks: whether it is to be known which masks are there.
+            with_masks: whether to list the masks that exist at the address, too.
 
         Raises:
             PromiseError: if the server does not answer.
@@ -82,7 +82,10 @@ class OutputCopy:
             remove(self.folder)
 
     def begin(self, *, with_masks: bool = True) -> None:
-        """Fetch what is known of the predictions, as far as it is not here.
+        """Download the state of the predictions, as far as it is not in the local folder yet.
+
+        Args:
+            with_masks: whether to list the masks that exist at the address, too.
 
         Raises:
             PromiseError: if the server does not answer.
@@ -105,7 +108,7 @@ class OutputCopy:
             self._plan = planned.read_bytes()
 
     def begin_to_work(self) -> None:
-        """Make the folder, with what a process must know that is told which images are missing.
+        """Create the local folder for a process that is told which images are missing: only the identity is fetched.
 
         Raises:
             PromiseError: if the server does not answer.
@@ -115,14 +118,14 @@ class OutputCopy:
         self._take(PREDICTION_IDENTITY)
 
     def named(self, words: str) -> str:
-        """Return words that name the address in place of the folder."""
+        """Return a message in which the address replaces the local folder."""
         return words.replace(str(self.folder), self.address)
 
     def share_identity(self, identity: dict[str, object]) -> None:
-        """Put the note of what model the predictions are of, unless it is there.
+        """Upload the identity of the predictions, unless it is already at the address.
 
         Raises:
-            PromiseError: if there is that of another, or it cannot be written.
+            PromiseError: if the address holds predictions of another model, or cannot be written.
         """
         path = self.folder / PREDICTION_IDENTITY
         if not self.objects.write(PREDICTION_IDENTITY, path.read_bytes(), only_new=True):
@@ -130,10 +133,10 @@ class OutputCopy:
             check_identity(self.folder, identity)
 
     def share_plan(self, plan: PartPlan, inputs: Sequence[Input]) -> None:
-        """Put the list of images and the plan, which were written in the folder.
+        """Upload the list of images and the plan, which were written to the local folder.
 
         Raises:
-            PromiseError: if another plan was put there meanwhile, or it cannot be written.
+            PromiseError: if another plan was uploaded in the meantime, or the address cannot be written.
         """
         listed, planned = (self._name(path) for path in (plan.list_path(self.folder), plan_path(self.folder)))
         content, there = plan_path(self.folder).read_bytes(), self.objects.read(planned)
@@ -141,14 +144,14 @@ class OutputCopy:
         if there == content:
             return
         self.objects.send(listed, self.folder / listed)
-        if there is not None:  # that of a list that was predicted completely
+        if there is not None:  # the plan of a list that was predicted completely
             self.objects.write(planned, content)
         elif not self.objects.write(planned, content, only_new=True):
             self._take(planned)
             plan.begin(self.folder, inputs)
 
     def keep(self, written: Iterable[Path]) -> None:
-        """Put files that are complete, and leave empty ones in their places.
+        """Upload finished files, and leave empty files in their places.
 
         Raises:
             PromiseError: if they cannot be written.
@@ -158,13 +161,13 @@ class OutputCopy:
                 if file.is_file():
                     self.objects.send(self._name(file), file)
                     file.write_bytes(b"")
-        os.utime(self.folder)  # or it would be taken for a stray after a day
+        os.utime(self.folder)  # otherwise it would count as a stray folder after a day
 
     def share_logs(self) -> None:
-        """Put what was added to the logs of this process since it was done last.
+        """Upload the lines that were added to the logs of this process since the last call.
 
         Raises:
-            PromiseError: if it cannot be written.
+            PromiseError: if they cannot be written.
         """
         with self._lock:
             for path in sorted((self.folder / PREDICTION_PARTS).glob(_LOGS)):
@@ -179,13 +182,13 @@ class OutputCopy:
                     self._ends[path.name] = self._ends.get(path.name, 0) + len(lines)
 
     def share_logs_now_and_then(self) -> None:
-        """Do that every few seconds, so that little is done again if the process is killed."""
+        """Call :meth:`share_logs` at most every 10 seconds, so that little is lost if the process is killed."""
         if time.monotonic() - self._shared_at > _SHARE_SECONDS:
             self._shared_at = time.monotonic()
             self.share_logs()
 
     def share_tables(self) -> None:
-        """Put the tables of all images, and that the plan is complete if it is; a table that is gone is removed.
+        """Upload the tables of all images, and the plan if it is complete now; remove tables that no longer exist.
 
         Raises:
             PromiseError: if they cannot be written.
@@ -208,7 +211,7 @@ class OutputCopy:
             (self.folder / name).write_bytes(content)
 
     def _take_log(self, name: str, log: str, number: int) -> None:
-        """Append a part of a log that is not here yet; parts come in the order of their numbers."""
+        """Download a part of a log and append it, unless that was done before; parts come in order."""
         if number <= self._numbers.get(log, -1) or (content := self.objects.read(name)) is None:
             return
         with (self.folder / PREDICTION_PARTS / log).open("ab") as file:
@@ -218,10 +221,10 @@ class OutputCopy:
 
 
 def check_output_address(output: str, wanted: OutputFormat, instances: bool) -> None:
-    """Refuse what cannot be written to an address.
+    """Check that the format can be written to an address.
 
     Raises:
-        SettingsError: that says what can.
+        SettingsError: if the address is invalid, or the format or the table of objects needs a local folder.
     """
     check_address(output, "-o")
     if wanted == OutputFormat.COCO:

@@ -1,4 +1,4 @@
-"""The overlay of a picture or a volume, as it stands beside its labels."""
+"""Draw the labels of an image or a volume as an overlay."""
 
 from dataclasses import replace
 
@@ -12,13 +12,15 @@ from promise_seg.prediction.labelled import Labelled, LabelledSlice
 from promise_seg.prediction.overlay import draw_instances, draw_overlay
 
 LARGEST_OVERLAY = 2048
-"""The longer side of the overlay of an image of which windows are read."""
+"""Longest side in pixels of the overlay of an image that is read window by window."""
 _SHEET_SLICES = 12
 
 
 def draw_labelled(labelled: Labelled, reading: Reading) -> Uint8Array:
-    """Draw the labels of a picture on it, on a small copy of a large one; of a volume on some slices, evenly over those
-    in which there is something."""
+    """Draw labels on their image; for a volume, on a contact sheet of some slices.
+
+    A large image is drawn on a smaller copy. The slices are spread evenly over those with a label in them.
+    """
     if labelled.source.size is not None and max(labelled.source.size) > LARGEST_OVERLAY:
         return _draw(*_small(labelled, reading))
     if not labelled.source.is_volume:
@@ -42,7 +44,7 @@ def _draw(image: Uint8Array, one: LabelledSlice) -> Uint8Array:
 
 
 def _small(labelled: Labelled, reading: Reading) -> tuple[Uint8Array, LabelledSlice]:
-    """Return a small copy of an image of which windows are read, and of its labels: every Nth row and column."""
+    """Return every Nth row and column of an image that is read window by window, and of its labels."""
     height, width = labelled.source.size or (0, 0)
     step = -(-max(height, width) // LARGEST_OVERLAY)
     rows = []
@@ -62,5 +64,5 @@ def _small(labelled: Labelled, reading: Reading) -> tuple[Uint8Array, LabelledSl
 
 
 def _shrunk(places: Float32Array, step: int) -> Float32Array:
-    """Return coordinates of an image in its copy of every Nth row and column."""
+    """Convert coordinates of an image to its copy of every Nth row and column."""
     return ((places + 0.5) / step - 0.5).astype(np.float32)

@@ -1,11 +1,11 @@
-"""The tables of a folder of predictions in Parquet, beside the CSV files that they are made from."""
+"""Write the tables of a folder of predictions as Parquet, next to the CSV files."""
 
 from pathlib import Path
 
-from promise_seg import parquet_files
 from promise_seg.errors import SettingsError
 from promise_seg.images.own_folders import PREDICTION_OBJECTS, PREDICTION_TABLE
-from promise_seg.parquet_files import ColumnType, parquet_beside
+from promise_seg.storage import parquet_files
+from promise_seg.storage.parquet_files import ColumnType, parquet_beside
 
 _OPTION = "--parquet"
 _SLICES: dict[str, ColumnType] = {
@@ -22,14 +22,14 @@ _TABLES = {PREDICTION_TABLE: _SLICES, PREDICTION_OBJECTS: _OBJECTS}
 
 
 def check_parquet(wanted: bool, part: str | None = None) -> None:
-    """Raise an error, before there is anything to lose, if Parquet is wanted and cannot be written.
+    """Check before a prediction that Parquet can be written, if requested.
 
     Args:
-        wanted: whether it is.
-        part: the part that is predicted, which has no table.
+        wanted: whether Parquet is requested.
+        part: the part that is predicted, if any; parts have no tables.
 
     Raises:
-        SettingsError: with the way out.
+        SettingsError: if a part is predicted, or ``pyarrow`` is not installed.
     """
     if not wanted:
         return
@@ -39,17 +39,17 @@ def check_parquet(wanted: bool, part: str | None = None) -> None:
 
 
 def write_tables(folder: Path, *, wanted: bool) -> list[str]:
-    """Write the tables in Parquet if that is wanted, or if they were there: those of before would be out of date.
+    """Write the tables as Parquet if requested, and update those that exist.
 
     Args:
-        folder: of predictions whose CSV files are complete.
-        wanted: whether there should be any.
+        folder: folder of predictions whose CSV files are complete.
+        wanted: whether Parquet is requested; otherwise only existing Parquet files are updated.
 
     Returns:
         Notes for the user.
 
     Raises:
-        PromiseError: if they cannot be written.
+        PromiseError: if the tables cannot be written.
     """
     notes = []
     for name, types in _TABLES.items():

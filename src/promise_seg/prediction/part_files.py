@@ -1,4 +1,4 @@
-"""The files of each predicted image, looked for in a way that is fast for millions of them."""
+"""Check that the output files of each image exist, quickly enough for millions of images."""
 
 import itertools
 import os
@@ -13,24 +13,24 @@ from promise_seg.images.exports.file_states import have_states
 
 _MARK = "?"
 MASKS = "masks"
-"""The folder of masks in a folder of predictions."""
+"""Name of the subfolder of masks in a folder of predictions."""
 _LISTED = 4
-"""How many names are listed for each that is looked for in a folder, at most, before each is looked for by itself."""
+"""Maximum number of names listed per file that is looked up in a folder, before files are checked one by one."""
 _MOST_LISTED = 100_000
 
 
 class PartFiles:
     """The masks, overlays and tables of objects in a folder of predictions.
 
-    Paths are put together as text: to make objects of them takes longer than to look whether the files are there.
+    Paths are handled as text, because creating path objects takes longer than checking that the files exist.
 
     Args:
-        folder: of the predictions.
-        has_objects: whether a table of objects belongs to each image.
+        folder: folder of predictions.
+        has_objects: whether each image has a table of objects.
     """
 
     def __init__(self, folder: Path, has_objects: bool) -> None:
-        from promise_seg.prediction.objects_table import objects_path  # whose libraries worker processes do not need
+        from promise_seg.prediction.objects_table import objects_path  # imports that worker processes do not need
         from promise_seg.prediction.overlay import overlay_path
 
         self._folder = os.fspath(folder)
@@ -38,21 +38,20 @@ class PartFiles:
         self._around = [os.fspath(way(Path(), _MARK)).split(_MARK) for way in ways]
 
     def first_gone(self, stem: str, mask: str) -> str | None:
-        """Return the first file of an image that is not there, below the folder; ``None`` if all are."""
+        """Return the first missing file of an image, relative to the folder; ``None`` if all files exist."""
         for name in (mask, *(f"{before}{stem}{after}" for before, after in self._around)):
             if not os.path.exists(f"{self._folder}{os.sep}{name}"):  # noqa: PTH110
                 return name
         return None
 
     def are_there(self, stems: Iterable[str], mask_suffix: str) -> Iterator[bool]:
-        """Yield whether all files of each image are there.
+        """Yield for each image whether all its files exist.
 
-        A folder in which many are looked for is listed, instead of asking for each file: where several are in one
-        folder, their stems should follow each other.
+        Folders are listed instead of checking each file, so the stems of images in one folder should be consecutive.
 
         Args:
-            stems: of the images.
-            mask_suffix: what follows the stem in the names of their masks.
+            stems: stems of the images.
+            mask_suffix: suffix that follows the stem in the names of the masks.
         """
         for above, inside in itertools.groupby(stems, _above):
             lasts, gone = [stem[len(above) :] for stem in inside], set[str]()
@@ -61,9 +60,9 @@ class PartFiles:
             yield from (last not in gone for last in lasts) if gone else itertools.repeat(True, len(lasts))
 
     def _gone(self, folder: str, lasts: Sequence[str], after: str) -> set[str]:
-        """Return those of some names whose files are not in a folder.
+        """Return the names in ``lasts`` whose files are missing from a folder.
 
-        Only what is seen as a regular file counts as listed; for everything else, the system is asked.
+        Only regular files in the listing are taken as present; all other names are checked one by one.
         """
         listed = set[str]()
         try:
@@ -71,7 +70,7 @@ class PartFiles:
                 first = itertools.islice(found, min(_LISTED * len(lasts), _MOST_LISTED))
                 listed = {one.name for one in first if one.is_file(follow_symlinks=False)}
         except OSError:
-            pass  # said of each file
+            pass  # each file is checked below
         names = [f"{last}{after}" for last in lasts]
         if listed.issuperset(names):
             return set()
@@ -80,15 +79,15 @@ class PartFiles:
 
 
 class FilesThen(NamedTuple):
-    """The question about the files of N images: whether they are there, and are still as they were.
+    """The state of the files of N images when they were predicted, as input of :func:`files_now`.
 
     Args:
-        files: of the predictions.
-        folders: the folders of the images in their order, each with the names of the images that are next in it.
-        sizes: of the images' files, in bytes (N).
-        changes: when these were changed, in nanoseconds since 1970 (N).
-        stems: of the images, as bytes (N).
-        mask_suffix: what follows the stem in the names of their masks.
+        files: output files of the predictions.
+        folders: folders of the images in their order, each with the names of the next images in it.
+        sizes: sizes of the image files in bytes (N).
+        changes: modification times of the image files, in nanoseconds since 1970 (N).
+        stems: stems of the images, as bytes (N).
+        mask_suffix: suffix that follows the stem in the names of the masks.
     """
 
     files: PartFiles
@@ -100,7 +99,7 @@ class FilesThen(NamedTuple):
 
 
 def files_now(then: FilesThen) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return of images (N) whether the file of each is as it was (N), and whether its predictions are there (N)."""
+    """Return for each of N images whether its file is unchanged (N), and whether its outputs exist (N)."""
     are_as_then = list[bool]()
     for folder, names in then.folders:
         part = slice(len(are_as_then), len(are_as_then) + len(names))
@@ -110,5 +109,5 @@ def files_now(then: FilesThen) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def _above(stem: str) -> str:
-    """Return the folders in a stem, with the slash after them."""
+    """Return the folder part of a stem, with its trailing slash."""
     return stem[: stem.rfind("/") + 1]

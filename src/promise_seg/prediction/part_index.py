@@ -1,4 +1,4 @@
-"""An index of logs: where the last word on each image of a list is, in about forty bytes an image."""
+"""An index of logs: the place of the last line about each image of a list, in about forty bytes per image."""
 
 from collections.abc import Callable
 from operator import eq
@@ -7,30 +7,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_seg.images.exports.input_list import InputList, encoded
+from promise_seg.parallel.workers import Workers
 from promise_seg.prediction.line_outlines import Outlines, outlined_lines_in, unoutlined_lines_in
 from promise_seg.prediction.log_ranges import LogRange
 from promise_seg.prediction.part_files import PartFiles
 from promise_seg.prediction.part_logs import Entry, LogReader
 from promise_seg.prediction.recorded import Recorded
 from promise_seg.processes import cores
-from promise_seg.workers import Workers
 
 _NOWHERE = -1
 _OF_NO_FILE = b"\0"
-_BITS = 40  # of the number of bytes before a line in its log
-_WORTH_WORKERS = 1 << 28  # bytes of logs
+_BITS = 40  # for the byte offset of a line in its log
+_WORTH_WORKERS = 1 << 28  # bytes of logs from which worker processes are worthwhile
 _MOST_WORKERS = 4  # with more, they would wait for this process
 
 Judge = Callable[[int, Entry], bool]
-"""Says of the number of an image and of a line by which it was predicted whether all about it is as it was then."""
+"""Function that tells whether the image with a number and its outputs are unchanged since a log line was written."""
 
 
 class PartIndex:
-    """The last lines of logs on the images of a list, by the numbers of these.
+    """The last log lines about the images of a list, by the numbers of the images.
 
     Args:
         inputs: the images.
-        holds: whether the lines by which images were predicted are held in memory, as a few may be.
+        holds: whether the lines of predicted images are kept in memory, which suits short lists only.
     """
 
     def __init__(self, inputs: InputList, *, holds: bool = False) -> None:
@@ -38,17 +38,17 @@ class PartIndex:
         hashes = inputs.hashes()
         self._order = np.argsort(hashes).astype(np.uint32)
         self._hashes = hashes[self._order]
-        self._latest = np.zeros(len(inputs))  # times of the last lines, also of those that are about problems
-        self._predicted = np.zeros(len(inputs))  # times of the last lines by which images were predicted
+        self._latest = np.zeros(len(inputs))  # times of the last lines, including those about problems
+        self._predicted = np.zeros(len(inputs))  # times of the last lines about predictions
         self._is_as_then = np.zeros(len(inputs), bool)
-        # of lines by which images were predicted: which log, and how many bytes are before it; one number for both, as
-        # another thread may ask meanwhile
+        # log number and byte offset of the line of each predicted image; combined in one number, because another thread
+        # may read it at the same time
         self._places = np.full(len(inputs), _NOWHERE)
         self._logs: list[str] = []
         self._held: dict[int, Entry] = {}
 
     def narrowed(self, numbers: NDArray[np.int64]) -> "PartIndex":
-        """Return the index of some of the images, without the lines that are held; the same if these are all."""
+        """Return an index of some of the images, without the lines in memory; this index if these are all images."""
         if len(numbers) == len(self.inputs):
             return self
         found = PartIndex(self.inputs.chosen(numbers))
@@ -58,18 +58,18 @@ class PartIndex:
         return found
 
     def missing(self) -> NDArray[np.int64]:
-        """Return the numbers of the images that were not predicted, failed since or are not as they were then."""
+        """Return the numbers of the images that were not predicted, have failed since, or have changed since."""
         return np.flatnonzero(~self._is_as_then | (self._predicted < self._latest))
 
     def number(self, stem: str) -> int | None:
-        """Return the number of the image with a stem; ``None`` if it is not in the list."""
+        """Return the number of the image with this stem; ``None`` if it is not in the list."""
         found = int(self._numbers([_in_bytes(stem)])[0])
         return None if found == _NOWHERE else found
 
     def _numbers(self, stems: list[bytes]) -> NDArray[np.int64]:
-        """Return the numbers of images (N) by their stems (N); -1 for those that are not in the list.
+        """Return the numbers of images (N) by their stems (N); -1 for images that are not in the list.
 
-        Images that follow each other as the first two do are found by comparing stems alone.
+        Images at the same distance in the list as the first two are found by comparing stems, without hashing.
         """
         if len(stems) < 3 or not len(self.inputs):
             return self._looked_up(stems)
@@ -94,7 +94,7 @@ class PartIndex:
         return numbers
 
     def _number_after(self, place: int, wanted: int, stem: bytes) -> int:
-        """Return the number of an image that shares the hash of its stem with another one."""
+        """Return the number of an image whose stem has the same hash as another image's."""
         while place < len(self._hashes) and self._hashes[place] == wanted:
             if self.inputs.stems_of(self._order[place : place + 1]) == [stem]:
                 return int(self._order[place])
@@ -102,13 +102,13 @@ class PartIndex:
         return _NOWHERE
 
     def take_in(self, reader: LogReader, pattern: str, judge: Judge, files: PartFiles) -> None:
-        """Read what logs have that was not read before; the latest word counts.
+        """Read the new lines of logs; the latest line about each image counts.
 
         Args:
-            reader: of the logs.
-            pattern: of their names.
-            judge: called for each line by which an image was predicted, but for those of which an outline is enough.
-            files: of the predictions.
+            reader: reader of the logs.
+            pattern: pattern of the names of the logs.
+            judge: called for each line about a prediction, unless an outline of the line is sufficient.
+            files: output files of the predictions.
 
         Raises:
             PromiseError: if a log cannot be read.
@@ -140,17 +140,17 @@ class PartIndex:
         return self._logs.index(name)
 
     def _is_latest(self, number: int, entry: Entry) -> bool:
-        """Note the time of an entry on an image, and return whether the image was predicted then, and not later."""
+        """Record the time of an entry, and return whether it is the latest one about a prediction of the image."""
         self._latest[number] = max(self._latest[number], entry.at)
         return not entry.problem and entry.at >= self._predicted[number]
 
     def _note(self, outlines: Outlines, places: NDArray[np.int64], recorded: Recorded) -> None:
-        """Note the outlines of images in the list; of several on an image, the last counts."""
+        """Record the outlines of images in the list; the last one about each image counts."""
         if not len(self.inputs) or not outlines.stems:
             return
         numbers = self._numbers(outlines.stems)
         have_keys = np.fromiter(map(eq, self.inputs.keys_of(numbers), outlines.keys), bool, len(numbers))
-        order = np.argsort(outlines.at, kind="stable")  # of what is assigned to one place, the last stays
+        order = np.argsort(outlines.at, kind="stable")  # with repeated indices, the last value stays
         order = order[numbers[order] != _NOWHERE]
         self._latest[numbers[order]] = np.maximum(self._latest[numbers[order]], outlines.at[order])
         order = order[outlines.at[order] >= self._predicted[numbers[order]]]
@@ -160,22 +160,22 @@ class PartIndex:
         recorded.note(numbers, sizes, changes, suffixes, have_keys[order])
 
     def give(self, number: int, entry: Entry | None, latest: float | None) -> None:
-        """Hold the last line by which an image was predicted, if any, and the time of the last one on it."""
+        """Set the last line about an image's prediction, if any, and the time of the last line about the image."""
         if entry is not None:
             self._held[number], self._predicted[number] = entry, entry.at
         if latest is not None:
             self._latest[number] = latest
 
     def forget(self, number: int) -> None:
-        """Forget the line by which an image was predicted."""
+        """Forget the prediction of an image."""
         self._held.pop(number, None)
         self._places[number], self._predicted[number], self._is_as_then[number] = _NOWHERE, 0.0, False
 
     def entry(self, number: int, reader: LogReader) -> Entry | None:
-        """Return the last line by which an image was predicted.
+        """Return the last line about the prediction of an image; ``None`` if there is none.
 
         Raises:
-            PromiseError: if its log cannot be read.
+            PromiseError: if the log cannot be read.
         """
         held, place = self._held.get(number), int(self._places[number])
         if held is not None or place == _NOWHERE:
@@ -183,16 +183,16 @@ class PartIndex:
         return reader.at(self._logs[place >> _BITS], place & (1 << _BITS) - 1)
 
     def latest(self, number: int) -> float | None:
-        """Return the time of the last line on an image; ``None`` if there is none."""
+        """Return the time of the last line about an image; ``None`` if there is none."""
         return float(self._latest[number]) or None
 
     def has_failed_since(self, number: int) -> bool:
-        """Whether a later line than that by which an image was predicted is about a problem."""
+        """Whether an image has failed since it was predicted."""
         return bool(self._predicted[number] < self._latest[number])
 
 
 def _workers_for(ranges: list[LogRange]) -> int:
-    """Return how many processes read ranges of logs: one if the others would take longer to start."""
+    """Return the number of processes that read logs; 1 if starting others would take longer than reading."""
     is_much = sum(some.end - some.start for some in ranges) >= _WORTH_WORKERS
     return min(cores(), _MOST_WORKERS) if is_much else 1
 

@@ -1,7 +1,7 @@
-"""The logs of processes that predict parts of one list of images: each has a log of its own, so that none waits.
+"""Logs of the processes that predict parts of one list of images. Each process has its own log, so none has to wait.
 
 A log is a file of JSON lines in the folder ``parts`` of the predictions, each with the hash of its content. The first
-line says whose it is; each other line is what became of one image: the lines of the table, or a problem.
+line identifies the process; each other line is the result for one image: its lines of the table, or a problem.
 """
 
 import os
@@ -18,26 +18,27 @@ import torch
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError
 from promise_seg.images.own_folders import PREDICTION_PARTS
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.log_ranges import LogRange, lines_in, ranges_of
 from promise_seg.processes import own_start, system_name
-from promise_seg.sealed import opened_line, sealed_line
+from promise_seg.storage.sealed import opened_line, sealed_line
 
 _BYTES_AT_ONCE = 1 << 22
 ALL_LOGS = "*.jsonl"
 ALL_LISTS = "inputs-*.txt"
-"""The patterns of the names of logs, and of lists of images."""
+"""Patterns of the names of logs (``ALL_LOGS``) and of lists of images (``ALL_LISTS``)."""
 
 
 def logs_of(part: Part) -> str:
-    """Return the pattern of the names of all logs of a part."""
+    """Return the pattern of the names of a part's logs."""
     return f"{part.number}-of-{part.count}.*.jsonl"
 
 
 def logs_that_may_know(folder: Path, part: Part) -> str:
-    """Return the pattern of the names of all logs that may tell of the images of a part.
+    """Return the pattern of the names of all logs that may have lines about the images of a part.
 
-    These are the logs of the part alone while there was one list of images and one number of parts in a folder.
+    These are only the logs of the part itself, unless the folder was used with several lists of images or numbers of
+    parts.
     """
     place = folder / PREDICTION_PARTS
     same = f"*-of-{part.count}.*.jsonl"
@@ -47,16 +48,16 @@ def logs_that_may_know(folder: Path, part: Part) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a log on one image.
+    """A log line about one image.
 
     Args:
-        stem: of the image, by which its outputs are named: its name in all processes.
-        key: its absolute name for the process that predicted it.
-        image: its name in the table.
-        at: when the line was written, in seconds since 1970; later than all lines on the image that its process knew.
-        state: sizes and times of change of the image's files.
-        lines: of the table; none if there was a problem.
-        problem: why it was not predicted; empty if it was.
+        stem: stem of the image, which its outputs are named after; the same in all processes.
+        key: absolute name of the image for the process that predicted it.
+        image: name of the image in the table.
+        at: time when the line was written, in seconds since 1970; later than all other lines that the process knew.
+        state: sizes and modification times of the image's files.
+        lines: lines of the table; empty if there was a problem.
+        problem: why the image was not predicted; empty if it was.
     """
 
     stem: str
@@ -69,11 +70,11 @@ class Entry:
 
 
 class PartLog:
-    """The log of this process; its file is made with the first line.
+    """The log of this process; its file is created with the first line.
 
     Args:
-        folder: of the predictions.
-        part: that this process predicts.
+        folder: folder of predictions.
+        part: part that this process predicts.
     """
 
     def __init__(self, folder: Path, part: Part) -> None:
@@ -84,7 +85,7 @@ class PartLog:
         """Append a line.
 
         Raises:
-            PromiseError: if the system cannot write there.
+            PromiseError: if the log cannot be written.
         """
         text = sealed_line(vars(entry), sort_keys=True)
         if not self.path.exists():
@@ -108,26 +109,26 @@ class PartLog:
 
 
 class LogReader:
-    """Reads logs, and later what was added to them since.
+    """Reader of logs, which can later read the lines that were added since.
 
     Args:
-        folder: of the predictions.
-        ends: how much of logs need not be read, in bytes, by their names.
+        folder: folder of predictions.
+        ends: maps names of logs to the number of bytes to skip.
     """
 
     def __init__(self, folder: Path, ends: Mapping[str, int] | None = None) -> None:
         self._folder = folder / PREDICTION_PARTS
         self.ends = dict(ends or {})
-        """How much of each log was read, in bytes, by its name."""
+        """Number of bytes read of each log, by the name of the log."""
         self.damaged = 0
-        """Lines that were left out, as their content is not what was written."""
+        """Number of damaged lines, which were skipped."""
         self.torch_versions: set[str] = set()
-        """The versions of PyTorch of the processes whose logs were read."""
+        """PyTorch versions of the processes whose logs were read."""
         self.headers: list[dict[str, Any]] = []
-        """The first lines of the logs that were read: whose they are."""
+        """First lines of the logs that were read, which identify their processes."""
 
     def new_entries(self, pattern: str = ALL_LOGS) -> Iterator[Entry]:
-        """Yield what was not read before, of one log after the other; a line that is being written is left for later.
+        """Yield the new entries, log by log; a line that is still being written is left for later.
 
         Raises:
             PromiseError: if a log cannot be read.
@@ -138,20 +139,20 @@ class LogReader:
             yield from (entry for line in found.lines if (entry := self.entry(line)) is not None)
 
     def new_ranges(self, pattern: str = ALL_LOGS) -> list[LogRange]:
-        """Return what was not read before, of one log after the other, in ranges of a few thousand lines.
+        """Return the unread parts of the logs, one log after the other, in ranges of 4 MiB.
 
         Raises:
-            PromiseError: if the system cannot tell how large a log is.
+            PromiseError: if a log cannot be opened.
         """
         paths = sorted(self._folder.glob(pattern))
         return [some for path in paths for some in ranges_of(path, self.ends.get(path.name, 0), _BYTES_AT_ONCE)]
 
     def note_read(self, some: LogRange, end: int) -> None:
-        """Note that a range was read, whose last whole line ends after so many bytes of the log; 0 if it has none."""
+        """Record that a range was read; ``end`` is the byte offset of the end of its last line, or 0."""
         self.ends[some.path.name] = max(self.ends.get(some.path.name, 0), end)
 
     def at(self, name: str, place: int) -> Entry | None:
-        """Return the line at a place in a log; ``None`` if it is no longer there.
+        """Return the entry at a byte offset of a log; ``None`` if it is no longer there.
 
         Raises:
             PromiseError: if the log cannot be read.
@@ -165,7 +166,7 @@ class LogReader:
             raise PromiseError(f"{path}: cannot be read: {error.strerror}") from error
 
     def entry(self, line: bytes) -> Entry | None:
-        """Return what a line says of an image; ``None`` if it says whose the log is, or is damaged, which is noted."""
+        """Parse a line; return ``None`` for the first line of a log or a damaged line, which are recorded."""
         try:
             found = opened_line(line)
             if "torch" in found:

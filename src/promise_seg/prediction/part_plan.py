@@ -1,4 +1,4 @@
-"""The plan that all processes share which predict parts of one list of images: the list, and the version."""
+"""The plan shared by all processes that predict parts of one list of images: the list and the program's version."""
 
 import hashlib
 import json
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from promise_seg._version import __version__
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.files import replacing
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.own_folders import PREDICTION_IDENTITY, PREDICTION_LOG, PREDICTION_PARTS, PREDICTION_TABLE
-from promise_seg.locks import in_turn
 from promise_seg.prediction.part_logs import ALL_LISTS, ALL_LOGS
-from promise_seg.sealed import read_sealed, write_sealed
-from promise_seg.strays import remove_strays
+from promise_seg.storage.files import replacing
+from promise_seg.storage.locks import in_turn
+from promise_seg.storage.sealed import read_sealed, write_sealed
+from promise_seg.storage.strays import remove_strays
 
 _HASH_IN_NAME = 16
-_UNDIVIDED = (PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY)  # a run without parts makes one of them first
+_UNDIVIDED = (PREDICTION_TABLE, PREDICTION_LOG, PREDICTION_IDENTITY)  # a run without parts writes one of these first
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class PartPlan:
     """The list of images that are predicted in parts, and the version that predicts them.
 
     Args:
-        inputs: how many there are.
-        inputs_sha256: the hash of their stems.
-        promise_seg: the version that predicts them.
-        complete: whether all of them were predicted when the parts were merged: then the list may be another one,
-            and the version, too.
+        inputs: number of images.
+        inputs_sha256: hash of the stems of the images.
+        promise_seg: version of promise-seg that predicts the images.
+        complete: whether all images were predicted when the parts were merged; only then can a plan with another list
+            or version replace this one.
     """
 
     inputs: int
@@ -43,7 +43,7 @@ class PartPlan:
         """Return the plan for a list of images, in the order of their stems.
 
         Raises:
-            PromiseError: if a name is not valid UTF-8, which no table could hold.
+            PromiseError: if a name is not valid UTF-8 and so cannot be written to a table.
         """
         inputs, digest, count = InputList.of(inputs), hashlib.sha256(), 0
         for stems, keys in inputs.stems_and_keys():
@@ -61,7 +61,7 @@ class PartPlan:
         """Read the plan of a folder of predictions.
 
         Raises:
-            PromiseError: if there is none, or it was damaged.
+            PromiseError: if there is no plan, or it is damaged.
         """
         path = plan_path(folder)
         try:
@@ -78,14 +78,15 @@ class PartPlan:
             ) from error
 
     def write(self, folder: Path) -> None:
-        """Write the plan in the place of the one that is there."""
+        """Write the plan, replacing an existing one."""
         write_sealed(plan_path(folder), dict(vars(self)))
 
     def begin(self, folder: Path, inputs: Sequence[Input]) -> None:
-        """Write the plan unless it is there, or compare with the one that is.
+        """Write the plan, or check that it matches the existing one.
 
         Raises:
-            PromiseError: if another list is predicted there, or with another version.
+            PromiseError: if the folder holds an unfinished plan for another list or version, or predictions that were
+                not made in parts.
         """
         remove_strays(plan_path(folder).parent)
         if self._is_begun(folder):
@@ -97,11 +98,11 @@ class PartPlan:
                 self.write(folder)
 
     def check(self, folder: Path) -> None:
-        """Raise the errors of :meth:`begin` without writing anything."""
+        """Check the plan like :meth:`begin`, without writing anything."""
         self._is_begun(folder)
 
     def note_complete(self, folder: Path) -> None:
-        """Note that all images are in the table, unless another list was begun meanwhile.
+        """Record that all images are in the table, unless another list was started in the meantime.
 
         Raises:
             PromiseError: if the plan cannot be read or written.
@@ -111,7 +112,7 @@ class PartPlan:
                 replace(self, complete=True).write(folder)
 
     def _is_begun(self, folder: Path) -> bool:
-        """Whether this is the plan of a folder; ``False`` if it may become that."""
+        """Whether this is the plan of a folder already; ``False`` if it can be written there, otherwise an error."""
         if not plan_path(folder).exists():
             if not holds_parts(folder) and any((folder / name).exists() for name in _UNDIVIDED):
                 raise PromiseError(
@@ -137,14 +138,14 @@ class PartPlan:
         )
 
     def list_path(self, folder: Path) -> Path:
-        """Return where the list of images is: a line of JSON for each, with its stem and its name."""
+        """Return the path of the list of images, which has a JSON line with stem and name for each image."""
         return folder / PREDICTION_PARTS / ALL_LISTS.replace("*", self.inputs_sha256[:_HASH_IN_NAME])
 
     def listed(self, folder: Path) -> Iterator[tuple[str, str]]:
-        """Yield stem and name of each image, in the order of stems.
+        """Yield the stem and name of each image, in the order of stems.
 
         Raises:
-            PromiseError: if the list was damaged.
+            PromiseError: if the list cannot be read, or is damaged.
         """
         path, digest = self.list_path(folder), hashlib.sha256()
         try:
@@ -176,7 +177,7 @@ def _is_utf8(*texts: bytes) -> bool:
 
 
 def plan_path(folder: Path) -> Path:
-    """Return where the plan of a folder of predictions is."""
+    """Return the path of the plan in a folder of predictions."""
     return folder / PREDICTION_PARTS / "plan.json"
 
 
@@ -187,5 +188,5 @@ def holds_parts(folder: Path) -> bool:
 
 
 def in_order(inputs: Iterable[Input]) -> InputList:
-    """Return images in the order in which they are divided into parts: the same wherever their folders are mounted."""
+    """Return images in the order that parts are based on, which is independent of where folders are mounted."""
     return InputList.of(inputs).by_stem()

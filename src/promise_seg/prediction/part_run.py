@@ -1,18 +1,15 @@
-"""Predict one part of a list of images, beside other processes that predict other parts, or the same one."""
+"""Predict one part of a list of images, while other processes predict other parts or the same part."""
 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from promise_seg.claims import Claims
 from promise_seg.errors import ImageError
-from promise_seg.holders import Holder
 from promise_seg.images.exports.inputs import Input
 from promise_seg.images.own_folders import PREDICTION_PARTS
-from promise_seg.locks import STALE_SECONDS
 from promise_seg.monitoring.hooks import happened
-from promise_seg.overlapping import DEPTH, Helper
-from promise_seg.parts import Part
+from promise_seg.parallel.overlapping import DEPTH, Helper
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput, identity_of
 from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
@@ -20,23 +17,26 @@ from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.part_plan import PartPlan, in_order
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.storage.claims import Claims
+from promise_seg.storage.holders import Holder
+from promise_seg.storage.locks import STALE_SECONDS
 from promise_seg.vocabulary import ItemOutcome, OutputFormat
 
-_PAUSE_SECONDS = 2.0  # between two looks at images that others have claimed
+_PAUSE_SECONDS = 2.0  # between two checks of images that other processes have claimed
 _CLAIMED, _DONE = ReadInput("claimed by another process"), ReadInput("done by another process")
 
 
 class PartRun(FolderRun):
-    """One pass over images, each of which is claimed before it is predicted.
+    """A run over images, in which each image is claimed before it is predicted.
 
     Args:
-        target: the folder.
-        labeller: predicts.
-        every: which frames of videos are predicted.
-        helper: reads and writes.
-        table: of the part.
-        claims: of this process.
-        tick: called for each image of which nothing is left to do.
+        target: output folder.
+        labeller: labeller that makes the predictions.
+        every: step between the video frames that are predicted.
+        helper: thread that reads and writes.
+        table: table of the part.
+        claims: claims of this process.
+        tick: called for each image that is finished.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class PartRun(FolderRun):
     ) -> None:
         super().__init__(target, labeller, every, helper)
         self._table, self._claims, self._tick = table, claims, tick
-        self.left: dict[str, tuple[Input, Holder]] = {}  # to others that claimed them, by stem
+        self.left: dict[str, tuple[Input, Holder]] = {}  # claimed by other processes, by stem
 
     def read(self, one: Input) -> ReadInput:
-        """Claim an input and read it, and before it the state of its files, unless another process does or did that."""
+        """Claim an input, record the state of its files and read it, unless another process has claimed or done it."""
         holder = None if self._claims.is_held(one.stem) else self._claims.take(one.stem)
         if holder is not None:
             self.left[one.stem] = one, holder
@@ -65,11 +65,11 @@ class PartRun(FolderRun):
         return super().read(one)
 
     def predict(self, number: int, one: Input, result: Callable[[], ReadInput]) -> None:
-        """Predict one input unless another process does, or has done it."""
+        """Predict one input, unless another process has claimed or done it."""
         try:
             read = result()
         except ImageError:
-            read = None  # which is dealt with as everywhere
+            read = None  # handled by the base class
         if read is _CLAIMED:
             return
         if read is _DONE:
@@ -79,7 +79,7 @@ class PartRun(FolderRun):
         self._tick()
 
     def _pass_over(self, one: Input) -> None:
-        """Count an input that is claimed now, and that another process has done; its claim is ended."""
+        """Count an input that another process has done, and release its claim."""
         self.already_there += 1
         self._tell_end(one, ItemOutcome.ALREADY_THERE)
         self._claims.give_back(one.stem)
@@ -91,7 +91,7 @@ class PartRun(FolderRun):
         problem: ImageError | None = None,
         outcome: ItemOutcome = ItemOutcome.ALREADY_THERE,
     ) -> None:
-        """Log a problem, or that the content is the old one, and end the claim."""
+        """Log the problem, if any, or that the input is unchanged, and release the claim."""
         super().settle(number, one, problem, outcome)
         if problem is None:
             self._table.note_unchanged(one)
@@ -100,7 +100,7 @@ class PartRun(FolderRun):
         self._claims.give_back(one.stem)
 
     def take_of_left(self) -> list[Input]:
-        """Claim a few of the inputs that others had claimed, and whose processes ended or were killed since."""
+        """Claim a few of the inputs that were claimed by processes that have ended or were killed since."""
         taken: list[Input] = []
         for one, _ in list(self.left.values()):
             if len(taken) > DEPTH:
@@ -118,7 +118,7 @@ class PartRun(FolderRun):
 
 
 def claims_in(folder: Path) -> Claims:
-    """Return the claims of this process on images that are predicted into a folder."""
+    """Return the claims of this process on images of a folder of predictions."""
     return Claims(folder / PREDICTION_PARTS / "claims")
 
 
@@ -135,23 +135,23 @@ def predict_part(
     every: int = 1,
     at: OutputCopy | None = None,
 ) -> Outcome:
-    """Predict the images of a part that no process has predicted yet; then wait for those that others have claimed.
+    """Predict the missing images of a part, then wait for images that other processes have claimed.
 
-    ``predictions.csv`` is not written: the lines are in a log of this process until the parts are merged.
+    ``predictions.csv`` is not written: the lines stay in the log of this process until the parts are merged.
 
     Args:
-        labeller: predicts.
+        labeller: labeller that makes the predictions.
         inputs: all images of all parts.
-        folder: that all processes share.
-        output: the format of masks.
-        progress: told of each image of the part.
-        part: of this process.
-        note: told which part this is, and whom it waits for.
-        keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
-        at: the address that the folder is a copy of; then no other process sees claims.
+        folder: output folder that all processes share.
+        output: format of the masks.
+        progress: called for each missing image of the part.
+        part: part of this process.
+        note: called with messages: the size of the part, and the processes that it waits for.
+        keep_empty_frames, every: see :func:`~promise_seg.prediction.folders.predict_folder`.
+        at: address that the folder is a local copy of, if any; claims are then invisible to other processes.
 
     Raises:
-        PromiseError: if other images, another model or another version are predicted in the folder, or it cannot be
+        PromiseError: if the folder holds predictions for another list of images, model or version, or cannot be
             written.
     """
     folder, inputs = Path(folder), in_order(inputs)
@@ -185,7 +185,7 @@ def predict_part(
 
 
 def _next_of_left(run: PartRun, note: Callable[[str], object]) -> list[Input]:
-    """Wait until some of the inputs that others have claimed are free; none if all of them are done."""
+    """Wait until inputs that other processes had claimed are free, and return them; empty if all are done."""
     taken, has_told = run.take_of_left(), False
     while run.left and not taken:
         if not has_told:

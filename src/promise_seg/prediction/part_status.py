@@ -1,4 +1,4 @@
-"""How far predictions in parts are, over all processes: read from their logs and claims, and changing nothing."""
+"""Report the progress of predictions in parts over all processes, read from their logs and claims."""
 
 import time
 from collections import Counter
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promise_seg.claims import claims_in
 from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.prediction.part_logs import ALL_LOGS, LogReader
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.processes import is_running, system_name
 from promise_seg.progress import Progress, silent
+from promise_seg.storage.claims import claims_in
 
 WINDOW_SECONDS = 600.0
-"""Over how long the rate is taken, unless the processes began later."""
+"""Time window of the rate in seconds; shorter for processes that started later."""
 _PAUSE_SECONDS = 60.0
-"""How long a process that has claimed nothing may log nothing, and still counts for the rate of all."""
+"""Seconds for which a process without claims may log nothing and still count towards the total rate."""
 _SHOWN_EVERY = 1000
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that predicts, or did so.
+    """A process that predicts images, or has done so recently.
 
     Args:
-        host: the name of its computer.
-        process: its number there.
-        part: that it was given, as ``K/N``.
-        done: the images that it predicted.
-        per_minute: how many of them in a minute, over the last minutes; if it is gone, until its last image.
-        claims: the images that it has claimed now.
-        silent_seconds: since it last logged an image; since its start if it logged none.
+        host: name of its computer.
+        process: its process id.
+        part: its part, as ``K/N``.
+        done: number of images that it predicted.
+        per_minute: images per minute over the last 10 minutes; for a process that has ended, until its last image.
+        claims: number of images that it has claimed at present.
+        silent_seconds: seconds since it last logged an image, or since its start if it has logged none.
     """
 
     host: str
@@ -45,21 +45,21 @@ class Worker:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether it has claimed images now."""
+        """Whether the process has claimed images at present."""
         return self.claims > 0
 
 
 @dataclass(frozen=True)
 class PartStatus:
-    """The state of predictions in parts.
+    """The progress of predictions in parts.
 
     Args:
-        images: in the list of all parts.
-        done: how many of them a log says are predicted; only merging looks whether their files are there.
-        failed: those of which the last word is a problem.
-        per_minute: how many images the processes that are at work predict in a minute, over the last minutes.
-        workers: the processes that are at work or logged something in the last minutes, by host and number.
-        damaged: lines of logs that could not be read.
+        images: number of images in the list of all parts.
+        done: number of images predicted according to the logs; only merging checks that their files exist.
+        failed: number of images whose last log line is a problem.
+        per_minute: images per minute of all running processes, over the last 10 minutes.
+        workers: processes that are running or have logged an image in the last 10 minutes, by host and process id.
+        damaged: number of log lines that could not be read.
     """
 
     images: int
@@ -71,25 +71,25 @@ class PartStatus:
 
     @property
     def missing(self) -> int:
-        """The images that nobody has predicted yet, or tried to."""
+        """The number of images that no process has tried to predict yet."""
         return self.images - self.done - self.failed
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the missing images take at this rate; ``None`` if nothing was predicted lately, or nobody works."""
+        """Seconds until the missing images are predicted at this rate; ``None`` if the rate is 0."""
         if not self.missing:
             return 0.0
         return 60 * self.missing / self.per_minute if self.per_minute else None
 
 
 def status_of_parts(folder: str | Path, progress: Progress = silent) -> PartStatus:
-    """Read how far predictions in parts are, also while their processes are at work.
+    """Read the progress of predictions in parts, also while their processes are running.
 
-    Of each image, two numbers are held in memory.
+    Two numbers per image are kept in memory.
 
     Args:
-        folder: of the predictions.
-        progress: told of what is read.
+        folder: folder of predictions.
+        progress: called with the number of log lines read so far.
 
     Raises:
         PromiseError: if the folder holds no parts, or a log cannot be read.
@@ -97,7 +97,7 @@ def status_of_parts(folder: str | Path, progress: Progress = silent) -> PartStat
     folder = Path(folder)
     plan, now = PartPlan.read(folder), time.time()
     claims = Counter((holder.host, holder.pid) for holder in claims_in(folder / PREDICTION_PARTS / "claims"))
-    reader, latest = LogReader(folder), dict[int, float]()  # by hash of the stem: when; negative of a problem
+    reader, latest = LogReader(folder), dict[int, float]()  # time by hash of the stem; negative for a problem
     logs, count = list[_Log](), 0
     for path in sorted((folder / PREDICTION_PARTS).glob(ALL_LOGS)):
         log = _Log(now)
@@ -122,7 +122,7 @@ def status_of_parts(folder: str | Path, progress: Progress = silent) -> PartStat
 
 
 class _Log:
-    """The log of one process as far as the status needs it."""
+    """Summary of the log of one process."""
 
     def __init__(self, now: float) -> None:
         self._now, self.host, self.process, self.part, self.started = now, "", 0, "", now
@@ -131,14 +131,14 @@ class _Log:
         self._is_gone = False
 
     def take_in_header(self, header: dict[str, Any]) -> None:
-        """Take note of whose log it is."""
+        """Record the process that wrote the log."""
         self.host, self.process = str(header.get("host", "")), int(header.get("process", 0))
         self.part, self.started = str(header.get("part", "")), float(header.get("started", self._now))
         is_of_here = header.get("system") == system_name()
         self._is_gone = is_of_here and not is_running(self.process, float(header.get("process_started", 0.0)))
 
     def take_in(self, at: float, has_failed: bool) -> None:
-        """Take note of a line on an image."""
+        """Record a line about an image."""
         self.last = max(self.last, at)
         if not has_failed:
             self.done += 1
@@ -146,27 +146,27 @@ class _Log:
 
     @property
     def is_going(self) -> bool:
-        """Whether its process is at work, as far as that can be told from here."""
+        """Whether the process is running, as far as can be determined from this computer."""
         return not self._is_gone and (self.claims > 0 or self.silent_seconds < _PAUSE_SECONDS)
 
     @property
     def per_minute(self) -> float:
-        """The rate since the process began, or over the last minutes; until its last line if it is not at work."""
+        """Images per minute since the process started, or over the last 10 minutes; until its last line if it ended."""
         until = self._now if self.is_going else self.last
         seconds = until - max(self.started, self._now - WINDOW_SECONDS)
         return 60 * self.recent / max(seconds, 1.0)
 
     @property
     def silent_seconds(self) -> float:
-        """How long ago its last line was written."""
+        """Seconds since the last line, or since the start if there is none."""
         return max(0.0, self._now - (self.last or self.started))
 
 
 def _workers(logs: list[_Log], claims: "Counter[tuple[str, int]]") -> Iterator[Worker]:
-    """Yield the processes that are at work, also those that have logged nothing yet, or wrote something lately."""
+    """Yield the processes that hold claims, even if they have logged nothing yet, or that logged an image recently."""
     left = dict(claims)
     for log in sorted(logs, key=lambda one: one.started, reverse=True):
-        log.claims = left.pop((log.host, log.process), 0)  # the youngest, as systems give numbers of processes again
+        log.claims = left.pop((log.host, log.process), 0)  # the latest process, as process ids are reused
         if log.claims or log.silent_seconds < WINDOW_SECONDS:
             yield Worker(log.host, log.process, log.part, log.done, log.per_minute, log.claims, log.silent_seconds)
     for (host, process), held in left.items():

@@ -1,4 +1,4 @@
-"""Predict the images that another process names, a few at a time, into a folder that all processes share."""
+"""Predict a few images at a time, given by another process, into a folder that all processes share."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from promise_seg.fleet.work import WorkReport
-from promise_seg.overlapping import Helper
+from promise_seg.parallel.overlapping import Helper
 from promise_seg.prediction.folders import PredictionFolder, identity_of
 from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
@@ -21,18 +21,18 @@ _HASH_SHOWN = 12
 
 
 class PieceWork:
-    """The state of a worker of a cluster: the model and the folder. Its log is one of those of parts.
+    """The state of a worker of a cluster: the model and the folder. It writes a log like the processes of parts.
 
     Args:
-        labeller: predicts.
-        folder: that all workers share.
-        output: the format of masks.
-        keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
-        ends: how much of each log is known to whoever tells of the images.
-        at: the address that the folder is a copy of.
+        labeller: labeller that makes the predictions.
+        folder: output folder that all workers share.
+        output: format of the masks.
+        keep_empty_frames, every: see :func:`~promise_seg.prediction.folders.predict_folder`.
+        ends: number of bytes of each log that the process that sends the images has read.
+        at: address that the folder is a local copy of, if any.
 
     Raises:
-        PromiseError: if another model's predictions are in the folder.
+        PromiseError: if the folder holds predictions of another model.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class PieceWork:
 
     @cached_property
     def _target(self) -> PredictionFolder:
-        """The open folder: opened with the first images, as opening it notes the model there."""
+        """The output folder, opened with the first images because opening records the model in it."""
         return PredictionFolder(
             self._folder, self._labeller, self._output, self._keep_empty_frames, self._every, self._table, self._at
         )
@@ -69,8 +69,8 @@ class PieceWork:
         """Predict a few images.
 
         Args:
-            items: the images, with what is known of them.
-            again: whether others may have predicted some of them since that was known.
+            items: images with their logged states.
+            again: whether other processes may have predicted some of the images in the meantime.
 
         Raises:
             PromiseError: if the folder cannot be written.

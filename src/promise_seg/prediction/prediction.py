@@ -1,4 +1,4 @@
-"""The prediction of a model for an image: a mask, its candidates, and the prompts that it came from."""
+"""The prediction of a model for an image: a mask, its candidates, and its prompts."""
 
 import base64
 import io
@@ -7,16 +7,16 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from promise_seg.arrays import BoolArray, Float32Array, IntArray, Uint8Array
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.inference.masks import Masks
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.prediction.reading import ImageLike, read_rgb_of_size
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskChoice
 
@@ -26,62 +26,64 @@ _BY_SCORE = (MaskChoice.SCORE, MaskChoice.LEARNED)
 class PromptsInImage(NamedTuple):
     """Pixel indices in the image frame: ``points_xy`` (N, 2) with ``point_labels`` (N,), and ``boxes_xyxy`` (K, 4)."""
 
-    points_xy: npt.NDArray[np.float32]
-    point_labels: npt.NDArray[np.int64]
-    boxes_xyxy: npt.NDArray[np.float32]
+    points_xy: Float32Array
+    point_labels: IntArray
+    boxes_xyxy: Float32Array
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A mask and the prompts that it came from, in the image frame.
+    """A mask and its prompts, in the image frame.
 
-    Shape: ``mask`` (H, W) bool; ``mask_probs`` (H, W) float32 in [0, 1]; ``points_xy`` (N, 2) pixel indices, whole
-    numbers being pixel centres; ``point_labels`` (N,), 1 foreground and 0 background; ``boxes_xyxy`` (K, 4) indices of
-    the first and last pixels of each box; ``predicted_iou`` is the estimate of the mask's IoU, SAM's own or a learned
-    one. ``note`` says if these prompts were answered in another way than one would think.
+    ``predicted_iou`` is the estimated IoU of the mask, by SAM or a learned head. ``note`` tells if the prompts were
+    handled differently than expected.
+
+    Shape: ``mask`` (H, W) bool; ``mask_probs`` (H, W) float32 in [0, 1]; ``points_xy`` (N, 2) pixel indices, integers
+        being pixel centres; ``point_labels`` (N,), 1 foreground and 0 background; ``boxes_xyxy`` (K, 4) indices of the
+        first and last pixels of each box.
     """
 
-    mask: npt.NDArray[np.bool_]
-    mask_probs: npt.NDArray[np.float32]
-    points_xy: npt.NDArray[np.float32]
-    point_labels: npt.NDArray[np.int64]
+    mask: BoolArray
+    mask_probs: Float32Array
+    points_xy: Float32Array
+    point_labels: IntArray
     predicted_iou: float
-    boxes_xyxy: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    boxes_xyxy: Float32Array = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     candidates: "Candidates | None" = field(default=None, repr=False)
     note: str = ""
 
     @property
-    def box_xyxy(self) -> npt.NDArray[np.float32] | None:
-        """The only box (4,); ``None`` if there is none, or several."""
+    def box_xyxy(self) -> Float32Array | None:
+        """The box (4,) if there is exactly one; otherwise ``None``."""
         return self.boxes_xyxy[0] if len(self.boxes_xyxy) == 1 else None
 
     @property
-    def mask_logits(self) -> npt.NDArray[np.float32]:
-        """The low-resolution logits (h, h) of the mask, over the whole model frame: a ``mask_input`` to feed back.
+    def mask_logits(self) -> Float32Array:
+        """The low-resolution mask logits (h, h) over the whole model frame, for use as ``mask_input``.
 
         Raises:
-            ValueError: if the prediction was made by hand and has no candidates.
+            ValueError: if the prediction has no candidates, such as that of a large image.
         """
         if self.candidates is None:
             raise ValueError("this prediction has no candidates, so no logits are known")
         return self.candidates.mask_logits[self.candidates.chosen]
 
-    def overlay(self, image: ImageLike, reading: Reading = DEFAULT_READING) -> npt.NDArray[np.uint8]:
-        """Draw mask, points and boxes on an image; returns a picture (H, W, 3) uint8.
+    def overlay(self, image: ImageLike, reading: Reading = DEFAULT_READING) -> Uint8Array:
+        """Draw mask, points and boxes on an image; return RGB pixels (H, W, 3) uint8.
 
         Args:
-            image: the image that was predicted, or another of its size: a path, a slice, pixels or an image of PIL.
-            reading: how a file is read, as ``model.reading``, where it is not a plain picture.
+            image: the image that was predicted, or another of the same size: a path, a slice, pixels or a PIL image.
+            reading: how a file is read, such as ``model.reading``; needed for anything but plain 8-bit images.
 
         Raises:
-            ImageError: if it cannot be read.
-            SettingsError: if it has another size than the mask.
+            ImageError: if the image cannot be read.
+            SettingsError: if the image and the mask differ in size.
         """
         rgb = read_rgb_of_size(image, reading, self.mask.shape)
         return draw_overlay(rgb, self.mask, self.points_xy, self.point_labels, self.boxes_xyxy)
 
     def _repr_html_(self) -> str:
-        """The mask as a picture, in notebooks."""
+        """Return the mask as an HTML image, for notebooks."""
         stream = io.BytesIO()
         Image.fromarray(self.mask.astype(np.uint8) * 255).save(stream, "PNG")
         picture = base64.b64encode(stream.getvalue()).decode()
@@ -93,32 +95,32 @@ class Prediction:
 
 
 class Candidates:
-    """All of SAM's masks for one set of prompts; its three answers where a click is ambiguous.
+    """All of SAM's masks for one set of prompts, such as its three answers to an ambiguous click.
 
-    Where the auto-prompter's map has a share in answers, it has it in each of them.
+    If the auto-prompter's saliency map is mixed into masks, it is mixed into each of them. ``chosen`` is the index of
+    the mask that the prediction was made from.
 
-    Shape: ``mask_logits`` (M, h, h) float32, low-resolution logits over the whole model frame, finer than SAM's where
-        the map is; ``predicted_iou`` (M,) float32. ``chosen`` is the number of the one that the prediction's mask was
-        made from.
+    Shape: ``mask_logits`` (M, h, h) float32, low-resolution logits over the whole model frame, finer than SAM's if the
+        map is mixed in; ``predicted_iou`` (M,) float32.
     """
 
     def __init__(self, masks: Masks, number: int, choice: MaskChoice, post: PostProcessing) -> None:
         self._masks, self._number, self._post = masks, number, post
-        self.mask_logits: npt.NDArray[np.float32] = masks.mask_logits[number].float().cpu().numpy()
+        self.mask_logits: Float32Array = masks.mask_logits[number].float().cpu().numpy()
         iou = masks.learned_iou if choice == MaskChoice.LEARNED and masks.learned_iou is not None else masks.iou
-        self.predicted_iou: npt.NDArray[np.float32] = iou[number].float().cpu().numpy()
+        self.predicted_iou: Float32Array = iou[number].float().cpu().numpy()
         self.chosen = int(self.predicted_iou.argmax()) if choice in _BY_SCORE else int(choice)
 
     def __len__(self) -> int:
         return len(self.mask_logits)
 
     @cached_property
-    def mask_probs(self) -> npt.NDArray[np.float32]:
-        """The probabilities (M, H, W) in the image frame."""
+    def mask_probs(self) -> Float32Array:
+        """The mask probabilities (M, H, W) in the image frame."""
         return self._masks.probs_of_candidates(self._number)
 
     @cached_property
-    def masks(self) -> npt.NDArray[np.bool_]:
+    def masks(self) -> BoolArray:
         """The masks (M, H, W) in the image frame, post-processed like the model's own masks."""
         return np.stack([self._post.mask(probs) for probs in self.mask_probs])
 
@@ -131,7 +133,7 @@ def prediction_of(
     prompts: PromptsInImage,
     note: str = "",
 ) -> Prediction:
-    """The prediction for one of the K sets of prompts of an image."""
+    """Return the prediction for one of the K sets of prompts of an image."""
     mask_probs = masks.probs_of_set(number, choice)
     return Prediction(
         mask=post.mask(mask_probs),
@@ -146,7 +148,7 @@ def prediction_of(
 
 
 def prompts_in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> PromptsInImage:
-    """Return some of the sets of prompts of the only image of a batch, in its own frame."""
+    """Return the prompts of some sets of a batch of one image, in the image frame."""
     points_xy, labels, boxes = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
     if prompts.points_xy_model is not None and prompts.point_labels is not None:
         points_xy = geometry.points_to_image(prompts.points_xy_model[0, sets].flatten(0, 1).cpu().numpy())
@@ -157,10 +159,10 @@ def prompts_in_image(prompts: Prompts, sets: slice, geometry: Geometry) -> Promp
 
 
 def checked_choice(given: MaskChoice | str | None) -> MaskChoice | None:
-    """Return which of SAM's masks is meant; ``None`` for the model's own choice.
+    """Return the choice of SAM's mask; ``None`` for the model's own choice.
 
     Raises:
-        SettingsError: if there is no such choice.
+        SettingsError: if the choice is unknown.
     """
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""The Python API: load a model, predict a mask, correct it with points or a box."""
+"""The Python API to predict masks and to correct them with points or a box."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -38,33 +38,33 @@ if TYPE_CHECKING:
 
 
 class Predictor:
-    """A model ready to predict. Nothing here ever reads a ground truth.
+    """A model ready for prediction, which never reads any ground truth.
 
     Args:
-        model: any variant.
-        trust_model: says how far its own masks can be trusted, if it was calibrated.
+        model: a model of any variant.
+        trust_model: trust model for the masks from the model's own prompts, if the model was calibrated.
         note: why there is no trust model.
     """
 
     def __init__(self, model: PromiseModel, trust_model: TrustModel | None = None, note: str = "") -> None:
         self.model, self.trust_model, self.note = model.eval(), trust_model, note
-        self.as_trained = self.model  # which may read images otherwise
+        self.as_trained = self.model  # before options for reading images are changed
 
     def encode(self, image: object, index: int | None = None) -> EncodedImage:
-        """Run the encoder once.
+        """Encode an image.
 
         Args:
-            image: a path, read as the files that the model was trained on; pixels (H, W[, 3]) uint8, grey or RGB; an
-                image of PIL; or a :class:`~promise_seg.prediction.reading.Slice`.
-            index: the slice, where the path is of a volume.
+            image: a path, read like the files that the model was trained on; grey or RGB pixels (H, W[, 3]) uint8; a
+                PIL image; or a :class:`~promise_seg.prediction.reading.Slice`.
+            index: index of the slice, if the path is a volume.
 
         Raises:
-            ImageError: if it cannot be read, is not an image, or is a volume of several slices and none is named.
+            ImageError: if the image cannot be read, is not an image, or is a volume of several slices without an index.
         """
         return self.encode_framed(self.frame(image, index))
 
     def frame(self, image: object, index: int | None = None) -> ImageInFrame:
-        """Read an image and map it to the model frame: all of :meth:`encode` that comes before the encoder.
+        """Read an image and map it to the model frame, as :meth:`encode` does before it runs the encoder.
 
         Raises:
             ImageError: see :meth:`encode`.
@@ -74,15 +74,15 @@ class Predictor:
         return ImageInFrame.of(rgb, self.model.sam.image_size, config.fit, config.reading.crop_border)
 
     def tile(self, rgb: Uint8Array) -> ImageInFrame:
-        """Map the pixels (h, w, 3) of a tile, read as the model reads them, to the model frame."""
+        """Map the pixels (h, w, 3) of a tile, which were read as for the model, to the model frame."""
         return ImageInFrame.of(rgb, self.model.sam.image_size, self.model.config.fit, crop_border=False)
 
     def encode_framed(self, framed: ImageInFrame, features: Features | None = None) -> EncodedImage:
         """Run the encoder, and the APM's network if it reads the image itself.
 
         Args:
-            framed: see :meth:`frame`.
-            features: SAM's features, if they are known, with all stages that the model reads.
+            framed: an image from :meth:`frame`.
+            features: SAM's features, if they were computed before, with all stages that the model reads.
         """
         if features is None:
             features = encode_images(self.model.sam, [framed.pixels()], self.model.stages_read)
@@ -134,24 +134,23 @@ class Predictor:
     ) -> Prediction | list[Prediction]:
         """Predict a mask at the image's own size.
 
-        Without prompts the model proposes its own prompts. To correct a prediction, change its points and give them
-        back: ``points_xy`` (N, 2) with ``point_labels`` (N,), ``box_xyxy`` (4,), all in the image frame, and
-        ``mask_input`` (h, h), the ``mask_logits`` of an earlier prediction, together or by themselves.
+        Without prompts, the model uses its own prompts. To correct a prediction, change its points and pass them back.
+        Points, a box and a mask can be combined or used separately.
 
         Args:
-            image: whatever :meth:`encode` takes or returns; or a list of these, for a list of predictions, each with
-                the model's own prompts.
-            points_xy: pixel indices, whole numbers being pixel centres.
-            point_labels: 1 for foreground, 0 for background.
-            box_xyxy: indices of the box's first and last pixels: left, top, right, bottom.
-            mask_input: low-resolution logits.
-            mask_choice: which of SAM's three masks to take: 0, 1, 2 or score; by default as the model chose in
-                training. All three are in ``candidates``.
+            image: anything that :meth:`encode` accepts or returns; or a list of these, for a list of predictions, each
+                with the model's own prompts.
+            points_xy: (N, 2) pixel indices in the image frame, integers being pixel centres.
+            point_labels: (N,), 1 for foreground and 0 for background.
+            box_xyxy: (4,), indices of the box's first and last pixels: left, top, right, bottom.
+            mask_input: (h, h) low-resolution logits, such as ``mask_logits`` of an earlier prediction.
+            mask_choice: which of SAM's three masks to take: 0, 1, 2 or score; by default as chosen in training. All
+                three are in ``candidates``.
 
         Raises:
             ImageError: if an image cannot be read.
-            SettingsError: if prompts have the wrong shape, lie outside of the image or are not numbers, if none are
-                given to a model without an APM, or if they are given with a list of images.
+            SettingsError: if prompts have the wrong shape, lie outside the image or are not numbers, if none are given
+                to a model without an APM, or if they are given with a list of images.
         """
         prompts = UserPrompts(points_xy, point_labels, box_xyxy, mask_input)
         choice = checked_choice(mask_choice)
@@ -170,7 +169,7 @@ class Predictor:
         return in_tiles(image, index, self.model.config.reading, self.frame)
 
     def _predict_seen(self, seen: ImageInFrame | LargeImage, choice: MaskChoice | None = None) -> Prediction:
-        """Predict with the model's own prompts, tile by tile where the image is larger than a tile."""
+        """Predict with the model's own prompts, tile by tile if the image is larger than a tile."""
         if isinstance(seen, ImageInFrame):
             return self._predict(self.encode_framed(seen), [UserPrompts()], choice)[0]
 
@@ -186,11 +185,11 @@ class Predictor:
         *,
         mask_choice: MaskChoice | str | None = None,
     ) -> list[Prediction]:
-        """Predict a mask for each of several sets of prompts of one image, as for several objects.
+        """Predict a mask for each of several sets of prompts of one image, such as for several objects.
 
         Args:
-            image: whatever :meth:`encode` takes or returns.
-            prompts: any number of sets, each as it would be given to :meth:`predict`.
+            image: anything that :meth:`encode` accepts or returns.
+            prompts: any number of sets of prompts, each as for :meth:`predict`.
             mask_choice: see :meth:`predict`.
 
         Raises:
@@ -203,12 +202,12 @@ class Predictor:
 
     @torch.no_grad()
     def predict_objects(self, image: ImageLike | EncodedImage) -> list[Prediction]:
-        """Predict with the model's own prompts, and keep apart what it asked SAM for separately: often one object.
+        """Predict with the model's own prompts, with a separate mask for each set of prompts, often one per object.
 
-        The union of these masks is what :meth:`predict` starts from where no prompts are given.
+        Without prompts, :meth:`predict` starts from the union of these masks.
 
         Args:
-            image: whatever :meth:`encode` takes or returns.
+            image: anything that :meth:`encode` accepts or returns.
 
         Raises:
             ImageError: if the image cannot be read.
@@ -223,10 +222,10 @@ class Predictor:
         ]
 
     def session(self, image: ImageLike | EncodedImage) -> "Session":
-        """Hold one image to be corrected prompt by prompt, with undo and redo.
+        """Start a session to correct the mask of one image prompt by prompt, with undo and redo.
 
         Raises:
-            ImageError: if it cannot be read.
+            ImageError: if the image cannot be read.
         """
         from promise_seg.prediction.session import Session
 
@@ -244,7 +243,7 @@ class Predictor:
     def _predict(
         self, encoded: EncodedImage, sets: Sequence[UserPrompts], choice: MaskChoice | None
     ) -> list[Prediction]:
-        """Decode sets of one form together, and return predictions in the order of the sets."""
+        """Decode sets of prompts of the same form together, and return predictions in the order of the sets."""
         by_form: dict[tuple[int, bool, bool], list[int]] = {}
         for number, one in enumerate(sets):
             by_form.setdefault(one.form, []).append(number)
@@ -277,10 +276,10 @@ class Predictor:
         ]
 
     def check_proposes(self) -> None:
-        """Raise an error if the model cannot make prompts of its own.
+        """Check that the model can propose its own prompts.
 
         Raises:
-            SettingsError: if it has no APM.
+            SettingsError: if the model has no APM.
         """
         if self.model.apm is None:
             raise SettingsError(
@@ -294,7 +293,7 @@ class Predictor:
 
     @torch.no_grad()
     def predict_instances(self, image: ImageLike, index: int | None = None) -> Instances:
-        """Find each object of an image by prompts of its own: a box and a point, from the maps of the APM.
+        """Find each object of an image with its own box and point, taken from the maps of the APM.
 
         >>> import promise_seg
         >>> found = promise_seg.load("runs/polyp").predict_instances("frame.png")
@@ -302,12 +301,12 @@ class Predictor:
         (dtype('uint16'), True)
 
         Args:
-            image: whatever :meth:`encode` takes.
-            index: the slice, where the image is a volume.
+            image: anything that :meth:`encode` accepts.
+            index: index of the slice, if the image is a volume.
 
         Raises:
-            ImageError: if it cannot be read.
-            SettingsError: if the model has no APM, or one that makes no map of where objects are.
+            ImageError: if the image cannot be read.
+            SettingsError: if the model has no APM that makes a saliency map, or the image is encoded already.
         """
         check_makes_map(self.model)
         if isinstance(image, EncodedImage):
@@ -326,20 +325,20 @@ class Predictor:
     def instances_in(
         self, framed: ImageInFrame, encoded: EncodedImage, spacing: tuple[float, float] | None = None
     ) -> Instances:
-        """The same for an image that is read and encoded.
+        """Find each object of an image that has been read and encoded.
 
         Args:
-            framed: see :meth:`frame`.
-            encoded: the same, encoded.
-            spacing: the distance between its rows and between its columns in mm, if it is known.
+            framed: the image, from :meth:`frame`.
+            encoded: the encoded image.
+            spacing: distances between rows and between columns in mm, if known.
         """
         found = find_instances(self.model, encoded.features, encoded.geometry)
         return Instances(found.labels, facts_of(found, framed.rgb, spacing))
 
     def trust(self, image: ImageLike | EncodedImage) -> Trust | None:
-        """Return the trust in the mask that :meth:`predict` returns without prompts; ``None`` if not calibrated.
+        """Return the trust in the mask that :meth:`predict` gives without prompts; ``None`` if not calibrated.
 
-        Of a mask that was corrected by points or a box it says nothing; of one of several tiles there is none.
+        It does not apply to masks that were corrected by points or a box. For images larger than a tile it is ``None``.
 
         >>> import promise_seg
         >>> model = promise_seg.load("runs/polyp")
@@ -368,9 +367,9 @@ class Predictor:
         spacing: Sequence[float] | None = None,
         axes: str | Sequence[str] | None = None,
     ) -> "Volume":
-        """Predict every slice of a volume, with the model's own prompts, and join them as the model's rule says.
+        """Predict every slice of a volume with the model's own prompts, and combine them by the model's rule.
 
-        Slices stream: in memory are one of them and the masks of all. What else is needed is on the disk meanwhile.
+        Slices are streamed: only one slice and the masks of all are in memory; other intermediate data is on disk.
 
         >>> import numpy as np, promise_seg
         >>> slices = np.zeros((5, 64, 64), np.uint8)
@@ -378,17 +377,17 @@ class Predictor:
         (5, 64, 64)
 
         Args:
-            volume: a path, what :func:`~promise_seg.images.formats.opening.open_source` returns, or slices (N, H, W) or
-                (N, H, W, 3) uint8.
-            progress: told of each slice.
-            slices: how slices come together: ``each`` by itself, ``blend``, ``agree``, or ``auto``, as was chosen on
-                validation rows by :func:`~promise_seg.tune_postprocess`; without such a choice ``each``.
-            spacing: the distances between slices, rows and columns in mm; by default as the file says.
-            axes: across which it is cut, such as ``axial,coronal``, its own among them: probabilities are averaged.
+            volume: a path, the result of :func:`~promise_seg.images.formats.opening.open_source`, or slices (N, H, W)
+                or (N, H, W, 3) uint8.
+            progress: called after each slice.
+            slices: how slices are combined: ``each`` (separately), ``blend``, ``agree``, or ``auto``, the choice that
+                :func:`~promise_seg.tune_postprocess` made on validation rows, or ``each`` without such a choice.
+            spacing: distances between slices, rows and columns in mm; by default as stated in the file.
+            axes: axes to cut across, including the model's own, such as ``axial,coronal``; probabilities are averaged.
 
         Raises:
-            ImageError: if it cannot be read or cut so.
-            SettingsError: if the model has no APM, or an option cannot be meant.
+            ImageError: if the volume cannot be read or cut across the axes.
+            SettingsError: if the model has no APM, or an option is invalid.
         """
         from promise_seg.prediction.volumes import predict_volume
 

@@ -1,13 +1,13 @@
-"""The types of images that are accepted, and their pixels."""
+"""Accepted types of images, and how their pixels are read."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from promise_seg.arguments import check_place, whole_number
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
@@ -15,29 +15,30 @@ from promise_seg.images.reading import Reading
 
 @dataclass(frozen=True)
 class Slice:
-    """One slice of a volume: a path, or a volume that is open already, and the slice's index, counting from 0."""
+    """One slice of a volume: the path or the opened volume, and the index of the slice, counting from 0."""
 
     volume: str | Path | Source
     index: int
 
 
-ImageLike = str | Path | Source | Slice | npt.NDArray[np.uint8] | Image.Image
-"""A path, a slice of a volume, pixels (H, W), (H, W, 3) or (H, W, 4) uint8, or an image of PIL."""
+ImageLike = str | Path | Source | Slice | Uint8Array | Image.Image
+"""A path, an opened file, a slice of a volume, pixels (H, W), (H, W, 3) or (H, W, 4) uint8, or a PIL image."""
 
 _PLAIN_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
-def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.NDArray[np.uint8]:
+def read_rgb(image: object, reading: Reading, index: int | None = None) -> Uint8Array:
     """Read an image as RGB pixels (H, W, 3) uint8 in the image frame.
 
     Args:
-        image: an :data:`ImageLike`. Files are read as those that the model was trained on; pixels are taken as they
-            are, but for the channels, of which there may be any number where some are chosen: (H, W, C).
+        image: an :data:`ImageLike`. Files are read like those that the model was trained on. Pixels are used as they
+            are; if ``reading`` selects channels, they may have any number of channels: (H, W, C).
         reading: how files are read.
-        index: the slice, where the image is a volume.
+        index: index of the slice, if the image is a volume.
 
     Raises:
-        ImageError: if it cannot be read, has no such slice, has several and none is named, or is not an image.
+        ImageError: if the image cannot be read, has no such slice, has several slices without an index, or is not an
+            image.
     """
     place, index = opened(image, reading, index)
     if isinstance(place, Source):
@@ -47,14 +48,18 @@ def read_rgb(image: object, reading: Reading, index: int | None = None) -> npt.N
     return reading.of_pixels(_of_array(np.asarray(image), any_channels=reading.channels is not None))
 
 
-def read_rgb_of_size(
-    image: object, reading: Reading, shape: tuple[int, ...], what: str = "mask"
-) -> npt.NDArray[np.uint8]:
-    """Read an image as :func:`read_rgb` does, which must have the height and width of ``what`` was found in it.
+def read_rgb_of_size(image: object, reading: Reading, shape: tuple[int, ...], what: str = "mask") -> Uint8Array:
+    """Read an image like :func:`read_rgb`, and check that it has the height and width of a mask or instance map.
+
+    Args:
+        image: an :data:`ImageLike`.
+        reading: how files are read.
+        shape: expected (H, W).
+        what: what the size belongs to, for the message.
 
     Raises:
-        ImageError: if it cannot be read.
-        SettingsError: if it has another size.
+        ImageError: if the image cannot be read.
+        SettingsError: if the image has another size.
     """
     rgb = read_rgb(image, reading)
     if rgb.shape[:2] != shape:
@@ -66,10 +71,10 @@ def read_rgb_of_size(
 
 
 def opened(image: object, reading: Reading, index: int | None = None) -> tuple[object, int | None]:
-    """Return what is open of an image, a file if it has one, and which of its slices is meant.
+    """Open an image if it is a path, and return it with the index of the requested slice.
 
     Raises:
-        ImageError: if it cannot be opened.
+        ImageError: if the file cannot be opened.
     """
     place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
     index = None if index is None else whole_number(index, "index of the slice")
@@ -80,7 +85,7 @@ def opened(image: object, reading: Reading, index: int | None = None) -> tuple[o
 
 
 def name_of(image: object, index: int | None = None) -> str:
-    """Return what an image is called in messages: its path, with the number of the slice if one is named."""
+    """Return the name of an image in messages: its path, with the index of the slice if there is one."""
     place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
     path = place.path if isinstance(place, Source) else place
     if not isinstance(path, str | Path):
@@ -88,7 +93,7 @@ def name_of(image: object, index: int | None = None) -> str:
     return str(path) if index is None else f"{path}#{index}"
 
 
-def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArray[np.uint8]:
+def _of_source(source: Source, reading: Reading, index: int | None) -> Uint8Array:
     if index is None and len(source) > 1:
         raise ImageError(f"{source.path}: has {len(source)} slices; give the index of one, or use predict_volume")
     if not 0 <= (index or 0) < len(source):
@@ -96,9 +101,8 @@ def _of_source(source: Source, reading: Reading, index: int | None) -> npt.NDArr
     return reading.rgb(source, index or 0)
 
 
-def _of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Convert an image as a file would be read: upright by its EXIF orientation, palettes as their colours, no
-    transparency."""
+def _of_pil(image: Image.Image) -> Uint8Array:
+    """Convert a PIL image like a file: rotated by its EXIF orientation, palettes as colours, without transparency."""
     if image.mode not in _PLAIN_MODES:
         raise ImageError(
             f"an image of PIL must have 8 bits a channel, got mode {image.mode}: give the path of the file instead, or "
@@ -107,7 +111,7 @@ def _of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
     return _of_array(np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
 
 
-def _of_array(array: npt.NDArray, *, any_channels: bool = False) -> npt.NDArray[np.uint8]:
+def _of_array(array: Array, *, any_channels: bool = False) -> Uint8Array:
     if any_channels and array.dtype == np.uint8 and array.ndim in (2, 3) and array.size:
         return array
     shape_fits = array.ndim in (2, 3) and (array.ndim == 2 or array.shape[2] in (3, 4))

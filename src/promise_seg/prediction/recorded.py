@@ -1,4 +1,4 @@
-"""The states of files of millions of images, as the lines of logs say, until all files are looked at together."""
+"""Collect the logged states of the files of millions of images, to check all files together."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promise_seg.images.exports.input_list import InputList
+from promise_seg.parallel.workers import Workers
 from promise_seg.prediction.line_outlines import SUFFIXES
 from promise_seg.prediction.part_files import FilesThen, PartFiles, files_now
-from promise_seg.workers import Workers
 
 _TOGETHER = 8192
 _NOTHING = 255
@@ -17,10 +17,10 @@ _NO_SIZE = -1
 
 
 class Recorded:
-    """The last lines that were read on images of a list, in about twenty bytes an image.
+    """The last lines that were read about the images of a list, in about twenty bytes per image.
 
-    Looking at the files later, in the order of the list, meets all files of a folder one after the other, in whatever
-    order the logs have them.
+    Files are checked later, in the order of the list, so all files of a folder are checked in a row, whatever their
+    order in the logs.
 
     Args:
         inputs: the images.
@@ -30,7 +30,7 @@ class Recorded:
         self._inputs, count = inputs, len(inputs)
         self._sizes, self._changes = np.zeros(count, np.int64), np.zeros(count, np.int64)
         self._suffixes = np.full(count, _NOTHING, np.uint8)
-        self._first, self._end = count, 0  # of the numbers that were noted
+        self._first, self._end = count, 0  # range of the recorded numbers
 
     def note(
         self,
@@ -40,12 +40,12 @@ class Recorded:
         suffixes: NDArray[np.uint8],
         have_keys: NDArray[np.bool_],
     ) -> None:
-        """Take outlines (N) in the place of what was noted of images (N); of several on an image, the last.
+        """Record the outlines of N images, replacing earlier ones; if an image occurs repeatedly, the last one counts.
 
         Args:
-            numbers: of the images.
-            sizes, changes, suffixes: as of :class:`~promise_seg.prediction.line_outlines.Outline`.
-            have_keys: whether the images have the keys that their outlines say.
+            numbers: numbers of the images.
+            sizes, changes, suffixes: columns of :class:`~promise_seg.prediction.line_outlines.Outlines`.
+            have_keys: whether the images have the same keys as their outlines.
         """
         if len(numbers):
             self._first = min(self._first, int(numbers.min()))
@@ -54,15 +54,15 @@ class Recorded:
         self._changes[numbers], self._suffixes[numbers] = changes, suffixes
 
     def forget(self, number: int) -> None:
-        """Forget what was noted of an image."""
+        """Remove the record of an image."""
         self._suffixes[number] = _NOTHING
 
     def as_then(self, files: PartFiles, workers: Workers) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
-        """Yield numbers of images, and of each whether its files are there, and the image is as the line says.
+        """Yield numbers of images, and for each whether its outputs exist and its files match the log line.
 
         Args:
-            files: of the predictions.
-            workers: that look at the files.
+            files: output files of the predictions.
+            workers: processes that check the files.
         """
         numbers, noted = itertools.tee(self._noted_together())
         found = workers.mapped(files_now, (self._then(some, kind, files) for some, kind in noted))
@@ -74,7 +74,7 @@ class Recorded:
             yield some, have_states & are_there
 
     def _noted_together(self) -> Iterator[tuple[NDArray[np.intp], int]]:
-        """Yield the numbers of a few thousand images at a time whose masks have one suffix, and which."""
+        """Yield the numbers of up to 8192 images whose masks have the same suffix, with the index of the suffix."""
         for start in range(self._first, self._end, _TOGETHER):
             among = self._suffixes[start : min(start + _TOGETHER, self._end)]
             for kind in np.unique(among[among != _NOTHING]).tolist():

@@ -1,14 +1,14 @@
-"""One image and its prompts, corrected step by step, with undo and redo."""
+"""Interactive correction of one image, prompt by prompt, with undo and redo."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import numpy.typing as npt
 
 from promise_seg.arguments import finite_number, whole_number
+from promise_seg.arrays import Float32Array
 from promise_seg.errors import SettingsError
 from promise_seg.prediction.prediction import Prediction, checked_choice
 from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, finite_numbers
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PromptState:
-    """The prompts at one moment, in the image frame.
+    """The prompts of one step, in the image frame.
 
     Args:
-        points: (x, y, label) of each point, 1 for foreground and 0 for background.
+        points: (x, y, label) of each point; the label is 1 for foreground and 0 for background.
         box_xyxy: indices of the box's first and last pixels, or ``None``.
         mask_input: (h, h) low-resolution logits to start from, or ``None``.
-        mask_choice: which of SAM's masks is taken, ``None`` for the model's choice.
-        is_automatic: whether these are the model's own prompts, as it proposed them.
+        mask_choice: which of SAM's masks to take; ``None`` for the model's choice.
+        is_automatic: whether these are the model's own, unchanged prompts.
     """
 
     points: tuple[tuple[float, float, int], ...] = ()
     box_xyxy: tuple[float, float, float, float] | None = None
-    mask_input: npt.NDArray[np.float32] | None = None
+    mask_input: Float32Array | None = None
     mask_choice: MaskChoice | None = None
     is_automatic: bool = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to ask SAM with."""
+        """Whether there are no prompts."""
         return not self.points and self.box_xyxy is None and self.mask_input is None
 
     def as_prompts(self) -> UserPrompts:
-        """Return the prompts as a predictor takes them.
+        """Return the prompts in the form that predictors accept.
 
         Raises:
-            SettingsError: if they are not numbers, or the box has no area.
+            SettingsError: if coordinates are not finite numbers, or the box has no area.
         """
         points = [point[:2] for point in self.points] or None
         labels = [point[2] for point in self.points] or None
@@ -54,12 +54,12 @@ class PromptState:
 
 
 class Session:
-    """An image that is encoded once and corrected prompt by prompt; the mask follows every change.
+    """An image that is encoded once and corrected prompt by prompt, with a new mask after each change.
 
-    It begins with the model's own prompts, or with nothing if the model has no auto-prompting module; where it asked
-    for several objects, with the points of all of them. Every change is checked and predicted before it is kept: one
-    that is refused leaves the session as it was. All prompts of the past are kept, but one prediction alone: undo and
-    redo ask SAM again. Several threads may use one session; changes happen one after the other.
+    A session starts with the model's own prompts, with the points of all objects if there are several, or without
+    prompts if the model has no auto-prompting module. Each change is checked and predicted before it is kept, so an
+    invalid change leaves the session as it was. The history holds prompts only, not predictions: undo and redo run the
+    decoder again. Sessions are thread-safe: changes are made one after the other.
 
     >>> import promise_seg
     >>> session = promise_seg.load("runs/polyp").session("frame.png")
@@ -78,29 +78,29 @@ class Session:
 
     @property
     def prompts(self) -> PromptState:
-        """The prompts as they are now, in the image frame."""
+        """The current prompts, in the image frame."""
         return self._history[self._at]
 
     @property
     def prediction(self) -> Prediction | None:
-        """The prediction for these prompts; ``None`` if there are none."""
+        """The prediction for the current prompts; ``None`` if there are none."""
         return self._prediction
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
+        """Whether there is a change to undo."""
         return self._at > 0
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a change to repeat."""
+        """Whether there is a change to redo."""
         return self._at < len(self._history) - 1
 
     def add_point(self, x: float, y: float, label: int = 1) -> Prediction:
         """Add a point at (x, y), pixel indices in the image frame: 1 for foreground, 0 for background.
 
         Raises:
-            SettingsError: if it lies outside of the image, or the label is another.
+            SettingsError: if the point lies outside the image, or the label is neither 0 nor 1.
         """
         point = (finite_number(x, "x"), finite_number(y, "y"), whole_number(label, "label"))
         return self._prompted(lambda now: replace(now, points=(*now.points, point)))
@@ -109,13 +109,13 @@ class Session:
         """Move a point; points are counted from 0 in the order of :attr:`prompts`.
 
         Raises:
-            SettingsError: if there is no such point, or its new place is outside of the image.
+            SettingsError: if there is no such point, or its new position is outside the image.
         """
         place = finite_number(x, "x"), finite_number(y, "y")
         return self._prompted(lambda now: _with_point(now, number, lambda old: (*place, old[2])))
 
     def flip_point(self, number: int) -> Prediction:
-        """Turn a foreground point into a background point, or the other way round.
+        """Turn a foreground point into a background point, or vice versa.
 
         Raises:
             SettingsError: if there is no such point.
@@ -123,7 +123,7 @@ class Session:
         return self._prompted(lambda now: _with_point(now, number, lambda old: (old[0], old[1], 1 - old[2])))
 
     def remove_point(self, number: int) -> Prediction | None:
-        """Remove a point; returns ``None`` if no prompts are left.
+        """Remove a point; return ``None`` if no prompts are left.
 
         Raises:
             SettingsError: if there is no such point.
@@ -136,10 +136,10 @@ class Session:
         return self._change(without)
 
     def set_box(self, left: float, top: float, right: float, bottom: float) -> Prediction:
-        """Set the box, or replace it: indices of its first and last pixels.
+        """Set or replace the box, given by the indices of its first and last pixels.
 
         Raises:
-            SettingsError: if it has no area inside of the image.
+            SettingsError: if the box has no area inside the image.
         """
         box = (
             finite_number(left, "left"), finite_number(top, "top"), finite_number(right, "right"),
@@ -148,23 +148,23 @@ class Session:
         return self._prompted(lambda now: replace(now, box_xyxy=box))
 
     def remove_box(self) -> Prediction | None:
-        """Remove the box; returns ``None`` if no prompts are left."""
+        """Remove the box; return ``None`` if no prompts are left."""
         return self._change(lambda now: replace(now, box_xyxy=None))
 
     def set_mask(self, mask_input: npt.ArrayLike | None) -> Prediction | None:
-        """Start from a mask: (h, h) low-resolution logits, as ``mask_logits`` of a prediction; ``None`` removes it.
+        """Set the mask prompt: (h, h) low-resolution logits, such as ``mask_logits``; ``None`` removes it.
 
         Raises:
-            SettingsError: if it has another shape.
+            SettingsError: if the mask has another shape, or its values are not logits.
         """
         logits = None if mask_input is None else finite_numbers(mask_input, "mask_input")
         return self._change(lambda now: replace(now, mask_input=logits))
 
     def choose(self, mask_choice: MaskChoice | str | None) -> Prediction | None:
-        """Take another of SAM's masks: 0, 1, 2 or score; ``None`` for the model's own choice.
+        """Choose one of SAM's masks: 0, 1, 2 or score; ``None`` for the model's own choice.
 
         Raises:
-            SettingsError: if there is no such choice.
+            SettingsError: if the choice is unknown.
         """
         choice = checked_choice(mask_choice)
         return self._change(lambda now: replace(now, mask_choice=choice), keeps_automatic=True)
@@ -174,22 +174,22 @@ class Session:
         self._change(lambda now: PromptState(mask_choice=now.mask_choice))
 
     def reset(self) -> Prediction | None:
-        """Go back to the model's own prompts, as one more step that can be undone."""
+        """Return to the model's own prompts, as a new step that can be undone."""
         return self._change(lambda _: self._history[0], keeps_automatic=True)
 
     def undo(self) -> Prediction | None:
-        """Take the last change back; without any, nothing happens. Returns the prediction of before."""
+        """Undo the last change, if any, and return the prediction before it."""
         return self._go(-1)
 
     def redo(self) -> Prediction | None:
-        """Repeat a change that was taken back; without any, nothing happens. Returns its prediction."""
+        """Redo the last undone change, if any, and return its prediction."""
         return self._go(1)
 
     def _begin(self) -> tuple[PromptState, Prediction | None]:
         if self._predictor.model.apm is None:
             return PromptState(), None
         prediction, geometry = self._predictor.predict(self._encoded), self._encoded.geometry
-        inside = clipped_points(prediction.points_xy, geometry)  # as the model may propose points in its padding
+        inside = clipped_points(prediction.points_xy, geometry)  # the model may propose points in the padding
         pairs = zip(inside.tolist(), prediction.point_labels.tolist(), strict=True)
         points = tuple((float(x), float(y), int(label)) for (x, y), label in pairs)
         box = prediction.box_xyxy
@@ -198,7 +198,7 @@ class Session:
         return PromptState(points=points, box_xyxy=corners, is_automatic=True), prediction
 
     def _prompted(self, change: Callable[[PromptState], PromptState]) -> Prediction:
-        """A change after which there is at least one prompt."""
+        """Make a change after which there is at least one prompt."""
         prediction = self._change(change)
         if prediction is None:
             raise RuntimeError("a prompt was set, so there must be a prediction")
@@ -207,7 +207,7 @@ class Session:
     def _change(
         self, change: Callable[[PromptState], PromptState], *, keeps_automatic: bool = False
     ) -> Prediction | None:
-        """Make the changed prompts the newest step; what could have been redone is forgotten."""
+        """Append the changed prompts to the history as a new step, and drop all steps that could be redone."""
         with self._lock:
             new = change(self.prompts)
             if not keeps_automatic:
@@ -218,7 +218,7 @@ class Session:
             return self._prediction
 
     def _go(self, steps: int) -> Prediction | None:
-        """Go back or forth in the history, as far as it goes."""
+        """Move backwards or forwards in the history, up to its ends."""
         with self._lock:
             at = min(max(0, self._at + steps), len(self._history) - 1)
             if at != self._at:
@@ -243,7 +243,7 @@ def _checked_point(state: PromptState, number: int) -> int:
 def _with_point(
     state: PromptState, number: int, change: Callable[[tuple[float, float, int]], tuple[float, float, int]]
 ) -> PromptState:
-    """The same prompts with one point changed."""
+    """Return the prompts with one point changed."""
     at, points = _checked_point(state, number), list(state.points)
     points[at] = change(points[at])
     return replace(state, points=tuple(points))

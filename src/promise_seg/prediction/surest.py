@@ -1,4 +1,4 @@
-"""The labels of pixels where several models, or classes of one, find something."""
+"""Combine the masks of several models or classes into one label map."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,12 +7,12 @@ from promise_seg.arrays import BoolArray, Float32Array, Uint16Array
 
 
 def surest_labels(labels: npt.ArrayLike, probs: Float32Array, masks: BoolArray) -> Uint16Array:
-    """Return the label (H, W) of each pixel: of those whose mask has it the one that is most probable, else 0.
+    """Return the label map (H, W): the most probable label among the masks that cover a pixel, otherwise 0.
 
     Args:
-        labels: (C,).
-        probs: (C, H, W).
-        masks: (C, H, W), which may differ from the probabilities by a threshold, or by what was done to their shape.
+        labels: label of each mask (C,).
+        probs: probabilities (C, H, W).
+        masks: masks (C, H, W) bool, made from the probabilities by thresholding and post-processing.
     """
     numbers = np.asarray(labels, np.uint16)
     if len(numbers) == 1:

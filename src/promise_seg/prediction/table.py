@@ -1,8 +1,8 @@
-"""The table of a folder of predictions: appended to while images are predicted, and written whole from time to time.
+"""The table of a folder of predictions, which is kept up to date while images are predicted.
 
-What is new goes into a log beside ``predictions.csv``, a line for each image, and from there into the table: after five
-seconds, or later where the table is so large that writing it would take more than a twentieth of the time. The table is
-whole at any moment, and what a killed process had finished is in the table or in the log.
+New lines go into a log next to ``predictions.csv``, one for each image. The table is rewritten with them every five
+seconds, or less often if writing it would take more than a twentieth of the time. The table is complete at any moment,
+and all images that a killed process had finished are in the table or the log.
 """
 
 import csv
@@ -16,28 +16,28 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.files import write_text
 from promise_seg.images.exports.inputs import key_of
 from promise_seg.images.own_folders import PREDICTION_LOG, PREDICTION_TABLE
-from promise_seg.locks import in_turn
 from promise_seg.prediction.labelled import Labelled, Origin
 from promise_seg.prediction.outputs.formats import WRITERS
+from promise_seg.storage.files import write_text
+from promise_seg.storage.locks import in_turn
 
 COLUMNS = (
     "image", "slice", "class", "mask", "width", "height", "area_pixels", "area_share", "predicted_iou", "trust",
     "nothing_here", "points", "boxes", "image_sha256", "objects",
 )  # fmt: skip
 _FIRST_COLUMNS = ("image", "mask", "image_sha256")
-"""The columns of a table that are needed to go on with it; others came later."""
+"""Columns that a table must have to be continued; the other columns were added in later versions."""
 _SAVE_SECONDS = 5.0
-_SAVE_SHARE = 20  # how much longer than writing the table it takes until it is written again
+_SAVE_SHARE = 20  # minimum time between two saves, as a multiple of the time that one takes
 
 Lines = list[dict[str, str]]
-"""The lines of one image: one for each slice and label."""
+"""The table lines of one image: one for each slice and label."""
 
 
 class ImageTable(Protocol):
-    """The lines of images by their keys, as :class:`PredictionTable` keeps them in a file for a whole folder."""
+    """Interface to the table lines of images by key; see :class:`PredictionTable`."""
 
     def lines(self, key: str) -> Lines:
         """The lines of an image; none if it is not in the table."""
@@ -69,17 +69,17 @@ class ImageTable(Protocol):
 
 
 class PredictionTable:
-    """The lines of a folder's images, by the keys of the images. Several threads may use it, and several processes.
+    """The table lines of a folder's images by key, safe for several threads and processes.
 
     Raises:
-        PromiseError: if the table that is there cannot be read.
+        PromiseError: if the existing table cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path, self._log = folder / PREDICTION_TABLE, folder / PREDICTION_LOG
         self._lock = threading.RLock()
         self._lines, self._owners = self._read()
-        self._changed: set[str] = set()  # what this process put into the table, or took out of it
+        self._changed: set[str] = set()  # keys that this process added or removed
         self._saved_at, self._save_seconds = time.monotonic(), 0.0
 
     def lines(self, key: str) -> Lines:
@@ -108,10 +108,10 @@ class PredictionTable:
             )
 
     def put(self, key: str, lines: Lines) -> None:
-        """Add the lines of an image, or replace them; they are in the log when this ends.
+        """Add or replace the lines of an image, and append them to the log.
 
         Raises:
-            PromiseError: if they cannot be written.
+            PromiseError: if the log cannot be written.
         """
         with self._lock:
             _put(self._lines, self._owners, key, lines)
@@ -131,12 +131,12 @@ class PredictionTable:
         return time.monotonic() - self._saved_at > max(_SAVE_SECONDS, _SAVE_SHARE * self._save_seconds)
 
     def save(self) -> None:
-        """Write the table with all that is known so far, whole or not at all, and remove the log.
+        """Write the table atomically with all predictions so far, and remove the log.
 
-        Lines that another process added meanwhile are kept.
+        Lines that another process added in the meantime are kept.
 
         Raises:
-            PromiseError: if it cannot be written.
+            PromiseError: if the table cannot be written.
         """
         with self._lock, in_turn(self.path):
             started = time.monotonic()
@@ -150,7 +150,7 @@ class PredictionTable:
             self._save_seconds = self._saved_at - started
 
     def _append(self, line: str) -> None:
-        """Append to the log; after a line that was not finished, on a line of its own."""
+        """Append a line to the log, after a line break if the last line is incomplete."""
         try:
             with self._log.open("a+b") as file:
                 end = file.seek(0, os.SEEK_END)
@@ -165,7 +165,7 @@ class PredictionTable:
             ) from error
 
     def _read(self) -> tuple[dict[str, Lines], dict[str, str]]:
-        """Read the table and what the log has in addition: lines by keys, and keys by the stems of masks."""
+        """Read the table and the log; return lines by key, and keys by stem of the mask."""
         lines: dict[str, Lines] = {}
         owners: dict[str, str] = {}
         if self.path.exists():
@@ -184,7 +184,7 @@ class PredictionTable:
         return lines, owners
 
     def _logged(self) -> Iterable[tuple[str, Lines]]:
-        """The content of the log, without lines that were not finished."""
+        """Yield the entries of the log, without incomplete lines."""
         try:
             content = self._log.read_bytes()
         except FileNotFoundError:
@@ -200,7 +200,7 @@ class PredictionTable:
 
 
 def _put(lines: dict[str, Lines], owners: dict[str, str], key: str, new: Lines) -> None:
-    """Put the lines of an image in their place, and those of another that had its mask out of it."""
+    """Set the lines of an image, and remove those of another image with the same mask."""
     stem = stem_of(new[0]["mask"])
     if (other := owners.get(stem, key)) != key:
         lines.pop(other, None)
@@ -214,10 +214,10 @@ def _csv_of(lines: Iterable[dict[str, str]]) -> str:
 
 
 def _complete(line: dict[str, str | None]) -> dict[str, str]:
-    """Return a line of a table with all columns that there are today.
+    """Return a line with all current columns, filling missing ones with empty text.
 
     Raises:
-        KeyError: if it lacks one that tables always had.
+        KeyError: if a column that every version writes is missing.
     """
     return {name: line[name] or "" for name in _FIRST_COLUMNS} | {
         name: line.get(name) or "" for name in COLUMNS if name not in _FIRST_COLUMNS
@@ -225,14 +225,14 @@ def _complete(line: dict[str, str | None]) -> dict[str, str]:
 
 
 def stem_of(mask: str) -> str:
-    """Return the stem of the input that a mask of the table belongs to."""
+    """Return the stem of the input that a mask in the table belongs to."""
     suffixes = sorted((writer.suffix for writer in WRITERS.values()), key=len, reverse=True)
     name = PurePath(mask).as_posix().removeprefix("masks/")
     return name.removesuffix(next((suffix for suffix in suffixes if name.endswith(suffix)), ""))
 
 
 def lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:
-    """Return the table lines of one slice, one per label, but for what they say of its image."""
+    """Return the table lines of one slice, one per label, without the columns about its image."""
     one = labelled.slices[index]
     height, width = one.labels.shape
     lines = []

@@ -1,4 +1,4 @@
-"""Prompts that a person or a program gives, in the image frame: checked before anything is computed."""
+"""Prompts given by a user or a program in the image frame, validated before anything is computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,27 +8,28 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
+from promise_seg.arrays import BoolArray, Float32Array, IntArray
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Geometry
 from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
 _SWAPPED = ". With x and y swapped it would lie inside: x is the column, y the row"
-_SLACK = 1.0  # pixels of the model frame that a point may lie beyond it, as those of an APM can
+_SLACK = 1.0  # model-frame pixels by which a point may lie outside the image, as points of an APM can
 
 
 @dataclass(frozen=True, eq=False)
 class UserPrompts:
-    """One set of prompts in the image frame; any part may be missing, or all.
+    """One set of prompts in the image frame; any or all kinds of prompts may be missing.
 
     Args:
-        points_xy: (N, 2) pixel indices, whole numbers being pixel centres.
+        points_xy: (N, 2) pixel indices, integers being pixel centres.
         point_labels: (N,), 1 for foreground and 0 for background.
         box_xyxy: (4,), indices of the box's first and last pixels: left, top, right, bottom.
-        mask_input: (h, h) low-resolution logits, as :attr:`Prediction.mask_logits` gives them: of the side of SAM's
-            masks, or finer where an auto-prompter's map has a share in them.
+        mask_input: (h, h) low-resolution logits, such as :attr:`Prediction.mask_logits`: in the size of SAM's masks, or
+            finer if an auto-prompter's saliency map was mixed in.
 
     Raises:
-        SettingsError: if the parts have the wrong shape, are not numbers, or do not fit each other.
+        SettingsError: if prompts have the wrong shape or are not finite numbers, or if points and labels do not match.
     """
 
     points_xy: npt.ArrayLike | None = None
@@ -51,21 +52,21 @@ class UserPrompts:
 
     @property
     def form(self) -> tuple[int, bool, bool]:
-        """The number of points, and whether there are a box and a mask: sets of one form are decoded together."""
+        """The number of points, and whether there is a box and a mask; sets of the same form are decoded together."""
         count = 0 if self.points_xy is None else len(np.asarray(self.points_xy))
         return count, self.box_xyxy is not None, self.mask_input is not None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all is given."""
+        """Whether there are no prompts at all."""
         return all(part is None for part in vars(self).values())
 
 
-def finite_numbers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float32]:
-    """Return values as an array of their shape.
+def finite_numbers(values: npt.ArrayLike, name: str) -> Float32Array:
+    """Convert values to a float32 array of the same shape.
 
     Raises:
-        SettingsError: if they are not finite numbers; with the name.
+        SettingsError: if the values are not finite numbers; the message has ``name``.
     """
     try:
         array = np.asarray(values, np.float32)
@@ -76,7 +77,7 @@ def finite_numbers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.float32]:
     return array
 
 
-def _points(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _points(values: npt.ArrayLike) -> Float32Array:
     array = finite_numbers(values, "points_xy")
     if array.ndim != 2 or array.shape[1] != 2:
         raise SettingsError(f"points_xy must be (N, 2), got {array.shape}")
@@ -85,7 +86,7 @@ def _points(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     return array
 
 
-def _labels(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def _labels(values: npt.ArrayLike) -> IntArray:
     array = finite_numbers(values, "point_labels")
     if array.ndim != 1:
         raise SettingsError(f"point_labels must be (N,), got {array.shape}")
@@ -94,7 +95,7 @@ def _labels(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def _box(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _box(values: npt.ArrayLike) -> Float32Array:
     array = finite_numbers(values, "box_xyxy")
     if array.shape != (4,):
         raise SettingsError(f"box_xyxy must be (4,), got {array.shape}")
@@ -115,13 +116,13 @@ def _box(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 
 def to_model_frame(sets: Sequence[UserPrompts], geometry: Geometry, mask_side: int) -> Prompts:
-    """The prompts of one image, one set or several, as SAM takes them: (1, K, ...) in the model frame.
+    """Convert the K sets of prompts of one image to SAM's input: (1, K, ...) in the model frame.
 
-    All sets must have the same parts, and the same number of points: see :attr:`UserPrompts.form`. Boxes are clipped to
-    the image.
+    All sets must have the same kinds of prompts and number of points; see :attr:`UserPrompts.form`. Boxes are clipped
+    to the image.
 
     Raises:
-        SettingsError: if a point or box lies outside of what the model sees of the image.
+        SettingsError: if a point or box lies outside the part of the image that the model sees.
         ValueError: if the sets differ in form.
     """
     points = _in_all([one.points_xy for one in sets], "points")
@@ -150,7 +151,7 @@ def _in_all(parts: Sequence[npt.ArrayLike | None], what: str) -> list[npt.ArrayL
     return given or None
 
 
-def _points_in_frame(points_xy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32]:
+def _points_in_frame(points_xy: npt.ArrayLike, geometry: Geometry) -> Float32Array:
     given = np.asarray(points_xy, np.float32)
     moved = geometry.points_to_model(given)
     outside = _outside(moved, geometry)
@@ -163,21 +164,21 @@ def _points_in_frame(points_xy: npt.ArrayLike, geometry: Geometry) -> npt.NDArra
     return moved
 
 
-def _outside(points_xy_model: npt.NDArray[np.float32], geometry: Geometry) -> npt.NDArray[np.bool_]:
-    """Return which points (N, 2) lie in the padding of the model frame, or beyond it."""
+def _outside(points_xy_model: Float32Array, geometry: Geometry) -> BoolArray:
+    """Return a mask (N,) of the points (N, 2) that lie in the padding of the model frame, or beyond the frame."""
     left, top, right, bottom = geometry.content
     low, high = np.array([left, top]) - 0.5 - _SLACK, np.array([right, bottom]) - 0.5 + _SLACK
     return np.asarray(((points_xy_model < low) | (points_xy_model > high)).any(1))
 
 
-def clipped_points(points_xy: npt.NDArray[np.float32], geometry: Geometry) -> npt.NDArray[np.float32]:
-    """Return points (N, 2) of the image frame with those outside of the image moved to its edge."""
+def clipped_points(points_xy: Float32Array, geometry: Geometry) -> Float32Array:
+    """Clip points (N, 2) in the image frame to the edges of the part that the model sees."""
     left, top, right, bottom = geometry.kept
     return np.clip(points_xy, np.array([left, top]) - 0.5, np.array([right, bottom]) - 0.5).astype(np.float32)
 
 
-def clipped_box(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32] | None:
-    """Return the part of a box (4,) that is inside of the image; ``None`` if it has no area there."""
+def clipped_box(box_xyxy: npt.ArrayLike, geometry: Geometry) -> Float32Array | None:
+    """Clip a box (4,) to the part of the image that the model sees; return ``None`` if no area is left."""
     left, top, right, bottom = np.asarray(box_xyxy, np.float32)
     kept = geometry.kept
     clipped = np.array(
@@ -186,7 +187,7 @@ def clipped_box(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.f
     return clipped if clipped[0] < clipped[2] and clipped[1] < clipped[3] else None
 
 
-def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> npt.NDArray[np.float32]:
+def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> Float32Array:
     given = np.asarray(box_xyxy, np.float32)
     clipped = clipped_box(given, geometry)
     if clipped is None:

@@ -1,4 +1,4 @@
-"""The labels of a volume's slices together: the masks of one model or of one for each class, joined in 3-D."""
+"""Label all slices of a volume jointly, with one model or one model for each class."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.prediction import PromptsInImage, prompts_in_image
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.prediction.surest import surest_labels
+from promise_seg.rules.volume_rule import VolumeRule, rule_for
 from promise_seg.trust.trust_model import Trust
 from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import VolumeRule, rule_for
 from promise_seg.volumes.across import Cut, MeanProbs
 from promise_seg.volumes.collecting import Collected, KeptFeatures
 from promise_seg.volumes.joining import JoinedVolume
@@ -23,8 +23,8 @@ from promise_seg.volumes.stack import Stack
 
 
 class SliceFacts(NamedTuple):
-    """The origin of a class in a slice: its prompts in the image frame, the predicted IoU, and the trust in the slice's
-    own mask."""
+    """The origin of a class in a slice: prompts in the image frame, predicted IoU, and trust in the slice's own
+    mask."""
 
     prompts: PromptsInImage
     predicted_iou: float
@@ -32,11 +32,11 @@ class SliceFacts(NamedTuple):
 
 
 class VolumeLabels:
-    """The slices of one volume, which come in their order, and their labels when all of them came.
+    """The slices of one volume, which are added in order, and their labels once all slices have been added.
 
     Args:
-        predictors: by the label that each gives.
-        slices: how slices come together.
+        predictors: maps each label to the predictor that finds it.
+        slices: how slices are combined.
         source: the volume.
     """
 
@@ -46,11 +46,11 @@ class VolumeLabels:
         self._collected = self._begun(source)
         self._frame, self._others = source.frame, list[tuple[dict[int, Collected], SliceFrame]]()
         self.facts: list[dict[int, SliceFacts]] = []
-        """The origins of the classes, slice by slice."""
+        """The origins of all classes, slice by slice."""
         self._name = source.path
 
     def add(self, encoded: Mapping[int, EncodedImage]) -> None:
-        """Take the next slice, as each model needs it."""
+        """Add the next slice, encoded for each model."""
         facts = {}
         for label, one in self._predictors.items():
             image, collected = encoded[label], self._collected[label]
@@ -70,11 +70,11 @@ class VolumeLabels:
         }  # fmt: skip
 
     def add_across(self, cut: OtherCut, slices: Iterable[Mapping[int, EncodedImage]]) -> None:
-        """Take all slices of the same volume, cut across another axis, after those of its own.
+        """Add all slices of the volume across another axis, after its own slices.
 
         Args:
-            cut: of these slices.
-            slices: in their order, as each model needs them.
+            cut: the volume, cut across the other axis.
+            slices: slices in order, each encoded for each model.
         """
         collected = self._begun(cut.source)
         for encoded in slices:
@@ -91,9 +91,9 @@ class VolumeLabels:
         return JoinedVolume(collected, rule, post, probs=probs)
 
     def labels(self) -> tuple[list[Uint16Array], tuple[str, ...]]:
-        """Return the labels (H, W) of each slice, and notes on what could not be done, a line each.
+        """Return the labels (H, W) of each slice, and notes on rules that could not be applied, a line each.
 
-        Where several classes are found, the most certain one is right.
+        Where classes overlap, the most probable one is taken.
         """
         joined = {label: self._joined(label) for label in self._collected}
         notes = dict.fromkeys(f"{self._name}: {words}" for one in joined.values() for words in one.notes())
@@ -106,11 +106,11 @@ class VolumeLabels:
 def _labels(joined: Mapping[int, JoinedVolume], number: int) -> Uint16Array:
     """Return the labels (H, W) of one slice."""
     masks = np.stack([one.mask(number) for one in joined.values()])
-    if len(joined) == 1:  # probabilities would be made for nothing
+    if len(joined) == 1:  # probabilities are not needed
         return np.where(masks[0], next(iter(joined)), 0).astype(np.uint16)
     return surest_labels(list(joined), np.stack([one.probs(number) for one in joined.values()]), masks)
 
 
 def rules_of(predictors: Mapping[int, Predictor], slices: Slices) -> dict[int, VolumeRule]:
-    """Return how the slices of a volume come together for each class."""
+    """Return the rule by which the slices of a volume are combined for each class."""
     return {label: rule_for(one.model.config.volumes, slices) for label, one in predictors.items()}

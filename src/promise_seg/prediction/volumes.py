@@ -1,4 +1,4 @@
-"""The prediction of a whole volume: its slices as one mask, with what is not needed at once on the disk."""
+"""Predict a whole volume as one mask, with intermediate data on disk."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from promise_seg.arrays import BoolArray, Uint8Array
 from promise_seg.errors import ImageError, SettingsError
@@ -17,8 +16,8 @@ from promise_seg.prediction.cuts import OtherCut, check_axes, other_cuts, parse_
 from promise_seg.prediction.prediction import Prediction
 from promise_seg.prediction.reading import Slice
 from promise_seg.progress import Progress, Stage, counted, silent
+from promise_seg.rules.volume_rule import EACH_SLICE, VolumeRule, rule_for
 from promise_seg.vocabulary import Axis, Slices
-from promise_seg.volume_rule import EACH_SLICE, VolumeRule, rule_for
 from promise_seg.volumes.across import Cut, MeanProbs
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.joining import JoinedVolume
@@ -29,14 +28,14 @@ from promise_seg.volumes.whole_slices import IN_TILES, IN_TIME, asks_to_join, fr
 if TYPE_CHECKING:
     from promise_seg.prediction.predictor import Predictor
 
-AnyVolume = str | Path | Source | npt.NDArray[np.uint8]
-"""A path, a volume that is open already, or slices (N, H, W) or (N, H, W, 3) uint8."""
+AnyVolume = str | Path | Source | Uint8Array
+"""A path, an opened volume, or slices (N, H, W), (N, H, W, 3) or (N, H, W, 4) uint8."""
 
 
 class Volume:
-    """The mask of a volume.
+    """The prediction of a volume.
 
-    In memory are the masks alone, eight voxels to a byte; probabilities are on the disk, in low resolution.
+    Only the masks are kept in memory, with eight voxels per byte; probabilities are on disk, in low resolution.
     """
 
     def __init__(
@@ -60,28 +59,30 @@ class Volume:
 
     @property
     def spacing(self) -> Spacing | None:
-        """The distances between slices, rows and columns in mm, if they are known."""
+        """The distances between slices, rows and columns in mm, if known."""
         return self._stack.spacing
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A line for each thing that could not be done as the model's rule for volumes says."""
+        """A line for each step of the model's rule for volumes that could not be applied."""
         name = "volume" if self.source is None else str(self.source.path)
         return tuple(f"{name}: {words}" for words in (*self._joined.notes(), *self._more))
 
     @property
-    def mask(self) -> npt.NDArray[np.bool_]:
-        """Bool, in the shape and order of the file's own array: (I, J, K) of NIfTI, NRRD and MetaImage
-        with a place in the patient, (N, H, W) of others."""
+    def mask(self) -> BoolArray:
+        """The mask, bool, in the shape and axis order of the array in the file.
+
+        Shape: (I, J, K) for files with patient coordinates, such as NIfTI, NRRD and MetaImage; otherwise (N, H, W).
+        """
         stack = np.stack([self._joined.mask(number) for number in range(len(self))])
         frame = None if self.source is None else self.source.frame
         return stack if frame is None else frame.from_slices(stack)
 
     @property
     def slices(self) -> Sequence[Prediction]:
-        """The prediction of each slice, with its mask and probabilities as they are in the volume.
+        """The prediction of each slice, with the mask and probabilities that it has in the volume.
 
-        Prompts and candidates are those of the slice by itself; they are made again whenever a slice is asked for.
+        Prompts and candidates are those of the slice alone, and are computed each time a slice is accessed.
         """
         return _Slices(self)
 
@@ -94,7 +95,7 @@ class Volume:
 
 
 class _SlicesInTiles:
-    """The masks of slices that are larger than a tile: each by itself, put together from its tiles."""
+    """The masks of slices that are larger than a tile: each is predicted separately, tile by tile."""
 
     def __init__(
         self, predictor: "Predictor", opened: Source | Uint8Array, shape: tuple[int, int], progress: Progress
@@ -114,7 +115,7 @@ class _SlicesInTiles:
 
 
 class _Slices(Sequence[Prediction]):
-    """Predictions that are made when they are asked for."""
+    """A sequence of predictions that are computed when they are accessed."""
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
@@ -146,19 +147,21 @@ def predict_volume(
     axes: str | Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> Volume:
-    """Predict every slice of a volume with the model's own prompts, one slice in memory at a time, and join them.
+    """Predict every slice of a volume with the model's own prompts, and combine the slices.
+
+    Only one slice is in memory at a time.
 
     Args:
-        predictor: of the model.
-        volume: what to predict.
-        slices: how slices come together.
-        spacing: the distances between slices, rows and columns in mm; by default as the file says.
-        axes: across which it is cut, see :meth:`~promise_seg.prediction.predictor.Predictor.predict_volume`.
-        progress: told of each slice.
+        predictor: predictor of the model.
+        volume: volume to predict.
+        slices: how slices are combined.
+        spacing: distances between slices, rows and columns in mm; by default as stated in the file.
+        axes: axes to cut across, see :meth:`~promise_seg.prediction.predictor.Predictor.predict_volume`.
+        progress: called after each slice.
 
     Raises:
-        ImageError: if the volume cannot be read, or slices are to come together that the model sees in tiles.
-        SettingsError: if the model has no APM, or an option cannot be meant.
+        ImageError: if the volume cannot be read, or slices that are larger than a tile are to be combined.
+        SettingsError: if the model has no APM, or an option is invalid.
     """
     way = checked_slices(slices)
     rule = rule_for(predictor.model.config.volumes, way)
@@ -199,11 +202,11 @@ def predict_volume(
 def _check_cut(
     opened: Source | Uint8Array, reading: Reading, axes: Sequence[Axis], spacing: Sequence[float] | None
 ) -> None:
-    """Refuse what cannot be cut across several axes.
+    """Check that a volume can be cut across several axes.
 
     Raises:
-        ImageError: if it has no place in the patient.
-        SettingsError: if its distances are given, which would hold for its own slices alone.
+        ImageError: if its position in the patient is unknown, or it cannot be cut across one of the axes.
+        SettingsError: if ``spacing`` is given, which would hold for its own slices only.
     """
     if not isinstance(opened, Source):
         raise ImageError(
@@ -216,7 +219,7 @@ def _check_cut(
 
 
 def _collected(predictor: "Predictor", cut: OtherCut, rule: VolumeRule, progress: Progress) -> Cut:
-    """Predict the slices of a volume that is cut across another axis."""
+    """Encode and predict all slices of a volume that is cut across another axis."""
     keeps = rule.slices == Slices.AGREE
     collected = Collected(predictor.model, Stack.of(cut.source), keeps_features=keeps)
     for number in counted(range(len(cut)), progress, f"predicting {cut.reading.axis}"):
@@ -226,15 +229,15 @@ def _collected(predictor: "Predictor", cut: OtherCut, rule: VolumeRule, progress
 
 
 def _by_itself(predictor: "Predictor", opened: Source | Uint8Array, number: int) -> Prediction:
-    """Return the prediction of a slice by itself, tile by tile where it is larger than a tile."""
+    """Return the prediction of a single slice, tile by tile if it is larger than a tile."""
     return predictor.predict(Slice(opened, number) if isinstance(opened, Source) else opened[number])
 
 
 def checked_slices(slices: str) -> Slices:
-    """Return how slices come together.
+    """Convert the name of how slices are combined.
 
     Raises:
-        SettingsError: if there is no such way.
+        SettingsError: if the name is unknown.
     """
     if str(slices) not in tuple(Slices):
         raise SettingsError(f"slices {slices!r}: expected {', '.join(Slices)}")

@@ -6,15 +6,14 @@ Results with them must never be mixed with automatic ones.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from promise_seg.arrays import Float32Array, IntArray
+from promise_seg.arrays import BoolArray, Float32Array, IntArray
 
 
 def oracle_points(
-    mask: npt.NDArray[np.bool_], count: int, rng: np.random.Generator, num_foreground: int | None = None
+    mask: BoolArray, count: int, rng: np.random.Generator, num_foreground: int | None = None
 ) -> tuple[Float32Array, IntArray]:
     """Draw points uniformly, with replacement, from the foreground and from the background of a mask.
 
@@ -47,13 +46,13 @@ def oracle_points(
     return points, labels
 
 
-def centre_of(mask: npt.NDArray[np.bool_]) -> Float32Array:
+def centre_of(mask: BoolArray) -> Float32Array:
     """Return the mean position of the foreground of a non-empty mask (H, W): (2,) float32 (x, y) pixel indices."""
     rows, columns = np.nonzero(mask)
     return np.array([columns.mean(), rows.mean()], np.float32)
 
 
-def oracle_box(mask: npt.NDArray[np.bool_]) -> Float32Array:
+def oracle_box(mask: BoolArray) -> Float32Array:
     """Return the smallest box around the foreground: (4,) float32 (x0, y0, x1, y1), indices of first and last pixels.
 
     An empty mask gives an empty box at the origin.
@@ -65,7 +64,7 @@ def oracle_box(mask: npt.NDArray[np.bool_]) -> Float32Array:
 
 
 def points_in_masks(
-    masks: Iterable[npt.NDArray[np.bool_]], count: int, rngs: Sequence[np.random.Generator]
+    masks: Iterable[BoolArray], count: int, rngs: Sequence[np.random.Generator]
 ) -> tuple[Tensor, Tensor]:
     """Draw :func:`oracle_points` in each of n masks: (n, count, 2) and labels (n, count).
 
@@ -79,6 +78,6 @@ def points_in_masks(
     return torch.from_numpy(np.stack(points)), torch.from_numpy(np.stack(labels))
 
 
-def boxes_around(masks: Iterable[npt.NDArray[np.bool_]]) -> Tensor:
+def boxes_around(masks: Iterable[BoolArray]) -> Tensor:
     """Return the :func:`oracle_box` of each of n masks: (n, 4)."""
     return torch.from_numpy(np.stack([oracle_box(mask) for mask in masks]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from promise_seg.tensor_files import load_tensors, save_tensors
+from promise_seg.storage.tensor_files import load_tensors, save_tensors
 
 SCENE_WEIGHTS = Path(__file__).with_name("scene_weights.safetensors")
 _PARTS = ("backbone.", "decoder.")

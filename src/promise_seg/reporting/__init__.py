@@ -1,1 +1,1 @@
-"""Reports about a model as a self-contained HTML page, and as JSON."""
+"""Reports on a model as a self-contained HTML page and as JSON."""

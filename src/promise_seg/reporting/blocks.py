@@ -14,7 +14,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of formatted cells. The first cell of a row names it; a reader can sort by any column."""
+    """A table of formatted cells. The first cell of a row is its heading; the reader can sort by any column."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """An SVG element as text. ``name`` describes it for readers who cannot see it."""
+    """A chart as the text of an SVG element. ``name`` is a description for readers who cannot see the chart."""
 
     svg: str
     name: str
@@ -41,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images next to each other."""
+    """A row of images with a common caption."""
 
     pictures: tuple[Picture, ...]
     caption: str = ""
@@ -49,7 +49,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Facts:
-    """Pairs of a name and a value. The few that matter most are ``prominent``, and set in large type."""
+    """Pairs of a name and a value. The most important facts are ``prominent``, and shown in large type."""
 
     pairs: tuple[tuple[str, str], ...]
     prominent: bool = False
@@ -57,7 +57,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Commands:
-    """Lines for a shell."""
+    """Command lines for a shell."""
 
     lines: tuple[str, ...]
 
@@ -67,7 +67,7 @@ Block = Text | Table | Chart | Gallery | Facts | Commands
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page under a heading, which is listed in the table of contents."""
+    """A section of a page with a heading, which is listed in the table of contents."""
 
     title: str
     blocks: tuple[Block, ...]

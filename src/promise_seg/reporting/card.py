@@ -24,12 +24,12 @@ class Hashes(_Part):
     """The SHA-256 hashes of everything that a result depends on.
 
     Args:
-        model: the hash of its config and of all trained parameters.
+        model: the hash of the model's config and of all trained parameters.
         sam: the hash of the published weights of the SAM.
         code: the hash of the package's Python files, by name and content.
-        data: the hash of the rows that are reported on: images, masks and splits.
+        data: the hash of the reported rows: images, masks and splits.
         training_data: the hash of the train and val rows, as recorded by training.
-        git_commit: the commit of the code, if it is in git; it ends in ``-dirty`` if files were changed since.
+        git_commit: the commit of the code, if it is in git, with ``-dirty`` appended if files were changed since.
     """
 
     model: str
@@ -41,7 +41,7 @@ class Hashes(_Part):
 
 
 class Training(_Part):
-    """The record of training. ``hours`` is the duration of its epochs; older runs have no environment."""
+    """The record of training. ``hours`` is the total duration of the epochs; older runs have no environment."""
 
     settings: dict[str, Any]
     epochs: int
@@ -54,7 +54,7 @@ class RunCard(_Part):
 
     Args:
         model: the model, as the user named it.
-        variant: the variant, which says what was trained.
+        variant: the variant of the model, which tells its trained parts.
         sam: the SAM, as the user named it.
         image_size: the side of the encoder's input, in pixels.
         mask_choice: the choice among SAM's masks.
@@ -65,7 +65,7 @@ class RunCard(_Part):
         environment: the environment of this report.
         training: the record of training; ``None`` for a bare SAM, or a checkpoint without its ``settings.json``.
         licences: the licences of this package and of the weights of the SAM.
-        commands: lines for a shell; without ``promise train`` if that command is unknown.
+        commands: the command lines that reproduce the result; without ``promise train`` if its options are unknown.
     """
 
     model: str
@@ -84,7 +84,7 @@ class RunCard(_Part):
 
 
 def make_card(model: PromiseModel, rows: Sequence[CheckedRow], options: ReportOptions, run: RunFiles) -> RunCard:
-    """Make the card of one model and the rows that it is reported on."""
+    """Return the run card of a model and the rows that it was scored on."""
     training = _training(run)
     hashes = Hashes(
         model=model.sha256(),
@@ -116,7 +116,7 @@ def make_card(model: PromiseModel, rows: Sequence[CheckedRow], options: ReportOp
 
 
 def licence_of(sam: str) -> str:
-    """Return the licence of the weights of a SAM, by the name that the user gave."""
+    """Return the licence of the weights of a SAM, given its name; unknown for SAMs that are not known by name."""
     if sam == NANO:
         return "Apache-2.0, as promise-seg"
     if sam in KNOWN_SAMS:
@@ -136,6 +136,6 @@ def _training(run: RunFiles) -> Training | None:
 
 
 def _postprocessing(config: ModelConfig) -> str:
-    """Describe what is done to masks, and to those of volumes."""
+    """Describe the post-processing of masks and of volumes."""
     rule = config.volumes
     return config.postprocessing.words + (f"; volumes: {rule.words}" if rule is not None else "")

@@ -6,7 +6,7 @@ from promise_seg.reporting.card import RunCard, Training
 
 
 def card_section(card: RunCard) -> Section:
-    """Return the section with names, hashes, versions and commands."""
+    """Return the section with the names, hashes, versions and commands of a run card."""
     hashes = card.hashes
     pairs = [
         ("Model", f"{card.model}, variant {card.variant}, {card.trained_parameters:,} trained parameters"),
@@ -48,7 +48,7 @@ def _duration(hours: float | None) -> str:
 
 
 def environment_facts(found: Environment, what: str) -> tuple[tuple[str, str], ...]:
-    """Return hardware, system and versions; each name begins with ``what`` was done there."""
+    """Return hardware, operating system and versions as facts; each name begins with ``what``, such as ``Report``."""
     memory = "" if found.memory_bytes is None else f", {found.memory_bytes / 2**30:.1f} GiB of memory"
     return (
         (f"{what}, hardware", f"{found.processor}, {found.cores} cores{memory}; computed on {found.device}"),

@@ -1,4 +1,4 @@
-"""Charts as SVG, identical for identical data. Shapes and line styles repeat what colours say."""
+"""Charts as SVG, identical for identical data. Series differ in markers and line styles as well as in colour."""
 
 import io
 import math
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#9c4f8b", "#4d4d4d", "#8a6d00")
-"""Colours after Okabe and Ito 2008, distinguishable with any colour vision; two are darker here."""
+"""Colours after Okabe and Ito 2008, distinguishable with any colour vision; two of them are darkened."""
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 2)))
 _WIDTH = 5.2  # inches, like all sizes in matplotlib
@@ -55,16 +55,16 @@ def line_chart(
     marks: Sequence[tuple[float, float, str]] = (),
     caption: str = "",
 ) -> Chart:
-    """Draw a line through points (x, y) for each series.
+    """Draw a line chart with one line per series.
 
     Args:
-        series: points by the name of the series.
+        series: maps the name of each series to its points (x, y).
         name: a description for readers who cannot see the chart.
         x_label: the label of the x axis.
         y_label: the label of the y axis.
         y_limits: the limits of the y axis; by default the range of the data.
-        log_y: whether the y axis is logarithmic; values of 0 and less are then left out.
-        marks: points (x, y) to be ringed, with a note each.
+        log_y: whether the y axis is logarithmic; values of 0 or less are then left out.
+        marks: points (x, y) to circle, each with a note.
         caption: the text below the chart.
     """
     with _figure(3.0) as (figure, axes):
@@ -97,11 +97,12 @@ def interval_chart(
     x_label: str,
     caption: str = "",
 ) -> Chart:
-    """Draw means as dots with their 95 % intervals, one below the other.
+    """Draw means with their 95 % intervals, one below the other.
 
     Args:
-        rows: the label, mean, ends of the interval if there is one, and kind. Each kind has a colour and a shape, and a
-            legend below the chart names the kinds if there are several. Rows of the same label share a line.
+        rows: the label, mean, ends of the interval (or ``None``) and kind of each mean. Each kind has its own colour
+            and marker; a legend below the chart names the kinds if there are several. Rows with the same label share a
+            line.
         name: a description for readers who cannot see the chart.
         x_label: the label of the x axis.
         caption: the text below the chart.
@@ -133,7 +134,7 @@ def interval_chart(
 
 
 def calibration_chart(points: Sequence[tuple[float, float, int]], *, name: str, caption: str = "") -> Chart:
-    """Draw a calibration curve: mean Dice over mean trust; on the diagonal, trust is the Dice.
+    """Draw a calibration curve of mean Dice over mean trust; on the diagonal, trust equals Dice.
 
     Args:
         points: the mean trust, mean Dice and number of images of each bin.
@@ -160,7 +161,7 @@ def _figure(height: float) -> "Iterator[tuple[Figure, Axes]]":
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # the reader's fonts have more glyphs than those that measure here
+        warnings.filterwarnings("ignore", "Glyph")  # only layout uses these fonts; the reader has others
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         yield figure, figure.subplots()
 
@@ -172,7 +173,7 @@ def _drawn(figure: "Figure") -> str:
 
 
 def _log_scale(axes: "Axes") -> None:
-    """Make the y axis logarithmic, labelled with plain numbers, as many as fit."""
+    """Make the y axis logarithmic, with plain numbers as labels, as many as fit."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set_yscale("log")
@@ -184,7 +185,7 @@ def _log_scale(axes: "Axes") -> None:
 
 
 def _note(axes: "Axes", x: float, y: float, words: str) -> None:
-    """Write a note below a point, on the side where there is room for it."""
+    """Write a note below a point, aligned to the side where there is room."""
     low, high = axes.get_xlim()
     place = 0.5 if high == low else (x - low) / (high - low)
     side = "left" if place < 0.3 else "right" if place > 0.7 else "center"
@@ -192,7 +193,7 @@ def _note(axes: "Axes", x: float, y: float, words: str) -> None:
 
 
 def _short(label: str, longest: int = _LONGEST_LABEL) -> str:
-    """Return a label as SVG can hold it: control characters, which a manifest may have, are replaced."""
+    """Return a label that is valid in SVG and not too long; control characters, as in some manifests, are replaced."""
     label = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", label)
     return label if len(label) <= longest else label[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 

@@ -12,24 +12,30 @@ from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
-from promise_seg.remote_paths import as_path
 from promise_seg.reporting.card import make_card
 from promise_seg.reporting.document import BudgetRow, ReportedEvaluation, RunReport, Worst
 from promise_seg.reporting.options import ReportOptions
 from promise_seg.reporting.run_files import read_run
+from promise_seg.storage.remote_paths import as_path
 from promise_seg.workflows.evaluation import score_and_judge
 from promise_seg.workflows.model_ref import BARE, ModelPart, ModelRef
 
 NoteLook = Callable[[dict[str, object]], TestLooks | None]
-"""A function that records a look at the rows and returns what the report must say about it."""
+"""A function that logs a look at the rows, and returns the counts of looks for the report."""
 NoteSeen = Callable[[], SeenInTraining | None]
-"""A function that returns what the report must say about images that the model was trained on."""
+"""A function that returns the counts of images that the model knows from training, for the report."""
 
 
 @dataclass(frozen=True)
 class Collected:
-    """A report, the images that it shows, the lowest Dice first, the assessment that they come from, and what must be
-    said of the run."""
+    """The content of a report before rendering.
+
+    Args:
+        report: the report.
+        worst: the results of the worst cases, the lowest Dice first.
+        assessment: the assessment that the worst cases come from.
+        notes: notes on the files of the run.
+    """
 
     report: RunReport
     worst: list[Result]
@@ -47,14 +53,14 @@ def collect(
     note_look: NoteLook = lambda _: None,
     note_seen: NoteSeen = lambda: None,
 ) -> Collected:
-    """Evaluate a model with each kind of prompts, measure its prompt error budget, and fill in its run card.
+    """Evaluate a model with each kind of prompts, measure its prompt error budget, and make its run card.
 
     Args:
         model: a model of any variant.
-        rows: the rows to report on.
+        rows: the rows to score the model on.
         options: the options of the report.
         store: the feature store.
-        progress: told of each image.
+        progress: called for each image.
         note_look: called once, after the evaluations.
         note_seen: called once, after the evaluations.
 

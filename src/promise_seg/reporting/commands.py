@@ -14,22 +14,22 @@ from promise_seg.reporting.options import ReportOptions
 from promise_seg.vocabulary import EncoderPrecision, Protocol, StorePrecision, Variant
 
 UNKNOWN_DATA = "DATA.csv"
-"""A placeholder for the manifest of a run that did not record it."""
+"""The placeholder for the manifest of a run that did not record it."""
 
 
 def train_command(
     note: RunNote, settings: TrainSettings, output: Path, config: ModelConfig, *, image_size: int | None = None
 ) -> str:
-    """Return ``promise train`` with the manifest as the user named it, and options that differ from the protocol.
+    """Return the ``promise train`` command of a run, with the options that differ from the defaults of its protocol.
 
-    A comment after the command has the hash of the train and val rows, and settings that no option can set, because a
-    program may have set them.
+    A comment after the command holds the hash of the train and val rows, and any settings without an option, which only
+    the Python API can set.
 
     Args:
         note: the record of the run.
         settings: the settings of the run.
         output: the folder of the run.
-        config: the config of its model, which says how files were read.
+        config: the config of the model, which holds the reading options.
         image_size: the input size of the SAM, if it differs from the one it was trained at.
     """
     words, changed = _train_words(note, settings, output, config)
@@ -50,15 +50,15 @@ def resume_command(
     *,
     one_model: bool = False,
 ) -> str:
-    """Return the ``promise train`` that resumes a run; it needs no input size, which the run has recorded.
+    """Return the ``promise train`` command that resumes a run; the input size is left out, as the run recorded it.
 
     Args:
         note: the record of the run.
-        identity: what must be the same for the run to resume.
+        identity: the settings that must not change for the run to resume.
         output: the folder of the run, or of the runs of all classes.
-        config: the config of its model, or of one of its models.
-        classes: the classes of label maps that models are trained for, if there are several.
-        one_model: whether one network is trained for them.
+        config: the config of the model, or of one of the models.
+        classes: the classes of label maps to train for, if there are several.
+        one_model: whether one network is trained for all classes.
     """
     if classes:
         label = ",".join(map(str, classes))
@@ -70,7 +70,7 @@ def resume_command(
 
 
 def _precisions(store: StorePrecision, encoder: EncoderPrecision) -> dict[str, str | None]:
-    """The options of precisions that are not the usual ones."""
+    """Return the precision options by name; ``None`` for default precisions."""
     return {
         "store-precision": None if store == StorePrecision.FP16 else str(store),
         "encoder-precision": None if encoder == EncoderPrecision.FP32 else str(encoder),
@@ -92,11 +92,11 @@ def _train_words(
     as_usual = plain.model_dump(mode="json") | {"apm": usual_apm, "variant": Variant.APM_IPS}
     changed = {name: value for name, value in given.items() if value != as_usual[name]}
     words = ["promise", "train", note.data or UNKNOWN_DATA, "-o", str(output)]
-    if note.init is not None:  # where nothing is said, the model to start from is followed, so all is said
+    if note.init is not None:  # options left out would be taken from the initial model, so all are given
         words += ["--init", note.init.ref]
         changed |= {name: given[name] for name in ("variant", "fit")}
         changed |= {name: given[name] for name in ("apm", "num_points", "num_foreground") if settings.has_apm}
-    if "num_points" in changed:  # of which half would be foreground otherwise
+    if "num_points" in changed:  # by default, half of the points would be foreground
         changed["num_foreground"] = given["num_foreground"]
     if given["protocol"] != Protocol.OWN:
         words += ["--protocol", given["protocol"]]
@@ -114,7 +114,7 @@ def _train_words(
 
 
 def report_commands(options: ReportOptions) -> list[str]:
-    """Return ``promise evaluate`` for each kind of prompts of a report, and ``promise report`` itself."""
+    """Return a ``promise evaluate`` command for each kind of prompts, and the ``promise report`` command itself."""
     shared = ["--split", options.split, "--seed", str(options.seed), "--tolerance", str(options.tolerance)]
     for column in options.by:
         shared += ["--by", column]

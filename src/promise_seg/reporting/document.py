@@ -18,23 +18,23 @@ class _Part(BaseModel):
 
 
 class ReportedEvaluation(EvaluationSummary):
-    """A summary, as ``promise evaluate`` writes it, under the name that its prompts have everywhere."""
+    """A summary, as ``promise evaluate`` writes it, named after its kind of prompts."""
 
     name: str
 
     @classmethod
     def of(cls, summary: EvaluationSummary) -> Self:
-        """The same summary, under the name of its prompts."""
+        """Return a summary with the name of its kind of prompts added."""
         return cls.model_validate(summary.as_json() | {"name": summary.prompts_meaning})
 
     @property
     def images_words(self) -> str:
-        """The number of images and their split; for all splits only the number."""
+        """The number of images and their split, in words; only the number for all splits."""
         return images_in_words(self.images, self.split)
 
 
 class BudgetRow(_Part):
-    """Dice with one kind of prompts, as ``promise budget`` writes it."""
+    """The Dice with one kind of prompts, as ``promise budget`` writes it."""
 
     prompts: str
     reads_the_ground_truth: bool
@@ -45,7 +45,7 @@ class BudgetRow(_Part):
 
 
 class Worst(_Part):
-    """One of the images with the lowest Dice; ``share`` is the share of the image that the ground truth covers."""
+    """An image with one of the lowest Dice; ``share`` is the share of the image that the ground truth covers."""
 
     image: str
     dice: float
@@ -55,17 +55,17 @@ class Worst(_Part):
 
 
 class RunReport(_Part):
-    """One model on the images of one split.
+    """A report on one model and the images of one split.
 
     Args:
-        format_version: the version of the format, raised when older programs would misread a report.
+        format_version: the version of the format, increased when older programs would misread a report.
         title: the title of the page.
-        made_at: the time in UTC.
+        made_at: the time when the report was made, in UTC.
         card: the run card.
         evaluations: the evaluations; the first is the main one.
-        curves: the training curves, an entry per epoch; empty if there is no log.
+        curves: the training curves, one entry per epoch; empty if there is no log.
         budget: the prompt error budget; empty if it was not requested.
-        worst: images of the main evaluation, the lowest Dice first.
+        worst: the worst cases of the main evaluation, the lowest Dice first.
     """
 
     format_version: Literal[1] = FORMAT_VERSION

@@ -1,4 +1,4 @@
-"""Draw the prediction of a model for an image."""
+"""Draw the prediction of a model on an image."""
 
 import numpy as np
 
@@ -18,10 +18,10 @@ def draw_prediction(
     store: FeatureStore | None = None,
     joined: Uint8Array | None = None,
 ) -> Uint8Array:
-    """Draw an image (H, W, 3) with the post-processed mask that a model makes of it, and the prompts it came from.
+    """Return an image (H, W, 3) overlaid with the model's post-processed mask and its prompts.
 
-    The mask of a slice in its volume, ``joined``, takes the place of its own. If each object is prompted separately,
-    the points are left out, because they would hide the image.
+    If ``joined`` is given, the packed mask of a slice after its volume was combined, it replaces the slice's own mask.
+    If each object is prompted separately, the prompts are left out, because they would hide the image.
     """
     decoded = next(decode_rows(model, [row], assessment, store))
     if joined is None:

@@ -1,4 +1,4 @@
-"""The worst cases as images embedded in a page."""
+"""The gallery of worst cases, as images embedded in a page."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ def worst_cases(
         model: the model that was evaluated.
         results: the results of the images, in order.
         facts: the facts for the caption of each image.
-        assessment: how they were evaluated.
+        assessment: how the images were evaluated.
         store: the feature store.
     """
     pictures = []
@@ -60,7 +60,7 @@ def caption_of(fact: Worst) -> str:
 
 
 def strip_of(pictures: Sequence[Uint8Array]) -> Uint8Array:
-    """Put images (H, W, 3) of one size next to each other, separated by white, each within 330 x 220 px."""
+    """Put images (H, W, 3) of equal size next to each other with white gaps, each scaled to fit 330 x 220 px."""
     height, width = pictures[0].shape[:2]
     scale = min(_HEIGHT / height, _WIDTH / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -74,7 +74,7 @@ def strip_of(pictures: Sequence[Uint8Array]) -> Uint8Array:
 
 
 def data_uri(picture: Uint8Array) -> str:
-    """Encode an image (H, W, 3) uint8 RGB as a data URI with a JPEG."""
+    """Encode an image (H, W, 3), uint8 RGB, as JPEG in a data URI."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=_QUALITY, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

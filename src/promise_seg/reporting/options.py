@@ -16,18 +16,21 @@ class ReportOptions:
     """The options of a report.
 
     Args:
-        run: the model, as the user named it; so are ``data`` (the manifest), ``output`` (the folder) and ``sam``.
+        run: the model, as the user named it.
+        data: the manifest, as the user named it.
+        output: the folder of the report, as the user named it.
         is_bare: whether the model is a SAM alone, which has no folder.
-        split: the split that is reported on, for the reader.
-        prompts: the kinds of prompts; the first is the main one, whose worst cases are shown.
+        split: the name of the reported split.
+        prompts: the kinds of prompts; the worst cases are those of the first.
         by: columns of the manifest to group the images by, in addition to their size.
         tolerance: the tolerance of outlines.
         seed: the seed of oracle points, draws and intervals.
         budget: whether the prompt error budget is measured too.
         images: whether the worst cases are drawn.
         worst: the number of worst cases.
+        sam: the SAM, as the user named it; ``None`` for that of the model.
         image_size: the input size of a bare SAM, in pixels.
-        reading: how files are read, if not as in training.
+        reading: the reading options that differ from those of training.
     """
 
     run: str
@@ -48,10 +51,10 @@ class ReportOptions:
 
 
 def pick_prompts(names: Sequence[str], model: PromiseModel) -> tuple[PromptSource, ...]:
-    """The kinds of prompts that a user names; by default own prompts, where the model has an APM, and oracle points.
+    """Return the kinds of prompts for a report; by default own prompts, if the model has an APM, and oracle points.
 
     Raises:
-        SettingsError: if there is no such kind, or the model cannot make it.
+        SettingsError: if a name is not a kind of prompts, or the model cannot make them.
     """
     for name in names:
         if name not in tuple(PromptSource):

@@ -16,12 +16,12 @@ from promise_seg.reporting.svg import named_svg
 
 
 def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
-    """Render an HTML page with its style and script included; a browser is told to load nothing from anywhere.
+    """Render an HTML page with its style and script included; it forbids browsers to load anything else.
 
     Args:
         title: the title of the page.
         subtitle: a line below the title.
-        sections: the sections in order; the table of contents lists each.
+        sections: the sections in order; all are listed in the table of contents.
     """
     environment = Environment(
         loader=PackageLoader("promise_seg", "reporting"), autoescape=True, undefined=StrictUndefined,
@@ -45,7 +45,7 @@ def _part(name: str) -> str:
 
 
 def _digest(script: str) -> str:
-    """Return the digest by which a browser recognises the page's own script, the only one that it may run."""
+    """Return the digest by which a browser recognises the page's own script, the only script that it may run."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -54,7 +54,11 @@ def _kind_of(block: Block) -> str:
 
 
 def _column_facts(table: Table) -> list[dict[str, Any]]:
-    """Return the heading of each column, and whether it holds numbers."""
+    """Return the heading of each column, and whether the column is numeric.
+
+    Raises:
+        ValueError: if a row has more or fewer cells than the heading.
+    """
     for row in table.rows:
         if len(row) != len(table.head):
             raise ValueError(f"a row has {len(row)} cells, but the heading has {len(table.head)}: {row}")

@@ -1,4 +1,4 @@
-"""Reports on models: one page and the same as JSON, for one model or for each of a set."""
+"""Write a report on a model, or on each model of a set, as an HTML page and as JSON."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,7 +12,6 @@ from promise_seg.assessment.strata import columns_to_group_by
 from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_text
 from promise_seg.images.reading import NO_OPTIONS
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
@@ -23,6 +22,7 @@ from promise_seg.reporting.options import ReportOptions, pick_prompts
 from promise_seg.reporting.page import render_page
 from promise_seg.reporting.sections import report_sections
 from promise_seg.sam.backbone import Backbone
+from promise_seg.storage.files import write_text
 from promise_seg.vocabulary import SplitChoice
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
@@ -34,13 +34,13 @@ from promise_seg.workflows.outputs import check_output
 
 @dataclass(frozen=True)
 class Report:
-    """The files that were written about one model.
+    """A report on one model and its files.
 
     Args:
-        name: what the user calls the model.
-        document: all that the page shows, but for the pictures.
-        files: the page and its JSON.
-        notes: what must be said of the images, a line each.
+        name: the name that the user gave to the model.
+        document: the content of the page, except the images.
+        files: the paths of the HTML page and of the JSON file.
+        notes: notes on the images and on the files of the run, a line each.
     """
 
     name: str
@@ -68,30 +68,30 @@ def report(
     store: str | Path | FeatureStore | None = None,
     progress: Progress = silent,
 ) -> Report | ByClass[Report]:
-    """Write all about a model into one HTML file, and the same as JSON: scores, worst cases, how to have it again.
+    """Write a report on a model as an HTML file and as JSON: scores, worst cases, and commands that reproduce it.
 
     Args:
-        model: a model or what names one; a set with a model for each class gives a report for each.
-        data: a data set, or its manifest, whose files are then read as they were in training.
-        output: folder for ``report.html`` and ``report.json``; of a set, one in it for each class.
-        split: which rows: ``test``, ``val``, ``train`` or ``all``. Test rows are noted in the model's folder.
-        prompts: one or more of ``apm``, ``oracle``, ``box`` and ``none``; by default own and oracle points.
-        by: a column of the manifest to give means by, or several, beside those by size.
-        tolerance: of the surface Dice, and the unit of distances: ``2px`` or ``1.5mm``.
+        model: a model or its name; for a set with a model for each class, a report is written for each.
+        data: a data set, or its manifest, whose files are then read as in training.
+        output: folder for ``report.html`` and ``report.json``; for a set, it gets a subfolder for each class.
+        split: ``test``, ``val``, ``train`` or ``all``. A look at test rows is logged in the model's folder.
+        prompts: one or more of ``apm``, ``oracle``, ``box`` and ``none``; by default own prompts and oracle points.
+        by: a column of the manifest, or several, to report means by, in addition to object size.
+        tolerance: the tolerance of the surface Dice, with the unit of all distances: ``2px`` or ``1.5mm``.
         budget: whether the prompt error budget is measured too.
         images: whether the worst cases are drawn into the page.
-        worst: how many of these are shown.
-        sam: the model's SAM, if not where training found it; for ``bare`` which one.
+        worst: the number of worst cases.
+        sam: the location of the model's SAM, if it has moved since training; for ``bare``, the SAM to use.
         image_size: side of the input of a bare SAM, in pixels.
-        seed: of oracle points, draws and intervals.
+        seed: the seed of oracle points, draws and intervals.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's.
-        progress: told of each image.
+        progress: called for each image.
 
     Raises:
-        SettingsError: if an option cannot be meant, or the model cannot make such prompts.
-        ManifestError: if there are no such rows, or files of them cannot be read.
-        CheckpointError: if the model, or what stands beside it, cannot be read.
+        SettingsError: if an option is invalid, or the model cannot make the requested prompts.
+        ManifestError: if the split has no rows, or files of its rows cannot be read.
+        CheckpointError: if the model, or a file next to it, cannot be read.
     """
     wanted = parse_tolerance(tolerance)
     opened = open_models(model, sam=sam, device=device, image_size=image_size)
@@ -115,7 +115,7 @@ def report(
 def _write(
     part: ModelPart, model: PromiseModel, rows: Dataset, options: ReportOptions, store: FeatureStore, progress: Progress
 ) -> Report:
-    """Measure all that the report of one model says, and write it."""
+    """Collect the content of the report on one model, and write its files."""
     notes: list[str] = []
     logged = ExitStack()
 

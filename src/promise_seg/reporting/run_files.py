@@ -13,9 +13,9 @@ from promise_seg.validation import faults_of
 
 
 class Epoch(BaseModel):
-    """A line of the training log; the parts of the loss depend on the model.
+    """A line of the training log, for one epoch; the parts of the loss depend on the model.
 
-    ``val_dice`` is ``None`` where the val rows were not scored after the epoch.
+    ``val_dice`` is ``None`` if the val rows were not scored after the epoch.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -28,8 +28,10 @@ class Epoch(BaseModel):
 
 @dataclass(frozen=True)
 class RunFiles:
-    """The folder of a run, the content of its ``settings.json``, and the lines of its ``log.jsonl``, if there are
-    any."""
+    """The folder of a run, the content of its ``settings.json``, and the lines of its ``log.jsonl``.
+
+    ``folder`` is ``None`` for a model without a folder, ``note`` is ``None`` if there is no ``settings.json``.
+    """
 
     folder: Path | None = None
     note: RunNote | None = None
@@ -37,20 +39,20 @@ class RunFiles:
 
     @property
     def notes(self) -> list[str]:
-        """A line that says so if the log of a run is gone, or all of its lines."""
+        """A note if the log of a run is missing or empty; otherwise no notes."""
         if self.folder is None or self.note is None or self.log:
             return []
         return [f"{self.folder / LOG_FILE}: has no epochs, so the report has no curves and no time of training"]
 
     @property
     def hours(self) -> float | None:
-        """The total duration of its epochs."""
+        """The total duration of the epochs, in hours; ``None`` if it is not known."""
         seconds = [line.seconds for line in self.log if line.seconds is not None]
         return round(sum(seconds) / 3600, 4) if seconds else None
 
 
 def read_run(run: str | Path | None) -> RunFiles:
-    """Read the files next to a model.
+    """Read the files that training left next to a model.
 
     Args:
         run: a checkpoint folder or the output folder of training; ``None`` for a model without a folder, such as a

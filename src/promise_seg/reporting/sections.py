@@ -19,8 +19,8 @@ def report_sections(report: RunReport, gallery: Gallery | None = None) -> list[S
     """Return the sections of a page, in order.
 
     Args:
-        report: the numbers.
-        gallery: the gallery of the worst cases; without it they are listed in a table.
+        report: the content of the report.
+        gallery: the gallery of the worst cases; without it, they are listed in a table.
     """
     sections = [_summary(report), _measures(report.evaluations)]
     if report.evaluations[0].volumes is not None:
@@ -64,7 +64,7 @@ def _summary(report: RunReport) -> Section:
 
 
 def _volumes_words(evaluations: tuple[ReportedEvaluation, ...]) -> str:
-    """Return a sentence on the Dice of volumes, if the images are slices of some."""
+    """Return a sentence on the Dice of volumes; empty if the images are not slices of volumes."""
     lines = "; ".join(
         f"{_with_ends(one.volumes.mean['dice'], one.volumes.interval['dice'])} with {one.name}"
         for one in evaluations
@@ -75,7 +75,7 @@ def _volumes_words(evaluations: tuple[ReportedEvaluation, ...]) -> str:
 
 
 def _warnings(report: RunReport) -> list[Text]:
-    """Return the warnings that a reader must see before the numbers."""
+    """Return the warnings and notes that a reader must see before the numbers."""
     found = []
     said = [part for one in report.evaluations for part in (one.seen_in_training, one.test_looks)]
     notes = dict.fromkeys(part.note for part in said if part is not None)

@@ -17,9 +17,9 @@ def code_sha256(folder: Path = PACKAGE) -> str:
 
 
 def git_commit(folder: Path = PACKAGE) -> str | None:
-    """Return the commit of a package's work tree, with ``-dirty`` if files were changed since.
+    """Return the git commit of a package, with ``-dirty`` appended if files were changed since.
 
-    Return ``None`` if there is no git, no work tree, or the package is in one without being tracked.
+    The result is ``None`` if git is not installed, or the package is not tracked in a git work tree.
     """
     if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None

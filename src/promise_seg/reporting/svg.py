@@ -1,4 +1,4 @@
-"""Prepare SVG for embedding in a page: without the parts of a file, and with unique ids."""
+"""Prepare SVG for embedding in a page: without the parts needed only in files, and with unique ids."""
 
 import re
 from xml.etree import ElementTree
@@ -15,13 +15,13 @@ ElementTree.register_namespace("xlink", _XLINK)
 
 
 def bare_svg(text: str) -> str:
-    """Return the element of an SVG file without prolog, metadata and styles that would leak into the page.
+    """Return the element of an SVG file without prolog, metadata and styles that would affect the page.
 
-    It takes the available width, up to that of its view box in units of 1.45 px, keeps its aspect ratio, and uses the
-    font of the page.
+    The element takes the available width, up to the width of its view box in units of 1.45 px, keeps its aspect ratio,
+    and uses the font of the page.
 
     Raises:
-        ValueError: if it has no view box, without which it cannot shrink.
+        ValueError: if the SVG has no view box, which is needed to shrink it.
     """
     root = ElementTree.fromstring(text)
     box = re.fullmatch(r"0 0 ([\d.]+) [\d.]+", root.get("viewBox", ""))
@@ -41,7 +41,7 @@ def bare_svg(text: str) -> str:
 
 
 def named_svg(svg: str, name: str, prefix: str) -> str:
-    """Return the SVG with a name for screen readers, and with ids that begin with ``prefix``.
+    """Return an SVG element with a name for screen readers, and with ids that begin with ``prefix``.
 
     Ids that nothing refers to are removed.
     """

@@ -8,7 +8,7 @@ from promise_seg.trust.trust_model import FLATTERING
 
 
 def trust_section(evaluation: ReportedEvaluation) -> Section:
-    """Return the section on whether trust ranks a model's own masks as Dice does, and whether it is calibrated."""
+    """Return the section that shows whether trust ranks a model's own masks as Dice does, and is calibrated."""
     quality = evaluation.trust
     if quality is None:
         words = "This model is not calibrated and has no trust scores: see promise calibrate."

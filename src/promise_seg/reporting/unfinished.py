@@ -11,14 +11,14 @@ from promise_seg.errors import PromiseError
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.training import STATE_FILE
 from promise_seg.reporting.commands import resume_command
-from promise_seg.tensor_files import read_metadata
+from promise_seg.storage.tensor_files import read_metadata
 from promise_seg.workflows.model_ref import ModelPart, ModelRef
 
 
 def unfinished_note(model: str | Path) -> str | None:
-    """Return a note that the training of a model was interrupted, with the command that resumes it.
+    """Return a note if the training of a model was interrupted, with the command that resumes it; otherwise ``None``.
 
-    ``None`` for every other model. Opening a model says what is missing or damaged; this function does not.
+    Missing or damaged files are not reported here, as opening the model reports them.
 
     Args:
         model: the name of the model, as in :meth:`~promise_seg.workflows.model_ref.ModelRef.resolve`.
@@ -34,7 +34,7 @@ def _note(part: ModelPart) -> str | None:
     run, note = part.run_folder, part.note()
     if part.checkpoint is None or run is None or note is None:
         return None
-    whole = run.parent if is_class_set(run.parent) else run  # with a model for each class
+    whole = run.parent if is_class_set(run.parent) else run  # the folder of a set with a model for each class
     classes = () if whole is run else tuple(read_class_set(whole))
     one_model = whole is not run and is_one_model(whole)
     state = (whole if one_model else run) / STATE_FILE

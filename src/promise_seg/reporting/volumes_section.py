@@ -9,7 +9,7 @@ from promise_seg.reporting.document import ReportedEvaluation
 
 
 def volumes_section(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
-    """Return the section with means over volumes, for evaluations of which the first has some."""
+    """Return the section with means over volumes; at least one evaluation must have volumes."""
     scored = [(one.name, one.volumes) for one in evaluations if one.volumes is not None]
     main = scored[0][1]
     head = ("measure", "prompts", "mean", "95 %", "median", "mean of groups")
@@ -39,7 +39,7 @@ def volumes_section(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
 
 
 def _limits(main: VolumeSummary) -> list[Block]:
-    """Return notes about volumes that are not whole, or have no distances."""
+    """Return notes about volumes that are incomplete or have no distances."""
     found: list[Block] = []
     if main.parts:
         found.append(

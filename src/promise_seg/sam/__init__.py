@@ -1,1 +1,1 @@
-"""The frozen model: load it, encode images, decode prompts. Nothing here knows of APM or IPS."""
+"""The frozen SAM: loading, encoding of images, decoding of prompts. This package does not depend on APM or IPS."""

@@ -1,6 +1,6 @@
-"""The contract that every SAM keeps: encode images once, decode prompts as often as you like, never train.
+"""The interface of every SAM: encode an image once, decode prompts any number of times, never train.
 
-Nothing outside this folder looks inside a SAM. Another one (SAM 2, a relative) is another subclass of
+Code outside this folder does not access the parts of a SAM. Another kind of SAM (such as SAM 2) is another subclass of
 :class:`Backbone`.
 """
 
@@ -32,20 +32,20 @@ __all__ = ["Backbone", "Decoded", "state_sha256", "weights_sha256"]
 
 
 class Backbone(nn.Module, ABC):
-    """A SAM with all its weights frozen for good.
+    """A SAM whose weights are all permanently frozen.
 
-    Gradients flow through :meth:`decode` to prompts and token shifts, never into a weight; ``train()`` leaves it in
-    evaluation mode. :meth:`encode` and :meth:`decode` change nothing in the module, so that several threads may call
-    them at once, with shifts and prompts of their own.
+    Gradients flow through :meth:`decode` to prompts and token shifts, but never to a weight; ``train()`` leaves the
+    module in evaluation mode. :meth:`encode` and :meth:`decode` do not change the module, so several threads may call
+    them at the same time with different shifts and prompts.
 
     Args:
-        name: how the user called it; kept for messages and checkpoints.
-        sha256: hash of its weights as they were published.
-        sizes: the sizes of its features.
-        num_mask_tokens: mask tokens of its decoder, which a shift moves; 4 for SAM.
-        mask_side: side of the low-resolution masks that it decodes, in pixels; 256 for SAM at 1024 px.
-        notes: what a user should know of how it was loaded, a line each.
-        trained_at: the input size that it was trained at, in pixels, if it is used at another.
+        name: the name that the user gave to the SAM, for messages and checkpoints.
+        sha256: hash of the weights as published.
+        sizes: the sizes of the features.
+        num_mask_tokens: number of mask tokens of the decoder, to which a token shift is added; 4 for SAM.
+        mask_side: side of the low-resolution masks, in pixels; 256 for SAM at 1024 px.
+        notes: notes for the user on how the SAM was loaded, a line each.
+        trained_at: the input size that the SAM was trained at, in pixels, if it is used at another size.
     """
 
     model: PreTrainedModel
@@ -68,8 +68,8 @@ class Backbone(nn.Module, ABC):
         self.input_scale = (PIXEL_MEAN, PIXEL_STD)
         """The mean and the standard deviation by which pixels are normalised."""
         self.encoder_precision = EncoderPrecision.FP32
-        """The precision that it encodes in; see :meth:`in_precision`."""
-        self._lighter: tuple[nn.Module, ...] = ()  # in a tuple, as it is no part of the SAM that is saved and hashed
+        """The precision in which images are encoded; see :meth:`in_precision`."""
+        self._lighter: tuple[nn.Module, ...] = ()  # a tuple hides it from saving and hashing
 
     @property
     def image_size(self) -> int:
@@ -78,38 +78,38 @@ class Backbone(nn.Module, ABC):
 
     @property
     def embedding_channels(self) -> int:
-        """Channels of the embedding, and of the decoder's tokens."""
+        """Number of channels of the embedding, and of the decoder's tokens."""
         return self.sizes.embedding_channels
 
     @property
     def token_channels(self) -> int:
-        """Channels of the tokens that :meth:`decode` returns."""
+        """Number of channels of the tokens that :meth:`decode` returns."""
         return 2 * self.embedding_channels
 
     @property
     def device(self) -> torch.device:
-        """The device that it computes on."""
+        """The device of the weights."""
         return self.model.device
 
     @property
     def features_sha256(self) -> str:
-        """The hash by which its features are stored: its own, or another one for each other precision."""
+        """The hash under which features are stored: that of the SAM, or for lower precisions one derived from it."""
         if self.encoder_precision == EncoderPrecision.FP32:
             return self.sha256
         return hashlib.sha256(f"{self.sha256} {self.encoder_precision}".encode()).hexdigest()
 
     @property
     def images_at_once(self) -> int:
-        """How many images are worth encoding together on its device."""
+        """The number of images to encode in one batch on this device."""
         return _IMAGES_AT_ONCE if self.device.type == "cuda" else 1
 
     def in_precision(self, precision: EncoderPrecision) -> Self:
-        """Return a SAM that encodes in this precision and shares all other weights; this one stays as it is.
+        """Return a SAM that encodes in another precision and shares all other weights; this SAM is not changed.
 
-        Masks are decoded in single precision in any case.
+        Masks are always decoded in single precision.
 
         Raises:
-            SettingsError: if its device or its encoder cannot, or nothing is gained by it.
+            SettingsError: if the device or the encoder does not support the precision, or gains nothing by it.
         """
         if precision == self.encoder_precision:
             return self
@@ -121,9 +121,9 @@ class Backbone(nn.Module, ABC):
         return found
 
     def only_named_in(self, precision: EncoderPrecision) -> Self:
-        """Return a SAM whose features have the names of those in this precision, for a process that encodes nothing.
+        """Return a SAM whose features are named as in another precision, for a process that does not encode itself.
 
-        Other computers encode, so that the device of this one does not matter.
+        The images are encoded on other computers, so the device of this process need not support the precision.
         """
         found = copy.copy(self)
         found.encoder_precision = precision
@@ -131,22 +131,22 @@ class Backbone(nn.Module, ABC):
 
     @property
     def _encoder(self) -> nn.Module:
-        """The image encoder, in the precision that it encodes in."""
+        """The image encoder, in the current precision."""
         return self._lighter[0] if self._lighter else self.get_submodule("model.vision_encoder")
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move to another device with all that it encodes with."""
+        """Move or convert all weights, including the encoder in another precision."""
         for one in self._lighter:
             one._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
     @property
     def encoder_learns(self) -> bool:
-        """Whether the encoder's weights can change, so that features must not be stored."""
+        """Whether the encoder's weights can change; features must not be stored then."""
         return False
 
     def train(self, mode: bool = True) -> Self:
-        """Stay frozen and in evaluation mode, whatever ``mode`` says."""
+        """Keep the SAM frozen and in evaluation mode, whatever ``mode`` is."""
         super().train(False)
         for parameter in self.parameters():
             parameter.requires_grad_(False)
@@ -157,8 +157,8 @@ class Backbone(nn.Module, ABC):
     def encode(self, images: Tensor) -> Features:
         """Run the image encoder.
 
-        Shape: ``images`` (B, S, S, 3) RGB in [0, 255], any type, S being :attr:`image_size`.
-        Raises: ValueError if they have another shape.
+        Shape: ``images`` (B, S, S, 3) RGB in [0, 255], any type, where S is :attr:`image_size`.
+        Raises: ValueError if the images have another shape.
         """
         with step(WorkStep.ENCODE):
             return self._encode(self._checked(images))
@@ -171,20 +171,21 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def _encode(self, images: Tensor) -> Features:
-        """Run the image encoder on images of the right shape."""
+        """Run the image encoder on images whose shape was checked."""
 
     def decode(
         self, features: Features, prompts: Prompts, token_shift: Tensor | None = None, *, multimask: bool = True
     ) -> Decoded:
         """Decode masks for every set of prompts of every image.
 
-        Sets with padded points get the masks that they get without padding, whatever they are decoded with.
+        Padding does not change the result: sets with padded points get the same masks as without padding.
 
         Args:
-            features: B images, from :meth:`encode`.
-            prompts: B images with K sets each; nothing at all counts as one set.
+            features: the features of B images, from :meth:`encode`.
+            prompts: prompts for B images with K sets each; no prompts at all count as one set.
             token_shift: (B, num_mask_tokens, C), added to the decoder's mask tokens image by image (IPS).
-            multimask: three masks, or the single one that SAM was trained for when prompts are unambiguous.
+            multimask: whether to return three masks, or the single mask that SAM was trained to give for unambiguous
+                prompts.
         """
 
         def decode(features: Features, prompts: Prompts, token_shift: Tensor | None) -> Decoded:
@@ -198,7 +199,7 @@ class Backbone(nn.Module, ABC):
         return decode(features, prompts, token_shift)
 
     def _decode(self, features: Features, prompts: Prompts, token_shift: Tensor | None, multimask: bool) -> Decoded:
-        """Decode sets without padded points, of which those with a mask are one for each image."""
+        """Decode prompts without padded points; with mask prompts, there must be one set per image."""
         masks = prompts.mask_logits
         sparse, dense = self.get_submodule("model.prompt_encoder")(
             input_points=prompts.points_xy_model,
@@ -209,13 +210,13 @@ class Backbone(nn.Module, ABC):
         return self._decode_embedded(features, sparse, dense, token_shift, multimask)
 
     def decode_open(self, features: Features, prompts: OpenPrompts, token_shift: Tensor | None = None) -> Decoded:
-        """Decode three masks for K sets of prompts of one image, whichever prompts are there: for exported graphs.
+        """Decode three masks for K sets of prompts of one image in a single traced graph, for export.
 
-        The masks are those of :meth:`decode`. It takes each set as an image of its own.
+        The masks are the same as those of :meth:`decode`. Each set is treated as a separate image.
 
         Args:
-            features: one image, from :meth:`encode`.
-            prompts: any of them may be empty.
+            features: the features of one image, from :meth:`encode`.
+            prompts: the prompts; points, boxes and masks may each be empty.
             token_shift: (1, num_mask_tokens, C), see :meth:`decode`.
         """
         prompts = replace(prompts, mask_logits=self._mask_prompt(prompts.mask_logits))
@@ -227,31 +228,31 @@ class Backbone(nn.Module, ABC):
         return self._decode_embedded(each, sparse, dense, shift, True)
 
     def _mask_prompt(self, mask_logits: Tensor) -> Tensor:
-        """Return mask prompts as the prompt encoder takes them."""
+        """Convert mask prompts to the input of the prompt encoder; by default they are unchanged."""
         return mask_logits
 
     @abstractmethod
     def _decode_embedded(
         self, features: Features, sparse: Tensor | None, dense: Tensor, token_shift: Tensor | None, multimask: bool
     ) -> Decoded:
-        """Decode prompts that are embedded already: points and boxes (B, K, T, C), and masks (B, C, h, w)."""
+        """Decode embedded prompts: ``sparse`` (B, K, T, C) for points and boxes, ``dense`` (B, C, h, w) for masks."""
 
     def with_sha256(self, sha256: str) -> "Backbone":
-        """Return the SAM of this hash if this one holds it inside; otherwise this one."""
+        """Return the SAM with this hash if this SAM contains it; otherwise return this SAM."""
         return self
 
     def save(self, folder: Path) -> None:
-        """Write all its weights into a folder from which :func:`~promise_seg.sam.loading.load_sam` loads it again."""
+        """Save all weights to a folder that :func:`~promise_seg.sam.loading.load_sam` can load."""
         self.model.save_pretrained(folder)
 
 
 def weights_sha256(module: nn.Module) -> str:
-    """Hash all names, shapes and values of a module's state, on whatever device it is."""
+    """Return the SHA-256 of all names, shapes and values in a module's state, on any device."""
     return state_sha256(module.state_dict())
 
 
 def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """Hash names, shapes and values of tensors, whatever their order; see :func:`weights_sha256`."""
+    """Return the SHA-256 of the names, shapes and values of tensors, independent of their order."""
     digest = hashlib.sha256()
     for name, tensor in sorted(state.items()):
         value = tensor.detach().float().cpu().contiguous()

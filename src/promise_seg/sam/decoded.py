@@ -6,15 +6,15 @@ from torch import Tensor
 
 
 class Decoded(NamedTuple):
-    """Masks for K sets of prompts of B images, M for each.
+    """The M masks for each of K sets of prompts of B images.
 
     Shape:
         mask_logits: (B, K, M, 4h, 4w), unbounded.
         iou: (B, K, M), SAM's own estimate of each mask's IoU.
-        tokens: (B, K, M, D), what the decoder ended with for each mask; ``None`` once a mask was chosen.
-        learned_iou: (B, K, M), the IoU of each mask as a trained model estimates it; ``None`` of a bare SAM.
-        object_logits: (B, K), whether there is an object at the prompts at all, as SAM 2 and its relatives estimate
-            it; ``None`` of a SAM that does not.
+        tokens: (B, K, M, D), the decoder's output tokens for each mask; ``None`` once a mask was chosen.
+        learned_iou: (B, K, M), the IoU of each mask as estimated by a trained model; ``None`` for a bare SAM.
+        object_logits: (B, K), the logit that there is an object at the prompts, estimated by SAM 2 and its relatives;
+            ``None`` for any other SAM.
     """
 
     mask_logits: Tensor

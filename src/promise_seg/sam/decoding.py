@@ -1,4 +1,4 @@
-"""Our own pass through SAM's mask decoder, so that a token shift is an argument and not a change of a shared module."""
+"""Our own forward pass of SAM's mask decoder, with the token shift as an argument instead of a change of the module."""
 
 from typing import TYPE_CHECKING
 
@@ -18,22 +18,22 @@ def decode_tokens(
     dense: Tensor,
     token_shift: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All masks of SAM's decoder, with its mask tokens shifted image by image.
+    """Return all masks of SAM's decoder, with the mask tokens shifted image by image.
 
-    The steps and their order are those of the library's ``SamMaskDecoder.forward``, so that without a shift the result
-    is the same to the last bit. It holds no state: threads may call it at once, and it can be traced for export.
+    The steps and their order are those of the library's ``SamMaskDecoder.forward``, so without a shift the result is
+    bit-identical. The function is stateless: several threads may call it at once, and it can be traced for export.
 
     Args:
         decoder: a ``SamMaskDecoder`` of ``transformers``; nothing in it is changed.
         embedding: (B, C, h, w), the image embedding.
         positions: (B, C, h, w), the position code of the embedding.
-        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts, or ``None`` without any.
+        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts; ``None`` if there are none.
         dense: (B, C, h, w), the embedded mask prompts.
         token_shift: (B, M, C), added to the M mask tokens; the IoU token is not shifted.
 
     Returns:
-        Mask logits (B, K, M, 4h, 4w), the first of the M being the single mask for unambiguous prompts; their predicted
-        IoU (B, K, M); and the tokens that they came from (B, K, M, 2C), each followed by the IoU token.
+        Mask logits (B, K, M, 4h, 4w), where the first of the M masks is the single mask for unambiguous prompts; their
+        predicted IoU (B, K, M); and the output tokens (B, K, M, 2C): each mask token joined with the IoU token.
 
     Source: Kirillov et al., Segment Anything, 2023, appendix A, "Lightweight mask decoder"; ProMISe, section on IPS.
     """
@@ -58,16 +58,16 @@ def attended(
     dense: Tensor,
     token_shift: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Let tokens and image attend to each other, and enlarge the image: the part that SAM and SAM-HQ share.
+    """Run the transformer and the upscaling of a mask decoder, the part that SAM and SAM-HQ share.
 
     Args:
         decoder: a mask decoder of ``transformers``; nothing in it is changed.
-        mask_tokens: (M, C), one for each mask.
+        mask_tokens: (M, C), one token per mask.
         embedding, positions, sparse, dense: see :func:`decode_tokens`.
         token_shift: (B, M, C), added to the mask tokens.
 
     Returns:
-        The tokens (B, K, 1 + M + N, C), first that of the IoU, then those of the masks; and the image
+        The tokens (B, K, 1 + M + N, C): the IoU token, the mask tokens and the prompt tokens; and the upscaled image
         (B * K, C / 8, 4h, 4w).
     """
     batch, channels, height, width = embedding.shape

@@ -1,4 +1,4 @@
-"""SAM's image encoder at less precision, for less time: in half precision, or with linear layers of 8 bits on a CPU."""
+"""SAM's image encoder in lower precision, for speed: half precision, or linear layers with 8 bits on a CPU."""
 
 import copy
 
@@ -10,16 +10,16 @@ from promise_seg.sam.packed_layers import ROWS
 from promise_seg.vocabulary import EncoderPrecision
 
 DTYPES = {EncoderPrecision.BF16: torch.bfloat16, EncoderPrecision.FP16: torch.float16}
-"""The types of weights and tokens in half precision."""
+"""The data types of weights and tokens in half precision."""
 _LEVELS = 127
 _OPTION = "--encoder-precision"
 
 
 def check_encoder_precision(precision: EncoderPrecision, device: torch.device) -> None:
-    """Raise an error if a device cannot encode in a precision, or gains nothing by it.
+    """Check that a device can encode in a precision, and gains by it.
 
     Raises:
-        SettingsError: with the ones that it can.
+        SettingsError: if it does not; the message names precisions that work.
     """
     if precision == EncoderPrecision.INT8 and device.type != "cpu":
         raise SettingsError(f"{_OPTION} {precision}: works only on a CPU, not on {device.type}. Choose bf16 or fp16")
@@ -28,10 +28,10 @@ def check_encoder_precision(precision: EncoderPrecision, device: torch.device) -
 
 
 def lighter(encoder: nn.Module, precision: EncoderPrecision) -> nn.Module:
-    """Return a copy of an image encoder in a precision; it shares what is the same.
+    """Return a copy of an image encoder in a lower precision; weights that do not change are shared.
 
     Raises:
-        SettingsError: if it has no linear layers, so that 8 bits change nothing.
+        SettingsError: if the precision is ``int8`` and the encoder has no linear layers.
     """
     if precision in DTYPES:
         return copy.deepcopy(encoder).to(DTYPES[precision])
@@ -41,7 +41,7 @@ def lighter(encoder: nn.Module, precision: EncoderPrecision) -> nn.Module:
 
 
 def _with_eight_bits(module: nn.Module) -> nn.Module:
-    """Return a copy of a module whose linear layers have 8 bits; weights of other layers are shared."""
+    """Return a copy of a module whose linear layers use 8 bits; the weights of other layers are shared."""
     if isinstance(module, nn.Linear):
         return EightBitLinear(module)
     found = copy.copy(module)
@@ -50,14 +50,14 @@ def _with_eight_bits(module: nn.Module) -> nn.Module:
 
 
 class EightBitLinear(nn.Module):
-    """A linear layer whose weights and inputs are rounded to 8 bits: each row of either has a scale of its own.
+    """A linear layer whose weights and inputs are rounded to 8 bits, with a separate scale for each row of either.
 
-    So what it does to a token depends on no other token.
+    Because of the separate scales, the result for a token does not depend on other tokens.
 
     Args:
-        layer: the layer that it does the work of.
+        layer: the linear layer to replace.
 
-    Shape: as of the layer, (..., C) to (..., D), in single precision.
+    Shape: as for the layer, (..., C) to (..., D), in single precision.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -78,6 +78,6 @@ class EightBitLinear(nn.Module):
 
 
 def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows (n, C) as whole numbers from -127 to 127, and what one of them is worth in each row, (n, 1)."""
+    """Quantise rows (n, C) to integers from -127 to 127; return them with the scale of each row, (n, 1)."""
     scales = rows.abs().amax(1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny * _LEVELS) / _LEVELS
     return (rows / scales).round_().to(torch.int8), scales

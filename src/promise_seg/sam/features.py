@@ -1,4 +1,4 @@
-"""Everything that training and prediction need from the encoder."""
+"""Features: everything that training and prediction need from the encoder."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _STAGE = "stage_{}"
 
 @dataclass(frozen=True)
 class FeatureSizes:
-    """The sizes of the SAM that features come from; SAM ViT-B's values in brackets.
+    """The sizes of a SAM and its features, with the values of SAM ViT-B in brackets.
 
     Args:
         side: side of the model frame, in pixels (1024).
-        grid: tokens along a side of the embedding, and of each stage as :meth:`Features.stage` gives it (64).
-        embedding_channels: channels of the embedding (256).
-        stage_channels: channels of each of the four stages ((768, 768, 768, 768)).
-        num_heads: attention heads of the encoder's last blocks (12).
+        grid: number of tokens along a side of the embedding, and of each stage from :meth:`Features.stage` (64).
+        embedding_channels: number of channels of the embedding (256).
+        stage_channels: number of channels of each of the four stages ((768, 768, 768, 768)).
+        num_heads: number of attention heads of the encoder's last blocks (12).
     """
 
     side: int
@@ -36,22 +36,22 @@ class FeatureSizes:
 
 @dataclass(frozen=True)
 class Features:
-    """The encoder's outputs for a batch of B images: named tensors, which the store writes as they are.
+    """The encoder's outputs for a batch of B images: named tensors, which the feature store writes unchanged.
 
     Shape:
         ``embedding``: (B, C, h, w), the encoder's final output, which every backbone has; (B, 256, 64, 64) for SAM
             ViT-B.
-        ``stages``: (B, 4, h, w, D), the outputs of the blocks at 1/4, 1/2, 3/4 and the end, where all have one width;
-            D is 768 for ViT-B. A backbone whose stages differ in width has ``stage_0`` ... ``stage_3``, each
-            (B, h_i, w_i, D_i), in their place, none of them finer than the embedding. Read them with :meth:`stage`.
-        Any other names are the backbone's own, for its decoder alone.
+        ``stages``: (B, 4, h, w, D), the outputs of the blocks at 1/4, 1/2, 3/4 and the end, if all have the same width;
+            D is 768 for ViT-B. A backbone whose stages differ in width has ``stage_0`` ... ``stage_3`` instead, each
+            (B, h_i, w_i, D_i) and not finer than the embedding. Read them with :meth:`stage`.
+        Tensors with any other name are specific to the backbone, and used only by its decoder.
     """
 
     tensors: Mapping[str, Tensor]
 
     @staticmethod
     def of(embedding: Tensor, stages: Tensor) -> "Features":
-        """Features of an encoder of one width: the embedding (B, C, h, w) and four stages (B, 4, h, w, D)."""
+        """Return features from the embedding (B, C, h, w) and four stages of equal width (B, 4, h, w, D)."""
         return Features({EMBEDDING: embedding, STAGES: stages})
 
     @property
@@ -60,7 +60,7 @@ class Features:
         return self.tensors[EMBEDDING]
 
     def stage(self, number: int) -> Tensor:
-        """One of the four stages, counting from 0: (B, h, w, D); one that is coarser than the embedding enlarged."""
+        """Return a stage (B, h, w, D), counting from 0; coarser stages are upsampled to the embedding's resolution."""
         stage = self._own_stage(number)
         side = self.embedding.shape[-2:]
         if stage.shape[1:3] == side:
@@ -69,15 +69,15 @@ class Features:
         return enlarged.permute(0, 2, 3, 1)
 
     def _own_stage(self, number: int) -> Tensor:
-        """A stage at the resolution that it has."""
+        """Return a stage at its own resolution."""
         if STAGES in self.tensors:
             return self.tensors[STAGES][:, number]
         return self.tensors[_STAGE.format(number)]
 
     def with_stages(self, numbers: Collection[int]) -> "Features":
-        """The same features with these stages alone; the embedding and a backbone's own tensors are all kept.
+        """Return the features with only these stages; the embedding and the backbone's own tensors are kept.
 
-        Where some of four stages of one width are kept, each becomes a tensor of its own: ``stage_1`` ...
+        If only some of the four stages are kept, each becomes a separate tensor: ``stage_1`` ...
 
         Raises:
             KeyError: if one of the stages is missing.
@@ -92,19 +92,19 @@ class Features:
         return next(iter(self.tensors.values())).shape[0]
 
     def __getitem__(self, index: slice) -> "Features":
-        """The features of some of the images."""
+        """Return the features of a slice of the images."""
         return Features({name: tensor[index] for name, tensor in self.tensors.items()})
 
     def to(self, target: torch.device | torch.dtype | str) -> "Features":
-        """Move to a device, or convert to a precision."""
+        """Move all tensors to a device, or convert them to a data type."""
         return Features({name: tensor.to(target) for name, tensor in self.tensors.items()})
 
     @staticmethod
     def cat(parts: "list[Features]") -> "Features":
-        """Join batches of the same backbone's features."""
+        """Concatenate batches of features from the same backbone."""
         return Features({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
 
 
 def stage_blocks(depth: int) -> tuple[int, ...]:
-    """Indices, counting from 0, of the four blocks whose outputs are the stages: (2, 5, 8, 11) for 12 blocks."""
+    """Return the indices, from 0, of the four blocks whose outputs are the stages: (2, 5, 8, 11) for 12 blocks."""
     return tuple(round(depth * (i + 1) / STAGE_COUNT) - 1 for i in range(STAGE_COUNT))

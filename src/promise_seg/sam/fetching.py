@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_seg.download import Bar, download
 from promise_seg.errors import PromiseError
-from promise_seg.files import write_text
-from promise_seg.hashing import file_sha256
 from promise_seg.sam.known import KNOWN_SAMS, expected_sha256, hash_note, known_sam, sam_path
+from promise_seg.storage.download import Bar, download
+from promise_seg.storage.files import write_text
+from promise_seg.storage.hashing import file_sha256
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Fetched:
     """A SAM on this machine.
 
     Args:
-        path: its file.
-        words: how it got there, and how to use it.
+        path: the file.
+        words: a sentence on how the file was obtained and verified, and how to use it.
     """
 
     path: Path
@@ -25,7 +25,7 @@ class Fetched:
 
 
 def table_of_sams() -> list[tuple[str, ...]]:
-    """Return a line for each known SAM: its name, what it is, its size, its licence, and how to get it."""
+    """Return a row for each known SAM: name, description, size, licence, and whether or how it can be fetched."""
     rows: list[tuple[str, ...]] = [
         ("nano", "the nano SAM, 128 px, 4.7 million parameters", "9 MB", "Apache-2.0", "part of the package")
     ]
@@ -37,7 +37,7 @@ def table_of_sams() -> list[tuple[str, ...]]:
 
 
 def facts_of(name: str) -> dict[str, str]:
-    """Return what is known of a SAM, by what each fact is about.
+    """Return the known facts about a SAM, such as its size, licence and SHA-256, by name.
 
     Raises:
         CheckpointError: if there is no such SAM.
@@ -62,15 +62,15 @@ def fetch_sam(name: str, output: Path | None, url: str | None, bar: Bar, note: C
     """Download a SAM and verify its SHA-256; an interrupted download resumes.
 
     Args:
-        name: of a known SAM.
-        output: another path for the file than the usual one, or a folder for it.
-        url: a mirror; the bytes must be the same.
-        bar: opened for the download, if there is one.
-        note: told what is downloaded, its licence, and that no hash is published, before the download.
+        name: the name of a known SAM.
+        output: a path or folder for the file instead of the default path.
+        url: a mirror; the file must be identical.
+        bar: function that opens a progress bar, if anything is downloaded.
+        note: called before the download with what is downloaded, its licence, and a note if no hash is published.
 
     Raises:
         CheckpointError: if there is no such SAM.
-        PromiseError: if the download fails or brings other bytes, or if another file is in the place of ``output``.
+        PromiseError: if the download fails or does not match the hash, or if ``output`` is already another file.
     """
     sam = known_sam(name)
     path = output or sam_path(name)

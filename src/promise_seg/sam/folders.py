@@ -1,4 +1,4 @@
-"""SAMs in folders and under hub names, as ``transformers`` saves them: ``config.json`` and ``model.safetensors``."""
+"""Load SAMs from folders or by hub names, as ``transformers`` saves them: ``config.json``, ``model.safetensors``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +24,9 @@ _EXPECTED = (
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library's progress bars and warnings off the terminal: whoever loads a SAM prints what there is to say.
+    """Hide progress bars and warnings of ``transformers``, because the caller prints its own notes.
 
-    It warns of each model for videos that it is used for images.
+    For example, the library warns whenever a model for videos is used for images.
     """
     were_shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
@@ -43,7 +43,7 @@ def model_from_folder(source: str) -> PreTrainedModel:
     """Load a SAM of any kind from a folder, or by its hub name.
 
     Raises:
-        CheckpointError: if there is no SAM there, or its weights do not fit.
+        CheckpointError: if there is no SAM, its weights do not fit or are damaged, or a required package is missing.
     """
     where = f"--sam {source}"
     _check_may_be_there(source, where)
@@ -84,10 +84,10 @@ def model_from_folder(source: str) -> PreTrainedModel:
 
 
 def _check_may_be_there(source: str, where: str) -> None:
-    """Refuse a single word that is no folder, before the hub is asked: its names are ``OWNER/NAME``.
+    """Check, before asking the hub, that a name is a folder or has the form ``OWNER/NAME`` of the hub.
 
     Raises:
-        CheckpointError: naming the SAM that may have been meant.
+        CheckpointError: if it is neither; the message suggests a known SAM with a similar name.
     """
     if "/" in source or Path(source).exists():
         return
@@ -97,7 +97,7 @@ def _check_may_be_there(source: str, where: str) -> None:
 
 
 def _check_not_video_only(source: str, where: str) -> None:
-    """Refuse a folder with the memory of a SAM 2 alone."""
+    """Raise a :class:`CheckpointError` if a folder holds only the memory parts of a SAM 2 for videos."""
     from promise_seg.sam.sam2_official import check_not_video_only
 
     file = Path(source) / "model.safetensors"

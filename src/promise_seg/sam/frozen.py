@@ -1,4 +1,4 @@
-"""SAM itself, any ``SamModel`` of ``transformers``, behind the contract of a backbone."""
+"""SAM itself, any ``SamModel`` of ``transformers``, as a backbone."""
 
 import torch
 from torch import Tensor
@@ -12,15 +12,15 @@ from promise_seg.sam.vit_encoder import encode_vit
 
 
 class FrozenSam(Backbone):
-    """A frozen SAM: ViT-B, ViT-L, ViT-H and whatever has their architecture.
+    """A frozen SAM: ViT-B, ViT-L, ViT-H and models with their architecture.
 
     Args:
         model: any ``SamModel``.
-        name: how the user called it; kept for messages and checkpoints.
-        sha256: hash of its weights as they were published, if they were changed since (see
-            :func:`~promise_seg.sam.resizing.resize`); worked out from the weights if ``None``.
-        notes: what a user should know of how it was loaded, a line each.
-        trained_at: the input size that it was trained at, in pixels, if it is used at another.
+        name: the name that the user gave to the SAM, for messages and checkpoints.
+        sha256: hash of the weights as published, if they were changed since (see
+            :func:`~promise_seg.sam.resizing.resize`); computed from the weights if ``None``.
+        notes: notes for the user on how the SAM was loaded, a line each.
+        trained_at: the input size that the SAM was trained at, in pixels, if it is used at another size.
     """
 
     model: SamModel

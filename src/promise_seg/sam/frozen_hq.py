@@ -1,4 +1,4 @@
-"""SAM-HQ, any ``SamHQModel`` of ``transformers``, behind the contract of a backbone."""
+"""SAM-HQ, any ``SamHQModel`` of ``transformers``, as a backbone."""
 
 from typing import Self
 
@@ -13,21 +13,21 @@ from promise_seg.sam.hq_decoding import decode_hq_tokens, hq_features
 from promise_seg.vocabulary import EncoderPrecision
 
 FINE = "hq_features"
-"""Name of the features that the HQ token is read with, at four times the resolution of the embedding."""
+"""Name of the features for the mask of the HQ token, at four times the resolution of the embedding."""
 
 
 class FrozenSamHq(Backbone):
-    """A frozen SAM-HQ: a SAM with one more mask token, whose mask is added to each of SAM's own.
+    """A frozen SAM-HQ: a SAM with an additional mask token, whose mask is added to each of SAM's own masks.
 
     Args:
         model: any ``SamHQModel``.
-        name: how the user called it; kept for messages and checkpoints.
-        sha256: hash of its weights as they were published; worked out from the weights if ``None``.
-        notes: what a user should know of how it was loaded, a line each.
-        trained_at: the input size that it was trained at, in pixels, if it is used at another.
+        name: the name that the user gave to the SAM, for messages and checkpoints.
+        sha256: hash of the weights as published; computed from the weights if ``None``.
+        notes: notes for the user on how the SAM was loaded, a line each.
+        trained_at: the input size that the SAM was trained at, in pixels, if it is used at another size.
 
     Raises:
-        CheckpointError: if the features that its token reads are not among the stages.
+        CheckpointError: if the first block with global attention, whose output the HQ token needs, is not a stage.
     """
 
     model: SamHQModel
@@ -58,7 +58,7 @@ class FrozenSamHq(Backbone):
                 f"outputs are the stages: {', '.join(map(str, blocks))}"
             )
         self.model = model
-        self._inside = (encoder,)  # in a tuple, as its parts are those of the model
+        self._inside = (encoder,)  # a tuple hides it, as its parts belong to the model
         self._read_stage = blocks.index(first)
         self.train()
 
@@ -70,7 +70,7 @@ class FrozenSamHq(Backbone):
         return found
 
     def _encode(self, images: Tensor) -> Features:
-        """Run the encoder of SAM, and make the features of the HQ token."""
+        """Run the encoder of SAM, and compute the features for the HQ token."""
         found = self._inside[0].encode(images)
         fine = hq_features(self.model.mask_decoder, found.embedding, found.stage(self._read_stage))
         return Features({**found.tensors, FINE: fine.contiguous()})
@@ -87,7 +87,7 @@ class FrozenSamHq(Backbone):
         return Decoded(mask_logits[:, :, wanted], iou[:, :, wanted], tokens[:, :, wanted])
 
     def with_sha256(self, sha256: str) -> Backbone:
-        """See :meth:`Backbone.with_sha256`: the SAM inside, on which models were trained before the token was used."""
+        """See :meth:`Backbone.with_sha256`; models of earlier versions were trained with the plain SAM inside."""
         if self.sha256 == sha256 or self.image_size != self.trained_at:
             return self
         inside = FrozenSam(self._sam_inside(), self.name, trained_at=self.trained_at)

@@ -1,4 +1,4 @@
-"""SAM 2 and its relatives, as classes of ``transformers``, behind the contract of a backbone."""
+"""SAM 2 and its relatives, as classes of ``transformers``, as backbones."""
 
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,29 +11,29 @@ from promise_seg.sam.normalisation import HALF, PIXEL_MEAN, PIXEL_STD, normalise
 from promise_seg.sam.sam2_decoding import decode_sam2_tokens
 from promise_seg.sam.trunks import Convolutions, Hiera, PlainTransformer, Trunk, on_grid
 
-if TYPE_CHECKING:  # each of them costs time to import
+if TYPE_CHECKING:  # these classes are slow to import
     from transformers import EdgeTamModel, Sam2Model, Sam3TrackerModel
 
     AnySam2: TypeAlias = Sam2Model | EdgeTamModel | Sam3TrackerModel
 
 FINE, FINEST = "fine", "finest"
-"""Names of the features at twice and at four times the resolution of the embedding, for the decoder alone."""
+"""Names of the features at two and four times the resolution of the embedding, which only the decoder uses."""
 MOST_OF_A_MASK = 32.0
-"""The size of logits to which a mask prompt is clamped, as the official predictor clamps the masks that it returns."""
+"""The absolute value to which the logits of mask prompts are clamped, as in the masks of the official predictor."""
 
 
 class FrozenSam2(Backbone):
     """A frozen SAM 2, EdgeTAM or tracker of SAM 3, used for single images.
 
-    It follows the official predictor for images where the library does not: no prompts at all, and a mask by itself,
-    get no tokens; masks are never exchanged by their stability; and mask prompts are clamped.
+    It follows the official image predictor where the library differs: there are no sparse tokens without prompts or
+    with only a mask prompt, masks are never selected by stability, and mask prompts are clamped.
 
     Args:
-        model: of one of the three classes.
-        name: how the user called it; kept for messages and checkpoints.
-        sha256: hash of its weights as they were published; worked out from the weights if ``None``.
-        notes: what a user should know of how it was loaded, a line each.
-        trained_at: the input size that it was trained at, in pixels, if it is used at another.
+        model: a model of one of the three classes.
+        name: the name that the user gave to the SAM, for messages and checkpoints.
+        sha256: hash of the weights as published; computed from the weights if ``None``.
+        notes: notes for the user on how the SAM was loaded, a line each.
+        trained_at: the input size that the SAM was trained at, in pixels, if it is used at another size.
     """
 
     model: "AnySam2"
@@ -69,7 +69,7 @@ class FrozenSam2(Backbone):
         self.train()
 
     def _encode(self, images: Tensor) -> Features:
-        """The steps of the library's encoder; stages at the resolution of the embedding, or coarser."""
+        """Run the steps of the library's encoder; the stages are at the resolution of the embedding, or coarser."""
         encoder = self._encoder
         pixels = normalise(images.to(self.device), *self.input_scale)
         pyramid = _trunk(self.model, encoder)(pixels.to(DTYPES.get(self.encoder_precision, pixels.dtype)))
@@ -107,8 +107,8 @@ class FrozenSam2(Backbone):
 
 
 def _trunk(model: "AnySam2", encoder: nn.Module) -> Trunk:
-    """Return what encodes with an encoder, the model's own or a copy of it in another precision."""
-    kind = type(model).__name__  # a config says what kind of file it came from
+    """Return the trunk around an encoder, which is the model's own or a copy of it in another precision."""
+    kind = type(model).__name__  # the config cannot be used: it names the kind of the file
     if kind == "Sam3TrackerModel":
         return PlainTransformer(encoder)
     if kind == "EdgeTamModel":

@@ -1,4 +1,4 @@
-"""Our own pass through a block of SAM 2's image encoder: the library's layers and numbers, in less time on a CPU."""
+"""Our own forward pass of a block of SAM 2's image encoder: the same results as the library, faster on a CPU."""
 
 from functools import reduce
 
@@ -12,16 +12,16 @@ from promise_seg.sam.packed_layers import Mlp, finished, is_plain, packed
 
 
 def pass_block(block: Sam2MultiScaleBlock, hidden: Tensor) -> Tensor:
-    """Run a block on tokens: (B, H, W, D) to (B, H', W', D'), which are half and twice as many where a stage begins.
+    """Run a block on tokens, (B, H, W, D) to (B, H', W', D'); a new stage halves H and W and doubles D.
 
-    The result differs from the library's by rounding alone. The library computes attention weights between the heads of
-    each token, which nothing reads; they are left out, and so are the linear layers for tokens that pad windows, whose
-    query, key and value are the layer's bias. Nothing in ``block`` is changed: threads may call it at once. Where
-    gradients, another precision or another device are asked for, the library's own block does the work.
+    The result differs from the library's only by rounding. Two computations of the library are skipped: attention
+    weights between the heads of each token, which are unused, and the linear layers for tokens that pad windows, whose
+    query, key and value are the layer's bias. Nothing in ``block`` is changed, so several threads may call this at
+    once. With gradients, or in another precision or on another device, the library's own block is used.
 
     Args:
         block: a ``Sam2MultiScaleBlock`` of ``transformers``.
-        hidden: (B, H, W, D), the output of the block before.
+        hidden: (B, H, W, D), the output of the previous block.
 
     Source: Ryali et al., Hiera, 2023; the steps are those of the library's ``Sam2MultiScaleBlock``.
     """
@@ -43,7 +43,7 @@ def _through(layer: nn.Linear, tokens: Tensor) -> Tensor:
 
 
 def _pooled(tokens: Tensor, stride: tuple[int, int] | None) -> Tensor:
-    """The largest values of tokens (B, H, W, C) within a stride: (B, H', W', C)."""
+    """Max-pool tokens (B, H, W, C) with a stride to (B, H', W', C)."""
     if stride is None:
         return tokens
     rows, columns = (size // step for size, step in zip(tokens.shape[1:3], stride, strict=True))
@@ -52,7 +52,7 @@ def _pooled(tokens: Tensor, stride: tuple[int, int] | None) -> Tensor:
 
 
 def _mix(attention: Sam2MultiScaleAttention, tokens: Tensor, window: int) -> Tensor:
-    """Return what attention makes of tokens (B, H, W, C), up to its last layer: (B, H', W', C')."""
+    """Run attention, without its output projection, on tokens (B, H, W, C); return (B, H', W', C')."""
     batch, height, width, _ = tokens.shape
     heads = attention.num_attention_heads
     sides = (window, window) if window else (height, width)

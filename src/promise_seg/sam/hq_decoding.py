@@ -1,4 +1,4 @@
-"""Our own pass through the mask decoder of SAM-HQ, with the token shift as an argument."""
+"""Our own forward pass of the mask decoder of SAM-HQ, with the token shift as an argument."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from promise_seg.sam.decoding import attended
 
 
 def hq_features(decoder: SamHQMaskDecoder, embedding: Tensor, early: Tensor) -> Tensor:
-    """The features that the HQ token is read with, which depend on the image alone.
+    """Return the features for the mask of the HQ token, which depend only on the image.
 
-    Shape: embedding (B, C, h, w) and the output (B, h, w, D) of the first block with global attention to
-        (B, C / 8, 4h, 4w).
+    Shape: ``embedding`` (B, C, h, w) and ``early`` (B, h, w, D), the output of the first block with global attention,
+        to (B, C / 8, 4h, 4w).
     """
     late = decoder.encoder_conv2(decoder.activation(decoder.encoder_norm(decoder.encoder_conv1(embedding))))
     compressed = decoder.compress_vit_conv1(early.permute(0, 3, 1, 2).contiguous())
@@ -29,23 +29,23 @@ def decode_hq_tokens(
     dense: Tensor,
     token_shift: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All masks of SAM-HQ's decoder: each of SAM's own masks with that of the HQ token added, as logits.
+    """Return all masks of SAM-HQ's decoder: the logits of each of SAM's masks plus those of the HQ token's mask.
 
-    The steps are those of the official code. The library's ``SamHQMaskDecoder.forward`` of ``transformers`` 5.24 makes
-    its masks of the image as it was before the transformer; it also sorts them by their IoU.
+    The steps are those of the official code. The library's ``SamHQMaskDecoder.forward``, in ``transformers`` 5.24,
+    computes masks from the image embedding before the transformer, and sorts them by their IoU.
 
     Args:
         decoder: a ``SamHQMaskDecoder`` of ``transformers``; nothing in it is changed.
         embedding: (B, C, h, w), the image embedding.
         fine: (B, C / 8, 4h, 4w), from :func:`hq_features`.
         positions: (B, C, h, w), the position code of the embedding.
-        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts, or ``None`` without any.
+        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts; ``None`` if there are none.
         dense: (B, C, h, w), the embedded mask prompts.
         token_shift: (B, M + 1, C), added to the M mask tokens and to the HQ token; the IoU token is not shifted.
 
     Returns:
-        Mask logits (B, K, M, 4h, 4w), the first of the M being the single mask for unambiguous prompts; their predicted
-        IoU (B, K, M); and the tokens that they came from (B, K, M, 2C), each followed by the IoU token.
+        Mask logits (B, K, M, 4h, 4w), where the first of the M masks is the single mask for unambiguous prompts; their
+        predicted IoU (B, K, M); and the output tokens (B, K, M, 2C): each mask token joined with the IoU token.
 
     Source: Ke et al., Segment Anything in High Quality, 2023, section 3.2.
     """

@@ -1,4 +1,4 @@
-"""Official files of SAM-HQ (``sam_hq_vit_b.pth`` and the like) as a ``transformers`` model."""
+"""Load official files of SAM-HQ (such as ``sam_hq_vit_b.pth``) as a ``transformers`` model."""
 
 import torch
 from torch import Tensor
@@ -30,11 +30,11 @@ _RENAMINGS = (
     (".embedding_maskfeature.1.", ".mask_norm."),
     (".embedding_maskfeature.3.", ".mask_conv2."),
 )
-"""Official names of the parts that SAM-HQ adds, and those of the library."""
+"""Pairs of official and library names for the parts that SAM-HQ adds."""
 
 
 def hq_name(official: str) -> str:
-    """Return the name in a ``SamHQModel`` of a parameter of the official implementation."""
+    """Return the name in a ``SamHQModel`` for the official name of a parameter."""
     return transformers_name(renamed(official, _RENAMINGS))
 
 
@@ -47,7 +47,8 @@ def hq_from_state(state: dict[str, Tensor], where: str) -> SamHQModel:
     """Build a SAM-HQ from an official state dict.
 
     Raises:
-        CheckpointError: if it is not such a state dict; it names keys that are missing, unexpected or misshapen.
+        CheckpointError: if it is not such a state dict; the message names keys that are missing, unexpected or of the
+            wrong shape.
     """
     try:
         plain = config_from_shapes(state)

@@ -1,4 +1,4 @@
-"""The kinds of SAM: which class of ``transformers`` each is, and the backbone that it becomes."""
+"""The kinds of SAM: the ``transformers`` class and the backbone of each."""
 
 import importlib
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from promise_seg.sam.frozen import FrozenSam
 
 @dataclass(frozen=True)
 class SamKind:
-    """One kind of SAM, by its class in ``transformers``, with a folder or hub name that is an example of it."""
+    """A kind of SAM: its class in ``transformers``, and a hub name as an example."""
 
     class_name: str
     example: str
@@ -33,14 +33,14 @@ KINDS: dict[str, SamKind] = {
     "sam3_tracker_video": _SAM3_TRACKER,
     "sam3_video": _SAM3_TRACKER,
 }
-"""The kinds by the ``model_type`` of their ``config.json``. Of models for videos, the parts for images are used."""
+"""The kinds by the ``model_type`` in ``config.json``. For video models, only the parts for images are used."""
 
 
 def model_class(model_type: str, where: str) -> type[PreTrainedModel]:
     """Return the class of ``transformers`` for a ``model_type``.
 
     Raises:
-        CheckpointError: if it is of no kind of SAM, or the installed library is too old for it.
+        CheckpointError: if the type is not a kind of SAM, or the installed ``transformers`` is too old for it.
     """
     if model_type not in KINDS:
         known = ", ".join(f"{name} (as {kind.example})" for name, kind in KINDS.items() if not name.endswith("_video"))
@@ -62,7 +62,7 @@ def freeze(
     notes: tuple[str, ...] = (),
     trained_at: int | None = None,
 ) -> Backbone:
-    """Return a model of any kind behind the contract of a backbone; arguments are those of :class:`FrozenSam`."""
+    """Wrap a model of any kind as a frozen backbone; the arguments are those of :class:`FrozenSam`."""
     if isinstance(model, SamModel):
         return FrozenSam(model, name, sha256, notes, trained_at)
     if type(model).__name__ == "SamHQModel":
@@ -75,6 +75,6 @@ def freeze(
 
 
 def size_of(model: PreTrainedModel) -> int:
-    """Return the side of the images that a model takes, in pixels."""
+    """Return the input size of a model: the side of its square images, in pixels."""
     side: int = model.config.prompt_encoder_config.image_size
     return side

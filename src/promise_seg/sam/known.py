@@ -1,18 +1,19 @@
-"""SAM weights that promise-seg knows by name: where they come from, and the checksums of their files."""
+"""SAM weights that promise-seg knows by name, with the sources and checksums of their files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from promise_seg.cache_folders import cache_folder
 from promise_seg.errors import CheckpointError
+from promise_seg.storage.cache_folders import cache_folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class KnownSam:
-    """A published file, and a page that describes it as ``source``.
+    """A published file of weights, with a page that describes it as ``source``.
 
-    Its ``size`` in bytes and its ``sha256`` are ``None`` where nobody has published them: then the hash of the first
-    download is noted beside the file. ``image_size`` is the only size that it is meant for, if its file cannot tell.
+    ``size`` (in bytes) and ``sha256`` are ``None`` if they are not published; the hash of the first download is then
+    noted next to the file. ``image_size`` is the only input size that the weights support, in pixels, if this cannot
+    be read from the file.
     """
 
     about: str
@@ -143,16 +144,16 @@ KNOWN_SAMS: dict[str, KnownSam] = {
         source=_HQ_SOURCE,
     ),
 }
-"""The known SAMs, by the name that ``promise sam`` and ``--sam`` take."""
+"""The known SAMs, by the name for ``promise sam`` and ``--sam``."""
 
 
 def default_sam_folder() -> Path:
-    """``$PROMISE_SEG_SAMS``, or a folder in the user's cache directory."""
+    """Return the folder for downloaded SAMs: ``$PROMISE_SEG_SAMS``, or a folder in the user's cache directory."""
     return cache_folder("sams", "PROMISE_SEG_SAMS")
 
 
 def known_sam(name: str) -> KnownSam:
-    """Return the SAM of this name.
+    """Return the SAM with this name.
 
     Raises:
         CheckpointError: if there is no such SAM.
@@ -168,12 +169,12 @@ def sam_path(name: str) -> Path:
 
 
 def hash_note(path: Path) -> Path:
-    """Return the file beside a downloaded one that holds its SHA-256, where no other is known."""
+    """Return the path of the note next to a downloaded file that holds its SHA-256 if no hash is published."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def expected_sha256(sam: KnownSam, path: Path) -> str | None:
-    """Return the SHA-256 that a file should have: the published one, or that of the first download."""
+    """Return the expected SHA-256 of a file: as published, or as noted on the first download; ``None`` if unknown."""
     note = hash_note(path)
     if sam.sha256 is None and note.exists():
         return note.read_text(encoding="utf-8").split()[0]
@@ -181,9 +182,9 @@ def expected_sha256(sam: KnownSam, path: Path) -> str | None:
 
 
 def only_size(source: str) -> int | None:
-    """Return the only input size that a SAM is meant for, by its name or that of its file; ``None`` of most SAMs.
+    """Return the only input size, in pixels, that a SAM supports, by its name or file name; ``None`` for most SAMs.
 
-    The weights of MedSAM2 are those of a SAM 2.1 tiny, which takes any size; but it was trained at 512 px.
+    MedSAM2 has the architecture of SAM 2.1 tiny, which accepts any size, but it was trained at 512 px.
     """
     if source in KNOWN_SAMS:
         return KNOWN_SAMS[source].image_size

@@ -1,10 +1,11 @@
-"""Find a SAM by the name the user gives."""
+"""Find and load a SAM by the name that the user gives."""
 
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, SamModel
 
+from promise_seg.arguments import check_place
 from promise_seg.errors import CheckpointError, SettingsError
 from promise_seg.sam.backbone import Backbone, weights_sha256
 from promise_seg.sam.folders import model_from_folder
@@ -21,10 +22,10 @@ WEIGHT_SUFFIXES = PICKLE_SUFFIXES | {SAFETENSORS_SUFFIX}
 
 
 def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
-    """The nano SAM with the weights of the package, or with others that ``promise pretrain`` wrote.
+    """Load the nano SAM with the weights in the package, or with weights that ``promise pretrain`` wrote.
 
     Raises:
-        CheckpointError: if the file does not hold a nano SAM.
+        CheckpointError: if the file cannot be read, or is not a nano SAM.
     """
     model = untrained_nano()
     try:
@@ -37,22 +38,23 @@ def load_nano(path: Path = NANO_WEIGHTS) -> SamModel:
     return model
 
 
-@torch.random.fork_rng(devices=[])  # or random weights, before those of the file, would take numbers of the caller's
+@torch.random.fork_rng(devices=[])  # the initial random weights must not change the caller's random state
 def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size: int | None = None) -> Backbone:
     """Load and freeze a SAM.
 
     Args:
-        source: ``nano`` for the built-in one; a name of ``promise sam list`` that was fetched; a ``.safetensors`` file
-            of ``promise pretrain``; a file of official weights of SAM, SAM-HQ or SAM 2 (``.pth``, ``.pt`` or
+        source: ``nano`` for the built-in SAM; a name from ``promise sam list`` that was fetched; a ``.safetensors``
+            file of ``promise pretrain``; a file of official weights of SAM, SAM-HQ or SAM 2 (``.pth``, ``.pt`` or
             ``.safetensors``); or a folder or hub name of any kind of SAM (:data:`~promise_seg.sam.kinds.KINDS`).
-        device: where to put it.
-        image_size: use it at another input size than it was trained at, in pixels; see
+        device: the device for the model.
+        image_size: the input size in pixels, if it differs from that of training; see
             :func:`~promise_seg.sam.resizing.resize`.
 
     Raises:
         CheckpointError: if there is no such SAM, or its weights do not fit.
-        SettingsError: if it cannot be used at that size.
+        SettingsError: if the SAM cannot be used at that input size.
     """
+    check_place(source, "--sam")
     path = Path(source)
     notes: tuple[str, ...] = ()
     model: PreTrainedModel
@@ -82,10 +84,10 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
 
 
 def model_from_file(path: Path) -> tuple[PreTrainedModel, tuple[str, ...]]:
-    """Read a nano SAM, or an official SAM, SAM-HQ or SAM 2, in whatever format a file is; return it with notes.
+    """Read a nano SAM, or an official SAM, SAM-HQ or SAM 2, from a file of any format; return it with notes.
 
     Raises:
-        CheckpointError: if it cannot be read, or does not have the parameters of one of these.
+        CheckpointError: if the file cannot be read, or does not have the parameters of any of these models.
     """
     if weight_format(path) == WeightFormat.SAFETENSORS:
         nano = {name: tensor.shape for name, tensor in untrained_nano().state_dict().items()}

@@ -1,6 +1,6 @@
-"""The built-in nano SAM: the same classes as the large ones, small enough for a CPU.
+"""The built-in nano SAM: the same classes as the large SAMs, but small enough for a CPU.
 
-Its weights were trained from scratch by this project on scenes that it draws itself (``promise pretrain``); see
+Its weights were trained from scratch on scenes drawn by this project (``promise pretrain``); see
 ``nano_model_card.md`` next to this file.
 """
 
@@ -19,9 +19,9 @@ _CHANNELS = 128
 
 
 def nano_config() -> SamConfig:
-    """Return the architecture: 128 px input, patches of 8 px, twelve blocks of width 160, 4.7 million parameters.
+    """Return the config: 128 px input, patches of 8 px, twelve blocks of width 160, 4.7 million parameters.
 
-    Positions are absolute only: at 16 x 16 tokens, relative positions cost a third of the time and gained nothing.
+    Only absolute positions are used: with 16 x 16 tokens, relative positions took a third of the time without benefit.
     """
     vision = SamVisionConfig(
         hidden_size=_WIDTH,
@@ -44,7 +44,7 @@ def nano_config() -> SamConfig:
 
 
 def untrained_nano(seed: int = 0) -> SamModel:
-    """Return a nano SAM with random weights, initialised here because the library's own spread is 1e-10."""
+    """Return a nano SAM with random weights, initialised here because the library's default spread is 1e-10."""
     torch.manual_seed(seed)
     # On a CPU, plain attention is the library's fastest for 64 and 256 tokens, especially in the backward pass.
     model = SamModel._from_config(nano_config(), attn_implementation="eager")

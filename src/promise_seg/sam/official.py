@@ -1,4 +1,4 @@
-"""Official SAM checkpoints (``sam_vit_b_01ec64.pth`` and the like) as a ``transformers`` model.
+"""Load official SAM checkpoints (such as ``sam_vit_b_01ec64.pth``) as a ``transformers`` model.
 
 The architecture is inferred from the shapes, so ViT-B, ViT-L, ViT-H and models fine-tuned from them (MedSAM) all load.
 """
@@ -15,7 +15,7 @@ from promise_seg.sam.renaming import Renamings, renamed, renamed_back
 
 OFFICIAL_POSITIONS = "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 LIBRARY_POSITIONS = "shared_image_embedding.positional_embedding"
-"""The position code, of which the library has a second copy under this name."""
+"""The name of the second copy of the position code that the library has."""
 
 _RENAMINGS: Renamings = (
     ("image_encoder.", "vision_encoder."),
@@ -50,7 +50,7 @@ _RENAMINGS: Renamings = (
     ),
 )
 ANCHORS = ("image_encoder.pos_embed", "vision_encoder.pos_embed")
-"""The parameters that every SAM has, in official files and in those of the library."""
+"""A parameter that every SAM has, by its name in official files and by that in files of the library."""
 HQ_EXTRAS = tuple(
     f"mask_decoder.{name}"
     for name in ("hf_token.", "hf_mlp.", "compress_vit_feat.", "embedding_encoder.", "embedding_maskfeature.")
@@ -58,7 +58,7 @@ HQ_EXTRAS = tuple(
 
 
 def transformers_name(official: str) -> str:
-    """Return the name in a ``SamModel`` of a parameter of the official implementation."""
+    """Return the name in a ``SamModel`` for the official name of a parameter."""
     return renamed(official, _RENAMINGS)
 
 
@@ -68,7 +68,7 @@ def official_name(name: str) -> str:
 
 
 def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
-    """Infer the architecture of an official state dict, in which the decoder's attention always has 8 heads.
+    """Infer the config from an official state dict; the decoder's attention always has 8 heads.
 
     Raises:
         KeyError: if it is not the state dict of a SAM.
@@ -104,10 +104,11 @@ def config_from_shapes(state: dict[str, Tensor]) -> SamConfig:
 def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tuple[str, ...]]:
     """Build a SAM from an official state dict; return it with notes on what was left out.
 
-    The extra parameters of SAM-HQ are left out: it was trained with SAM itself frozen, so the rest is SAM.
+    The extra parameters of SAM-HQ are left out. SAM-HQ was trained with a frozen SAM, so the other parameters are SAM.
 
     Raises:
-        CheckpointError: if it is not such a state dict; it names keys that are missing, unexpected or misshapen.
+        CheckpointError: if it is not such a state dict; the message names keys that are missing, unexpected or of the
+            wrong shape.
     """
     extras = [name for name in state if name.startswith(HQ_EXTRAS)]
     state = {name: v for name, v in state.items() if name not in extras}
@@ -130,22 +131,22 @@ def sam_from_state(state: dict[str, Tensor], where: str) -> tuple[SamModel, tupl
 
 
 def hq_note(extras: int) -> tuple[str, ...]:
-    """Return a note about the parameters of SAM-HQ that were left out, if any."""
+    """Return a note on how many parameters of SAM-HQ were left out; empty if there were none."""
     return (f"{extras} parameters of SAM-HQ left out: only the SAM inside it is used",) if extras else ()
 
 
 def sam_names(names: Iterable[str], where: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the stored names of a SAM's parameters by their official names, and notes on how these were found.
+    """Return the stored names of a SAM's parameters by their official names, with notes on how names were changed.
 
-    The SAM may be a part of another module, such as ``sam.`` of a Lightning module, whose other parts are left out, or
-    have the names of the ``transformers`` library. Names among which no encoder is found are returned as they are.
+    The SAM may be part of another module, such as ``sam.`` in a Lightning module, whose other parts are left out, or
+    may use the names of the ``transformers`` library. If there is no encoder, all names are returned unchanged.
 
     Raises:
-        CheckpointError: if there are several SAMs; it lists their prefixes.
+        CheckpointError: if there are several SAMs; the message lists their prefixes.
     """
     found, end, notes = under_prefix(names, ANCHORS, where)
     if end == ANCHORS[1]:
-        position = found.pop(LIBRARY_POSITIONS, None)  # a second copy of it, or the only one in a file
+        position = found.pop(LIBRARY_POSITIONS, None)  # the second copy, or the only copy in some files
         found = {official_name(name): old for name, old in found.items()}
         if position is not None:
             found.setdefault(OFFICIAL_POSITIONS, position)
@@ -156,13 +157,14 @@ def sam_names(names: Iterable[str], where: str) -> tuple[dict[str, str], tuple[s
 def under_prefix(
     names: Iterable[str], anchors: Iterable[str], where: str
 ) -> tuple[dict[str, str], str | None, tuple[str, ...]]:
-    """Find the one model among names that has one of the anchors, whatever prefix it is under.
+    """Find the model that has one of the anchors among parameter names with any prefix.
 
     Returns:
-        Stored names by those without the prefix, the anchor, and notes; all names as they are without an anchor.
+        The stored names by the names without the prefix, the anchor, and notes. If no anchor is found, all names are
+        returned unchanged, with ``None`` and no notes.
 
     Raises:
-        CheckpointError: if there are several models; it lists their prefixes.
+        CheckpointError: if there are several models; the message lists their prefixes.
     """
     stored = list(names)
     ends = {name.removesuffix(end): end for end in anchors for name in stored if name.endswith(end)}

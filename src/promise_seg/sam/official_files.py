@@ -1,4 +1,4 @@
-"""Files of official weights, told apart by the names that they hold: SAM, SAM-HQ or SAM 2."""
+"""Load files of official weights; the names of the parameters tell whether it is a SAM, SAM-HQ or SAM 2."""
 
 from pathlib import Path
 
@@ -9,15 +9,17 @@ from promise_seg.sam.official import HQ_EXTRAS, sam_from_state, sam_names, under
 from promise_seg.sam.pickles import PickledState, read_state
 
 SAM2_ANCHOR = "image_encoder.trunk.pos_embed"
-"""A parameter that every official SAM 2 has, and no other SAM."""
+"""The name of a parameter that every official SAM 2 has, and no other SAM."""
 _LIBRARY_ANCHOR = "vision_encoder.backbone."
 _EDGETAM = "image_encoder.trunk.body."
 
 
 def load_official(path: str | Path) -> tuple[PreTrainedModel, tuple[str, ...]]:
-    """Read a file with an official state dict, ``.pth``, ``.pt`` or ``.safetensors``, alone or inside another module.
+    """Read an official SAM, SAM-HQ or SAM 2, alone or inside another module, from a ``.pth``, ``.pt`` or
+    ``.safetensors`` file; return the model with notes.
 
-    See :func:`~promise_seg.sam.pickles.read_state`; what it holds is told by its names.
+    For the formats of files, see :func:`~promise_seg.sam.pickles.read_state`. The kind of SAM is recognised by the
+    names of the parameters.
 
     Raises:
         CheckpointError: if the file cannot be read, or does not have the parameters of a SAM.
@@ -45,7 +47,7 @@ def _load_sam2(read: PickledState, where: str) -> tuple[PreTrainedModel, tuple[s
 
 
 def _check_kind(read: PickledState, where: str) -> None:
-    """Refuse files of models that are known, but cannot be read from a file."""
+    """Raise a :class:`CheckpointError` for files of known models that cannot be loaded from a single file."""
     from promise_seg.sam.sam2_official import check_not_video_only
 
     check_not_video_only(read.tensors, where)

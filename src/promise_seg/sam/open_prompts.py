@@ -1,7 +1,7 @@
-"""Prompts whose numbers are not fixed, for a decoder that becomes a graph: nothing here asks which of them are there.
+"""Prompts with variable numbers of points and boxes, for decoders that are exported as a graph.
 
-A library's prompt encoder goes other ways for points, boxes and masks; a graph has one way, along which any of them may
-be empty.
+The library's prompt encoder has separate branches for points, boxes and masks. A graph has no branches, so here any of
+them may be empty instead.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class OpenPrompts:
     """K sets of prompts of one image.
 
     Shape:
-        points_xy_model: (K, N, 2), of any N, in the model frame.
+        points_xy_model: (K, N, 2), (x, y) pixels in the model frame; N may be 0.
         point_labels: (K, N), 1 foreground, 0 background; no padding.
-        boxes_xyxy_model: (K, Q, 4), Q being 0 or 1.
-        mask_logits: (K, 4h, 4w), or (1, 4h, 4w) where they do not count.
-        has_mask: (1,) bool, whether masks count.
+        boxes_xyxy_model: (K, Q, 4), in the model frame, where Q is 0 or 1.
+        mask_logits: (K, 4h, 4w); (1, 4h, 4w) if they are not used.
+        has_mask: (1,) bool, whether ``mask_logits`` are used.
     """
 
     points_xy_model: Tensor
@@ -31,17 +31,17 @@ class OpenPrompts:
 
 
 def embed(encoder: Any, prompts: OpenPrompts) -> tuple[Tensor, Tensor]:
-    """Embed prompts as a prompt encoder of ``transformers`` does: that of SAM, SAM-HQ, SAM 2 or a relative.
+    """Embed prompts like the prompt encoder in ``transformers`` of SAM, SAM-HQ, SAM 2 or a relative.
 
     Returns:
-        The tokens of points and boxes (K, 1, T, C), T being 0 where there are none, and the masks (K, C, h, w).
+        The tokens of points and boxes (K, 1, T, C), where T is 0 if there are none, and the masks (K, C, h, w).
     """
     points, boxes = prompts.points_xy_model, prompts.boxes_xyxy_model
     sets = points.shape[0]
     kinds = _kinds_of_points(encoder)
     blank = encoder.not_a_point_embed.weight.expand(sets, 1, -1)
     of_points = _code(encoder, points[:, None])[:, 0] + kinds[:2][prompts.point_labels]
-    closing = blank[:, boxes.shape[1] :][:, : points.shape[1]]  # follows points, but no box
+    closing = blank[:, boxes.shape[1] :][:, : points.shape[1]]  # after points, unless there is a box
     corners = _code(encoder, boxes.reshape(sets, -1, 2, 2)) + kinds[2:]
     if _is_of_sam2(encoder):
         corners = torch.cat([corners, blank[:, None].expand(-1, boxes.shape[1], -1, -1)], 2)
@@ -52,13 +52,13 @@ def embed(encoder: Any, prompts: OpenPrompts) -> tuple[Tensor, Tensor]:
 
 
 def _code(encoder: Any, points: Tensor) -> Tensor:
-    """The code of positions of points (..., 2), whole numbers being pixel centres."""
+    """Return the position code of points (..., 2), where integers are pixel centres."""
     code: Tensor = encoder.shared_embedding((points + 0.5) / encoder.input_image_size)
     return code
 
 
 def _kinds_of_points(encoder: Any) -> Tensor:
-    """The embeddings of points by their kind, (4, C): background, foreground, first and last corner of a box."""
+    """Return the embeddings of the kinds of points, (4, C): background, foreground, first and last corner of a box."""
     kinds = encoder.point_embed
     return kinds.weight if _is_of_sam2(encoder) else torch.cat([kind.weight for kind in kinds])
 

@@ -1,6 +1,6 @@
-"""Linear layers on a CPU by oneDNN instead of MKL: the same products, a quarter faster where it was measured.
+"""Linear layers on a CPU by oneDNN instead of MKL: the same products, measured to be a quarter faster.
 
-PyTorch has both, and takes MKL for single precision; on AMD's processors that leaves much of them unused.
+PyTorch includes both, and uses MKL for single precision, which does not use the full speed of AMD processors.
 """
 
 import platform
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, nn
 
 ROWS = 512
-"""Rows that pass a layer at once, so that what one layer writes is in the cache when the next one reads it."""
+"""The number of rows that pass through a layer at once, so its output is still in the cache for the next layer."""
 
 _MACHINES = {"x86_64", "amd64"}
 _OPERATORS = ("_reorder_linear_weight", "_linear_pointwise")
-"""The operators that PyTorch's own compiler uses; they are not promised to users, so they may be missing one day."""
+"""The operators that PyTorch's own compiler uses; they are not a public API, so future versions may lack them."""
 
 
 def is_plain(tokens: Tensor) -> bool:
-    """Whether tokens are computed in single precision on a CPU, without gradients, and not to become a graph."""
+    """Whether tokens are in single precision on a CPU, without gradients or autocast, and not traced or compiled."""
     return (
         tokens.device.type == "cpu"
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]  # it is documented
@@ -31,14 +31,15 @@ def is_plain(tokens: Tensor) -> bool:
 
 
 def packed(layer: nn.Linear, rows: int = ROWS) -> Callable[[Tensor], Tensor]:
-    """Return a function that does what a layer does to rows (n, C), for :func:`is_plain` ones.
+    """Return a faster function for a linear layer on rows (n, C), which must satisfy :func:`is_plain`.
 
-    The weights are arranged anew for it, which is one pass over them. Use the function at once and let it go: it does
-    not see what becomes of the layer's weights. Where this PyTorch cannot do it, the layer itself is returned.
+    The weights are copied into another layout, which takes one pass over them. Use the function at once and discard it,
+    because it does not follow changes of the layer's weights. The layer itself is returned if PyTorch or the processor
+    does not support this.
 
     Args:
-        layer: of the network.
-        rows: how many will be given at once; any number works.
+        layer: the linear layer.
+        rows: the expected number of rows per call; any number works.
     """
     if type(layer) is not nn.Linear or not is_available():
         return layer
@@ -46,7 +47,7 @@ def packed(layer: nn.Linear, rows: int = ROWS) -> Callable[[Tensor], Tensor]:
 
 
 class Mlp(NamedTuple):
-    """The layers of a transformer's MLP, with the norm before it."""
+    """The layers of the MLP of a transformer block, with the norm before it."""
 
     norm: nn.Module
     widen: nn.Linear
@@ -55,19 +56,19 @@ class Mlp(NamedTuple):
 
 
 def finished(before: Tensor, mixed: Tensor, project: nn.Linear, mlp: Mlp) -> Tensor:
-    """Do what a block of a transformer does after attention, few tokens at a time, for :func:`is_plain` ones.
+    """Run the part of a transformer block after attention, a few tokens at a time; :func:`is_plain` must be true.
 
     Args:
-        before: (..., D), the tokens that the block adds to.
-        mixed: (..., C), what attention made of them, before its last layer.
-        project: the last layer of attention, from C to D.
-        mlp: of the block.
+        before: (..., D), the tokens of the first residual connection.
+        mixed: (..., C), the output of attention before its output projection.
+        project: the output projection of attention, from C to D.
+        mlp: the MLP of the block.
 
     Returns:
-        (..., D), in memory of its own.
+        The output tokens of the block, (..., D), in new memory.
     """
     mix, widen, narrow = (packed(layer) for layer in (project, mlp.widen, mlp.narrow))
-    found = before.new_empty(before.shape)  # contiguous, so that its parts are parts of it
+    found = before.new_empty(before.shape)  # contiguous, so the splits below are views
     parts = (tensor.reshape(-1, tensor.shape[-1]).split(ROWS) for tensor in (before, mixed, found))
     for start, tokens, after in zip(*parts, strict=True):
         torch.add(start, mix(tokens), out=after)
@@ -76,7 +77,16 @@ def finished(before: Tensor, mixed: Tensor, project: nn.Linear, mlp: Mlp) -> Ten
 
 
 def times(weight: Tensor, bias: Tensor | None, rows: int) -> Callable[[Tensor], Tensor]:
-    """Return the function that multiplies rows (n, C) with a matrix (D, C), as a linear layer does, where available."""
+    """Return a function that multiplies rows (n, C) with a matrix (D, C), as a linear layer does.
+
+    Args:
+        weight: the matrix, (D, C).
+        bias: the bias, (D,); ``None`` for no bias.
+        rows: the expected number of rows per call; any number works.
+
+    Raises:
+        RuntimeError: if this PyTorch lacks the operators, see :func:`is_available`.
+    """
     arrange, multiply = (_operator(name) for name in _OPERATORS)
     if arrange is None or multiply is None:
         raise RuntimeError("this PyTorch cannot arrange weights for oneDNN")
@@ -86,7 +96,7 @@ def times(weight: Tensor, bias: Tensor | None, rows: int) -> Callable[[Tensor], 
 
 
 def is_available() -> bool:
-    """Whether this PyTorch and this processor can do it, and gain by it as far as is known."""
+    """Whether this PyTorch and this processor support oneDNN linear layers, and are expected to gain by them."""
     is_ready = platform.machine().lower() in _MACHINES and torch.backends.mkldnn.is_available()
     return is_ready and None not in map(_operator, _OPERATORS)
 

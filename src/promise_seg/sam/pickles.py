@@ -1,4 +1,4 @@
-"""Read pickled state dicts of PyTorch without letting them run code, whatever wraps or prefixes them."""
+"""Safely read pickled state dicts of PyTorch, without running code from them, and remove wrappers and prefixes."""
 
 import pickle
 import re
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from promise_seg.errors import CheckpointError, first_line
 from promise_seg.sam.weight_files import WeightFormat, weight_format
-from promise_seg.tensor_files import DamagedError, load_tensors
+from promise_seg.storage.tensor_files import DamagedError, load_tensors
 
 PICKLE_SUFFIXES = frozenset({".pth", ".pt", ".bin"})
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
@@ -25,7 +25,7 @@ SAFETENSORS_SUFFIX = ".safetensors"
 class PickledState(NamedTuple):
     """Tensors by name, on the CPU and in single precision, with notes on how they were converted.
 
-    ``narrow`` has the types of tensors that were stored in half precision.
+    ``narrow`` holds the original data types of tensors that were stored in half precision.
     """
 
     tensors: dict[str, Tensor]
@@ -34,14 +34,15 @@ class PickledState(NamedTuple):
 
 
 def read_state(path: str | Path) -> PickledState:
-    """Read a ``.pth`` or ``.pt`` file with the restricted unpickler, which admits tensors and plain containers only.
+    """Read a ``.pth`` or ``.pt`` file with the restricted unpickler, which accepts only tensors and plain containers.
 
-    The state dict may be the whole file, or under ``model``, ``state_dict`` or ``model_state_dict``. The file may also
-    be one of safetensors, whatever its name. The prefixes ``module.`` of ``DataParallel`` and ``_orig_mod.`` of
-    ``torch.compile`` are removed, tensors move to the CPU, and half precision becomes single precision.
+    The state dict may be the whole file, or under ``model``, ``state_dict`` or ``model_state_dict``. Safetensors files
+    are read too, whatever their name. The prefixes ``module.`` of ``DataParallel`` and ``_orig_mod.`` of
+    ``torch.compile`` are removed, tensors are moved to the CPU, and half precision is converted to single precision.
 
     Raises:
-        CheckpointError: if the file cannot be read, needs the full unpickler, or holds no state dict.
+        CheckpointError: if the file cannot be read, needs the full unpickler, is not a state dict, or has NaN or
+            infinite values.
     """
     notes: list[str] = []
     if weight_format(path) == WeightFormat.SAFETENSORS:
@@ -76,7 +77,7 @@ def read_state(path: str | Path) -> PickledState:
 
 
 def _without(name: str, part: str) -> str:
-    """Return a name without a part that a wrapper put into it, wherever the wrapped module stood."""
+    """Remove from a dotted name, at any position, the part that a wrapper inserted."""
     return ".".join(one for one in name.split(".") if one != part)
 
 
@@ -100,12 +101,12 @@ def _unpickled(path: str | Path) -> Any:
 
 
 def check_torch(path: str | Path) -> None:
-    """Refuse to open a pickled file with a PyTorch in which doing so is not safe.
+    """Check that this version of PyTorch can open pickled files safely.
 
-    Source: CVE-2026-24747: before 2.10, a file can corrupt memory even with ``weights_only``.
+    Source: CVE-2026-24747: before PyTorch 2.10, a file can corrupt memory even with ``weights_only``.
 
     Raises:
-        CheckpointError: if PyTorch is older.
+        CheckpointError: if PyTorch is older than 2.10.
     """
     found = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
     if found < _SAFE_TORCH:
@@ -116,10 +117,10 @@ def check_torch(path: str | Path) -> None:
 
 
 def read_safetensors(path: str | Path) -> dict[str, Tensor]:
-    """Read a file of safetensors, whatever its name: tensors by their names, on the CPU.
+    """Read a safetensors file, whatever its name; return its tensors by name, on the CPU.
 
     Raises:
-        CheckpointError: if it cannot be read.
+        CheckpointError: if the file cannot be read or is damaged.
     """
     try:
         return load_tensors(Path(path)).tensors
@@ -130,10 +131,10 @@ def read_safetensors(path: str | Path) -> dict[str, Tensor]:
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Refuse weights that are not numbers, with which every mask would be empty or arbitrary.
+    """Check that weights are finite; otherwise every mask would be empty or arbitrary.
 
     Raises:
-        CheckpointError: naming the first of them.
+        CheckpointError: if weights are NaN or infinite; the message names the first three parameters.
     """
     bad = [name for name, v in tensors.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
     if bad:
@@ -145,7 +146,7 @@ def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
 
 
 def list_faults(faults: Mapping[str, Iterable[str]], limit: int = 12) -> str | None:
-    """Describe names by what is wrong with them; ``None`` if there are none."""
+    """List the names of parameters by kind of fault, at most ``limit`` of each; ``None`` if there are none."""
     parts = []
     for kind, unsorted in faults.items():
         if names := sorted(unsorted):
@@ -155,7 +156,7 @@ def list_faults(faults: Mapping[str, Iterable[str]], limit: int = 12) -> str | N
 
 
 def differences(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], limit: int = 12) -> str | None:
-    """Describe names that are missing, unexpected or of another shape; ``None`` if there are none."""
+    """List the names of tensors that are missing, unexpected or of another shape; ``None`` if there are none."""
     shapes = [
         f"{name} is {tuple(found[name].shape)}, expected {tuple(expected[name].shape)}"
         for name in found.keys() & expected.keys()

@@ -11,7 +11,7 @@ from promise_seg.errors import SettingsError
 
 FOREGROUND, BACKGROUND = 1, 0
 PADDING = -10
-"""The label of a point that is not there, where sets have different numbers of points."""
+"""The label of padding points, for sets of prompts with different numbers of points."""
 PER_SET = ("points_xy_model", "point_labels", "boxes_xyxy_model", "mask_logits")
 """The parts of prompts that have an entry for each of the K sets of an image."""
 
@@ -21,12 +21,13 @@ class Prompts:
     """Prompts for a batch of B images with K sets of prompts each; any part may be ``None``, or all.
 
     Shape:
-        points_xy_model: (B, K, N, 2) float, (x, y) pixel indices in the model frame; whole numbers are pixel centres.
+        points_xy_model: (B, K, N, 2) float, (x, y) pixel indices in the model frame; integers are pixel centres.
         point_labels: (B, K, N) integer, 1 foreground, 0 background, -10 for padding.
         boxes_xyxy_model: (B, K, 4) float, (x0, y0, x1, y1) indices of the first and last pixels in the model frame.
         mask_logits: (B, K, 4h, 4w), a low-resolution mask as :meth:`Backbone.decode` returns it.
     Raises:
-        SettingsError: if the shapes do not fit each other.
+        SettingsError: if a shape is wrong or shapes do not match, or there are points without labels or labels without
+            points.
     """
 
     points_xy_model: Tensor | None = None
@@ -57,22 +58,22 @@ class Prompts:
 
     @property
     def batch(self) -> int:
-        """B, the number of images; 0 where there are no prompts at all."""
+        """B, the number of images; 0 if there are no prompts at all."""
         parts = self._parts()
         return len(parts[0]) if parts else 0
 
     @property
     def per_image(self) -> int:
-        """K, the number of prompt sets for each image; 1 where there are no prompts at all."""
+        """K, the number of sets of prompts per image; 1 if there are no prompts at all."""
         parts = self._parts()
         return parts[0].shape[1] if parts else 1
 
     def sets(self, start: int, end: int) -> Self:
-        """Some of the K sets of prompts."""
+        """Return the sets of prompts from ``start`` to ``end`` (exclusive) of each image."""
         return self._changed(lambda part: part[:, start:end], PER_SET)
 
     def images(self, start: int, end: int) -> Self:
-        """The prompts of some of the B images."""
+        """Return the prompts of the images from ``start`` to ``end`` (exclusive)."""
         return self._changed(lambda part: part[start:end], tuple(vars(self)))
 
     def to(self, device: torch.device | str) -> Self:

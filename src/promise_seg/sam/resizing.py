@@ -1,4 +1,4 @@
-"""Use a SAM at another input size than it was trained at, by interpolating its position parameters."""
+"""Use a SAM at a different input size than in training, by interpolating its position parameters."""
 
 import copy
 import math
@@ -21,10 +21,10 @@ _RELATIVE = (".attn.rel_pos_h", ".attn.rel_pos_w")
 def resize(model: Model, image_size: int) -> Model:
     """Return the same SAM, of any kind, for inputs with a side of ``image_size`` pixels.
 
-    This costs quality: measure it on ``val`` rows.
+    Quality decreases at another size, so measure it on ``val`` rows.
 
     Raises:
-        SettingsError: if it cannot be used at that size; it says which sizes are possible.
+        SettingsError: if the SAM cannot be used at that size; the message names the possible sizes.
     """
     if image_size == model.config.prompt_encoder_config.image_size:
         return model
@@ -39,10 +39,10 @@ def resize(model: Model, image_size: int) -> Model:
 
 
 def _resize_sam(model: Model, image_size: int) -> Model:
-    """Return the same SAM for another size, its position parameters interpolated.
+    """Return the same SAM, or SAM-HQ, for another size, with interpolated position parameters.
 
-    Absolute position embeddings are interpolated bicubically, relative positions of global-attention blocks linearly,
-    as SAM itself does where they do not fit; everything else is kept.
+    Absolute position embeddings are interpolated bicubically, and relative positions of global-attention blocks
+    linearly, as SAM itself does if they do not fit. Everything else is kept.
 
     Raises:
         SettingsError: if the size is not a multiple of the patch size, or smaller than an attention window.
@@ -64,10 +64,10 @@ def _resize_sam(model: Model, image_size: int) -> Model:
 
 
 def _resize_sam2(model: Model, image_size: int) -> Model:
-    """Return the same SAM 2, or relative, for another size; it interpolates its positions itself, at every size.
+    """Return the same SAM 2, or relative, for another size; its encoder interpolates positions itself at any size.
 
     Raises:
-        SettingsError: if its stages and windows cannot divide the size, or it takes no other.
+        SettingsError: if the stages and windows do not divide the size, or the model (SAM 3) supports only one size.
     """
     if type(model).__name__ == "Sam3TrackerModel":
         side = model.config.prompt_encoder_config.image_size
@@ -87,7 +87,10 @@ def _resize_sam2(model: Model, image_size: int) -> Model:
 
 
 def _unit_of_sam2(model: PreTrainedModel) -> int:
-    """The size of which all others are multiples: one cell of the last stage, and one window of the first."""
+    """Return the unit, in pixels, of which input sizes must be multiples.
+
+    It is the least common multiple of a cell of the last stage and, for SAM 2, a window of the first stage.
+    """
     cell = 2 * int(model.config.prompt_encoder_config.patch_size)
     if type(model).__name__ != "Sam2Model":
         return cell

@@ -1,4 +1,4 @@
-"""Our own pass through the mask decoder of SAM 2, with the token shift as an argument."""
+"""Our own forward pass of the mask decoder of SAM 2, with the token shift as an argument."""
 
 from typing import NamedTuple
 
@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 from transformers.models.sam2.modeling_sam2 import Sam2MaskDecoder
 
-_IOU, _MASKS = 1, 2  # places among the decoder's tokens: object score, IoU, masks, prompts
+_IOU, _MASKS = 1, 2  # positions among the decoder's tokens: object score, IoU, masks, prompts
 
 
 class Sam2Tokens(NamedTuple):
-    """All that SAM 2's decoder makes of B images with K sets of prompts each: M masks for each set.
+    """The outputs of SAM 2's decoder for B images with K sets of prompts each: M masks for each set.
 
-    Shape: mask logits (B, K, M, 4h, 4w), the first of the M being the single mask for unambiguous prompts; their
-        predicted IoU (B, K, M) in [0, 1]; the tokens that they came from (B, K, M, 2C), each followed by the IoU token;
-        and the object score (B, K), a logit.
+    Shape: mask logits (B, K, M, 4h, 4w), where the first of the M masks is the single mask for unambiguous prompts;
+        their predicted IoU (B, K, M) in [0, 1]; the output tokens (B, K, M, 2C), each mask token joined with the IoU
+        token; and the object score (B, K), a logit.
     """
 
     mask_logits: Tensor
@@ -33,18 +33,18 @@ def decode_sam2_tokens(
     dense: Tensor,
     token_shift: Tensor | None,
 ) -> Sam2Tokens:
-    """All masks of SAM 2's decoder, with its mask tokens shifted image by image.
+    """Return all masks of SAM 2's decoder, with the mask tokens shifted image by image.
 
-    The steps are those of the library's ``Sam2MaskDecoder.forward``, so that without a shift the result is the same to
-    the last bit; but the masks are never exchanged by their stability, which the library does in evaluation alone.
+    The steps are those of the library's ``Sam2MaskDecoder.forward``, so without a shift the result is bit-identical.
+    The exception is that masks are never selected by stability, which the library does in evaluation mode only.
 
     Args:
-        decoder: that of a ``Sam2Model``, or of a relative with the same parts; nothing in it is changed.
+        decoder: the decoder of a ``Sam2Model``, or of a relative with the same parts; nothing in it is changed.
         embedding: (B, C, h, w), the image embedding.
-        fine: (B, C / 4, 2h, 2w), the projected features of twice its resolution.
-        finest: (B, C / 8, 4h, 4w), those of four times its resolution.
+        fine: (B, C / 4, 2h, 2w), the projected features at twice the resolution of the embedding.
+        finest: (B, C / 8, 4h, 4w), the projected features at four times the resolution of the embedding.
         positions: (B, C, h, w), the position code of the embedding.
-        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts, or ``None`` without any.
+        sparse: (B, K, N, C), the embedded points and boxes of K sets of prompts; ``None`` if there are none.
         dense: (B, C, h, w), the embedded mask prompts.
         token_shift: (B, M, C), added to the M mask tokens; the tokens of object score and IoU are not shifted.
 

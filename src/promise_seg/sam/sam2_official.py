@@ -1,6 +1,6 @@
-"""Official files of SAM 2 and 2.1 (``sam2.1_hiera_tiny.pt`` and the like) as a ``transformers`` model for images.
+"""Load official files of SAM 2 and 2.1 (such as ``sam2.1_hiera_tiny.pt``) as a ``transformers`` model for images.
 
-They hold a model for videos, of which the image encoder, the prompt encoder and the mask decoder are taken.
+The files hold a model for videos; only its image encoder, prompt encoder and mask decoder are used.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ _VIDEO_PARTS = (
     "obj_ptr_tpos_proj.",
 )
 _ONLY_IN_2_1 = ("no_obj_embed_spatial", "obj_ptr_tpos_proj")
-"""The parts, for videos, that tell a file of SAM 2.1 from one of SAM 2.0."""
+"""The parts, for videos, that a file of SAM 2.1 has, but not one of SAM 2.0."""
 _LIBRARY_VIDEO_PARTS = (
     "memory_",
     "mask_downsample.",
@@ -83,9 +83,10 @@ _RENAMINGS: Renamings = (
 
 @dataclass(frozen=True, kw_only=True)
 class HieraSize:
-    """A published size of the encoder: what the shapes of its parameters tell of it, and what they do not.
+    """The hyperparameters of a published size of the encoder.
 
-    ``width``, of the first stage, and ``blocks`` of each stage are in the shapes; the others are not.
+    ``width`` (of the first stage) and ``blocks`` (per stage) can be inferred from the shapes of parameters, and
+    identify the size. The attention ``heads`` of the first stage, ``global_blocks`` and ``windows`` cannot.
     """
 
     name: str
@@ -108,7 +109,7 @@ HIERA_SIZES: tuple[HieraSize, ...] = (
 
 
 def sam2_name(official: str) -> str:
-    """Return the name in a ``Sam2Model`` of a parameter of the official implementation."""
+    """Return the name in a ``Sam2Model`` for the official name of a parameter."""
     return renamed(official, _RENAMINGS)
 
 
@@ -118,15 +119,15 @@ def official_sam2_name(name: str) -> str:
 
 
 def is_video_part(name: str) -> bool:
-    """Whether a parameter, by its official name or that of the library, is of no use for single images."""
+    """Whether a parameter, by its official name or that of the library, is used only for videos."""
     return name.startswith(_VIDEO_PARTS + _LIBRARY_VIDEO_PARTS)
 
 
 def sam2_config_from_shapes(state: Mapping[str, Tensor], where: str) -> Sam2Config:
-    """Find the architecture of an official state dict, at the input size of 1024 px.
+    """Infer the config from an official state dict, for the input size of 1024 px.
 
     Raises:
-        CheckpointError: if its encoder is none of :data:`HIERA_SIZES`.
+        CheckpointError: if the size of the encoder is not one of :data:`HIERA_SIZES`.
         KeyError: if it is not the state dict of a SAM 2.
     """
     width = state[f"{_TRUNK}patch_embed.proj.weight"].shape[0]
@@ -168,7 +169,7 @@ def sam2_config_from_shapes(state: Mapping[str, Tensor], where: str) -> Sam2Conf
 
 
 def _block_widths(state: Mapping[str, Tensor]) -> list[int]:
-    """The width of each block's output."""
+    """Return the output width of each block."""
     widths: list[int] = []
     while (name := f"{_TRUNK}blocks.{len(widths)}.attn.proj.weight") in state:
         widths.append(state[name].shape[0])
@@ -176,10 +177,11 @@ def _block_widths(state: Mapping[str, Tensor]) -> list[int]:
 
 
 def sam2_from_state(state: Mapping[str, Tensor], where: str) -> tuple[Sam2Model, tuple[str, ...]]:
-    """Build a SAM 2 for images from an official state dict; return it with notes on what it is, and what is left out.
+    """Build a SAM 2 for images from an official state dict; return it with notes on its version and omitted parts.
 
     Raises:
-        CheckpointError: if it is not such a state dict; it names keys that are missing, unexpected or misshapen.
+        CheckpointError: if it is not such a state dict; the message names keys that are missing, unexpected or of the
+            wrong shape.
     """
     video = [name for name in state if is_video_part(name)]
     of_images = {name: value for name, value in state.items() if name not in video}
@@ -224,10 +226,10 @@ def _notes(video: list[str]) -> tuple[str, ...]:
 
 
 def check_not_video_only(names: Iterable[str], where: str) -> None:
-    """Refuse what has the memory of a SAM 2 for videos, but not the parts that segment an image.
+    """Check that a file does not hold only the memory of a SAM 2 for videos, without the parts that segment an image.
 
     Raises:
-        CheckpointError: saying which parts are there.
+        CheckpointError: if it does; the message names the parts in the file.
     """
     stored = list(names)
     if stored and all(is_video_part(name) for name in stored):

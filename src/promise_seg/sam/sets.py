@@ -1,4 +1,4 @@
-"""Sets of prompts that one pass of a decoder cannot take together: those of unlike sizes, and several with masks."""
+"""Decode sets of prompts that a decoder cannot take in one batch: sets of different sizes, or several with masks."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,13 +10,13 @@ from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import PADDING, PER_SET, Prompts
 
 Decode = Callable[[Features, Prompts, Tensor | None], Decoded]
-"""Decodes B images with K sets of prompts each, all of one size."""
+"""A function that decodes B images with K sets of prompts each, all of the same size."""
 
 
 def are_padded(prompts: Prompts) -> bool:
-    """Whether some sets have fewer points than others, which padding hides.
+    """Whether some sets of prompts have padded points.
 
-    A graph that is being exported has no values to look at: its prompts must not be padded.
+    During export, values are not available and the result is false, so prompts must not be padded.
     """
     if prompts.point_labels is None or torch.compiler.is_compiling():
         return False
@@ -24,9 +24,9 @@ def are_padded(prompts: Prompts) -> bool:
 
 
 def decode_by_count(decode: Decode, features: Features, prompts: Prompts, token_shift: Tensor | None) -> Decoded:
-    """Decode the sets with the same number of points together, so that no token stands for a point that is not there.
+    """Decode sets with the same number of points together, so padding is not needed.
 
-    A decoder gives a padded point a token of zeros, to which all other tokens attend as to any other.
+    Padding would change the masks: a decoder gives a padded point a token of zeros, to which all other tokens attend.
     """
     points, labels = prompts.points_xy_model, prompts.point_labels
     if points is None or labels is None:
@@ -47,7 +47,7 @@ def decode_by_count(decode: Decode, features: Features, prompts: Prompts, token_
 
 
 def decode_one_by_one(decode: Decode, features: Features, prompts: Prompts, token_shift: Tensor | None) -> Decoded:
-    """Decode several mask prompts of an image: a decoder takes one each, so every set gets a batch entry."""
+    """Decode several sets with mask prompts per image; a decoder accepts one per image, so each is a batch entry."""
     size = (len(features), prompts.per_image)
     parts = {name: getattr(prompts, name) for name in PER_SET}
     flat = Prompts(**{name: None if part is None else part.flatten(0, 1)[:, None] for name, part in parts.items()})
@@ -62,7 +62,7 @@ def _picked(part: Tensor | None, image: Tensor, number: Tensor) -> Tensor | None
 def _decode_at(
     decode: Decode, features: Features, prompts: Prompts, token_shift: Tensor | None, image: Tensor
 ) -> Decoded:
-    """Decode prompts with one set for each of the images (n,), which may be named several times."""
+    """Decode prompts with one set per entry; ``image`` (n,) is the index of each entry's image, which may repeat."""
 
     def of_images(value: Tensor) -> Tensor:
         return value.index_select(0, image.to(value.device))
@@ -72,7 +72,7 @@ def _decode_at(
 
 
 def _joined(parts: Sequence[Decoded], places: Tensor | None, size: tuple[int, int]) -> Decoded:
-    """Put masks of single sets (n, 1, ...) into the places of their sets among B times K."""
+    """Join the masks of single sets (n, 1, ...) to (B, K, ...), sorted by ``places`` among the B times K sets."""
 
     def join(values: tuple[Tensor | None, ...]) -> Tensor | None:
         there = [value for value in values if value is not None]

@@ -1,7 +1,7 @@
-"""The image encoders of SAM 2 and its relatives: pixels in, stages and a pyramid of maps out.
+"""The image encoders of SAM 2 and its relatives: pixels in, stages and a feature pyramid out.
 
-Each goes through the library's modules by itself, since the library's own pass computes position codes of every level,
-which nobody reads, and does not say what the stages are.
+Each class runs the modules of the library itself, because the library's own forward pass computes unused position codes
+of every level, and does not return the stages.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from promise_seg.sam.hiera_blocks import pass_block
 class Pyramid(NamedTuple):
     """The outputs of an encoder for B images.
 
-    Shape: ``stages``, four maps (B, h_i, w_i, D_i), from early to late; ``levels``, (B, C, 4h, 4w), (B, C, 2h, 2w) and
-        (B, C, h, w), from fine to coarse.
+    Shape: ``stages``, four feature maps (B, h_i, w_i, D_i), from early to late; ``levels``, (B, C, 4h, 4w),
+        (B, C, 2h, 2w) and (B, C, h, w), from fine to coarse.
     """
 
     stages: tuple[Tensor, ...]
@@ -26,7 +26,7 @@ class Pyramid(NamedTuple):
 
 
 class Trunk(Protocol):
-    """An image encoder, described by the widths of its stages and its attention heads (of the last blocks)."""
+    """The interface of an image encoder, with the widths of its stages and the number of heads in its last blocks."""
 
     stage_channels: tuple[int, ...]
     num_heads: int
@@ -36,7 +36,7 @@ class Trunk(Protocol):
 
 
 class Hiera:
-    """The encoder of SAM 2: four stages, each of half the resolution and twice the width of the one before."""
+    """The encoder of SAM 2: four stages, each with half the resolution and twice the width of the previous stage."""
 
     def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
@@ -57,7 +57,7 @@ class Hiera:
 
 
 class Convolutions:
-    """The encoder of EdgeTAM: a network of timm, with four stages of convolutions."""
+    """The encoder of EdgeTAM: a convolutional network of timm with four stages; heads are those of the decoder."""
 
     def __init__(self, encoder: Any, decoder_heads: int) -> None:
         self._encoder = encoder
@@ -71,7 +71,7 @@ class Convolutions:
 
 
 class PlainTransformer:
-    """The encoder of SAM 3: a transformer of one width, whose last output alone is enlarged to the levels."""
+    """The encoder of SAM 3: a transformer of constant width; the levels are computed from its last output only."""
 
     def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
@@ -96,7 +96,7 @@ class PlainTransformer:
 
 
 def _top_down(neck: Any, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The three finest levels of the pyramid: each stage projected, and some with the level above added."""
+    """Return the three finest levels of the pyramid: projected stages, some with the coarser level added."""
     last = len(stages) - 1
     levels: list[Tensor] = []  # from coarse to fine
     for number in range(last, -1, -1):
@@ -109,11 +109,11 @@ def _top_down(neck: Any, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tens
 
 
 def on_grid(stage: Tensor, grid: int) -> Tensor:
-    """A stage (B, h, w, D) that is finer than the embedding at its resolution, by means; a coarser one as it is."""
+    """Average-pool a stage (B, h, w, D) to ``grid`` tokens per side; coarser stages are returned unchanged."""
     side = int(stage.shape[1])
     if side <= grid:
         return stage.contiguous()
     image = stage.permute(0, 3, 1, 2)
-    divides = side % grid == 0  # then there is another function for the same means, which can be exported
+    divides = side % grid == 0  # then avg_pool2d is equivalent and can be exported
     coarse = F.avg_pool2d(image, side // grid) if divides else F.adaptive_avg_pool2d(image, grid)
     return coarse.permute(0, 2, 3, 1).contiguous()

@@ -1,4 +1,4 @@
-"""A SAM of which some parts do learn: the reference's freeze levels, for those who ask for them by name."""
+"""A SAM with trainable parts, for the freeze levels of the reference implementation (``--train-also``)."""
 
 import copy
 from typing import Self
@@ -15,20 +15,20 @@ from promise_seg.vocabulary import EncoderPrecision, TrainAlso
 
 
 def _position_codes(model: SamModel) -> list[nn.Parameter]:
-    """The random frequencies that code positions; the library holds them twice."""
+    """Return the random frequencies of the position code, of which the library holds two copies."""
     return [p for name, p in model.named_parameters(remove_duplicate=False) if name.endswith(".positional_embedding")]
 
 
 class TunedSam(FrozenSam):
-    """A SAM with own, trainable copies of some parts; it shares all others with the SAM it was made from.
+    """A SAM with its own trainable copies of some parts; all other parts are shared with the original SAM.
 
-    That SAM keeps its bytes whatever is trained here, and remains the one whose hash a checkpoint holds. The code of
-    positions has no weights that SAM ever trained, and stays shared and frozen.
+    Training never changes the original SAM, and checkpoints hold its hash. The position code, which SAM itself never
+    trained, stays shared and frozen.
     """
 
     def __init__(self, base: FrozenSam, train_also: TrainAlso) -> None:
         model = copy.copy(base.model)
-        kept = _position_codes(model)  # what a deep copy finds in its memo it does not copy
+        kept = _position_codes(model)  # a deep copy does not copy what is in its memo
         parts = {name: copy.deepcopy(getattr(model, name), {id(p): p for p in kept}) for name in train_also.parts}
         model._modules = base.model._modules | parts
         self._parts = train_also.parts
@@ -36,7 +36,7 @@ class TunedSam(FrozenSam):
         self.encoder_precision, self._lighter = base.encoder_precision, base._lighter
 
     def train(self, mode: bool = True) -> Self:
-        """The copied parts follow ``mode``; the rest stays frozen and in evaluation mode."""
+        """Set the mode of the trainable parts; all other parts stay frozen and in evaluation mode."""
         super().train(False)
         for name in self._parts:
             part = getattr(self.model, name).train(mode)
@@ -57,10 +57,11 @@ class TunedSam(FrozenSam):
 
 
 def tuned(sam: Backbone, train_also: TrainAlso) -> Backbone:
-    """The backbone of a model that trains these parts of SAM too: ``sam`` itself where it trains none.
+    """Return a backbone with trainable copies of these parts of SAM, or ``sam`` itself if nothing is trained.
 
     Raises:
-        SettingsError: if this kind of SAM has no parts that can be trained.
+        SettingsError: if this kind of SAM has no trainable parts, or the encoder is to be trained in a precision other
+            than single precision.
     """
     if train_also == TrainAlso.NONE:
         return sam

@@ -1,12 +1,12 @@
-"""Attention with relative positions, as the image encoder of SAM has it, without a bias of all queries and keys.
+"""Attention with relative positions, as in the image encoder of SAM, without storing the bias of all queries and keys.
 
-The library adds up the bias of every head, query and key before it attends: 4096 x 4096 values for each of 12 heads in
-a global block of ViT-B at 1024 px. Here the bias of a few queries is made where their scores are about to be written.
-The tokens that pad windows pass no linear layer either: their query, key and value are the layer's bias.
+The library computes the bias of every head, query and key first: 4096 x 4096 values for each of 12 heads in a global
+block of ViT-B at 1024 px. Here, the bias is computed for a few queries at a time, in the memory of their scores. Tokens
+that pad windows also skip the linear layer, because their query, key and value are the layer's bias.
 
-Three ways lead to the same numbers, up to rounding. :func:`_in_tiles`, on a CPU and without gradients, works in buffers
-that fit a processor's cache; :func:`_batched` is for everything else. In it, :func:`_attend_with_places` asks PyTorch's
-kernels for CUDA to attend to many keys; :func:`_in_chunks` works on every device.
+There are three implementations with the same results up to rounding. :func:`_in_tiles`, on a CPU without gradients,
+works in buffers that fit a processor's cache; :func:`_batched` is for everything else. It uses
+:func:`_attend_with_places` for many keys on CUDA, and :func:`_in_chunks` otherwise.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,15 +19,15 @@ from torch.nn import functional as F
 from promise_seg.sam.packed_layers import ROWS, is_available, is_plain, packed, times
 
 TILE = 2**21
-"""Scores that are in work at once on a CPU: 8 MB, or 512 queries of a head of ViT-B at 1024 px."""
+"""The number of scores computed at once on a CPU: 8 MB, or 512 queries of a head of ViT-B at 1024 px."""
 CHUNK = 512
-"""Queries whose bias is made at once elsewhere."""
+"""The number of queries whose bias is computed at once in other cases."""
 _CHANNELS_OF_KERNELS = 8
-"""The kernels for CUDA want a multiple of so many channels."""
+"""CUDA kernels need a multiple of this number of channels."""
 
 
 class Attention(Protocol):
-    """The attention of a block of the library's encoder, ``SamVisionAttention`` or a copy of it for another model."""
+    """The attention of a block of the library's encoder: ``SamVisionAttention`` or its equivalent in another model."""
 
     num_attention_heads: int
     use_rel_pos: bool
@@ -36,14 +36,14 @@ class Attention(Protocol):
     qkv: nn.Linear
 
     def get_rel_pos(self, q_size: int, k_size: int, rel_pos: Tensor) -> Tensor:
-        """Return what a query's dot product with is its bias: (q_size, k_size, d)."""
+        """Return the relative position vectors (q_size, k_size, d); the bias is their dot product with a query."""
 
 
 def mix(attention: Attention, tokens: Tensor, window: int) -> Tensor:
-    """Return what a block's attention makes of tokens, up to its last layer, ``proj``: (B, H, W, C) to the same.
+    """Run the attention of a block without its output projection ``proj``: (B, H, W, C) to the same shape.
 
     Args:
-        attention: its layers; nothing in it is changed.
+        attention: the layers of the attention; nothing in it is changed.
         tokens: (B, H, W, C), the output of the block's first norm.
         window: side of the windows within which tokens attend to each other, in tokens; 0 for the whole grid.
 
@@ -59,7 +59,7 @@ def mix(attention: Attention, tokens: Tensor, window: int) -> Tensor:
 
 
 def _in_tiles(attention: Attention, tokens: Tensor, sides: tuple[int, int], places: list[Tensor]) -> Tensor:
-    """Attend window by window, a few heads and rows of queries at once, always in the same buffers."""
+    """Attend window by window, with a few heads and rows of queries at a time, and reuse the same buffers."""
     heads = attention.num_attention_heads
     flat = tokens.flatten(0, 2)
     qkv = packed(attention.qkv, len(flat))(flat).view(*tokens.shape[:3], 3, heads, -1)
@@ -82,7 +82,7 @@ def _in_tiles(attention: Attention, tokens: Tensor, sides: tuple[int, int], plac
 
 
 class _Tile(NamedTuple):
-    """The heads and the rows of queries of a window that are in work at once."""
+    """The number of heads, and of rows of queries in a window, that are processed at once."""
 
     heads: int
     rows: int
@@ -95,7 +95,7 @@ class _Tile(NamedTuple):
 
 
 def _windows(shape: torch.Size, sides: tuple[int, int]) -> Iterator[tuple[int, slice, slice]]:
-    """The windows of a batch of grids: the image, and its rows and columns that are tokens."""
+    """Yield the windows of a batch of grids: the index of the image, and the rows and columns of the window."""
     for image in range(shape[0]):
         for top in range(0, shape[1], sides[0]):
             for left in range(0, shape[2], sides[1]):
@@ -103,7 +103,7 @@ def _windows(shape: torch.Size, sides: tuple[int, int]) -> Iterator[tuple[int, s
 
 
 def _padded(here: Tensor, padding: Tensor, sides: tuple[int, int]) -> Tensor:
-    """Keys and values of a window (h, w, 3, n, d), and of its padding (3, n, d), as (2, n, keys, d)."""
+    """Return keys and values (2, n, keys, d) of a window (h, w, 3, n, d), filled up with ``padding`` (3, n, d)."""
     keys_values = here[:, :, 1:].permute(2, 3, 0, 1, 4)
     if here.shape[:2] == sides:
         return keys_values.reshape(*keys_values.shape[:2], -1, here.shape[-1])
@@ -113,11 +113,12 @@ def _padded(here: Tensor, padding: Tensor, sides: tuple[int, int]) -> Tensor:
 
 
 _Attend = Callable[[Tensor, tuple[Tensor, Tensor], Tensor], Tensor]
-"""Attends with queries (n, h, w, d) and the two parts of their bias, in some memory, and returns (n, h, w, d)."""
+"""A function that attends with queries (n, h, w, d) and the two parts of their bias, using a buffer for scores, and
+returns (n, h, w, d)."""
 
 
 def _attend_heads(keys: Tensor, values: Tensor) -> _Attend:
-    """Return what attends to keys and values (n, K, d), both of several heads."""
+    """Return the function that attends to keys and values (n, K, d) of several heads."""
 
     def attend(queries: Tensor, biases: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
         heads, height, width, channels = queries.shape
@@ -125,14 +126,14 @@ def _attend_heads(keys: Tensor, values: Tensor) -> _Attend:
         scores = memory[: heads * height * width * keys.shape[1]].view(heads, height * width, -1)
         torch.add(by_row, by_column, out=scores.view(heads, height, width, by_row.shape[-2], -1))
         scores.baddbmm_(queries.flatten(1, 2), keys.mT, alpha=channels**-0.5)
-        torch.softmax(scores, -1, out=scores)  # row by row, so that it may overwrite what it reads
+        torch.softmax(scores, -1, out=scores)  # safe in place, as softmax works row by row
         return torch.bmm(scores, values).view_as(queries)
 
     return attend
 
 
 def _attend_head(keys: Tensor, values: Tensor) -> _Attend:
-    """Return what attends to keys and values (1, K, d) of one head, which are arranged for all its queries at once."""
+    """Return the function that attends to keys and values (1, K, d) of one head, packed once for all its queries."""
     by_keys, by_values = (times(matrix, None, ROWS) for matrix in (keys[0], values[0].T.contiguous()))
 
     def attend(queries: Tensor, biases: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
@@ -146,16 +147,16 @@ def _attend_head(keys: Tensor, values: Tensor) -> _Attend:
 
 
 def _biases(queries: Tensor, places_h: Tensor, places_w: Tensor) -> tuple[Tensor, Tensor]:
-    """The two parts of the bias of queries (..., h, w, d): (..., h, w, H, 1) and (..., h, w, 1, W)."""
+    """Return the two parts of the bias of queries (..., h, w, d): (..., h, w, H, 1) and (..., h, w, 1, W)."""
     by_row = torch.einsum("...hwc,hkc->...hwk", queries, places_h.to(queries.dtype))
     by_column = torch.einsum("...hwc,wkc->...hwk", queries, places_w.to(queries.dtype))
     return by_row[..., :, None], by_column[..., None, :]
 
 
 def _batched(attention: Attention, tokens: Tensor, sides: tuple[int, int], places: list[Tensor]) -> Tensor:
-    """Attend in all windows at once; gradients pass, and any device and precision will do."""
+    """Attend in all windows at once, on any device, in any precision, and with gradients."""
     batch, height, width, _ = tokens.shape
-    # Rounded up without numbers below zero, whose division a traced graph rounds the other way.
+    # Rounded up without negative numbers, because a traced graph rounds their division towards zero.
     rows, columns = ((size + side - 1) // side for size, side in zip((height, width), sides, strict=True))
     qkv = F.linear(tokens, attention.qkv.weight)
     qkv = F.pad(qkv, (0, 0, 0, columns * sides[1] - width, 0, rows * sides[0] - height))
@@ -185,27 +186,27 @@ def _in_chunks(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by
 
 
 def _attend_with_places(queries: Tensor, keys: Tensor, values: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
-    """Attend without a bias: it is a dot product of channels that are added to queries and keys.
+    """Attend without an explicit bias: the bias becomes a dot product of additional channels of queries and keys.
 
-    A key says its row and its column, each as a vector of zeros and a one, and a query what its bias is for each row
-    and each column. Kernels that never write down all scores take any channels, but no bias of this kind.
+    The additional channels of a key are one-hot vectors of its row and its column; those of a query hold its bias for
+    each row and each column. Memory-efficient kernels accept any channels, but not a bias of this kind.
 
     Args:
         queries: (B, n, Q, d); ``keys`` and ``values`` (B, n, H W, d).
         keys: see ``queries``.
         values: see ``queries``.
         by_row: (B, n, Q, H), the bias of each query for each row of keys.
-        by_column: (B, n, Q, W), the same for each column.
+        by_column: (B, n, Q, W), the bias of each query for each column of keys.
 
     Returns:
-        (B, n, Q, d).
+        The attended values, (B, n, Q, d).
     """
     height, width, channels = by_row.shape[-1], by_column.shape[-1], queries.shape[-1]
     unused = -(channels + height + width) % _CHANNELS_OF_KERNELS
     rows, columns = (torch.eye(side, dtype=keys.dtype, device=keys.device) for side in (height, width))
     places = torch.cat([rows.repeat_interleave(width, 0), columns.repeat(height, 1)], 1)
     wide_keys = torch.cat([keys, places.expand(*keys.shape[:2], -1, -1)], -1)
-    # The kernel multiplies all scores by its scale, once they are in single precision: the bias is made larger by it.
+    # The kernel multiplies all scores, bias included, by its scale; so the bias is divided by that scale before.
     wide_queries = torch.cat([queries, torch.cat([by_row, by_column], -1) * channels**0.5], -1)
     return F.scaled_dot_product_attention(
         F.pad(wide_queries, (0, unused)), F.pad(wide_keys, (0, unused)), values, scale=channels**-0.5

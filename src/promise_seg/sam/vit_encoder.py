@@ -1,4 +1,4 @@
-"""Our own pass through the image encoder of SAM: the library's layers and numbers, in less time and memory."""
+"""Our own forward pass of SAM's image encoder: the same results as the library, in less time and memory."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from promise_seg.sam.vit_attention import mix
 class Encoded(NamedTuple):
     """The outputs of an encoder for B images.
 
-    Shape: ``embedding`` (B, C, h, w); ``stages``, the outputs of the wanted blocks, each (B, h, w, D).
+    Shape: ``embedding`` (B, C, h, w); ``stages``, the outputs of the requested blocks, each (B, h, w, D).
     """
 
     embedding: Tensor
@@ -21,16 +21,16 @@ class Encoded(NamedTuple):
 
 
 def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collection[int]) -> Encoded:
-    """Encode images with the steps of the library's encoder, some of them in an order of our own.
+    """Encode images with the steps of the library's encoder, but with our own attention.
 
-    The result differs from the library's by rounding alone; without relative positions, as in the nano SAM, the steps
-    are the library's, and only the memory layout is ours.
-    No state is held, and nothing in ``encoder`` is changed: threads may call it at once.
+    The result differs from the library's only by rounding. Without relative positions, as in the nano SAM, the blocks
+    of the library are used, and only the memory layout differs. The function is stateless and does not change
+    ``encoder``, so several threads may call it at once.
 
     Args:
-        encoder: a ``SamVisionEncoder`` of ``transformers``, or a copy of it for another model.
+        encoder: a ``SamVisionEncoder`` of ``transformers``, or its equivalent in another model.
         pixels: (B, 3, S, S), normalised; converted to the precision of the weights.
-        stage_blocks: indices of the blocks whose outputs are wanted, counting from 0.
+        stage_blocks: indices of the blocks whose outputs are returned, counting from 0.
     """
     hidden = encoder.patch_embed(pixels.to(encoder.patch_embed.projection.weight.dtype))
     if encoder.pos_embed is not None:
@@ -41,12 +41,12 @@ def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collecti
         hidden = _pass(block, hidden) if block.attn.use_rel_pos else block(hidden)
         if number in stage_blocks:
             stages.append(hidden)
-    # Contiguous, as stored features are: another memory layout would take other kernels, with other last digits.
+    # Contiguous, like stored features: with another memory layout, other kernels would give other last digits.
     return Encoded(encoder.neck(hidden).contiguous(), stages)
 
 
 def _pass(block: SamVisionLayer, hidden: Tensor) -> Tensor:
-    """Run the block on tokens: (B, H, W, D) to the same, in memory of its own."""
+    """Run a block on tokens, (B, H, W, D) to the same shape, in new memory."""
     mixed = mix(block.attn, block.layer_norm1(hidden), block.window_size)
     if not is_plain(hidden):
         hidden = hidden + block.attn.proj(mixed)

@@ -1,4 +1,4 @@
-"""The content of a file of weights, told by its first bytes, as downloads go wrong and names mislead."""
+"""Recognise the format of a weights file by its first bytes, because downloads fail and file names mislead."""
 
 import re
 from enum import StrEnum
@@ -14,18 +14,18 @@ _ARCHIVES = ((0, b"\x1f\x8b", "gzip"), (0, b"7z\xbc\xaf", "7-Zip"), (0, b"Rar!",
 
 
 class WeightFormat(StrEnum):
-    """The formats of files of weights."""
+    """The formats of weights files."""
 
     SAFETENSORS = "safetensors"
     PICKLE = "pickle"
 
 
 def weight_format(path: str | Path) -> WeightFormat:
-    """Return the format of a file of weights; what is of no known format is taken for one of PyTorch.
+    """Return the format of a weights file; unrecognised content is assumed to be a PyTorch pickle.
 
     Raises:
-        CheckpointError: if there is no such file, or it holds something else than weights: it says what, and the way
-            to the weights.
+        CheckpointError: if the file does not exist, cannot be read, is empty or is not a weights file; the message says
+            what it is, and how to get the weights.
     """
     try:
         with Path(path).open("rb") as file:

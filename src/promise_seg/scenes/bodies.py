@@ -1,4 +1,4 @@
-"""Drawn bodies in three dimensions: anisotropic volumes of a few organs, for tests and benchmarks without data."""
+"""Drawn 3-D bodies: anisotropic volumes with a few organs, for tests and benchmarks without data."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,13 +24,13 @@ class Body(NamedTuple):
 def draw_body(
     seed: int | Sequence[int], shape: tuple[int, int, int] = (20, 64, 64), spacing: Sequence[float] = (5.0, 1.5, 1.5)
 ) -> Body:
-    """Draw a body with three organs, each of its own brightness, and vessels of the same brightness that are none.
+    """Draw a body with three organs of different brightness, and unlabelled vessels as bright as the organs.
 
-    Every slice has grain and a brightness of its own, as in scans that acquire one slice after the other: what a slice
-    alone does not show, its neighbours may.
+    Every slice has its own grain and brightness, as in scans that acquire one slice after another: neighbouring slices
+    may show structures that a slice alone does not.
 
     Args:
-        seed: everything depends on it.
+        seed: seed that determines the result.
         shape: the number of slices, rows and columns.
         spacing: the distances between slices, rows and columns, in mm.
     """
@@ -67,7 +67,7 @@ def _solid(
 
 
 def _acquired(rng: np.random.Generator, values: Float32Array) -> Uint8Array:
-    """Return what a scanner would make of it: blurred in the slice, unevenly bright, with grain."""
+    """Simulate the acquisition by a scanner: blur within slices, uneven brightness, and grain."""
     blurred = ndimage.gaussian_filter(values, (0, 0.7, 0.7))
     count = len(values)
     gain = 1 + rng.normal(0, 0.06, count)[:, None, None]

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from promise_seg.errors import PromiseError, SettingsError
-from promise_seg.files import write_text, write_whole
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.scenes.drawing import draw_scene
 from promise_seg.scenes.kinds import KINDS, MEDICAL_KINDS
+from promise_seg.storage.files import write_text, write_whole
 from promise_seg.vocabulary import Split
 
 MANIFEST = "manifest.csv"
@@ -36,8 +36,8 @@ def draw_data_set(
 ) -> Path:
     """Draw images with their masks and write a manifest, for trying, testing and pre-training without real data.
 
-    Scenes of all kinds take turns. The same arguments always give the same files; files that are there already are not
-    drawn again, so an interrupted call continues when it is repeated.
+    The kinds of scenes alternate. The same arguments always give the same files; existing files are not drawn again,
+    so a repeated call resumes an interrupted one.
 
     Args:
         output: the folder in which ``images``, ``masks`` and ``manifest.csv`` are written.
@@ -46,16 +46,16 @@ def draw_data_set(
         kinds: the kinds of scenes, keys of :data:`~promise_seg.scenes.kinds.KINDS`.
         instances: whether masks are instance maps (8 bit, 0 for the background) instead of binary masks (0 and 255)
             of all objects together.
-        seed: of the scenes; another seed gives other scenes.
-        force: whether an existing manifest is overwritten, and scenes of other settings are left there.
-        progress: told of each image.
+        seed: seed of the scenes; another seed gives other scenes.
+        force: whether to overwrite an existing manifest, and to accept scenes of other settings in the folder.
+        progress: called for each image.
 
     Returns:
         the path of the manifest.
 
     Raises:
-        SettingsError: if there is nothing to draw, or a number or a kind cannot be used.
-        PromiseError: if there is a manifest already, and it is another one, or scenes of other settings.
+        SettingsError: if there is nothing to draw, or a number or a kind is invalid.
+        PromiseError: if the folder contains a different manifest, or scenes of other settings.
     """
     folder = Path(output)
     sizes = {Split.TRAIN: train, Split.VAL: val, Split.TEST: test}
@@ -83,10 +83,10 @@ def draw_data_set(
 
 
 def _refuse_another_set(manifest: Path, text: str, planned: Set[str]) -> None:
-    """Refuse a folder with another manifest, or with scenes of other settings, as from a call that was stopped.
+    """Refuse a folder with a different manifest, or with scenes of other settings, as from an interrupted call.
 
     Raises:
-        PromiseError: naming the file.
+        PromiseError: if there is such a file; the message names it.
     """
     if manifest.exists() and manifest.read_bytes() != text.encode():
         raise PromiseError(f"{manifest}: already exists, with other rows. Choose another -o folder, or give --force")
@@ -100,7 +100,7 @@ def _refuse_another_set(manifest: Path, text: str, planned: Set[str]) -> None:
 
 
 class _Planned(NamedTuple):
-    """A scene that is to be drawn, and its row of the manifest."""
+    """A scene to draw, and its row of the manifest."""
 
     kind: str
     split: Split

@@ -11,7 +11,7 @@ from promise_seg.scenes.types import Scene
 def _develop(
     rng: np.random.Generator, kind: str, picture: Float32Array, instances: Uint8Array
 ) -> tuple[Float32Array, Uint8Array]:
-    """Add light, dirt, frame and camera to a finished painting."""
+    """Add the effects of light, hairs, frame and camera to a painted scene."""
     medical = kind != "layers"
     if rng.random() < 0.5:
         picture = effects.uneven_light(rng, picture)

@@ -16,7 +16,7 @@ def soften(cover: Float32Array, sigma: float) -> Float32Array:
 
 
 def dome(rng: np.random.Generator, cover: Float32Array) -> Float32Array:
-    """Return the height of a bump over ``cover``: 0 at its edge, flat or round towards its middle, at most about 1."""
+    """Return the height in pixels of a bump over ``cover``: 0 at its edge, at most about its inner radius."""
     depth = cv2.distanceTransform((cover > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
     top = depth.max()
     if top <= 0:
@@ -27,7 +27,7 @@ def dome(rng: np.random.Generator, cover: Float32Array) -> Float32Array:
 
 
 def relief(picture: Float32Array, height: Float32Array, light_xy: tuple[float, float], strength: float) -> Float32Array:
-    """Shade a height map, in pixels, lit from a point above (``light_xy``, in pixels) close to the camera."""
+    """Shade an image by a height map in pixels, lit from a point (``light_xy``, in pixels) close to the camera."""
     size = height.shape[0]
     dx, dy = cv2.Sobel(height, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(height, cv2.CV_32F, 0, 1) / 8
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
@@ -49,7 +49,7 @@ def cast_shadow(rng: np.random.Generator, picture: Float32Array, cover: Float32A
 
 
 def uneven_light(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
-    """Multiply a picture (S, S, 3) by a smooth, random brightness."""
+    """Multiply an image (S, S, 3) by a smooth, random brightness."""
     size = picture.shape[0]
     light = fractal_noise(rng, size, cells=int(rng.integers(1, 4)))
     light = light / (np.abs(light).max() + 1e-6)
@@ -57,14 +57,14 @@ def uneven_light(rng: np.random.Generator, picture: Float32Array) -> Float32Arra
 
 
 def vignette(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
-    """Darken a picture (S, S, 3) towards its corners."""
+    """Darken an image (S, S, 3) towards its corners."""
     size = picture.shape[0]
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size - 0.5
     return picture * np.clip(1 - rng.uniform(0.5, 2.0) * (x * x + y * y), 0, 1)[..., None]
 
 
 def highlights(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
-    """Add small glaring reflections, round or elongated."""
+    """Add small specular reflections, round or elongated."""
     size = picture.shape[0]
     glare = np.zeros((size, size), np.float32)
     for _ in range(int(rng.integers(1, 14))):
@@ -76,7 +76,7 @@ def highlights(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
 
 
 def hairs(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
-    """Draw dark hairs over a picture (S, S, 3)."""
+    """Draw dark hairs over an image (S, S, 3)."""
     size = picture.shape[0]
     picture = np.ascontiguousarray(picture)
     colour = [float(v) for v in rng.uniform(0, 0.3, 3)]
@@ -103,7 +103,7 @@ def sensor(rng: np.random.Generator, picture: Float32Array) -> Float32Array:
 
 
 def grey(picture: Float32Array) -> Float32Array:
-    """Return a picture (S, S, 3) without its colours."""
+    """Convert an image (S, S, 3) to grey, with three equal channels."""
     return np.repeat(picture.mean(2, keepdims=True), 3, 2)
 
 

@@ -1,7 +1,7 @@
-"""The kinds of drawn scenes: everyday ones, and four families that imitate medical images.
+"""The kinds of drawn scenes: layers of arbitrary shapes, and four kinds that imitate medical images.
 
 Each painter takes ``(rng, size)`` and returns an image (S, S, 3) float32 in [0, 1] and instances (S, S) uint8.
-Add a kind by writing a painter and naming it in :data:`KINDS`.
+To add a kind, write a painter and add it to :data:`KINDS`.
 """
 
 from collections.abc import Callable
@@ -68,8 +68,7 @@ def paint_lesion(rng: np.random.Generator, size: int) -> Painting:
 
 
 def paint_mucosa(rng: np.random.Generator, size: int) -> Painting:
-    """Paint the inside of a hollow organ: folds, a dark lumen, and growths that differ by relief more than by
-    colour."""
+    """Paint the inside of a hollow organ: folds, a dark lumen, and growths that differ mainly in relief."""
     base = textures.random_colour(rng)
     if rng.random() < 0.7:  # most often warm
         base = np.clip(np.array([0.8, 0.45, 0.35]) + rng.normal(0, 0.13, 3), 0, 1).astype(np.float32)
@@ -137,7 +136,7 @@ def paint_cells(rng: np.random.Generator, size: int) -> Painting:
 
 
 def paint_section(rng: np.random.Generator, size: int) -> Painting:
-    """Paint a grey slice through a body: organs inside organs, each of one brightness, with grain or speckle."""
+    """Paint a grey slice through a body: organs inside organs, each of uniform brightness, with grain or speckle."""
     x, y = size * rng.uniform(0.42, 0.58, 2)
     body = shapes.ellipse(rng, size, x, y, size * rng.uniform(0.4, 0.65))
     instances = np.zeros((size, size), np.uint8)

@@ -1,4 +1,4 @@
-"""A library of scenes drawn in advance: drawing inside the training loop would take a third of its time."""
+"""A library of scenes drawn in advance, because drawing in the training loop would take a third of its time."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 from promise_seg.arrays import Uint8Array
-from promise_seg.files import write_whole
 from promise_seg.processes import worker_pool
 from promise_seg.scenes.drawing import draw_scene
+from promise_seg.storage.files import write_whole
 
 CHUNK = 500
 DRAWING_VERSION = 1  # raise it whenever a seed no longer gives the same scene
@@ -40,7 +40,7 @@ class SceneLibrary:
         return self._count
 
     def draw(self, workers: int = 1, progress: Callable[[int], object] = lambda done: None) -> None:
-        """Draw missing chunks and open all; ``progress`` is called with the number of scenes that were added."""
+        """Draw missing chunks and open all chunks; ``progress`` is called with the number of scenes added."""
         jobs = [(p, self._seed, i * CHUNK, self._size) for i, p in enumerate(self._paths) if not p.exists()]
         progress((len(self._paths) - len(jobs)) * CHUNK)
         if workers > 1 and len(jobs) > 1:

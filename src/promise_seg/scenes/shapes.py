@@ -37,7 +37,7 @@ def blob(rng: np.random.Generator, size: int, cx: float, cy: float, radius: floa
 
 
 def ellipse(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
-    """Draw a turned ellipse: the cover of each pixel, (S, S) in [0, 1]."""
+    """Draw a rotated ellipse: the cover of each pixel, (S, S) in [0, 1]."""
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     squeeze = rng.uniform(0.4, 1.0)
     return _fill(_place(rng, radius * np.stack([np.cos(angles), squeeze * np.sin(angles)], 1), cx, cy), size)
@@ -91,7 +91,7 @@ _SHAPES: tuple[tuple[Callable[..., Float32Array], float], ...] = (
 
 
 def random_shape(rng: np.random.Generator, size: int, cx: float, cy: float, radius: float) -> Float32Array:
-    """Draw one of all kinds of shapes: the cover of each pixel, (S, S) in [0, 1]."""
+    """Draw a shape of a random kind: the cover of each pixel, (S, S) in [0, 1]."""
     shapes, weights = zip(*_SHAPES, strict=True)
     return shapes[rng.choice(len(shapes), p=weights)](rng, size, cx, cy, radius)
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from promise_seg.arrays import Float64Array
+from promise_seg.arrays import BoolArray, Float64Array
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.checkpoint import load_checkpoint, read_config
 from promise_seg.dataset.checks import CheckedRow, data_sha256
@@ -30,7 +29,7 @@ from promise_seg.trust.trust_model import Calibration, TrustModel
 from promise_seg.vocabulary import Split
 
 SIGNS = {"predicted_iou": 1, "agreement": 1, "distance": -1, "soft_dice": 1}
-"""The sign of each signal: 1 if higher values speak for the mask, -1 if they speak against it."""
+"""The sign of each signal: 1 if higher values indicate a better mask, -1 if they indicate a worse one."""
 MOST_NEIGHBOURS = 2000
 
 
@@ -43,7 +42,7 @@ class Examples:
 
     signals: list[Signals]
     dice: Float64Array
-    has_object: npt.NDArray[np.bool_]
+    has_object: BoolArray
     groups: list[str]
 
 
@@ -54,14 +53,14 @@ def calibrate(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> TrustModel:
-    """Record the training images as reference, and fit on validation rows what the signals predict.
+    """Store the training images as reference, and fit trust scores to the signals of validation rows.
 
     Args:
-        model: a model with an APM; it is not changed.
+        model: a model with an APM; it is not changed, except that it is put into evaluation mode.
         train: the rows that it was trained on. At most 2,000 of them are used, without augmentation.
         val: rows that it was not trained on, and that no results are reported on.
         store: the feature store; features of training images are read from it, but not added.
-        progress: told of each image.
+        progress: called for each image.
 
     Raises:
         SettingsError: if the model has no APM, or outputs NaN or infinite masks.
@@ -85,7 +84,7 @@ def recalibrate(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> TrustModel:
-    """Calibrate again after only the step from features to masks changed; the training images are reused."""
+    """Calibrate again when only the step from features to masks has changed; the training images are reused."""
     _check(model, val, val)
     model.eval()
     tick = Stage(progress, "calibrating", len(val))
@@ -109,11 +108,11 @@ def ensure_calibrated(
         store: the feature store.
         sam: see :func:`~promise_seg.checkpoint.load_checkpoint`.
         device: the device for the model.
-        progress: told of each image.
-        model: the model itself, if it is loaded already.
+        progress: called for each image.
+        model: the model, if it is already loaded.
 
     Returns:
-        ``None`` for a variant without APM, which has no masks of its own.
+        The calibration; ``None`` for a variant without APM, which has no masks of its own.
 
     Raises:
         CheckpointError: if the model cannot be loaded.
@@ -126,7 +125,7 @@ def ensure_calibrated(
     try:
         known = find_trust(folder, model).trust
     except CheckpointError:
-        known = None  # damaged: it is written again
+        known = None  # it is damaged, and is written again
     rows = rows_to_learn(rows)
     train, val = ([row for row in rows if row.row.split == split] for split in (Split.TRAIN, Split.VAL))
     if known is not None and known.calibration.is_of(train, val):
@@ -144,7 +143,7 @@ def draw_rows(rows: Sequence[CheckedRow], most: int = MOST_NEIGHBOURS, seed: int
 
 
 def check_calibratable(model: PromiseModel) -> None:
-    """Raise an error if a model cannot make masks of its own.
+    """Check that a model can make masks of its own.
 
     Raises:
         SettingsError: if the model has no APM.
@@ -164,7 +163,7 @@ def _check(model: PromiseModel, train: Sequence[CheckedRow], val: Sequence[Check
 
 
 def _unstored(sample: Sample, sam: Backbone, store: FeatureStore | None) -> Features:
-    """Return the embedding of one view without adding them to the store: it is needed only once."""
+    """Return the embedding of one view without adding it to the store, as it is needed only once."""
     found = None if store is None or sam.encoder_learns else store.get(sample.key(sam), ())
     return found or encode_images(sam, [sample.image()], ())
 
@@ -201,7 +200,7 @@ def _learned(
 
 
 def _check_numbers(signals: Sequence[Signals]) -> None:
-    """Raise an error if the training of a model diverged."""
+    """Check that all signals are finite; otherwise the training of the model diverged."""
     bad = sum(not np.isfinite(list(vars(one).values())).all() for one in signals)
     if bad:
         raise SettingsError(

@@ -59,7 +59,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def rank_correlation(trust: Float64Array, dice: Float64Array) -> float | None:
-    """Spearman's; equal values share their mean rank. ``None`` where either does not vary."""
+    """Return Spearman's rank correlation, with mean ranks for ties; ``None`` if either input is constant."""
     if np.ptp(trust) == 0 or np.ptp(dice) == 0:
         return None
     return float(spearmanr(trust, dice).statistic)
@@ -68,9 +68,9 @@ def rank_correlation(trust: Float64Array, dice: Float64Array) -> float | None:
 def rank_interval(
     trust: Float64Array, dice: Float64Array, groups: Sequence[str], seed: int = 0
 ) -> tuple[float, float] | None:
-    """95 % interval of the rank correlation, by a bootstrap that draws whole groups; nothing of a single group.
+    """Return the 95 % interval of the rank correlation, by a bootstrap over whole groups; ``None`` for a single group.
 
-    Percentiles expanded as those of :func:`~promise_seg.assessment.statistics.mean_interval`.
+    The percentiles are expanded like those of :func:`~promise_seg.assessment.statistics.mean_interval`.
     """
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:

@@ -1,4 +1,4 @@
-"""Decide whether there is anything to segment in an image at all."""
+"""Decide whether an image contains anything to segment."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,12 +11,12 @@ from promise_seg.trust.signals import Signals
 from promise_seg.trust.signed_regression import Line, fit_line, folds, is_enough
 
 SIGNS = {"peak": 1, "predicted_iou": 1, "agreement": 1, "log_area": 1}
-"""The sign of each signal: all of them speak for an object."""
+"""The sign of each signal: higher values of all of them indicate an object."""
 LEAST_OF_A_KIND = 5
 
 
 class EmptyDetection(BaseModel):
-    """The decision: nothing here if the mask is empty or, if that could be fitted, the line is below the threshold."""
+    """The decision that an image is empty: its mask is empty, or the fitted line, if any, is below the threshold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -64,7 +64,7 @@ def fit_empty_detection(signals: Sequence[Signals], has_object: BoolArray, group
 
 
 def _learn(signals: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> EmptyDetection:
-    """Fit the line, with the threshold of the highest balanced accuracy; of several the one with the fewest misses."""
+    """Fit the line, with the threshold of the highest balanced accuracy; ties go to the one with the fewest misses."""
     kept = np.flatnonzero([one.area_share > 0 for one in signals])
     truth, of_kept = has_object[kept], [groups[index] for index in kept]
     if min(np.count_nonzero(truth), np.count_nonzero(~truth)) < LEAST_OF_A_KIND or not is_enough(of_kept):
@@ -75,7 +75,7 @@ def _learn(signals: Sequence[Signals], has_object: BoolArray, groups: Sequence[s
 
 
 def decide_out_of_fold(signals: Sequence[Signals], has_object: BoolArray, groups: Sequence[str]) -> BoolArray:
-    """Decide for each image with a fit without its group: (n,)."""
+    """Decide for each image with a model fitted without its group: (n,)."""
     return _out_of_fold(fit_empty_detection, signals, has_object, groups)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 NEAREST = 5
-"""The rank of the nearest training image that counts: the k of Sun et al. 2022."""
+"""The rank of the training image whose distance is used: the k of Sun et al. 2022."""
 
 
 def pooled(embedding: Tensor) -> Tensor:
@@ -26,12 +26,12 @@ class Neighbours:
 
     @staticmethod
     def of(vectors: Tensor) -> "Neighbours":
-        """Create from vectors (N, C), rounded as on disk, to give the same distances as a saved file."""
+        """Create from vectors (N, C), rounded as in the file, so that distances equal those of a loaded file."""
         return Neighbours(vectors.to(torch.float16).contiguous())
 
     def distance(self, vector: Tensor) -> float:
-        """Return the distance of a vector (C,) of length 1 to the fifth nearest training image, or the farthest of
-        fewer.
+        """Return the distance of a vector (C,) of length 1 to the fifth nearest training image; with fewer than five,
+        to the farthest.
 
         The distance is in [0, 2].
 

@@ -1,13 +1,13 @@
-"""Signals of an image that need no ground truth and tell something about the quality of its mask."""
+"""Signals of an image that need no ground truth and are informative about the quality of its mask."""
 
 from dataclasses import dataclass, replace
 from math import ceil, floor, log
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from promise_seg.arrays import BoolArray, Float32Array
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import decode_one, probs_in_image
 from promise_seg.model import PromiseModel
@@ -18,9 +18,9 @@ from promise_seg.sam.prompts import PER_SET
 from promise_seg.trust.neighbours import Neighbours, pooled
 
 DRAWS = 8
-_MOST_SETS = 64  # of moved prompts, where there are several objects
+_MOST_SETS = 64  # of jittered prompts, if there are several objects
 JITTER = 0.02
-"""The standard deviation of the moves of points, as a share of the side of the model frame."""
+"""The standard deviation of the jitter of points, as a share of the side of the model frame."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Signals:
 
     @property
     def log_area(self) -> float:
-        """The natural logarithm of the area share, which counts as a millionth at least."""
+        """The natural logarithm of the area share, or of one millionth if that is larger."""
         return log(max(self.area_share, 1e-6))
 
     def values(self, names: tuple[str, ...]) -> list[float]:
@@ -55,9 +55,9 @@ class Signals:
 
 @dataclass(frozen=True)
 class MaskWithSignals:
-    """A model's own mask (H, W) of one image in the image frame, and the signals that come with it."""
+    """A model's own mask (H, W) of one image in the image frame, with its signals."""
 
-    mask: npt.NDArray[np.bool_]
+    mask: BoolArray
     signals: Signals
 
 
@@ -65,16 +65,16 @@ class MaskWithSignals:
 def measure_signals(
     model: PromiseModel, features: Features, geometry: Geometry, neighbours: Neighbours
 ) -> MaskWithSignals:
-    """Decode the masks of one image for the model's own prompts and for jittered copies of them, and measure.
+    """Decode the masks of one image for the model's own prompts and for jittered copies, and measure the signals.
 
     Every image's prompts are jittered by the same random pattern, so that nothing depends on other images or their
-    order. Where there are many objects, there are fewer copies.
+    order. If there are many objects, there are fewer copies.
 
     Args:
-        model: with an APM, in evaluation mode.
-        features: of one image.
-        geometry: of that image.
-        neighbours: its training images.
+        model: a model with an APM, in evaluation mode.
+        features: the features of one image.
+        geometry: the geometry of that image.
+        neighbours: the training images of the model.
     """
     side = model.sam.image_size
     own = model.propose(features).to("cpu")
@@ -97,7 +97,7 @@ def measure_signals(
 
 
 def _together(first: Proposal, second: Proposal) -> Proposal:
-    """The sets of prompts of both, along K."""
+    """Concatenate the sets of prompts of two proposals along K."""
     pairs = {name: (getattr(first, name), getattr(second, name)) for name in PER_SET}
     return replace(first, **{name: None if pair[0] is None else torch.cat(pair, 1) for name, pair in pairs.items()})
 
@@ -109,10 +109,10 @@ def content_of(masks: Tensor, geometry: Geometry) -> Tensor:
     return masks[..., floor(top) : ceil(bottom), floor(left) : ceil(right)]
 
 
-def soft_dice(mask_probs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> float:
+def soft_dice(mask_probs: Float32Array, mask: BoolArray) -> float:
     """Return the expected Dice of a mask (H, W) if the probabilities (H, W) were calibrated.
 
-    Source: Borges et al. 2024, "Soft Dice Confidence". For an empty mask, where theirs is 0, ours is 1 minus the peak.
+    Source: Borges et al. 2024, "Soft Dice Confidence". For an empty mask, this returns 1 minus the peak instead of 0.
     """
     if not mask.any():
         return 1 - float(mask_probs.max())
@@ -120,9 +120,9 @@ def soft_dice(mask_probs: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) 
 
 
 def agreement(mask: Tensor, others: Tensor) -> float:
-    """Return the mean Dice of a mask (h, w) with others (K, h, w), all bool; two empty masks agree.
+    """Return the mean Dice of a mask (h, w) with other masks (K, h, w), all bool; two empty masks agree.
 
-    Computed on the CPU: Apple's devices have no double precision.
+    Computed on the CPU, as Apple's GPUs have no double precision.
     """
     mask, others = mask.cpu(), others.cpu()
     hits = (mask & others).sum((1, 2)).double()

@@ -1,22 +1,21 @@
 """A cautious linear regression of a few signals on few images: the sign of each weight is known in advance.
 
-Least squares with known signs are scipy's ``nnls``, exact and in one call. scikit-learn's ``Ridge(positive=True)``
-only approximates it by iterating, and its ``GroupKFold`` balances folds by size, so other images would be held out
-together.
+scipy's ``nnls`` solves least squares with known signs exactly and in one call. scikit-learn's ``Ridge(positive=True)``
+only approximates the solution iteratively, and its ``GroupKFold`` balances folds by size, so it would group other
+images into a fold.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.optimize import nnls
 
-from promise_seg.arrays import Float64Array
+from promise_seg.arrays import BoolArray, Float64Array
 
 RIDGE = 4.0
-"""The strength of the ridge, which shrinks weights as that many additional uninformative images would."""
+"""The strength of the ridge penalty, which shrinks weights like that many additional uninformative images."""
 LEAST_IMAGES = 8
 FOLDS = 10
 
@@ -52,7 +51,7 @@ def fit_line(values: Float64Array, targets: Float64Array, signs: dict[str, int],
 
     With fewer than :data:`LEAST_IMAGES` images, or with a single group, all weights are 0: the line is the mean.
 
-    Shape: ``values`` (n, signals), in the order of ``signs`` (1: more is better, -1: less is); ``targets`` (n,).
+    Shape: ``values`` (n, signals), in the order of ``signs`` (1: more is better, -1: less is better); ``targets`` (n,).
     """
     scales = values.std(0)
     plain = Line(
@@ -69,7 +68,7 @@ def fit_line(values: Float64Array, targets: Float64Array, signs: dict[str, int],
 
 
 def is_enough(groups: Sequence[str]) -> bool:
-    """Whether more than the mean can be fitted to images of these groups."""
+    """Whether there are enough images and groups to fit more than the mean."""
     return len(groups) >= LEAST_IMAGES and len(set(groups)) > 1
 
 
@@ -85,8 +84,8 @@ def out_of_fold(
 ) -> Float64Array:
     """Predict each image with weights that were fitted without its group: (n,).
 
-    Mean, centres and scales are those of all images: a mean without the image would be lower for better images, and so
-    rank images against their targets where the signals carry no information.
+    Mean, centres and scales are those of all images: a mean without the image would be lower for better images, and
+    would thus rank images against their targets if the signals carry no information.
     """
     line = fit_line(values, targets, signs, groups)
     predicted = line.at(values)
@@ -99,7 +98,7 @@ def out_of_fold(
     return predicted
 
 
-def folds(groups: Sequence[str]) -> Iterator[npt.NDArray[np.bool_]]:
+def folds(groups: Sequence[str]) -> Iterator[BoolArray]:
     """Yield the held-out images of up to :data:`FOLDS` cross-validation folds of whole groups; none for one group."""
     names = sorted(set(groups))
     if len(names) < 2:

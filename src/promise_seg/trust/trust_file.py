@@ -11,7 +11,7 @@ from torch import Tensor
 
 from promise_seg.errors import CheckpointError, first_line
 from promise_seg.model import PromiseModel
-from promise_seg.tensor_files import load_tensors, save_tensors
+from promise_seg.storage.tensor_files import load_tensors, save_tensors
 from promise_seg.trust.neighbours import Neighbours
 from promise_seg.trust.trust_model import FORMAT_VERSION, Calibration, TrustModel
 from promise_seg.validation import faults_of
@@ -39,7 +39,7 @@ def save_trust(trust: TrustModel, folder: Path) -> Path:
 
 
 def read_trust(path: Path) -> TrustModel:
-    """Read what :func:`save_trust` wrote.
+    """Read the calibration that :func:`save_trust` wrote.
 
     Raises:
         CheckpointError: if the file is damaged, of another version, or not a calibration.
@@ -68,9 +68,10 @@ def _check(embeddings: Tensor) -> None:
 
 
 def latest_trust(folder: Path, model: PromiseModel) -> TrustModel | None:
-    """Return the calibration in a checkpoint folder even if the post-processing of the model changed since.
+    """Return the calibration in a checkpoint folder even if the post-processing of the model has changed since.
 
-    What it knows of the training images still holds then; the rest must be learned anew.
+    Its reference of training images is then still valid; the rest must be fitted again. ``None`` if there is no
+    calibration, or it belongs to another kind of SAM.
 
     Raises:
         CheckpointError: if the file is damaged.

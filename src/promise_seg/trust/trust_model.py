@@ -26,7 +26,7 @@ from promise_seg.trust.signals import Signals, measure_signals
 from promise_seg.trust.signed_regression import Line
 
 FORMAT_VERSION: Literal[1] = 1
-"""The version of the format; raise it when the same image would give different signals."""
+"""The version of the format; increase it when the same image would give different signals."""
 FLATTERING = (
     "trust was calibrated on the val rows among these images, so its quality is overestimated here; promise calibrate "
     "prints the cross-validated quality"
@@ -51,7 +51,7 @@ class Calibration(BaseModel):
         train_sha256, val_sha256: hashes of the rows.
         val_images: hashes of the images of the val rows, in order.
         line: the regression from signals to Dice.
-        empty_detection: the decision from signals whether there is an object; ``presence`` in files.
+        empty_detection: the decision from signals whether the image is empty; ``presence`` in files.
         quality: the quality of both on the validation rows, cross-validated over groups.
     """
 
@@ -67,7 +67,7 @@ class Calibration(BaseModel):
     quality: TrustQuality
 
     def as_json(self) -> str:
-        """Return the text that files hold."""
+        """Return the JSON text for files."""
         return self.model_dump_json(by_alias=True)
 
     def is_of(self, train: Sequence[CheckedRow], val: Sequence[CheckedRow]) -> bool:
@@ -75,7 +75,7 @@ class Calibration(BaseModel):
         return (self.train_sha256, self.val_sha256) == (data_sha256(train), data_sha256(val))
 
     def was_learned_on(self, rows: Sequence[CheckedRow]) -> bool:
-        """Whether images of some rows are among those that it was fitted on, whatever their split."""
+        """Whether some rows have images that it was fitted on, whatever their split."""
         return not {row.image_sha256 for row in rows}.isdisjoint(self.val_images)
 
 
@@ -92,7 +92,7 @@ class TrustModel:
         return hashlib.sha256(content).hexdigest()
 
     def trust_in(self, model: PromiseModel, features: Features, geometry: Geometry) -> Trust:
-        """Say how far the mask can be trusted that the model makes of one image with its own prompts.
+        """Return how far the mask that the model makes of one image with its own prompts can be trusted.
 
         Args:
             model: the model that this was calibrated for.
@@ -119,7 +119,7 @@ def trust_in_rows(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> list[Trust]:
-    """Say how far the mask of each row can be trusted, in order; no ground truth is read."""
+    """Return how far the mask of each row can be trusted, in order; no ground truth is read."""
     found = []
     for row in counted(rows, progress, "judging", "trust"):
         sample = Sample.of(row, model.sam, model.config.fit)
@@ -153,6 +153,6 @@ def add_trust(
 def with_trust(
     summary: EvaluationSummary, trust: TrustModel, quality: TrustQuality, results: Sequence[Result]
 ) -> EvaluationSummary:
-    """Return a summary with the quality of the judgements, and whether that is flattering."""
+    """Return a summary with the quality of the trust scores, and whether they were calibrated on these images."""
     rows = [result.checked for result in results]
     return summary.with_trust(quality, calibrated_on_these_rows=trust.calibration.was_learned_on(rows))

@@ -8,7 +8,7 @@ import numpy as np
 
 from promise_seg.arrays import Float32Array
 from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.volume_rule import VolumeRule
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.joining import JoinedProbs
 

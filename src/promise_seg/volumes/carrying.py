@@ -10,9 +10,9 @@ import torch
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import decode_one, probs_in_image
-from promise_seg.kept_arrays import KeptArrays
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.sam.prompts import FOREGROUND, Prompts
-from promise_seg.volume_rule import VolumeRule
+from promise_seg.storage.kept_arrays import KeptArrays
 from promise_seg.volumes.collecting import Collected
 
 _MOST_OBJECTS = 8

@@ -7,10 +7,10 @@ from torch import Tensor
 from promise_seg.arrays import Float32Array
 from promise_seg.images.geometry import Geometry
 from promise_seg.inference.masks import decode_one
-from promise_seg.kept_arrays import KeptArrays
 from promise_seg.model import PromiseModel
 from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.features import EMBEDDING, Features
+from promise_seg.storage.kept_arrays import KeptArrays
 from promise_seg.vocabulary import MaskChoice
 from promise_seg.volumes.stack import Stack
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from promise_seg.arrays import BoolArray, IntArray
-from promise_seg.volume_rule import VolumeRule
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.volumes.packed import PackedMasks
 
 _CORNERS, _EDGES = 8, 4

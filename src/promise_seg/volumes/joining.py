@@ -5,9 +5,9 @@ import torch
 
 from promise_seg.arrays import BoolArray, Float32Array, Float64Array
 from promise_seg.inference.masks import probs_in_image
-from promise_seg.postprocessing import PostProcessing
+from promise_seg.rules.postprocessing import PostProcessing
+from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.vocabulary import Slices
-from promise_seg.volume_rule import VolumeRule
 from promise_seg.volumes.carrying import Carried
 from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.components import clean

@@ -1,4 +1,4 @@
-"""Predict into an address (``s3://``, ``gs://``): by the means of parts, as these need no file that is appended to."""
+"""Predict into an address (``s3://``, ``gs://``), as parts, because their logs need no appending to files."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.exports.inputs import Input
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import Merged, merge_parts
@@ -15,7 +15,7 @@ from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.parquet_tables import write_tables
 from promise_seg.prediction.part_run import predict_part
 from promise_seg.progress import Progress, silent
-from promise_seg.remote_paths import as_path
+from promise_seg.storage.remote_paths import as_path
 from promise_seg.vocabulary import OutputFormat
 from promise_seg.workflows.noting import Note
 from promise_seg.workflows.ray_predicting import PredictJob, predict_on_ray
@@ -34,22 +34,23 @@ def predict_to_address(
     progress: Progress,
     note: Note,
 ) -> Outcome:
-    """Predict what is missing at an address; without a part, write the tables, too.
+    """Predict the missing images at an address; without a part, also write the tables.
 
     Args:
-        labeller: predicts.
-        inputs: all images of all parts.
-        address: such as ``s3://bucket/prefix``.
-        output: the format of masks.
-        part: of this process; all of it if ``None``.
-        keep_empty_frames, every: as of :func:`~promise_seg.prediction.folders.predict_folder`.
-        parquet: whether tables are written in Parquet, too.
-        progress: told of each image.
-        note: told which part this is.
+        labeller: the labeller that predicts.
+        inputs: the images of all parts.
+        address: the address of the output, such as ``s3://bucket/prefix``.
+        output: the format of the masks.
+        part: the part that this process predicts; ``None`` for all images.
+        keep_empty_frames, every: see :func:`~promise_seg.prediction.folders.predict_folder`.
+        parquet: whether the tables are also written as Parquet.
+        progress: called for each image.
+        note: called with a line about the part that is predicted.
 
     Raises:
-        SettingsError: if the address cannot be meant.
-        PromiseError: if other images, another model or another version are predicted there, or it cannot be written.
+        SettingsError: if the address is invalid.
+        PromiseError: if the address holds predictions of other images, another model or another version, or cannot be
+            written.
     """
     with OutputCopy(address).opened() as at:
         outcome = predict_part(
@@ -57,7 +58,7 @@ def predict_to_address(
             keep_empty_frames=keep_empty_frames, every=every, at=at,
         )  # fmt: skip
         if part is None:
-            at.begin()  # with what other processes did meanwhile
+            at.begin()  # includes what other processes did meanwhile
             merged = _merge(at, parquet, progress)
             outcome = replace(outcome, notes=[*outcome.notes, *merged.notes])
         return _named(at, outcome)
@@ -73,7 +74,7 @@ def predict_to_address_on_ray(
     progress: Progress,
     note: Note,
 ) -> Outcome:
-    """Predict what is missing at an address on a cluster; see :func:`predict_on_ray`."""
+    """Predict the missing images at an address on a cluster; see :func:`predict_on_ray`."""
     with OutputCopy(address).opened() as at:
         job = replace(job, folder=at.folder, address=address)
         outcome = predict_on_ray(job, inputs, ray, instances, progress, note, at)
@@ -86,14 +87,14 @@ def merge_at_address(address: str, *, parquet: bool = False, progress: Progress 
     """Merge the parts that were predicted at an address.
 
     Raises:
-        PromiseError: if it holds no parts, or cannot be read or written.
+        PromiseError: if the address holds no parts, or cannot be read or written.
     """
     with OutputCopy(address).opened() as at:
         return _merge(at, parquet, progress)
 
 
 def opened_to_read(address: str) -> AbstractContextManager[OutputCopy]:
-    """Open what is known of the predictions at an address, to look how far they are."""
+    """Open the records of the predictions at an address, without the masks, to read their progress."""
     return OutputCopy(address).opened(with_masks=False)
 
 
@@ -106,5 +107,5 @@ def _merge(at: OutputCopy, parquet: bool, progress: Progress) -> Merged:
 
 
 def _named(at: OutputCopy, outcome: Outcome) -> Outcome:
-    """Return an outcome whose lines name the address."""
+    """Return an outcome whose problems and notes name the address instead of the local folder."""
     return replace(outcome, problems=list(map(at.named, outcome.problems)), notes=list(map(at.named, outcome.notes)))

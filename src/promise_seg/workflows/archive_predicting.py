@@ -1,4 +1,4 @@
-"""Predict the images of a hospital archive, and send the segmentations back to it or to another."""
+"""Predict the images of a hospital archive, and send the segmentations back to it or to another archive."""
 
 import shutil
 from pathlib import Path
@@ -10,12 +10,12 @@ from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.storing import store
 from promise_seg.errors import ImageError, NoImagesError, SettingsError
 from promise_seg.images.channels import Channels
-from promise_seg.locks import alone_in
-from promise_seg.overlapping import Helper
+from promise_seg.parallel.overlapping import Helper
 from promise_seg.prediction.folders import Outcome, PredictionFolder, predict_into
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.table import stem_of
 from promise_seg.progress import Progress
+from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import OutputFormat
 from promise_seg.workflows.archive_notes import SeriesNote, SeriesNotes
 from promise_seg.workflows.archive_series import ArchiveSource, Task, connected, how_far, inputs_of
@@ -27,10 +27,11 @@ _SENT_SUFFIX = ".dcm"
 def archive_to_send_to(
     source: Address | None, send: bool, to: str | None, wanted: OutputFormat, instances: bool = False
 ) -> Address | None:
-    """Return the archive that segmentations are sent to; None if they are not sent.
+    """Return the archive that segmentations are sent to, or None if they are not sent.
 
     Raises:
-        SettingsError: if there is none to send them back to, or they are not written as DICOM segmentations.
+        SettingsError: if the images do not come from an archive, the masks are not written as DICOM segmentations, or
+            the address to send to has filters.
     """
     if not send and to is None:
         return None
@@ -55,7 +56,7 @@ def archive_to_send_to(
 
 
 class _Run:
-    """The work on each series that is here, and counts of it."""
+    """The work on each retrieved series, with counts of predicted and sent masks."""
 
     def __init__(
         self,
@@ -73,22 +74,22 @@ class _Run:
         self.predicted = self.already_there = self.sent = self.sent_before = 0
 
     def is_done(self, task: Task[SeriesNote]) -> bool:
-        """Whether a series needs no images: its masks are here, or it was found to hold no images."""
+        """Whether a series needs no images: its masks exist, or it is known to hold no images."""
         return task.known is not None and all(map(self._is_there, task.known.masks))
 
     def _is_there(self, mask: str) -> bool:
         return self._target.mask_of(stem_of(mask)) == mask
 
     def do(self, task: Task[SeriesNote], where: str) -> None:
-        """Predict a series whose images are here, unless its masks are, and send those that were not sent.
+        """Predict a retrieved series, unless its masks exist, and send the masks that were not sent before.
 
         Raises:
-            ArchiveStoppedError: if the archive that they are sent to cannot be reached any more.
+            ArchiveStoppedError: if the archive that receives the masks can no longer be reached.
         """
         if task.known is not None and self.is_done(task):
             note = task.known
             self.already_there += len(note.masks)
-            self._remove_images(task)  # of a process that was killed before it did
+            self._remove_images(task)  # left over from a process that was killed
         else:
             made = self._predicted(task, where)
             if made is None:
@@ -104,13 +105,13 @@ class _Run:
                 note = self._sent(task, note, mask, self._sink, where)
 
     def _predicted(self, task: Task[SeriesNote], where: str) -> SeriesNote | None:
-        """Predict the images of a series, and return what was noted of it; None if not all of it was predicted."""
+        """Predict the images of a series and return the note on it, or None if some of them could not be predicted."""
         images = self._notes.images(task.series)
         try:
             inputs = inputs_of(task.series, images, self._target.folder, self._channels, self._note)
         except NoImagesError:
             inputs = []
-        except ImageError as error:  # not noted, as it may be another the next time
+        except ImageError as error:  # not noted, as it may not occur the next time
             self._problems.append(f"{where}: {error}")
             self._remove_images(task)
             return None
@@ -122,7 +123,7 @@ class _Run:
         if not outcome.problems:
             masks = [self._target.mask_of(one.stem) for one in inputs]
             note = SeriesNote(task.instances_sha256, tuple(mask for mask in masks if mask is not None))
-            self._notes.write(task.series, note)  # before the images go
+            self._notes.write(task.series, note)  # before the images are removed
         self._remove_images(task)
         return note
 
@@ -130,7 +131,7 @@ class _Run:
         shutil.rmtree(self._notes.images(task.series), ignore_errors=True)
 
     def _sent(self, task: Task[SeriesNote], note: SeriesNote, mask: str, sink: Connection, where: str) -> SeriesNote:
-        """Send a mask that the other archive does not have yet, and return what is noted of the series then."""
+        """Send a mask that the target archive does not have yet, and return the updated note on the series."""
         root = sink.address.root
         if mask in note.sent_to(root):
             self.sent_before += 1
@@ -153,18 +154,18 @@ class _Run:
 
 
 class ArchiveJob:
-    """The images of an archive, and the archive that their segmentations are sent to.
+    """The prediction of the images of an archive, with the archive that receives the segmentations.
 
     Args:
-        address: what to predict.
-        sink: the archive that segmentations are sent to.
-        folder: for the output.
-        progress: told of studies, and of the instances of each series.
-        note: told what is left out and waited for.
+        address: the address of the images to predict.
+        sink: the archive that segmentations are sent to, if any.
+        folder: the output folder.
+        progress: called for each study, and for the instances of each series.
+        note: called with a line for inputs that are left out and for each wait.
 
     Raises:
-        SettingsError: if the credentials in the environment cannot be meant.
-        ArchiveError: if the archive cannot be searched, or has nothing that fits.
+        SettingsError: if the credentials in the environment are invalid.
+        ArchiveError: if the archive cannot be searched, or has no matching studies.
     """
 
     def __init__(self, address: Address, sink: Address | None, folder: Path, progress: Progress, note: Note) -> None:
@@ -177,17 +178,17 @@ class ArchiveJob:
     def predict(
         self, labeller: Labeller, target: PredictionFolder, every: int = 1, channels: Channels | None = None
     ) -> Outcome:
-        """Predict all images into a folder that is open already.
+        """Predict all images into an open prediction folder.
 
         One series is retrieved while another is predicted, and its images are removed once its masks are written. A
-        series that cannot be had, or whose segmentation the archive does not take, does not stop the others. An
-        archive that cannot be reached any more does: what is done is kept, and the outcome's problems say so.
+        series that cannot be retrieved, or whose segmentation the archive rejects, does not stop the others. If an
+        archive can no longer be reached, the work stops: finished series are kept, and the problems report it.
 
         Args:
-            labeller: what predicts.
-            target: for masks and notes on what was done.
+            labeller: the labeller that predicts.
+            target: the folder for masks and for notes on what was done.
             every: predict every Nth frame of clips.
-            channels: those that the model reads.
+            channels: the channels that the model reads.
 
         Raises:
             PromiseError: if the folder cannot be written, or another process retrieves into it.
@@ -208,7 +209,7 @@ class ArchiveJob:
         return Outcome(run.predicted, run.already_there, self._problems, target.notes)
 
     def _go_through(self, run: "_Run", helper: Helper) -> None:
-        """Retrieve, predict and send series after series."""
+        """Retrieve, predict and send one series after another."""
         images, total, done = self._images, len(self._images.studies), 0
 
         def fetch(task: Task[SeriesNote]) -> None:
@@ -218,7 +219,7 @@ class ArchiveJob:
         self._progress("studies", 0, total)
         try:
             for task, fetched in helper.ahead(images.tasks(), fetch):
-                done = task.number  # those before it are
+                done = task.number  # the studies before it are done
                 self._progress("studies", done, total)
                 try:
                     fetched()
@@ -234,7 +235,7 @@ class ArchiveJob:
 
 
 def _connections(address: Address, sink: Address | None, note: Note) -> tuple[Connection, Connection | None]:
-    """Return the ways to the archives; credentials for one are not sent to the other."""
+    """Return the connections to both archives; the credentials of one are not sent to the other."""
     credentials = Credentials()
     source, sending = connected(address, credentials, note), None
     if sink is not None and sink.root == address.root:

@@ -24,10 +24,10 @@ class Task(Generic[KnownT]):
     """One series to be predicted or kept.
 
     Args:
-        number: that of its study, from 0.
+        number: the number of its study, from 0.
         series: the series.
         instances: the identifiers of its instances.
-        known: what was noted of it, if it has the same instances still.
+        known: the earlier note on the series, if its instances are still the same.
     """
 
     number: int
@@ -37,7 +37,7 @@ class Task(Generic[KnownT]):
 
     @property
     def instances_sha256(self) -> str:
-        """The hash by which the series is known."""
+        """The hash of the instances, which identifies the state of the series."""
         return instances_sha256(self.instances)
 
 
@@ -45,12 +45,12 @@ class ArchiveSource(Generic[KnownT]):
     """The images that the address of an archive names.
 
     Args:
-        connection: to the archive.
-        notes: on what was done before.
-        problems: gets a line for each study or series that cannot be had.
-        progress: told of studies and of instances.
-        note: told what is left out.
-        beside: modalities of which all series are taken, whatever the filters of series are.
+        connection: the connection to the archive.
+        notes: notes on earlier work.
+        problems: list that receives a line for each study or series that cannot be retrieved.
+        progress: called for each study and instance.
+        note: called with a line for inputs that are left out.
+        beside: modalities whose series are all included, whatever the filters on series.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class ArchiveSource(Generic[KnownT]):
         """Find the studies.
 
         Raises:
-            ArchiveError: if the archive cannot be searched, or has none that fit.
-            ArchiveStoppedError: if it cannot be reached.
+            ArchiveError: if the archive cannot be searched, or has no matching studies.
+            ArchiveStoppedError: if the archive cannot be reached.
         """
         self.studies = find_studies(self._connection, self._note)
         if not self.studies:
@@ -81,7 +81,7 @@ class ArchiveSource(Generic[KnownT]):
         """Yield all series that may hold images, study by study.
 
         Raises:
-            ArchiveStoppedError: if the archive cannot be reached any more.
+            ArchiveStoppedError: if the archive can no longer be reached.
         """
         for number, study in enumerate(self.studies):
             try:
@@ -105,14 +105,14 @@ class ArchiveSource(Generic[KnownT]):
             instances = tuple(find_instances(self._connection, one))
             known = self._notes.read(one)
             if known is not None and known.instances != instances_sha256(instances):
-                known = None  # images came into the series, or went
+                known = None  # images were added to the series or removed
             yield Task(number, one, instances, known)
 
     def fetch(self, task: Task[KnownT]) -> None:
-        """Bring the images of a series here.
+        """Retrieve the images of a series.
 
         Raises:
-            ArchiveError: if some cannot be had.
+            ArchiveError: if some of them cannot be retrieved.
         """
         total = len(task.instances)
         retrieve(
@@ -126,14 +126,14 @@ class ArchiveSource(Generic[KnownT]):
 
 
 def connected(address: Address, credentials: Credentials, note: Note) -> Connection:
-    """Return the way to an archive; a note says if it is not encrypted."""
+    """Return a connection to an archive; a note warns if it is not encrypted."""
     if not address.is_encrypted:
         note(f"{address.root}: is not encrypted: whoever is on the way can read images and credentials")
     return Connection(address, credentials, told=note)
 
 
 def how_far(error: ArchiveStoppedError, done: int, total: int) -> str:
-    """Return the line about an archive that cannot be reached any more, with how many studies are done."""
+    """Return the message about an archive that can no longer be reached, with the number of finished studies."""
     return (
         f"{error}. So far, {done} of {total} studies are done; nothing is lost, and the same command goes on with the "
         "others"
@@ -141,11 +141,11 @@ def how_far(error: ArchiveStoppedError, done: int, total: int) -> str:
 
 
 def inputs_of(series: Series, images: Path, output: Path, channels: Channels | None, note: Note) -> list[Input]:
-    """Return what is to be predicted of a series that is here; outputs are named after its study and itself.
+    """Return the inputs to predict in a retrieved series; outputs are named after the study and the series.
 
     Raises:
-        NoImagesError: if it holds no images.
-        ImageError: if they cannot be told apart or read.
+        NoImagesError: if the series holds no images.
+        ImageError: if its images cannot be separated or read.
     """
     found = find_inputs([images], note, output, channels)
     return [replace(one, stem=f"{series.study}/{_named(one.stem.rpartition('/')[2], series)}") for one in found]
@@ -156,7 +156,7 @@ def _named(stem: str, series: Series) -> str:
 
 
 def _once(note: Note) -> Callable[[str], None]:
-    """Return a function that passes each line on once."""
+    """Return a function that passes each distinct line on only once."""
     said: set[str] = set()
 
     def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""The record that a folder holds of a run that was begun in it."""
+"""Read the record of an existing run from its folder."""
 
 from pathlib import Path
 from typing import Any
@@ -8,26 +8,24 @@ from pydantic import BaseModel, StrictInt
 from promise_seg.class_sets import CLASS_PREFIX
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.settings import TrainSettings
-from promise_seg.sealed import read_sealed
+from promise_seg.storage.sealed import read_sealed
 
 
 class _Begun(BaseModel):
-    """The entries of a record that are needed; other entries do not matter."""
+    """The required entries of a record; other entries are ignored."""
 
     settings: TrainSettings
     image_size: StrictInt | None = None
 
 
 def settings_of_run(output: str | Path) -> TrainSettings | None:
-    """Return the settings of the run that a folder holds, or of the first of several classes; ``None`` if there is none
-    that can be read.
-    """
+    """Return the settings of the run in a folder, or of its first class; ``None`` if none can be read."""
     noted = note_of_run(output)
     return None if noted is None else TrainSettings.model_validate(noted["settings"])
 
 
 def note_of_run(output: str | Path | None) -> dict[str, Any] | None:
-    """The ``settings.json`` of the run that a folder holds, or of the first of several classes, if it can be read."""
+    """Return the ``settings.json`` of the run in a folder, or of its first class; ``None`` if none can be read."""
     if output is None:
         return None
     for path in (Path(output) / SETTINGS_FILE, *sorted(Path(output).glob(f"{CLASS_PREFIX}*/{SETTINGS_FILE}"))):
@@ -41,7 +39,7 @@ def note_of_run(output: str | Path | None) -> dict[str, Any] | None:
 
 
 def image_size_of(output: str | Path | None, given: int | None) -> int | None:
-    """Return the side of SAM's input that is given, or else that of the run that a folder holds."""
+    """Return the given side of SAM's input, or else that of the run in a folder."""
     noted = note_of_run(output)
     if given is not None or noted is None:
         return given

@@ -13,12 +13,12 @@ from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.tiles import is_divided
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import write_json
 from promise_seg.images.tiles import NO_TILE
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.quantities import images_in_words
 from promise_seg.sam.backbone import Backbone
+from promise_seg.storage.files import write_json
 from promise_seg.vocabulary import SplitChoice
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
@@ -31,15 +31,15 @@ from promise_seg.workflows.tables import pandas
 
 @dataclass(frozen=True)
 class PromptBudget:
-    """Dice of one model with prompts that are ever better or worse.
+    """Dice of one model with prompts of varying quality.
 
     Args:
         name: what the user calls the model.
-        kinds: of prompts, with the Dice of each image.
-        groups: of the images, in the order of their Dice.
-        facts: what ``budget.json`` says of the model and the images.
-        notes: what must be said of them, a line each.
-        files: that were written.
+        kinds: the kinds of prompts, with the Dice of each image.
+        groups: the group of each image, in the order of the Dice values.
+        facts: facts about the model and the images for ``budget.json``.
+        notes: remarks on the results, a line each.
+        files: the files that were written.
     """
 
     name: str
@@ -51,11 +51,11 @@ class PromptBudget:
 
     @property
     def title(self) -> str:
-        """The model, and of how many images of which split."""
+        """The name of the model, with the number of images and their split."""
         return f"{self.name}, {images_in_words(self.facts['images'], self.facts['split'])}"
 
     def records(self) -> list[dict[str, Any]]:
-        """Return a row for each kind of prompts: its mean Dice, the interval, and how much draws differ."""
+        """Return a row for each kind of prompts: mean Dice, its interval, and the variation between draws."""
         return [kind.summary(list(self.groups), self.facts["seed"]) for kind in self.kinds]
 
     def to_pandas(self) -> Any:
@@ -83,19 +83,19 @@ def budget(
     """Measure how Dice depends on prompts: own prompts as they are, jittered and fewer, oracle points, a box, nothing.
 
     Args:
-        model: a model or what names one; a set with a model for each class gives a budget for each.
+        model: a model, or the name of one; a set with a model for each class gives a budget for each.
         data: a data set, or its manifest, whose files are then read as they were in training.
         output: folder for ``budget.json`` and ``budget.png``; by default nothing is written.
-        split: which rows: ``val``, ``test``, ``train`` or ``all``. Test rows are noted in the model's folder.
-        sam: the model's SAM, if not where training found it; for ``bare`` which one.
+        split: the rows to use: ``val``, ``test``, ``train`` or ``all``. Test rows are logged in the model's folder.
+        sam: the model's SAM, if it is no longer where training found it; for ``bare``, the SAM to use.
         image_size: side of the input of a bare SAM, in pixels.
-        seed: of draws and jitters.
+        seed: seed of draws and jitters.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's.
-        progress: told of each image.
+        progress: called for each image.
 
     Raises:
-        SettingsError: if an option cannot be meant.
+        SettingsError: if an option is invalid, or an image is large enough to be divided into tiles.
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model cannot be loaded.
     """
@@ -140,7 +140,7 @@ def _budget_of(
 
 
 def _written(found: PromptBudget, output: Path) -> PromptBudget:
-    """Write a budget as JSON and as a picture, and return it with its files."""
+    """Write a budget as JSON and as a figure, and return it with its files."""
     summary = found.records()
     files = output / "budget.json", output / "budget.png"
     write_json(files[0], found.facts | {"budget": summary})

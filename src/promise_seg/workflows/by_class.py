@@ -1,4 +1,4 @@
-"""Results of a model for each of several classes of label maps."""
+"""Results of a set with a model for each of several classes of label maps."""
 
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -8,33 +8,33 @@ Found = TypeVar("Found")
 
 
 class ByClass(Mapping[int, Found], Generic[Found]):
-    """The results of several models, by their classes.
+    """The results of several models, by class.
 
     Args:
-        found: by the classes.
+        found: the result of each class.
     """
 
     def __init__(self, found: Mapping[int, Found]) -> None:
         self._found = dict(found)
 
     def __getitem__(self, label: int) -> Found:
-        """Return what was found of a class."""
+        """Return the result of a class."""
         return self._found[label]
 
     def __iter__(self) -> Iterator[int]:
-        """Go through the classes."""
+        """Iterate over the classes."""
         return iter(self._found)
 
     def __len__(self) -> int:
-        """How many classes there are."""
+        """Return the number of classes."""
         return len(self._found)
 
     def __repr__(self) -> str:
-        """Each class with what was found of it."""
+        """Return each class with its result, a line each."""
         return "\n".join(f"class {label}: {one!r}" for label, one in self._found.items())
 
     def _repr_html_(self) -> str:
-        """The view in a notebook: one table below the other."""
+        """Return the view in a notebook: the tables of the classes, one below the other."""
         parts = []
         for label, one in self._found.items():
             show = getattr(one, "_repr_html_", None)

@@ -1,4 +1,4 @@
-"""Learn how far to trust each mask, and how masks are best post-processed: on the val rows of models' trainings."""
+"""Calibrate trust scores and tune post-processing on the validation rows of a model's training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,23 +14,25 @@ from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.apm_cache import caching_apm_outputs
+from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.model import PromiseModel
-from promise_seg.postprocessing import NO_POST, PostProcessing
 from promise_seg.progress import Progress, silent
+from promise_seg.rules.instance_rule import InstanceRule
+from promise_seg.rules.postprocessing import NO_POST, PostProcessing
 from promise_seg.sam.backbone import Backbone
 from promise_seg.trust.calibrating import calibrate as learn
 from promise_seg.trust.calibrating import check_calibratable, recalibrate
 from promise_seg.trust.trust_file import latest_trust, save_trust
 from promise_seg.trust.trust_model import TrustModel
-from promise_seg.vocabulary import PromptSource, Split
+from promise_seg.vocabulary import MaskKind, PromptSource, Split
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part
 from promise_seg.workflows.model_ref import ModelPart
-from promise_seg.workflows.models import ModelLike, OpenModels, open_models
+from promise_seg.workflows.models import ClassModels, Model, ModelLike, OpenModels, open_models
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.training_rows import check_train_rows, check_val_rows, data_as_trained
 
 CALIBRATION, POSTPROCESSING = "a calibration", "post-processing"
-"""A description of what is kept beside a model."""
+"""What is stored next to a model, for messages."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,18 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How one model's masks are post-processed from now on.
+    """The post-processing that one model's masks have from now on.
 
     Args:
         name: what the user calls the model.
-        chosen: what is done to masks.
-        tuned: what else was tried; ``None`` where everything was undone.
-        volumes: how the slices of volumes come together, if there are volumes among the val rows; otherwise ``None``.
-        prompts: where prompts came from.
-        images: how many there were.
-        trust: learned anew, where the model was calibrated.
-        folder: the checkpoint that keeps it.
+        chosen: the chosen post-processing.
+        tuned: all settings that were tried; ``None`` if the tuning was reset.
+        volumes: how the slices of a volume are combined; ``None`` if no val rows are slices of volumes.
+        prompts: the source of the prompts.
+        images: the number of val rows.
+        trust: the recalibrated trust model, if the model was calibrated.
+        folder: the checkpoint that stores the post-processing.
+        instances: how objects are separated at the new threshold; ``None`` for models that do not separate objects.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Tuning:
     images: int
     trust: TrustModel | None
     folder: Path
+    instances: InstanceRule | None = None
 
 
 def calibrate(
@@ -80,24 +84,25 @@ def calibrate(
     progress: Progress = silent,
     note: Note = no_note,
 ) -> list[Calibrated]:
-    """Learn on the val rows how far to trust each mask; kept beside the model, used by evaluation and prediction.
+    """Calibrate trust scores on the val rows; stored next to the model, and used by evaluation and prediction.
 
-    Training does this by itself; this is for models of before, or after their folder lost it.
+    Training does this itself; use it for models trained with earlier versions, or if a folder lost its calibration.
 
     Args:
-        model: a trained model or what names one; each model of a set is calibrated.
+        model: a trained model, or the name of one; each model of a set is calibrated.
         data: the data that it was trained with; test rows are not used.
-        sam: the model's SAM, if not where training found it.
-        val_share: share of the train rows to validate on, where there are no val rows; by default that of training.
-        seed: of that choice; by default that of training.
+        sam: the model's SAM, if it is no longer where training found it.
+        val_share: share of the train rows to validate on if there are no val rows; by default that of training.
+        seed: seed of that split; by default the one used in training.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's.
-        mask_threshold: grey mask values above it are foreground; by default as in training.
-        progress: told of each image.
-        note: told what a user should know of the rows, a line each.
+        mask_threshold: grey levels of masks above it are foreground; by default as in training.
+        progress: called for each image.
+        note: called with each line that the user should know about the rows.
 
     Raises:
-        SettingsError: if a model is not of ours, has no APM, or was trained on val rows or not on train rows.
+        SettingsError: if a model is in another format, has no APM, was trained on val rows, or was not trained on some
+            train rows.
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
@@ -124,6 +129,7 @@ def calibrate(
             rows = rows.to_learn()
             trust = learn(one, rows.train, rows.val, as_store(store), progress)
             calibrated.append(Calibrated(part.name, trust, save_trust(trust, folder)))
+            _give_trust(model, part, trust)
     return calibrated
 
 
@@ -141,25 +147,26 @@ def tune_postprocess(
     progress: Progress = silent,
     note: Note = no_note,
 ) -> list[Tuning]:
-    """Choose threshold, opening, closing, holes and parts on the val rows; kept in the model, used everywhere.
+    """Tune threshold, opening, closing, holes and components on the val rows; stored in the model and used everywhere.
 
-    If val rows are slices of volumes, how these come together and what is done to their mask in 3-D is chosen too.
+    If val rows are slices of volumes, the combination of slices and the 3-D post-processing are tuned too. If the model
+    separates objects, the rule for that is chosen anew, because the threshold applies to objects too.
 
     Args:
-        model: a trained model or what names one; each model of a set is tuned.
+        model: a trained model, or the name of one; each model of a set is tuned.
         data: the data that it was trained with, or other data; only val rows are used.
-        reset: go back to the threshold 0.5 and nothing else, and to slices by themselves.
-        sam: the model's SAM, if not where training found it.
-        val_share: share of the train rows to validate on, where there are no val rows; by default that of training.
-        seed: of that choice; by default that of training.
+        reset: restore the threshold 0.5 without further steps, and slices that are segmented separately.
+        sam: the model's SAM, if it is no longer where training found it.
+        val_share: share of the train rows to validate on if there are no val rows; by default that of training.
+        seed: seed of that split; by default the one used in training.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's.
-        mask_threshold: grey mask values above it are foreground; by default as in training.
-        progress: told of each image.
-        note: told what a user should know of the rows, a line each.
+        mask_threshold: grey levels of masks above it are foreground; by default as in training.
+        progress: called for each image.
+        note: called with each line that the user should know about the rows.
 
     Raises:
-        SettingsError: if a model is not of ours, or was trained on val rows.
+        SettingsError: if a model is in another format, or was trained on val rows.
         ManifestError: if there are no val rows, or files of them cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
@@ -168,9 +175,9 @@ def tune_postprocess(
     found = []
     with caching_apm_outputs(opened.models):
         for (part, one), folder in zip(opened, folders, strict=True):
-            trust = latest_trust(folder, one)  # also of a tuning that was interrupted before it calibrated
+            trust = latest_trust(folder, one)  # also after a tuning that was interrupted before it calibrated
             rows = None
-            if trust is not None or not reset:
+            if trust is not None or one.config.instances is not None or not reset:
                 rows = data_as_trained(
                     data, part, one, val_share=val_share, seed=seed, mask_threshold=mask_threshold, split=Split.VAL,
                     progress=progress, note=note,
@@ -180,8 +187,18 @@ def tune_postprocess(
             tuned = volumes = None
             if not reset and rows is not None:
                 tuned, volumes = _search(one, rows, as_store(store), progress)
-            found.append(_kept(part, one, folder, tuned, volumes, trust, rows, as_store(store), progress))
+            tuning = _kept(part, one, folder, tuned, volumes, trust, rows, as_store(store), progress)
+            found.append(tuning)
+            _give_trust(model, part, tuning.trust)
     return found
+
+
+def _give_trust(model: ModelLike | OpenModels, part: ModelPart, trust: TrustModel | None) -> None:
+    """Let the user's loaded model use a new trust model too: the one that it holds belongs to other masks."""
+    if isinstance(model, ClassModels) and part.label is not None:
+        model = model[part.label]
+    if isinstance(model, Model) and trust is not None:
+        model.trust_model, model.note = trust, ""
 
 
 def _source(model: PromiseModel) -> PromptSource:
@@ -193,7 +210,7 @@ def _search(
 ) -> tuple[Tuned, TunedVolumes | None]:
     if not rows.val:
         raise SettingsError(f"{data_name(rows)}: no val rows to choose on")
-    if model.apm is None:  # oracle points are of single tiles, own prompts of whole images
+    if model.apm is None:  # oracle points belong to single tiles, own prompts to whole images
         rows = rows.to_learn()
     assessment = Assessment(prompts=_source(model), num_points=model.config.oracle.num_points)
     tuned = search(model, rows.val, assessment, store, progress)
@@ -212,14 +229,32 @@ def _kept(
     store: FeatureStore,
     progress: Progress,
 ) -> Tuning:
-    """Write the config, and learn trust anew on the same val rows: it is of masks as they are post-processed."""
+    """Write the config; choose anew on the same val rows what depends on the post-processing: trust, and objects."""
     chosen = NO_POST if tuned is None else tuned.chosen
     rule = volumes.chosen if volumes is not None and volumes.chosen.changes else None
     model.config = model.config.model_copy(update={"postprocessing": chosen, "volumes": rule})
+    if rows is not None and model.config.instances is not None:
+        model.config = model.config.model_copy(update={"instances": _instance_rule(model, rows, store, progress)})
     write_config(model.config, folder)
     if trust is not None and rows is not None:
         trust = recalibrate(model, trust, rows.to_learn().val, store, progress)
         save_trust(trust, folder)
     return Tuning(
-        part.name, chosen, tuned, volumes, _source(model), 0 if rows is None else len(rows.val), trust, folder
-    )
+        part.name, chosen, tuned, volumes, _source(model), 0 if rows is None else len(rows.val), trust, folder,
+        model.config.instances,
+    )  # fmt: skip
+
+
+def _instance_rule(model: PromiseModel, rows: Dataset, store: FeatureStore, progress: Progress) -> InstanceRule | None:
+    """Return the rule for separate objects at the model's threshold, chosen as in training; unchanged for other masks.
+
+    Training chooses it before the presence threshold.
+    """
+    config = model.config
+    if not rows.val or rows.val[0].reading.masks != MaskKind.INSTANCES:
+        return config.instances
+    try:
+        model.config = config.model_copy(update={"presence_threshold": None})
+        return choose_instance_rule(model, rows.to_learn().val, store, progress)
+    finally:
+        model.config = config

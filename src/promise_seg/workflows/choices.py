@@ -1,4 +1,4 @@
-"""Words of the vocabulary as Python users give them."""
+"""Words of the vocabulary, as Python users write them."""
 
 from enum import StrEnum
 from typing import TypeVar
@@ -12,12 +12,12 @@ def chosen(vocabulary: type[Words], word: str, option: str) -> Words:
     """Return the member of an enum that a user names.
 
     Args:
-        vocabulary: what can be chosen.
-        word: what was.
-        option: its name on the command line, for the message.
+        vocabulary: the enum with the possible choices.
+        word: the word that the user gave.
+        option: the name of the option on the command line, for the message.
 
     Raises:
-        SettingsError: if there is no such word.
+        SettingsError: if the word is not in the vocabulary.
     """
     try:
         return vocabulary(word)

@@ -8,26 +8,26 @@ from typing import Any
 from promise_seg.assessment.comparing import Comparison, read_scored, volumes_match
 from promise_seg.assessment.comparing import compare as compare_scored
 from promise_seg.errors import SettingsError
-from promise_seg.files import check_file_writable, write_json
 from promise_seg.quantities import count_in_words
+from promise_seg.storage.files import check_file_writable, write_json
 from promise_seg.vocabulary import PromptSource
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.evaluation_result import Evaluation
 from promise_seg.workflows.tables import pandas
 
 _FEWEST_GROUPS = 6
-"""With fewer, Wilcoxon's test finds nothing whatever the differences."""
+"""With fewer groups, Wilcoxon's test cannot be significant, whatever the differences."""
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Every two evaluations compared in every measure.
+    """The comparison of every two evaluations in every measure.
 
     Args:
-        pairs: what was found.
-        images, groups: how many there are; groups are what is drawn and tested.
-        volumes: how many volumes were compared too; 0 if there are none.
-        notes: what must be said of them, a line each.
+        pairs: the comparison of each pair in each measure.
+        images, groups: the numbers of images and of groups; groups are the units that are resampled and tested.
+        notes: remarks on the comparisons, a line each.
+        volumes: the number of volumes that were compared too; 0 if there are none.
     """
 
     pairs: tuple[Comparison, ...]
@@ -57,20 +57,20 @@ def compare(
     output: str | Path | None = None,
     seed: int = 0,
 ) -> Comparisons:
-    """Compare evaluations of the same images, image by image: differences, their intervals, and whether by chance.
+    """Compare evaluations of the same images, image by image: differences, confidence intervals and significance.
 
-    Where the images are slices, their volumes are compared too, in the measures that they have.
+    If the images are slices, their volumes are compared too, in the measures that exist for volumes.
 
     Args:
-        runs: what :func:`promise_seg.evaluate` returned and wrote: its output folders, ``scores_*.csv`` files in them,
-            or the evaluations themselves.
-        measure: what to compare.
-        prompts: which of a folder's evaluations, where it has several.
-        output: a JSON file to write it to; by default nothing is written.
-        seed: of the intervals.
+        runs: the evaluations, or what :func:`promise_seg.evaluate` wrote: its output folders, or ``scores_*.csv`` files
+            in them.
+        measure: the measures to compare.
+        prompts: the source of prompts whose evaluation is taken, if a folder holds several.
+        output: a JSON file for the result; by default nothing is written.
+        seed: seed of the intervals.
 
     Raises:
-        SettingsError: if there is no such evaluation, or they are not of the same images.
+        SettingsError: if there is no such evaluation, or the evaluations are of different images.
     """
     if prompts is not None:
         prompts = chosen(PromptSource, prompts, "--prompts")

@@ -7,10 +7,10 @@ from promise_seg.compat.matching_sam import find_sam
 from promise_seg.compat.reference import read_reference
 from promise_seg.compat.reference_writing import to_reference
 from promise_seg.errors import SettingsError
-from promise_seg.files import passing, same_content
 from promise_seg.model import SAM_BESIDE
 from promise_seg.prompting.apm import PointCounts
 from promise_seg.sam.pickles import PICKLE_SUFFIXES
+from promise_seg.storage.files import passing, same_content
 from promise_seg.vocabulary import CheckpointFormat
 from promise_seg.workflows.model_ref import ModelRef
 
@@ -21,23 +21,23 @@ def convert(
     """Convert a checkpoint of the published ProMISe code into one of ours, or the other way round.
 
     Args:
-        source: a ``.pt`` file of the published code; for ``to=reference`` a model of ours.
-        output: the folder of the model; for ``to=reference`` a ``.pt`` file. What exists there must be the same.
-        sam: the SAM that it was trained on; then only what differs from it is kept.
+        source: a ``.pt`` file of the published code; for ``to=reference``, one of our models.
+        output: the folder of the model; for ``to=reference`` a ``.pt`` file. If it exists, it must have this content.
+        sam: the SAM that the model was trained on; only the differences from it are then stored.
         to: the format to write.
 
     Returns:
-        What was converted and what a user should know of it, a line each.
+        What was converted and what the user should know about it, a line each.
 
     Raises:
-        SettingsError: if there is not one trained model to convert, or the output exists with another content.
+        SettingsError: if the source is not one trained model, or the output exists with other content.
         CheckpointError: if the model cannot be read.
     """
     _check_source(source, to)
     convert_to = _to_reference if to == CheckpointFormat.REFERENCE else _to_native
     if not output.exists():
         return convert_to(source, output, sam, output)
-    with passing(output) as temporary:  # an earlier call may have been interrupted after it had written
+    with passing(output) as temporary:  # an earlier call may have been interrupted after writing the output
         if source.resolve() == output.resolve() or not _may_be(output, to):
             raise SettingsError(f"-o {output}: already exists; choose another path")
         lines = convert_to(source, temporary, sam, output)
@@ -47,15 +47,15 @@ def convert(
 
 
 def _may_be(output: Path, to: CheckpointFormat) -> bool:
-    """Whether what exists may be a conversion to this format."""
+    """Whether an existing path may be a conversion to this format."""
     return output.is_file() if to == CheckpointFormat.REFERENCE else (output / CONFIG_FILE).is_file()
 
 
 def _check_source(source: Path, to: CheckpointFormat) -> None:
-    """Raise an error if a path is not a single trained model, or has the format to convert to already.
+    """Check that a path is a single trained model that is not in the target format yet.
 
     Raises:
-        SettingsError: for a SAM alone, for a set of models of several classes, and for a folder that is to become one.
+        SettingsError: for a SAM alone, for a set of models of several classes, and for a folder with ``to=native``.
     """
     ref = ModelRef.resolve(source)
     if ref.is_class_set:
@@ -73,7 +73,7 @@ def _check_source(source: Path, to: CheckpointFormat) -> None:
 
 
 def _to_native(source: Path, place: Path, given: str | None, output: Path) -> list[str]:
-    """Write a model of ours to a place, and say that it is ``output``."""
+    """Convert a file of the published code, write it to ``place``, and report ``output`` as its path."""
     read = read_reference(source)
     found = find_sam(read, given)
     if found is None:
@@ -94,7 +94,7 @@ def _to_native(source: Path, place: Path, given: str | None, output: Path) -> li
 
 
 def _to_reference(source: Path, place: Path, sam: str | None, output: Path) -> list[str]:
-    """Write a file of the published code to a place, and say that it is ``output``."""
+    """Convert one of our models, write it to ``place``, and report ``output`` as its path."""
     if output.suffix not in PICKLE_SUFFIXES:
         raise SettingsError(f"-o {output}: expected a name that ends in {', '.join(sorted(PICKLE_SUFFIXES))}")
     return [*(f"  - {note}" for note in to_reference(load_checkpoint(source, sam), place)), f"written: {output}"]

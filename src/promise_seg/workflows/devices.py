@@ -1,10 +1,11 @@
-"""The devices that a user can name."""
+"""The devices that a user can choose."""
 
 import os
 from typing import TYPE_CHECKING
 
 import torch
 
+from promise_seg.arguments import shown
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import Precision
 
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
 
 def pick_device(name: str | torch.device) -> torch.device:
-    """Return the torch device that a user means; ``auto`` takes the fastest kind that this machine has.
+    """Return the torch device with this name; ``auto`` takes the fastest kind that this machine has.
 
     Raises:
-        SettingsError: if this machine has no such device.
+        SettingsError: if this machine has no such device, or the name is not a text.
     """
     if isinstance(name, torch.device):
         name = str(name)
+    if not isinstance(name, str):
+        raise SettingsError(f"--device {shown(name)}: expected auto, cpu, cuda, cuda:1 or mps")
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
@@ -38,22 +41,22 @@ def pick_device(name: str | torch.device) -> torch.device:
 
 
 def make_accelerator(device: str | torch.device, precision: str = Precision.NO) -> "Accelerator":
-    """Return accelerate's view of a device and a precision.
+    """Return an ``Accelerator`` for a device and a precision.
 
-    It may be another one than before in this process, unless several processes train together.
+    Both may differ from earlier calls in this process, unless several processes train together.
 
     Raises:
-        SettingsError: if this machine cannot do that.
+        SettingsError: if this machine does not support them.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
 
     chosen = pick_device(device)
     if PartialState._shared_state and PartialState().num_processes == 1:
-        for state in (PartialState, AcceleratorState):  # they would refuse another device or precision than before
+        for state in (PartialState, AcceleratorState):  # they would refuse a change of device or precision
             state._shared_state = type(state._shared_state)()
     if chosen.type == "cuda" and int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        torch.cuda.set_device(chosen.index or 0)  # which a single process trains on
+        torch.cuda.set_device(chosen.index or 0)  # the one that a single process trains on
     try:
         return Accelerator(cpu=chosen.type == "cpu", mixed_precision=str(precision))
     except (ValueError, ImportError) as error:

@@ -1,4 +1,4 @@
-"""The precision that a SAM encodes in, by the words of a user."""
+"""The precision of SAM's encoder, as a user gives it."""
 
 from promise_seg.errors import SettingsError
 from promise_seg.model import ModelConfig
@@ -10,7 +10,7 @@ _OPTION = "--encoder-precision"
 
 
 def parse_encoder_precision(given: str | None) -> EncoderPrecision | None:
-    """Return the precision that a user means; ``None`` if nothing is said.
+    """Return the precision with this name, or ``None`` if none is given.
 
     Raises:
         SettingsError: if there is no such precision.
@@ -19,15 +19,15 @@ def parse_encoder_precision(given: str | None) -> EncoderPrecision | None:
 
 
 def encoding_in(sam: Backbone, given: str | None, start: ModelConfig | None = None) -> Backbone:
-    """Return a SAM that encodes as a user says; by default as it did for the model to start from, or as it does.
+    """Return a SAM that encodes in the given precision; by default in that of the model to start from, or its own.
 
     Args:
-        sam: any SAM, which stays as it is.
-        given: the precision that the user gave.
-        start: the config of the model to start from.
+        sam: any SAM, which is not changed.
+        given: the precision that the user gave, if any.
+        start: the config of the model to start from, if any.
 
     Raises:
-        SettingsError: if there is no such precision, or the device does not have it.
+        SettingsError: if there is no such precision, or the device does not support it.
     """
     wanted = parse_encoder_precision(given)
     if wanted is None and start is not None:
@@ -36,13 +36,13 @@ def encoding_in(sam: Backbone, given: str | None, start: ModelConfig | None = No
 
 
 def refuse_for_loaded(**given: object) -> None:
-    """Raise an error if an option of loading is given for a model that is loaded already.
+    """Check that no loading option is given for a model that is already loaded.
 
     Args:
-        given: the options by their names; ``None`` is not given.
+        given: the options by their names; ``None`` for those that are not given.
 
     Raises:
-        SettingsError: that says how to load it.
+        SettingsError: naming the option, and how to load the model with it.
     """
     for name, value in given.items():
         if value is not None:

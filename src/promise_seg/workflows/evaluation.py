@@ -1,4 +1,4 @@
-"""Score models against the ground truth: images, means, trust scores, looks at test rows, and files of all that."""
+"""Score models against the ground truth: images, means, trust scores, looks at test rows, and files with results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -59,43 +59,43 @@ def evaluate(
     always_segment: bool = False,
     progress: Progress = silent,
 ) -> Evaluation | ByClass[Evaluation]:
-    """Score a model against the ground truth, at each image's own size.
+    """Score a model against the ground truth, at each image's original size.
 
     >>> import promise_seg
     >>> result = promise_seg.evaluate("runs/polyp", "polyps.csv", split="test", prompts="apm")
     >>> 0 <= result.mean["dice"] <= 1
     True
 
-    Test rows that are scored are noted in the model's folder.
+    Test rows that are scored are logged in the model's folder.
 
     Args:
-        model: a model or what names one; a set with a model for each class gives an evaluation for each.
+        model: a model, or the name of one; a set with a model for each class gives an evaluation for each.
         data: a data set, or its manifest, whose files are then read as they were in training.
         output: folder for ``scores_*.csv``, ``summary_*.json`` and, for slices, ``volumes_*.csv``; by default nothing
             is written.
-        split: which rows: ``test``, ``val``, ``train`` or ``all``.
-        prompts: where prompts come from: ``apm`` (its own), ``oracle``, ``box`` or ``none``.
-        points: how many oracle points there are, half of them background; by default 16. Only with ``oracle``.
+        split: the rows to score: ``test``, ``val``, ``train`` or ``all``.
+        prompts: the source of the prompts: ``apm`` (the model's own), ``oracle``, ``box`` or ``none``.
+        points: the number of oracle points, half of them background; by default 16. Only with ``oracle``.
         mask: which of SAM's masks counts: ``0``, ``1``, ``2`` or ``score``; by default as chosen in training.
-        slices: how the slices of volumes come together, with the model's own prompts: ``each``, ``blend``, ``agree`` or
-            ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a choice ``each``.
+        slices: how the slices of a volume are combined, with the model's own prompts: ``each``, ``blend``, ``agree`` or
+            ``auto``, as chosen on validation rows by :func:`tune_postprocess`; without such a choice ``each``.
         protocol: ``own``, or ``reference``, the published procedure.
-        sam: the model's SAM, if not where training found it; for ``bare`` which one.
+        sam: the model's SAM, if it is no longer where training found it; for ``bare``, the SAM to use.
         image_size: side of the input of a bare SAM, in pixels.
-        seed: of oracle points and intervals.
-        tolerance: of the surface Dice, and the unit of distances: ``2px`` or ``1.5mm``.
-        by: a column of the manifest to give means by, or several, beside those by size.
+        seed: seed of oracle points and intervals.
+        tolerance: tolerance of the surface Dice, which also sets the unit of distances: ``2px`` or ``1.5mm``.
+        by: one or several columns of the manifest; means are given for each of their values, next to those by size.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
             by default that of training.
         store: the feature store, or its folder; by default the user's.
-        always_segment: score the masks also of images that the model judges to hold nothing, and would leave empty.
-        progress: told of each image.
+        always_segment: also segment images that the model judges to be empty; by default their masks are empty.
+        progress: called for each image.
 
     Raises:
-        SettingsError: if an option cannot be meant, or the model cannot make such prompts.
+        SettingsError: if an option is invalid, or the model cannot make such prompts.
         ManifestError: if there are no such rows, or files of them cannot be read.
-        CheckpointError: if the model, or what stands beside it, cannot be read.
+        CheckpointError: if the model, or a file next to it, cannot be read.
     """
     source, together = chosen(PromptSource, prompts, "--prompts"), chosen(Slices, slices, "--slices")
     _check_options(source, points, together)
@@ -119,7 +119,7 @@ def evaluate(
 
 
 def _checked_columns(by: str | Sequence[str], rows: Sequence[CheckedRow], unit: Unit) -> list[str]:
-    """Return the columns to give means by, and refuse rows that cannot be measured in a unit, before any work."""
+    """Return the columns to group means by, after checking that every row can be measured in the unit."""
     columns = columns_to_group_by(by, [row.row for row in rows])
     for row in rows:
         spacing_for(row, unit)
@@ -127,7 +127,7 @@ def _checked_columns(by: str | Sequence[str], rows: Sequence[CheckedRow], unit: 
 
 
 def _check_options(source: PromptSource, points: int | None, slices: Slices) -> None:
-    """Refuse options that have no meaning with the source of the prompts.
+    """Refuse options that are meaningless for the source of the prompts.
 
     Raises:
         SettingsError: naming the first of them.
@@ -146,7 +146,7 @@ def _check_options(source: PromptSource, points: int | None, slices: Slices) -> 
 
 @dataclass(frozen=True)
 class _Work:
-    """Facts that are the same for all models of a set."""
+    """Settings that are the same for all models of a set."""
 
     assessment: Assessment
     store: FeatureStore
@@ -158,7 +158,7 @@ class _Work:
     def evaluate(
         self, part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], output: Path | None
     ) -> Evaluation:
-        """Score one model and its trust scores, log looks at test rows, and write what came out."""
+        """Score one model and its trust scores, log looks at test rows, and write the results."""
         if output is not None:
             check_output(output)
         found = score_and_judge(
@@ -190,19 +190,19 @@ def score_and_judge(
     progress: Progress = silent,
     stage: str = "evaluating",
 ) -> Evaluation:
-    """Score one model on some rows, and its trust scores where it is calibrated; nothing is logged or written.
+    """Score one model on some rows, with its trust scores if it is calibrated; nothing is logged or written.
 
     Args:
-        part: the model's place.
-        model: the same, opened.
-        rows: to score.
+        part: the place of the model.
+        model: the loaded model.
+        rows: the rows to score.
         assessment: how to score.
         data: the manifest, as the user named it.
-        split: which of its rows, for the reader.
-        by: what to divide the images by.
-        store: of features.
-        progress: told of each image.
-        stage: what scoring is called there.
+        split: the name of the split of the rows, for the report.
+        by: the columns to group the images by.
+        store: the feature store.
+        progress: called for each image.
+        stage: the name of this stage in the progress.
 
     Raises:
         SettingsError: if the manifest lacks a column.
@@ -236,7 +236,7 @@ def score_and_judge(
 def _find_trust(
     part: ModelPart, model: PromiseModel, assessment: Assessment
 ) -> tuple[TrustModel | None, tuple[str, ...]]:
-    """The calibration of a trained model, where its own masks are scored as it makes them; a note where there is none.
+    """Return the calibration of a model, if its own masks are scored by our protocol, or a note on why there is none.
 
     Raises:
         CheckpointError: if its file is damaged.
@@ -252,10 +252,10 @@ def _find_trust(
 
 
 def rows_to_score(opened: OpenModels, data: Dataset | str | Path, split: str, progress: Progress = silent) -> Dataset:
-    """Return the rows of a split that models are scored on, read as in training where only a manifest is given.
+    """Return the rows of a split that models are scored on; a manifest is read as in training.
 
     Raises:
-        SettingsError: if there is no such split, or one model is to be scored on several classes.
+        SettingsError: if there is no such split, or the classes of models and rows do not match.
         ManifestError: if there are no such rows, or files of them cannot be read.
     """
     split = chosen(SplitChoice, split, "--split")
@@ -278,20 +278,20 @@ def rows_to_score(opened: OpenModels, data: Dataset | str | Path, split: str, pr
 
 
 def rows_of_part(rows: Dataset, part: ModelPart, model: PromiseModel) -> Dataset:
-    """Return the rows for one model of a set, with the masks of its class; otherwise as they are."""
+    """Return the rows for one model of a set, with the masks of its class; otherwise the rows unchanged."""
     label = label_of(model)
     return rows if part.label is None or label is None else rows.of_class(label)
 
 
 def data_name(data: Dataset | str | Path) -> str:
-    """Return what the user calls a data set."""
+    """Return the user's name for a data set."""
     if isinstance(data, Dataset):
         return "rows" if data.path is None else str(data.path)
     return str(data)
 
 
 def as_store(store: str | Path | FeatureStore | None, precision: str = StorePrecision.FP16) -> FeatureStore:
-    """Return a feature store: that in a folder, or the user's; a store that is given keeps its own precision."""
+    """Return the feature store in a folder, or by default the user's; a store that is passed in keeps its precision."""
     if isinstance(store, FeatureStore):
         return store
     return open_store(store, chosen(StorePrecision, precision, "--store-precision"))

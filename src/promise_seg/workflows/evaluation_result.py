@@ -1,4 +1,4 @@
-"""Results of an evaluation: how one model did, as records, and as a table in a notebook."""
+"""Results of an evaluation: the scores of one model, as records and as a table in a notebook."""
 
 from dataclasses import dataclass
 from html import escape
@@ -18,15 +18,15 @@ from promise_seg.workflows.tables import pandas
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How one model did on some images.
+    """The scores of one model on some images.
 
     Args:
         name: what the user calls the model.
-        results: of each image, in the order of the rows.
-        summary: means, their intervals, and all that they depend on.
-        notes: what must be said of them, a line each.
-        files: that were written: scores and summary, and scores of volumes if there are any.
-        volumes: of each volume, in the order of the rows; empty for images.
+        results: the result of each image, in the order of the rows.
+        summary: means, their intervals, and all settings that they depend on.
+        notes: remarks on the results, a line each.
+        files: the files that were written: scores and summary, and scores of volumes if there are any.
+        volumes: the score of each volume, in the order of the rows; empty if the images are not slices.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Evaluation:
 
     @property
     def mean(self) -> dict[str, float]:
-        """The mean over the images of each measure, by its name."""
+        """The mean of each measure over the images, by the name of the measure."""
         return self.summary.mean
 
     def records(self) -> list[dict[str, Any]]:
-        """Return a row for each image: its name, split and group, all measures, the predicted IoU and its trust."""
+        """Return a row for each image: its name, split and group, all measures, predicted IoU and trust score."""
         rows, values = [], values_by_measure(self.results)
         for number, result in enumerate(self.results):
             row = result.checked.row
@@ -57,7 +57,7 @@ class Evaluation:
         return rows
 
     def volume_records(self) -> list[dict[str, Any]]:
-        """Return a row for each volume: its name, split and group, its slices, and its measures; distances in mm."""
+        """Return a row for each volume: its name, split, group, slice counts, and its measures; distances in mm."""
         return [
             {
                 "image": one.name,
@@ -79,7 +79,7 @@ class Evaluation:
         return pandas().DataFrame.from_records(self.records())
 
     def __repr__(self) -> str:
-        """The mean Dice with its interval, and of how many images."""
+        """Return the mean Dice with its interval, and the number of images."""
         summary = self.summary
         interval = summary.interval["dice"]
         words = "" if interval is None else f" ({interval_words(interval)})"
@@ -89,7 +89,7 @@ class Evaluation:
         )
 
     def _repr_html_(self) -> str:
-        """The view in a notebook: a table of means with their intervals, and the notes below."""
+        """Return the view in a notebook: a table of means with their intervals, and the notes below."""
         rows = "".join(
             f"<tr><td>{escape(name)}</td><td>{value:.4f}</td>"
             f"<td>{escape(interval_words(self.summary.interval[name]))}</td></tr>"
@@ -100,7 +100,7 @@ class Evaluation:
         return _html_table(head, rows) + self._volumes_html() + notes
 
     def _volumes_html(self) -> str:
-        """The second table, of volumes, if there are any."""
+        """Return the table of volumes, or an empty string if there are none."""
         found = self.summary.volumes
         if found is None:
             return ""

@@ -9,10 +9,10 @@ from promise_seg.exporting.comparing import Agreement
 from promise_seg.exporting.description import DESCRIPTION_FILE
 from promise_seg.exporting.packages import USUAL_OPSET, check_opset, check_packages
 from promise_seg.exporting.writing import is_export, write_model
-from promise_seg.files import replacing_folder
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.storage.files import replacing_folder
 from promise_seg.vocabulary import EncoderPrecision
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
 from promise_seg.workflows.outputs import refuse_checkpoints
@@ -24,8 +24,8 @@ class Exported:
 
     Args:
         name: what the user calls the model.
-        folder: with the files, their description ``model.json`` and the program ``predict.py``.
-        agreement: how far each file is from PyTorch.
+        folder: the folder with the files, their description ``model.json`` and the program ``predict.py``.
+        agreement: the deviation of each file's outputs from PyTorch's.
     """
 
     name: str
@@ -44,19 +44,19 @@ def export(
 ) -> list[Exported]:
     """Export a model as ONNX files: its encoder, its auto-prompter, and its decoder with the learned shift.
 
-    Each file is run with ONNX Runtime, and its outputs are compared with PyTorch's, before anything is written.
+    Each file is run with ONNX Runtime and its outputs are compared with those of PyTorch before anything is written.
 
     Args:
-        model: a model or what names one; ``bare`` has no auto-prompter.
-        output: the folder to write; for a model of several classes with a folder for each class in it. An earlier
-            export there is replaced.
-        sam: its SAM, if not where training found it; for ``bare`` which one.
+        model: a model, or the name of one; ``bare`` has no auto-prompter.
+        output: the folder to write; a model of several classes gets a folder for each class in it. An earlier export
+            there is replaced.
+        sam: the model's SAM, if it is no longer where training found it; for ``bare``, the SAM to use.
         image_size: side of the input of a bare SAM, in pixels.
         opset: version of ONNX's operators, 17 to 20.
-        progress: told of each file.
+        progress: called for each file.
 
     Returns:
-        An entry for the model, or for that of each class.
+        An entry for the model, or one for the model of each class.
 
     Raises:
         SettingsError: if packages are missing, the opset cannot be written, the folder holds anything else, or a part
@@ -81,7 +81,7 @@ def export(
 
 
 def _in_single_precision(model: PromiseModel) -> PromiseModel:
-    """Return a model on the CPU whose SAM encodes in single precision, as graphs do."""
+    """Return the model on the CPU, with a SAM that encodes in single precision as the graphs do."""
     if model.device.type == "cpu" and model.sam.encoder_precision == EncoderPrecision.FP32:
         return model
     found = copy.deepcopy(model).to("cpu")
@@ -90,10 +90,10 @@ def _in_single_precision(model: PromiseModel) -> PromiseModel:
 
 
 def _check_folder(output: Path) -> None:
-    """Raise an error if something is there that is not an earlier export.
+    """Check that a folder for an export is new, or holds an earlier export.
 
     Raises:
-        SettingsError: that says so.
+        SettingsError: if it holds anything else.
     """
     refuse_checkpoints(output)
     if output.exists() and not is_export(output):

@@ -1,4 +1,4 @@
-"""Say what encoding the images of a training will take, before it is begun; or do it, in one process or in several."""
+"""Estimate the cost of encoding the images of a training before it begins, or encode them in one or more processes."""
 
 import os
 from pathlib import Path
@@ -14,11 +14,11 @@ from promise_seg.inference.encoding import Sample
 from promise_seg.inference.planning import EncodingPlan, plan_encoding
 from promise_seg.inference.sharing import Encoded, PartsNote, encode_shared
 from promise_seg.learning.training_set import TrainingSet
-from promise_seg.object_stores import is_address
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
+from promise_seg.storage.object_stores import is_address
 from promise_seg.vocabulary import Protocol, StorePrecision
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
@@ -37,11 +37,11 @@ class FeatureWork:
 
     Args:
         data: a data set or its manifest.
-        sam, image_size, protocol, val_share, device, encoder_precision: as of :func:`promise_seg.train`.
+        sam, image_size, protocol, val_share, device, encoder_precision: see :func:`promise_seg.train`.
         store: the feature store, or its folder; by default the user's.
-        store_precision: how exactly features are kept there: ``fp16`` or ``int8``.
-        note: told what a user should know, a line each.
-        given: other settings of a training: ``variant``, ``apm``, ``fit``, ``views``, ``augmentation``, ``seed``.
+        store_precision: the precision of stored features: ``fp16`` or ``int8``.
+        note: called with each line that the user should know.
+        given: other settings of the training: ``variant``, ``apm``, ``fit``, ``views``, ``augmentation``, ``seed``.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class FeatureWork:
         self.store, self.note, self.given = as_store(store, store_precision), note, given
 
     def plan(self, progress: Progress = silent) -> EncodingPlan:
-        """Measure on a few images what the training will encode; these images are stored.
+        """Estimate what the training will encode, by encoding a few images; their features are stored.
 
         Raises:
-            SettingsError: if an option cannot be meant.
+            SettingsError: if an option is invalid.
             ManifestError: if rows or their files cannot be used.
             PromiseError: if the disk of the store is full.
         """
@@ -77,21 +77,21 @@ class FeatureWork:
     def encode(
         self, part: str | None = None, progress: Progress = silent, *, ray: str | None = None, ray_cpus: int = 1
     ) -> Encoded:
-        """Encode what the training will need and the store does not have yet.
+        """Encode the features that the training needs and the store does not have yet.
 
-        Several processes may do it at once, also the same part: each view is claimed by the process that encodes it.
+        Several processes may do this at once, even for the same part: each view is claimed by the process encoding it.
 
         Args:
             part: ``K/N`` for the Kth of N parts, or ``slurm`` for the part of the task of a job array; by default all.
-            progress: told of each image.
+            progress: called for each image.
             ray: the Ray cluster that encodes: ``auto``, ``local`` or ``HOST:PORT``; see
                 :func:`~promise_seg.workflows.predicting.predict_folder`.
-            ray_cpus: how many CPUs each of its workers has.
+            ray_cpus: the number of CPUs of each worker of the cluster.
 
         Raises:
-            SettingsError: if an option cannot be meant.
+            SettingsError: if an option is invalid.
             ManifestError: if rows or their files cannot be used.
-            PromiseError: if the disk is full, another data set, SAM or version is encoded under the same names, or the
+            PromiseError: if the disk is full, another part was begun with another data set, SAM or version, or the
                 cluster cannot work.
         """
         its_part = None if part is None else Part.parse(part)
@@ -110,7 +110,7 @@ class FeatureWork:
         return found
 
     def _encode_on_ray(self, cluster: RayOptions, progress: Progress) -> Encoded:
-        """Let a cluster encode, to which this process gives out the work."""
+        """Encode on a cluster, to which this process distributes the work."""
         needed = self._needed(progress, "cpu", encodes=False)
         place = self.store.place if is_address(self.store.place) else str(self.store.folder.absolute())
         job = EncodeJob(
@@ -120,10 +120,10 @@ class FeatureWork:
         return encode_on_ray(job, needed.samples, needed.sam, self.store, cluster, progress, self.note)
 
     def _shared(self, needed: "_Needed", part: Part) -> PartsNote:
-        """Begin the note on what the parts have in common."""
+        """Write or check the note on the settings that all parts share."""
         manifest = "" if needed.data.path is None else str(needed.data.path.resolve())
         called = self.sam if isinstance(self.sam, str) else self.sam.name
-        if Path(called).exists():  # a folder or file of the user
+        if Path(called).exists():  # a folder or file given by the user
             called = os.fspath(Path(called).resolve())
         words = [
             manifest, called, self.image_size, str(self.protocol), self.val_share, self.encoder_precision,
@@ -137,7 +137,7 @@ class FeatureWork:
         return shared
 
     def _needed(self, progress: Progress, on_device: str, *, encodes: bool = True) -> "_Needed":
-        """Return the views that the training encodes, and the SAM: one that encodes, or only names what others do."""
+        """Return the views to encode, and the SAM: one that encodes, or only names the features if workers encode."""
         settings = settings_for(chosen(Protocol, self.protocol, "--protocol"), None, self.given)
         data = self.data
         if not isinstance(data, Dataset):
@@ -158,7 +158,7 @@ class FeatureWork:
 
 
 def _cluster(ray: str, cpus: int, part: str | None, sam: Backbone | str, device: str) -> RayOptions:
-    """Return the cluster that a user means, unless other options do not go with it."""
+    """Return the cluster with the given address, after checking that no other option conflicts with it."""
     if part is not None:
         raise SettingsError(f"--part {part}: with --ray, the cluster divides the work. Leave one of them out")
     if not isinstance(sam, str):
@@ -167,7 +167,7 @@ def _cluster(ray: str, cpus: int, part: str | None, sam: Backbone | str, device:
 
 
 class _Needed(NamedTuple):
-    """The views that a training needs, and what encodes them."""
+    """The views that a training needs, and the SAM that encodes them."""
 
     data: Dataset
     samples: list[Sample]

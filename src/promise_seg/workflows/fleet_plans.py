@@ -1,8 +1,8 @@
 """Plan the encoding or predicting of very many images: hours, disk, memory, network and money.
 
-The model is simple, as the work divides perfectly: every worker does every image in the time that was measured, and has
-as many images as any other, rounded up. A computer has as many workers as its memory and its cores allow. What they
-take from each other is not in it.
+The model is simple, as the work divides perfectly: every worker takes the measured time for each image, and has as many
+images as any other, rounded up. A computer has as many workers as its memory and its cores allow. Slowdown by workers
+that share a computer is not modelled.
 """
 
 import re
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.errors import SettingsError
-from promise_seg.files import read_json_object
 from promise_seg.quantities import bytes_in_words, seconds_in_words
+from promise_seg.storage.files import read_json_object
 from promise_seg.vocabulary import FleetWork
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.timing import ENCODE, PREDICT, SpeedReport
@@ -20,26 +20,26 @@ from promise_seg.workflows.timing import ENCODE, PREDICT, SpeedReport
 _MEASURED = {FleetWork.ENCODE: ENCODE, FleetWork.PREDICT: PREDICT}
 _WORKERS = re.compile(r"([1-9][0-9]{0,14})(?:x(.+))?")
 _USABLE = 0.9
-"""The share of a computer's memory that workers may have."""
+"""The share of a computer's memory that workers may use."""
 _SIZES = {FleetWork.ENCODE: "feature_bytes", FleetWork.PREDICT: "output_bytes"}
 
 
 @dataclass(frozen=True)
 class FleetPlan:
-    """How much work there is, and what it takes.
+    """The amount of work, and the resources it takes.
 
     Args:
-        work: what is done.
-        items: images, or their views where these are encoded.
-        workers: how many processes do it, each like the one that was measured.
+        work: the kind of work.
+        items: the number of images, or of their views if these are encoded.
+        workers: the number of processes, each like the one that was measured.
         seconds_each: median time of an item.
-        slow_seconds_each: its 95th percentile.
-        bytes_each: of the disk that the result of an item takes.
-        image_bytes: of the file that is read for an item.
-        memory_bytes: of a worker; ``None`` if that was not measured.
-        price: of an hour of a worker.
-        computer_bytes: the memory of a computer, or of its GPU; ``None`` if that is not known.
-        processes: how many workers the cores of a computer are enough for; ``None`` if they do not matter, as on a GPU.
+        slow_seconds_each: 95th percentile of the time of an item.
+        bytes_each: disk space of the result of an item.
+        image_bytes: size of the file that is read for an item.
+        memory_bytes: memory of a worker; ``None`` if it was not measured.
+        price: price of an hour of a worker.
+        computer_bytes: memory of a computer, or of its GPU; ``None`` if it is not known.
+        processes: the number of workers that a computer's cores suffice for; ``None`` if irrelevant, as on a GPU.
     """
 
     work: FleetWork
@@ -56,7 +56,7 @@ class FleetPlan:
 
     @property
     def workers_of_computer(self) -> int | None:
-        """The workers that a computer has room for; ``None`` if its memory, or theirs, is not known."""
+        """The number of workers that fit on a computer; ``None`` if its memory, or theirs, is not known."""
         if self.memory_bytes is None or self.computer_bytes is None:
             return None
         fitting = int(_USABLE * self.computer_bytes) // max(self.memory_bytes, 1)
@@ -64,17 +64,17 @@ class FleetPlan:
 
     @property
     def items_each(self) -> int:
-        """The items of the worker that has most."""
+        """The number of items of the worker that has most."""
         return -(-self.items // self.workers)
 
     @property
     def seconds(self) -> float:
-        """The time until the last worker has done its items."""
+        """The time until the last worker finishes, in seconds."""
         return self.items_each * self.seconds_each
 
     @property
     def worker_hours(self) -> float:
-        """The hours of all workers together, which are paid until the last one is done."""
+        """The hours of all workers together, which are paid until the last worker finishes."""
         return self.workers * self.seconds / 3600
 
     @property
@@ -89,11 +89,11 @@ class FleetPlan:
 
     @property
     def money(self) -> float | None:
-        """The price of all hours."""
+        """The price of all worker hours; ``None`` if no price is given."""
         return None if self.price is None else self.price * self.worker_hours
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return the lines of a table: what it is, and how much."""
+        """Return the rows of a table: the name of each quantity and its amount."""
         what = "views to encode" if self.work == FleetWork.ENCODE else "images to predict"
         each = f"{self.seconds_each:.3g} s, {self.slow_seconds_each:.3g} s for the slowest twentieth"
         rows = [
@@ -127,22 +127,21 @@ def plan_fleet(
     price: float | None = None,
     computer_bytes: int | None = None,
 ) -> FleetPlan:
-    """Say what encoding or predicting many images will take, from times that were measured on a few.
+    """Estimate the cost of encoding or predicting many images from times that were measured on a few.
 
     Args:
         profile: the outcome of :func:`promise_seg.bench` on a worker, or the JSON file that it wrote.
-        images: how many there are.
+        images: the number of images.
         work: ``predict`` or ``encode``.
-        workers: processes like the one that was measured.
-        views: of each image, where images are encoded.
+        workers: the number of processes like the one that was measured.
+        views: the number of views of each image, if images are encoded.
         image_bytes: the size of an image's file.
-        price: of an hour of a worker.
+        price: price of an hour of a worker.
         computer_bytes: the memory of each computer, or of its GPU; by default that of the computer that was measured,
-            whose cores count then, too.
+            whose cores are then taken into account too.
 
     Raises:
-        SettingsError: if an option cannot be meant, no worker fits into the memory, or the profile does not hold what
-            is needed.
+        SettingsError: if an option is invalid, no worker fits into the memory, or the profile lacks a required value.
     """
     kind = checked_work(work, images=images, workers=workers, views=views, price=price)
     facts = profile.facts() if isinstance(profile, SpeedReport) else _read(Path(profile))
@@ -159,10 +158,10 @@ def plan_fleet(
 
 
 def checked_work(work: str, *, images: float, workers: int, views: int, price: float | None) -> FleetWork:
-    """Return the work that is planned, unless the numbers cannot be meant; see :func:`plan_fleet`.
+    """Return the kind of work, after checking the numbers; see :func:`plan_fleet`.
 
     Raises:
-        SettingsError: that says which, before anything is measured.
+        SettingsError: naming the invalid option, before anything is measured.
     """
     kind = chosen(FleetWork, work, "--work")
     if kind == FleetWork.PREDICT and views != 1:
@@ -181,7 +180,7 @@ def _times(
     """Return the median and the 95th percentile of the seconds of an item, its bytes, and the memory of a worker.
 
     Raises:
-        SettingsError: if the profile does not hold them.
+        SettingsError: if the profile does not hold valid values for them.
     """
     try:
         timing = next(one for one in facts["timings"] if one["work"] == _MEASURED[kind])
@@ -201,9 +200,9 @@ def _times(
 
 
 def _computer_of(facts: dict[str, Any]) -> tuple[int | None, int | None]:
-    """Return the memory of the computer that was measured, and how many workers its cores are enough for.
+    """Return the memory of the computer that was measured, and the number of workers that its cores suffice for.
 
-    Neither is known of a GPU, nor of profiles that do not say it.
+    Both are ``None`` for a GPU, and for profiles that lack them.
     """
     try:
         where, threads = facts["environment"], facts["threads"]
@@ -215,14 +214,14 @@ def _computer_of(facts: dict[str, Any]) -> tuple[int | None, int | None]:
 
 
 def workers_of(words: str, profile: Path | None = None) -> tuple[int, Path | None]:
-    """Return the number of workers that a text says, and the profile of one of them, if there is any.
+    """Return the number of workers that a text gives, and the profile of one of them, if there is any.
 
     Args:
-        words: ``8``, or ``8xFILE`` for eight like the one that a file of ``promise bench -o`` was measured on.
-        profile: that was given by itself.
+        words: ``8``, or ``8xFILE`` for eight workers like the one measured in a file of ``promise bench -o``.
+        profile: the profile that was given separately, if any.
 
     Raises:
-        SettingsError: if it is something else, or names another profile.
+        SettingsError: if the text is invalid, or names a second profile.
     """
     found = _WORKERS.fullmatch(words)
     if found is None:

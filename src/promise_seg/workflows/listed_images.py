@@ -1,4 +1,4 @@
-"""The images that a user names to be predicted: files and folders, here or at addresses, or those of a manifest."""
+"""The images that a user names for prediction: files and folders, local or at addresses, or those of a manifest."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ def find_images(
 ) -> Sequence[Input]:
     """Return the inputs in some places; see :func:`~promise_seg.images.exports.inputs.find_inputs`.
 
-    Of a manifest, these are the images of all of its rows; masks are not looked at.
+    For a manifest, these are the images of all its rows; its masks are not read.
 
     Raises:
         ManifestError: if a manifest cannot be used, or is not the only place.

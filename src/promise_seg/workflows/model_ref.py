@@ -1,6 +1,6 @@
-"""Names of models and what they mean: a bare SAM, a run, a checkpoint, a file of the published code, a model per class.
+"""Names of models and their meaning: a bare SAM, a run, a checkpoint, a file of the published code, a model per class.
 
-All commands and functions take any of these; nothing else asks which it is.
+All commands and functions take any of these names; only this module distinguishes them.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.arguments import check_place
 from promise_seg.checkpoint import find_checkpoint, is_reference_file, load_checkpoint, read_config, run_folder
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
 from promise_seg.errors import SettingsError
@@ -23,11 +24,11 @@ from promise_seg.trust.trust_file import FoundTrust, find_trust
 from promise_seg.vocabulary import EncoderPrecision, Fit, Protocol
 
 BARE = "bare"
-"""The name of a SAM alone, with nothing trained around it."""
+"""The name of a SAM alone, without trained parts."""
 
 
 class PartKind(StrEnum):
-    """Kinds of places that hold a single model: nothing, a folder of ours, or a file of the published code."""
+    """Kinds of places that hold a single model: nothing, a checkpoint folder, or a file of the published code."""
 
     BARE = "bare"
     CHECKPOINT = "checkpoint"
@@ -36,12 +37,12 @@ class PartKind(StrEnum):
 
 @dataclass(frozen=True)
 class ModelPart:
-    """One model that a name means: all of it, or one of a set with a model for each class.
+    """One model that a name refers to: the only one, or the model of one class in a set.
 
     Args:
-        name: what the user calls it; of a set's part, its folder.
-        kind: what it is kept in.
-        checkpoint: our folder, such as ``run/best``; ``None`` for other kinds.
+        name: what the user calls it; for the model of a class, its folder.
+        kind: the kind of place that holds it.
+        checkpoint: its checkpoint folder, such as ``run/best``; ``None`` for other kinds.
         label: its class, in a set.
     """
 
@@ -52,7 +53,7 @@ class ModelPart:
 
     @property
     def run_folder(self) -> Path | None:
-        """The folder of its run, or of the checkpoint by itself; ``None`` where it has none."""
+        """The folder of its run, or of a checkpoint outside a run; ``None`` for models without a checkpoint folder."""
         return None if self.checkpoint is None else run_folder(self.checkpoint)
 
     @property
@@ -61,29 +62,29 @@ class ModelPart:
         return self.kind == PartKind.BARE
 
     def note(self) -> RunNote | None:
-        """Return what its run noted in ``settings.json``, where there is one.
+        """Return the notes of its run in ``settings.json``, or ``None`` if there are none.
 
         Raises:
-            CheckpointError: if that is damaged.
+            CheckpointError: if the file is damaged.
         """
         return None if self.run_folder is None else read_note(self.run_folder)
 
     def training_images(self) -> TrainingImages | None:
-        """Return which images its run learned from and was chosen on, where that is known.
+        """Return the images that its run was trained and selected on, or ``None`` if they are not known.
 
         Raises:
-            CheckpointError: if the note of it is damaged.
+            CheckpointError: if the record of them is damaged.
         """
         return None if self.run_folder is None else read_training_images(self.run_folder)
 
     def find_trust(self, model: PromiseModel) -> FoundTrust:
-        """Return its calibration, or why it has none.
+        """Return its calibration, or the reason why it has none.
 
         Args:
-            model: this part, opened.
+            model: this part, loaded.
 
         Raises:
-            CheckpointError: if its file is damaged.
+            CheckpointError: if the file of the calibration is damaged.
         """
         if self.checkpoint is not None:
             return find_trust(self.checkpoint, model)
@@ -103,15 +104,15 @@ class ModelPart:
         """Load the model, in evaluation mode.
 
         Args:
-            sam: its SAM, or where to find it, if not where training found it; for a bare SAM which one.
-            device: where to put it.
+            sam: its SAM or the place of it, if no longer where training found it; for a bare SAM, the SAM to use.
+            device: the device for the model.
             image_size: side of the input of a bare SAM, in pixels.
             encoder_precision: the precision of its SAM's encoder; by default that of training.
-            protocol: how a bare SAM gets its images: as our own models do, or as the published code does.
+            protocol: whether a bare SAM gets its images as our own models do, or as the published code does.
 
         Raises:
-            SettingsError: if a trained model is asked for at another size.
-            CheckpointError: if it cannot be loaded.
+            SettingsError: if an image size is given for a trained model.
+            CheckpointError: if the model cannot be loaded.
         """
         if not self.is_bare:
             if image_size is not None:
@@ -130,12 +131,12 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """The meaning of a name: one model, or one for each of several classes of label maps.
+    """The models that a name refers to: one model, or one for each of several classes of label maps.
 
     Args:
-        name: as the user gave it.
-        parts: in the order of their classes.
-        is_class_set: whether it holds a model for each class.
+        name: the name as the user gave it.
+        parts: the models, in the order of their classes.
+        is_class_set: whether there is a model for each class.
     """
 
     name: str
@@ -144,7 +145,7 @@ class ModelRef:
 
     @classmethod
     def resolve(cls, name: "str | Path | ModelRef") -> "ModelRef":
-        """Return what a name means, without loading any weights.
+        """Return the models that a name refers to, without loading any weights.
 
         Args:
             name: ``bare``, the output folder of ``promise train``, a checkpoint folder in it, or a ``.pt`` or ``.pth``
@@ -152,9 +153,11 @@ class ModelRef:
 
         Raises:
             CheckpointError: if there is no model there.
+            SettingsError: if the name is neither a text nor a path.
         """
         if isinstance(name, ModelRef):
             return name
+        check_place(name, "model")
         text = str(name)
         if text == BARE:
             return cls(text, (ModelPart(text, PartKind.BARE),))
@@ -175,10 +178,10 @@ class ModelRef:
         return tuple(part.label for part in self.parts if part.label is not None)
 
     def checkpoints(self, why: str) -> Sequence[tuple[ModelPart, Path]]:
-        """Return the parts with their folders of ours, for what is kept there.
+        """Return the parts with their checkpoint folders, to read or store files there.
 
         Args:
-            why: what is kept, such as ``a calibration``; for the message.
+            why: what is stored there, such as ``a calibration``; for the message.
 
         Raises:
             SettingsError: if a part has no such folder.
@@ -211,6 +214,6 @@ class ModelRef:
         raise SettingsError(f"{self.name}: holds models of the classes {known}, but {what}; name one of them")
 
     def reading(self) -> Reading | None:
-        """Return how files were read in training, without loading weights; ``None`` where only the weights tell."""
+        """Return how files were read in training, without loading weights; ``None`` if only the weights hold this."""
         checkpoint = self.parts[0].checkpoint
         return None if checkpoint is None else read_config(checkpoint).reading

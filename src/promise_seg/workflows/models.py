@@ -1,4 +1,4 @@
-"""Models as a Python user holds them: one, or one for each class, with the place that they came from."""
+"""Models as a Python user holds them: one model, or one for each class, with the place that it was loaded from."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,10 +33,10 @@ class Model(Predictor):
     """One model, ready to predict, to be evaluated, or to start another training from.
 
     Args:
-        ref: what the user named.
-        part: the only model of it, or that of a class.
-        model: the same, opened.
-        trust_model: says how far its own masks can be trusted, if it was calibrated.
+        ref: the reference that the user named.
+        part: its only model, or that of a class.
+        model: the loaded model.
+        trust_model: estimates how far the model's own masks can be trusted, if it was calibrated.
         note: why there is no trust model.
     """
 
@@ -47,25 +47,25 @@ class Model(Predictor):
         self.ref, self.part = ref, part
 
     def __repr__(self) -> str:
-        """Its name, its variant and its SAM."""
+        """Return its name, variant and SAM."""
         config = self.model.config
         return f"Model({self.part.name!r}: {config.variant} on {config.sam} at {config.image_size} px)"
 
     @property
     def reading(self) -> Reading:
-        """How files are read: as those that it was trained on."""
+        """How files are read: as the training images were."""
         return self.model.config.reading
 
     @property
     def sam(self) -> Backbone:
-        """The SAM that it stands on."""
+        """The SAM that the model is built around."""
         return self.model.sam
 
     def reading_as(self, options: ReadingOptions) -> "Model":
-        """Return the same model, which reads images otherwise than in training; the weights are shared.
+        """Return the same model with other options for reading images than in training; the weights are shared.
 
         Raises:
-            SettingsError: naming the option that cannot be meant.
+            SettingsError: naming the invalid option.
         """
         config = self.model.config
         model = copy.copy(self.model)
@@ -82,16 +82,16 @@ class Model(Predictor):
         slices: str = Slices.AUTO,
         axes: str | Sequence[str] | None = None,
     ) -> Labeller:
-        """Return what turns images into label maps with it.
+        """Return a labeller that turns images into label maps with this model.
 
         Args:
-            names: what is segmented, ``NAME`` or ``LABEL=NAME``.
+            names: names of the segmented classes, ``NAME`` or ``LABEL=NAME``.
             instances: whether labels are the numbers of separate objects.
-            slices: how the slices of volumes come together.
-            axes: across which volumes are cut; see :func:`~promise_seg.predict_folder`.
+            slices: how the slices of a volume are combined.
+            axes: the axes across which volumes are sliced; see :func:`~promise_seg.predict_folder`.
 
         Raises:
-            SettingsError: if it has no APM, or a name cannot be meant; or if it cannot tell objects apart.
+            SettingsError: if the model has no APM, a name is invalid, or the model cannot separate objects.
         """
         label = label_of(self.model) or 1
         way = chosen(Slices, slices, "--slices")
@@ -99,11 +99,11 @@ class Model(Predictor):
 
 
 class ClassModels(Mapping[int, Model]):
-    """A model for each of several classes of label maps, by the class; all read images in the same way.
+    """A model for each of several classes of label maps, by class; all read images in the same way.
 
     Args:
-        ref: what the user named.
-        models: by their classes.
+        ref: the reference that the user named.
+        models: the model of each class.
     """
 
     def __init__(self, ref: ModelRef, models: Mapping[int, Model]) -> None:
@@ -113,22 +113,22 @@ class ClassModels(Mapping[int, Model]):
         """Return the model of a class.
 
         Raises:
-            KeyError: if there is no such class; it names those that there are.
+            KeyError: if there is no such class; the message names the existing ones.
         """
         if label not in self._models:
             raise KeyError(f"{label!r}: {self.ref.name} has the classes {', '.join(map(str, self))}")
         return self._models[label]
 
     def __iter__(self) -> Iterator[int]:
-        """Go through the classes."""
+        """Iterate over the classes."""
         return iter(self._models)
 
     def __len__(self) -> int:
-        """How many classes there are."""
+        """Return the number of classes."""
         return len(self._models)
 
     def __repr__(self) -> str:
-        """Its name and its classes."""
+        """Return its name and its classes."""
         return f"ClassModels({self.ref.name!r}: classes {', '.join(map(str, self))})"
 
     @property
@@ -137,19 +137,19 @@ class ClassModels(Mapping[int, Model]):
 
     @property
     def reading(self) -> Reading:
-        """How files are read: as those that they were trained on, with all classes of label maps."""
+        """How files are read: as the training images were, with all classes of label maps."""
         return of_all_classes(self._first.reading)
 
     @property
     def sam(self) -> Backbone:
-        """The SAM that all of them stand on."""
+        """The SAM that all models are built around."""
         return self._first.sam
 
     def reading_as(self, options: ReadingOptions) -> "ClassModels":
-        """Return the same models, which read images otherwise; see :meth:`Model.reading_as`.
+        """Return the same models with other options for reading images; see :meth:`Model.reading_as`.
 
         Raises:
-            SettingsError: naming the option that cannot be meant.
+            SettingsError: naming the invalid option.
         """
         return ClassModels(self.ref, {label: one.reading_as(options) for label, one in self.items()})
 
@@ -161,10 +161,10 @@ class ClassModels(Mapping[int, Model]):
         slices: str = Slices.AUTO,
         axes: str | Sequence[str] | None = None,
     ) -> Labeller:
-        """Return what turns images into label maps with them; see :meth:`Model.labeller`.
+        """Return a labeller that turns images into label maps with these models; see :meth:`Model.labeller`.
 
         Raises:
-            SettingsError: if separate objects are asked for, which only a single model gives.
+            SettingsError: if separate objects are requested, which takes a single model, or an option is invalid.
         """
         if instances:
             raise SettingsError(
@@ -176,13 +176,13 @@ class ClassModels(Mapping[int, Model]):
         return Labeller(dict(self._models), parse_names(names, list(self)), slices=way, axes=parse_axes(axes))
 
     def predict(self, image: object, index: int | None = None) -> LabelledSlice:
-        """Predict a label map (H, W) at the image's own size, with the models' own prompts.
+        """Predict a label map (H, W) at the image's original size, with the models' own prompts.
 
-        Where several models find something, the most certain one is right.
+        If several models segment a pixel, the most confident one labels it.
 
         Args:
-            image: a path, pixels (H, W[, 3]) uint8, or an image of PIL; see :meth:`Predictor.encode`.
-            index: the slice, where the path is of a volume.
+            image: a path, pixels (H, W[, 3]) uint8, or a PIL image; see :meth:`Predictor.encode`.
+            index: the number of the slice, if the path is of a volume.
 
         Raises:
             ImageError: if the image cannot be read.
@@ -202,16 +202,16 @@ class ClassModels(Mapping[int, Model]):
 
         Args:
             volume: a path, or what :func:`~promise_seg.images.formats.opening.open_source` returns.
-            progress: told of each slice.
-            slices: how slices come together; see :meth:`Predictor.predict_volume`.
-            axes: across which the volume is cut; see :meth:`Predictor.predict_volume`.
+            progress: called for each slice.
+            slices: how slices are combined; see :meth:`Predictor.predict_volume`.
+            axes: the axes across which the volume is sliced; see :meth:`Predictor.predict_volume`.
 
         Returns:
-            Its slices with their labels; ``labels`` is the label map in the shape and order of the file's array.
+            The slices with their labels; ``labels`` is the label map in the shape and order of the file's array.
 
         Raises:
-            ImageError: if it cannot be read or cut so.
-            SettingsError: if a model has no APM, or an option cannot be meant.
+            ImageError: if the volume cannot be read, or cannot be sliced across these axes.
+            SettingsError: if a model has no APM, or an option is invalid.
         """
         labeller = self.labeller(slices=slices, axes=axes)
         if not isinstance(volume, Source):
@@ -227,38 +227,38 @@ class ClassModels(Mapping[int, Model]):
 
 AnyModel = Model | ClassModels
 ModelLike = str | Path | ModelRef | Model | ClassModels
-"""A model, or what names one; see :class:`~promise_seg.workflows.model_ref.ModelRef`."""
+"""A model, or the name of one; see :class:`~promise_seg.workflows.model_ref.ModelRef`."""
 
 
 @dataclass(frozen=True)
 class OpenModels:
-    """The models that a name means, in memory: what evaluation and reports work on.
+    """The loaded models that a name refers to: what evaluation and reports work on.
 
     Args:
-        ref: what they were named by.
-        models: as many as ``ref`` has parts, in their order.
+        ref: the reference that names the models.
+        models: as many models as ``ref`` has parts, in their order.
     """
 
     ref: ModelRef
     models: tuple[PromiseModel, ...]
 
     def __iter__(self) -> Iterator[tuple[ModelPart, PromiseModel]]:
-        """Go through the parts and their models."""
+        """Iterate over the parts and their models."""
         return zip(self.ref.parts, self.models, strict=True)
 
     @property
     def sam(self) -> Backbone:
-        """The SAM that all of them stand on."""
+        """The SAM that all models are built around."""
         return self.models[0].sam
 
     def each(
         self, work: Callable[[ModelPart, PromiseModel, Path | None], Found], output: str | Path | None = None
     ) -> Found | ByClass[Found]:
-        """Do the same work with every model, and return its result; for a set, a result for each class.
+        """Call a function for every model and return its result; for a set, a result for each class.
 
         Args:
-            work: is given the part, its model, and the folder for its files.
-            output: that folder; in it, a set has a folder for each class. ``None`` if nothing is to be written.
+            work: the function; it is given the part, its model, and the folder for its files.
+            output: that folder; a set gets a folder for each class in it. ``None`` if nothing is to be written.
         """
         found = {}
         with caching_apm_outputs(self.models):
@@ -271,7 +271,7 @@ class OpenModels:
 
     @property
     def reading(self) -> Reading:
-        """How files are read: as in training; of a set with all classes of label maps."""
+        """How files are read: as in training; for a set, with all classes of label maps."""
         reading = self.models[0].config.reading
         return of_all_classes(reading) if self.ref.is_class_set else reading
 
@@ -286,20 +286,20 @@ def open_models(
     protocol: str = Protocol.OWN,
     always_segment: bool = False,
 ) -> OpenModels:
-    """Load the models that a name means, around one SAM; those that are loaded already are taken as they are.
+    """Load the models that a name refers to, around one SAM; models that are already loaded are used as they are.
 
     Args:
-        model: a model or what names one.
-        sam: their SAM, or where to find it, if not where training found it; for a bare SAM which one.
-        device: where to put them.
+        model: a model, or the name of one.
+        sam: their SAM or the place of it, if no longer where training found it; for a bare SAM, the SAM to use.
+        device: the device for the models.
         image_size: side of the input of a bare SAM, in pixels.
         encoder_precision: the precision of their SAM's encoder; by default that of training.
-        protocol: how a bare SAM gets its images.
-        always_segment: segment also what the model judges to hold nothing.
+        protocol: whether a bare SAM gets its images as our own models do, or as the published code does.
+        always_segment: also segment images that the model judges to be empty.
 
     Raises:
-        SettingsError: if a trained model is asked for at another size, or there is no such device.
-        CheckpointError: if one cannot be loaded.
+        SettingsError: if an option does not apply to the model, or there is no such device.
+        CheckpointError: if a model cannot be loaded.
     """
     if not isinstance(model, str | Path | ModelRef):
         refuse_for_loaded(encoder_precision=encoder_precision)
@@ -343,19 +343,19 @@ def load(
     Args:
         model: the output folder of ``promise train``, a checkpoint folder in it, a ``.pt`` file of the published code,
             or ``bare`` for a SAM alone.
-        sam: the SAM it belongs to; by default the place noted in the checkpoint. For ``bare`` which one.
+        sam: the SAM it belongs to; by default the place noted in the checkpoint. For ``bare``, the SAM to use.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         image_size: side of the input of a bare SAM, in pixels.
         encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
             by default that of training.
-        always_segment: segment also what the model judges to hold nothing; by default such images get an empty mask.
+        always_segment: also segment images that the model judges to be empty; by default their masks are empty.
 
     Returns:
-        A model, or one for each class if training made these.
+        A model, or one for each class if training made a set.
 
     Raises:
-        SettingsError: if a trained model is asked for at another size, or there is no such device.
-        CheckpointError: if it cannot be loaded.
+        SettingsError: if an image size is given for a trained model, or there is no such device.
+        CheckpointError: if the model cannot be loaded.
     """
     if not isinstance(model, ModelRef):
         check_place(model, "model")
@@ -370,10 +370,10 @@ def load(
 
 
 def label_of(model: PromiseModel) -> int | None:
-    """Return the class of label maps that a model segments, if it does."""
+    """Return the class of label maps that a model segments, or ``None`` if it does not segment a class."""
     return model.config.reading.label
 
 
 def of_all_classes(reading: Reading) -> Reading:
-    """Return the same reading for all classes of label maps."""
+    """Return the same reading options for all classes of label maps."""
     return make_reading(reading, label=ALL_CLASSES)

@@ -1,4 +1,4 @@
-"""Notes that a report owes its reader on rows that a model is scored on: scored before, or known from training."""
+"""Notes in reports about rows that a model is scored on: whether they were scored before, or known from training."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,30 +15,30 @@ from promise_seg.vocabulary import Split
 from promise_seg.workflows.model_ref import ModelPart
 
 Note = Callable[[str], object]
-"""Told what a user should know, a line each."""
+"""Called with each line that the user should know."""
 
 
 def no_note(words: str) -> None:
-    """Say nothing: the notes of those who do not ask for any."""
+    """Discard a note."""
 
 
 @contextmanager
 def logged_look(
     part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], facts: dict[str, Any]
 ) -> Iterator[tuple[TestLooks | None, list[str]]]:
-    """Log a look at test rows beside a trained model, and say if another model from there was scored on them before.
+    """Log a look at test rows next to a trained model, and note if another model there was scored on them before.
 
-    What comes out of it is written until this ends. Rows of other splits, and models without a folder of their own,
+    The caller writes its results within this context. Rows of other splits, and models without a folder of their own,
     are not logged.
 
     Args:
-        part: the model's place.
-        model: that was scored.
-        rows: that it was scored on.
-        facts: about this look.
+        part: the place of the model.
+        model: the model that was scored.
+        rows: the rows that it was scored on.
+        facts: facts about this look.
 
     Yields:
-        What the summary keeps of it, ``None`` if nothing was logged, and notes for the user.
+        The record for the summary, ``None`` if nothing was logged, and notes for the user.
     """
     test = [row for row in rows if row.row.split == Split.TEST]
     looks, notes = None, list[str]()
@@ -54,13 +54,13 @@ def logged_look(
 
 
 def seen_images(part: ModelPart, rows: Sequence[CheckedRow]) -> tuple[SeenInTraining | None, list[str]]:
-    """Say how many images a model knows from its training.
+    """Count the images that a model knows from its training.
 
     Returns:
-        What the summary keeps of it, ``None`` for a model without its training's notes, and notes for the user.
+        The record for the summary, ``None`` for a model without records of its training, and notes for the user.
 
     Raises:
-        CheckpointError: if those notes are damaged.
+        CheckpointError: if those records are damaged.
     """
     images = part.training_images()
     if images is None:
@@ -70,7 +70,7 @@ def seen_images(part: ModelPart, rows: Sequence[CheckedRow]) -> tuple[SeenInTrai
 
 
 def _unknown_training(part: ModelPart) -> list[str]:
-    """Say that it is not known which images a run learned from; nothing of a model that is no run."""
+    """Return a note that the training images of a run are not known; empty for a model outside a run."""
     folder = part.run_folder
     if folder is None or not (folder / SETTINGS_FILE).exists():
         return []

@@ -1,4 +1,4 @@
-"""One model for all classes of label maps: what can be trained so."""
+"""Checks for training one network for all classes of label maps."""
 
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
@@ -7,7 +7,7 @@ from promise_seg.vocabulary import ApmKind, TrainAlso
 
 
 def check_one_model(settings: TrainSettings) -> None:
-    """Refuse settings with which several classes cannot share a network, before anything is read.
+    """Refuse settings with which several classes cannot share a network, before any data are read.
 
     Raises:
         SettingsError: naming the first of these settings, and the way out.
@@ -24,7 +24,7 @@ def check_one_model(settings: TrainSettings) -> None:
 
 
 def check_has_classes(rows: Dataset) -> None:
-    """Refuse rows that are not of several classes.
+    """Check that rows are of several classes.
 
     Raises:
         SettingsError: if their masks are read as one class, or as instances.

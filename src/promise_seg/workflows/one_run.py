@@ -1,4 +1,4 @@
-"""One run from its features to its calibration."""
+"""One run, from the encoding of its features to its calibration."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,15 +23,15 @@ from promise_seg.workflows.noting import Note, no_note
 
 @dataclass(frozen=True)
 class Trained:
-    """How one run ended.
+    """The outcome of one run.
 
     Args:
-        folder: of the run.
-        encoded: how many views had to be encoded.
+        folder: the folder of the run.
+        encoded: the number of views that had to be encoded.
         best: the epoch (from 0), ``dice`` on the val rows, and ``mask_choice`` of the best model.
-        trust: learned after it; ``None`` for a variant without APM, or where nothing could be learned.
-        why_no_trust: in words, for the latter.
-        answers: how prompts of each form are answered, as measured on the val rows.
+        trust: the trust model, calibrated after training; ``None`` for a variant without APM, or if calibration failed.
+        why_no_trust: the reason for the latter.
+        answers: the best answer to prompts of each form, as measured on the val rows.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class Trained:
 
     @property
     def lines(self) -> list[str]:
-        """How prompts are answered, a line for each form, and whether SAM sees its own masks once more."""
+        """The answers to prompts, a line for each form, and the other choices made on the val rows."""
         lines = [one.words for one in self.answers]
         config = read_config(self.best_folder)
         if config.second_pass:
@@ -65,18 +65,18 @@ def run_and_calibrate(
     forgiven: type[PromiseError] = SettingsError,
     note: Note = no_note,
 ) -> Trained:
-    """Begin a run or resume it, and learn how far to trust its masks, or what of both is not done yet.
+    """Start or resume a run, and calibrate its trust scores; what is already done is skipped.
 
     Args:
-        run: to be trained to its last epoch.
-        rows: of the run.
-        progress: told of each image and step.
-        forgiven: errors of calibrating for which the run goes without trust scores.
-        note: told what encoding will take, before it begins.
+        run: the run to finish.
+        rows: the rows of the run.
+        progress: called for each image and step.
+        forgiven: the errors of calibration for which the run ends without trust scores instead of failing.
+        note: called with the expected cost of encoding, before it begins.
 
     Raises:
         SettingsError: if training diverged.
-        CheckpointError: if the best model of a finished run is damaged or gone.
+        CheckpointError: if the best model of a finished run is damaged or missing.
         PromiseError: if the disk of the store is too small.
     """
     with run.store.in_use():
@@ -91,13 +91,13 @@ def run_and_calibrate(
 def run_and_calibrate_classes(
     run: ClassesRun, rows: Dataset, progress: Progress = silent, note: Note = no_note
 ) -> Iterator[Trained]:
-    """Begin the run of one network for several classes or resume it; the same for each of its classes, in turn.
+    """Start or resume the run of one network for several classes, and yield the outcome of each class in turn.
 
     Args:
-        run: to be trained to its last epoch.
-        rows: of the run, for all classes.
-        progress: told of each image and step.
-        note: told what encoding will take, before it begins.
+        run: the run to finish.
+        rows: the rows of the run, for all classes.
+        progress: called for each image and step.
+        note: called with the expected cost of encoding, before it begins.
 
     Raises:
         SettingsError, CheckpointError, PromiseError: see :func:`run_and_calibrate`.
@@ -107,7 +107,7 @@ def run_and_calibrate_classes(
         run.finish(progress)
         trained = {label: Trained(run.folder_of(label), 0, run.best_of(label), None) for label in run.labels}
         first = run.labels[0]
-        trained[first] = replace(trained[first], encoded=encoded)  # for all of them together
+        trained[first] = replace(trained[first], encoded=encoded)  # for all classes together
         if run.accelerator.is_main_process:
             best = run.best_models()
             with caching_apm_outputs(tuple(best.values())):
@@ -125,7 +125,7 @@ def _calibrated(
     forgiven: type[PromiseError],
     model: PromiseModel | None = None,
 ) -> Trained:
-    """Learn how far to trust the masks of a trained model."""
+    """Calibrate the trust scores of a trained model."""
     try:
         device = run.accelerator.device
         trust = ensure_calibrated(trained.best_folder, rows, run.store, run.sam, device, progress, model)
@@ -135,7 +135,7 @@ def _calibrated(
 
 
 def _encode(run: TrainingRun, note: Note, progress: Progress) -> int:
-    """Say what encoding will take, and do it; returns how many views were encoded."""
+    """Report the expected cost of encoding, encode, and return the number of encoded views."""
     encoded = 0
     if run.accelerator.is_main_process:
         plan = plan_encoding(run.samples, run.model.sam, run.store, run.model.stages_read, progress)

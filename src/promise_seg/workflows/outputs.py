@@ -1,21 +1,21 @@
-"""Folders that results go to."""
+"""Checks of the folders that results are written to."""
 
 from pathlib import Path
 
 from promise_seg.arguments import check_place
 from promise_seg.checkpoint import CONFIG_FILE, RUN_PARTS
 from promise_seg.errors import SettingsError
-from promise_seg.files import check_writable
 from promise_seg.learning.run_note import SETTINGS_FILE
-from promise_seg.object_stores import is_address
-from promise_seg.remote_paths import as_path
+from promise_seg.storage.files import check_writable
+from promise_seg.storage.object_stores import is_address
+from promise_seg.storage.remote_paths import as_path
 
 
 def check_output(folder: str | Path) -> None:
-    """Make a folder for results and try to write in it, before long work.
+    """Create a folder for results and check that it is writable, before long work.
 
     Raises:
-        SettingsError: if it is a checkpoint of a run.
+        SettingsError: if it is a checkpoint of a run, or an address.
         PromiseError: if the system cannot write there.
     """
     refuse_checkpoints(folder)
@@ -23,10 +23,10 @@ def check_output(folder: str | Path) -> None:
 
 
 def refuse_checkpoints(folder: str | Path) -> None:
-    """Raise an error if a folder is a checkpoint of a run: it is replaced as a whole, with all that is in it.
+    """Check that a folder is not a checkpoint of a run, which training replaces with all its content.
 
     Raises:
-        SettingsError: that names the run; or if it is an address.
+        SettingsError: if it is one, naming the run; or if it is an address.
     """
     if is_address(str(folder)):
         raise SettingsError(f"-o {as_path(folder)}: only predictions are written to addresses. Choose a folder")
@@ -39,10 +39,10 @@ def refuse_checkpoints(folder: str | Path) -> None:
 
 
 def check_run_folder(folder: str | Path) -> None:
-    """Raise an error if a training cannot begin in a folder because it holds a model without a run.
+    """Check that a training can begin in a folder: it must not hold a model without a run.
 
     Raises:
-        SettingsError: that says so.
+        SettingsError: if it holds one, is a checkpoint of a run, or is an address.
     """
     check_place(folder, "output")
     refuse_checkpoints(folder)

@@ -14,8 +14,7 @@ from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.channels import Channels
 from promise_seg.images.reading import NO_OPTIONS, Reading, ReadingOptions
 from promise_seg.images.tiles import Tiling
-from promise_seg.object_stores import address_of
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.cuts import parse_axes
 from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
@@ -29,6 +28,7 @@ from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.part_status import PartStatus, status_of_parts
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.storage.object_stores import address_of
 from promise_seg.validation import make_options
 from promise_seg.vocabulary import Axis, OutputFormat, Slices
 from promise_seg.workflows.address_predicting import (
@@ -66,26 +66,26 @@ def load_labeller(
     overlap: int | None = None,
     level: int | None = None,
 ) -> Labeller:
-    """Return what turns images into label maps with a model, or one for each class.
+    """Return a labeller that turns images into label maps with a model, or with one for each class.
 
     Args:
-        model: a model or what names one.
-        sam: its SAM, if not where training found it.
-        device: where to put it.
+        model: a model, or the name of one.
+        sam: the model's SAM, if it is no longer where training found it.
+        device: the device for the model.
         encoder_precision: the precision of SAM's encoder; by default that of training.
-        names: what is segmented, ``NAME`` or ``LABEL=NAME``.
-        always_segment: segment also what the model judges to hold nothing.
+        names: names of the segmented classes, ``NAME`` or ``LABEL=NAME``.
+        always_segment: also segment images that the model judges to be empty.
         instances: whether labels are the numbers of separate objects.
-        slices: how the slices of volumes come together; see :func:`predict_folder`.
-        axes: across which volumes are cut; see :func:`predict_folder`.
-        tile, overlap, level: of large images, see :func:`predict_folder`.
+        slices: how the slices of a volume are combined; see :func:`predict_folder`.
+        axes: the axes across which volumes are sliced; see :func:`predict_folder`.
+        tile, overlap, level: options for large images; see :func:`predict_folder`.
 
     Raises:
         CheckpointError: if a model cannot be loaded.
-        SettingsError: if it cannot predict by itself, or a name or an option of tiles cannot be meant.
+        SettingsError: if the model has no APM, or a name or an option of tiles is invalid.
     """
     options = make_options(ReadingOptions, tile=tile, overlap=overlap, level=level)
-    options.applied_to(Reading(tiles=_ANY_TILES))  # what no model could mean, before one is loaded
+    options.applied_to(Reading(tiles=_ANY_TILES))  # refuses values that are invalid for any model, before loading one
     if isinstance(model, str | Path | ModelRef):
         model = load(model, sam=sam, device=device, encoder_precision=encoder_precision, always_segment=always_segment)
     else:
@@ -124,55 +124,55 @@ def predict_folder(
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Outcome:
-    """Predict masks that fit back to the images, with the model's own prompts; no ground truth is read.
+    """Predict masks in the frames of the input images, with the model's own prompts; no ground truth is read.
 
-    What is in the output folder already is left as it is, so that a stopped call goes on when it is made again. An
-    image that cannot be read does not stop the others: it is one of the outcome's ``problems``.
+    Existing output is kept, so that an interrupted call resumes when it is repeated. An image that cannot be read does
+    not stop the others: it is one of the outcome's ``problems``.
 
     Args:
-        model: a model or what names one.
+        model: a model, or the name of one.
         images: images, volumes, DICOM files, and folders of them, at any depth; outputs keep their tree. Or one
             manifest. All of these may be addresses (``s3://``, ``gs://``, ``https://``). Or the address of an archive
             with filters, such as ``dicomweb://HOST/PATH?Modality=CT``.
         output: folder for masks, overlays and ``predictions.csv``; or an address, such as ``s3://bucket/prefix``.
         output_format: ``auto`` (as the input, which is DICOM-SEG for DICOM), ``png``, ``tiff``, ``nifti``, ``nrrd``,
             ``metaimage``, ``npy``, ``dicom-seg``, ``rle``, ``coco`` or ``geojson``.
-        names: what is segmented, for the formats that hold names (``dicom-seg``, ``nrrd``, ``rle``, ``coco`` and
-            ``geojson``): ``NAME``, or ``LABEL=NAME`` for one of several.
-        sam: the model's SAM, if not where training found it.
+        names: names of the segmented classes, for the formats that hold names (``dicom-seg``, ``nrrd``, ``rle``,
+            ``coco`` and ``geojson``): ``NAME``, or ``LABEL=NAME`` for one of several.
+        sam: the model's SAM, if it is no longer where training found it.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs);
             by default that of training.
-        always_segment: segment also images that the model judges to hold nothing; by default their masks are empty.
+        always_segment: also segment images that the model judges to be empty; by default their masks are empty.
         every: predict every Nth frame of videos, from the first.
-        instances: find each object separately: instance maps in place of masks, and ``objects.csv``.
-        slices: how the slices of volumes come together: ``each`` by itself, ``blend`` along the stack, ``agree`` with
-            their neighbours, or ``auto``, as was chosen on validation rows by :func:`tune_postprocess`; without such a
+        instances: find each object separately: write instance maps instead of masks, and ``objects.csv``.
+        slices: how the slices of a volume are combined: ``each`` separately, ``blend`` along the stack, ``agree`` with
+            their neighbours, or ``auto``, as chosen on validation rows by :func:`tune_postprocess`; without such a
             choice ``each``.
-        axes: across which volumes are cut, such as ``axial,coronal,sagittal``, that of training among them: their mask
-            is made of the mean probabilities. By default across that of training alone.
-        tile: side of the tiles that larger images are seen in, in pixels; ``none`` for whole images; by default, and
-            with ``auto``, as in training.
+        axes: the axes across which volumes are sliced, such as ``axial,coronal,sagittal``, including that of training;
+            the mask is made of the mean probabilities. By default the axis of training alone.
+        tile: side of the tiles that larger images are divided into, in pixels; ``none`` for whole images; by default,
+            and with ``auto``, as in training.
         overlap: how many pixels neighbouring tiles share; by default as in training, or a quarter of a tile.
         level: which level of a pyramid in a TIFF is read; by default as in training.
-        part: ``K/N``, to predict the Kth of N parts beside other processes that predict the others, or ``slurm`` for
-            the part of the task of a job array. ``predictions.csv`` is then written by :func:`merge_predictions`.
+        part: ``K/N``, to predict the Kth of N parts while other processes predict the others, or ``slurm`` for the part
+            of the task of a job array. ``predictions.csv`` is then written by :func:`merge_predictions`.
         ray: predict on a Ray cluster: ``auto`` for the one that this computer belongs to, ``local`` for one that is
             started here for this call, or ``HOST:PORT`` of its head node. Its computers must see the images, the model
             and the output at the same places.
-        ray_cpus: how many CPUs each of its workers has; one GPU each is taken where the cluster has any and ``device``
-            does not say ``cpu``.
-        parquet: write ``predictions.parquet`` beside ``predictions.csv``, too, and ``objects.parquet``.
-        keep_empty_frames: keep a frame for each slice in DICOM segmentations, also where there is nothing in it.
+        ray_cpus: the number of CPUs of each worker; each also takes one GPU if the cluster has any and ``device`` is
+            not ``cpu``.
+        parquet: also write ``predictions.parquet`` next to ``predictions.csv``, and ``objects.parquet``.
+        keep_empty_frames: keep a frame for each slice in DICOM segmentations, even if it is empty.
         send: send the DICOM segmentations back to the archive that the images came from.
-        to: send them to the archive of this address instead.
-        progress: told of each image.
-        note: told what is left out of the images, and what a user should know of the model, a line each.
+        to: send them to the archive at this address instead.
+        progress: called for each image.
+        note: called with each line that the user should know about the model and about inputs that are left out.
 
     Raises:
         ImageError: if there are no images.
         ArchiveError: if an archive cannot be searched or has no images; one that is lost later is among the problems.
-        SettingsError: if an option cannot be meant, or the model cannot predict by itself.
+        SettingsError: if an option is invalid, or the model has no APM.
         CheckpointError: if the model cannot be loaded.
         PromiseError: if the folder holds another model's predictions or cannot be written, or the cluster cannot work.
     """
@@ -240,7 +240,7 @@ def _checked_places(images: Any) -> list[str | Path]:
     """Return the places of images as a list.
 
     Raises:
-        SettingsError: if one is neither a path nor an address.
+        SettingsError: if a place is neither a path nor an address.
     """
     places = [images] if isinstance(images, str | Path) or not isinstance(images, Iterable) else list(images)
     for place in places:
@@ -249,7 +249,7 @@ def _checked_places(images: Any) -> list[str | Path]:
 
 
 def _check_types(model: object, output: object, **flags: object) -> None:
-    """Refuse what is neither a model, a place nor a truth value, as a user of Python may give it."""
+    """Check the types of the model, the output and the flags, as a Python user may give them."""
     for name, value in flags.items():
         yes_or_no(value, name)
     if not isinstance(model, str | Path | ModelRef | Labeller | Model | ClassModels):
@@ -258,7 +258,7 @@ def _check_types(model: object, output: object, **flags: object) -> None:
 
 
 def _checked_output(output: str | Path, wanted: OutputFormat, instances: bool, *, in_parts: bool) -> str | None:
-    """Return the address that predictions are written to, or ``None`` for a folder, unless either cannot be meant."""
+    """Return the address that predictions are written to, or ``None`` for a folder, after checking it."""
     address = address_of(output)
     if address is not None:
         check_output_address(address, wanted, instances)
@@ -273,7 +273,7 @@ def _checked_output(output: str | Path, wanted: OutputFormat, instances: bool, *
 
 
 def _check_archive_alone(part: str | None, ray: str | None, address_to: str | None) -> None:
-    """Refuse what the images of an archive cannot be predicted with."""
+    """Refuse options that cannot be combined with the images of an archive."""
     if (part or ray) is not None:
         option = "--ray" if part is None else f"--part {part}"
         raise SettingsError(f"{option}: the images of an archive are not predicted in parts. Leave it out")
@@ -282,20 +282,20 @@ def _check_archive_alone(part: str | None, ray: str | None, address_to: str | No
 
 
 def _with_tables(outcome: Outcome, output: str | Path, parquet: bool) -> Outcome:
-    """Write the tables of a folder in Parquet, where that is wanted, and return the outcome with what is to be said."""
+    """Write the tables of a folder as Parquet if that is wanted, and return the outcome with the notes on it."""
     return replace(outcome, notes=[*outcome.notes, *write_tables(Path(output), wanted=parquet)])
 
 
 def merge_predictions(output: str | Path, *, parquet: bool = False, progress: Progress = silent) -> Merged:
-    """Make one table of predictions that were made in parts, and say what is missing and what failed.
+    """Merge predictions that were made in parts into one table, and report missing and failed images.
 
     Each image is in ``predictions.csv`` once, in the order of a run without parts; ``failures.csv`` has a line with the
-    reason for each image that is not. It may be called at any time, and again, also while parts are at work.
+    reason for each image that is not. It may be called repeatedly and at any time, even while parts are at work.
 
     Args:
         output: the folder of the predictions, or their address.
-        parquet: write the tables in Parquet, too; see :func:`predict_folder`.
-        progress: told of what is read.
+        parquet: also write the tables as Parquet; see :func:`predict_folder`.
+        progress: called for each item that is read.
 
     Raises:
         PromiseError: if the folder holds no parts, or cannot be read or written.
@@ -308,13 +308,13 @@ def merge_predictions(output: str | Path, *, parquet: bool = False, progress: Pr
 
 
 def prediction_status(output: str | Path, *, progress: Progress = silent) -> PartStatus:
-    """Say how far predictions in parts are, how fast all of their processes are, and which of them are at work.
+    """Return the progress of predictions in parts, their total speed, and which processes are at work.
 
-    It reads what the processes have logged, and changes nothing.
+    This reads what the processes have logged, and changes nothing.
 
     Args:
         output: the folder of the predictions, or their address.
-        progress: told of what is read.
+        progress: called for each item that is read.
 
     Raises:
         PromiseError: if the folder holds no parts, or cannot be read.
@@ -328,7 +328,7 @@ def prediction_status(output: str | Path, *, progress: Progress = silent) -> Par
 def _cluster(
     ray: str | None, cpus: int, part: str | None, sent: tuple[object, object], device: str | torch.device
 ) -> RayOptions | None:
-    """Return the cluster that a user means, unless other options do not go with it; ``None`` for this computer."""
+    """Return the cluster with the given address, after checking the other options; ``None`` for this computer."""
     if ray is None:
         check_no_ray_cpus(cpus)
         return None
@@ -341,7 +341,7 @@ def _cluster(
 
 
 def _check_loaded_so(model: Labeller, instances: bool, slices: Slices, axes: tuple[Axis, ...]) -> None:
-    """Raise an error if a model that is loaded already does otherwise than is asked for."""
+    """Check that a loaded model has the options that the caller asks for."""
     options = (("instances", instances, model.instances), ("slices", slices, model.slices), ("axes", axes, model.axes))
     for name, asked, loaded in options:
         if asked != loaded:
@@ -349,7 +349,7 @@ def _check_loaded_so(model: Labeller, instances: bool, slices: Slices, axes: tup
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:
-    """Return the channels that a model reads, before it is loaded, which would tell why it cannot be."""
+    """Return the channels that a model reads, without loading it; None if unknown: loading then reports any error."""
     if not isinstance(model, str | Path | ModelRef):
         return model.reading.channels
     try:

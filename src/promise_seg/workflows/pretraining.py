@@ -1,19 +1,19 @@
-"""Train the nano SAM on drawn scenes, and score it on others."""
+"""Pre-train the nano SAM on drawn scenes, and score it on unseen scenes."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from promise_seg.files import write_json
 from promise_seg.learning.pretraining import WEIGHTS_FILE, Pretrainer, PretrainSettings
 from promise_seg.learning.pretraining import pretrain as train_to_the_end
 from promise_seg.learning.scene_scores import score_on_scenes
-from promise_seg.locks import alone_in
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.loading import load_sam
 from promise_seg.sam.nano import IMAGE_SIZE
 from promise_seg.scenes.library import SceneLibrary
+from promise_seg.storage.files import write_json
+from promise_seg.storage.locks import alone_in
 from promise_seg.workflows.devices import pick_device
 
 
@@ -35,20 +35,20 @@ def pretrain(
     device: str | torch.device = "auto",
     progress: Progress = silent,
 ) -> Pretrained:
-    """Train the nano SAM from scratch; an unfinished run in ``output`` goes on.
+    """Train the nano SAM from scratch; an unfinished run in ``output`` is resumed.
 
     Args:
         output: folder for weights, state, log and ``scene_scores.json``.
-        settings: of the training.
-        scene_folder: where scenes are kept; by default a folder in the output.
-        unseen_scenes: how many scenes to score it on at the end.
-        workers: processes that draw.
+        settings: settings of the training.
+        scene_folder: the folder that scenes are stored in; by default a folder in the output.
+        unseen_scenes: the number of scenes to score the result on.
+        workers: the number of processes that draw scenes.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        progress: told of each scene and batch.
+        progress: called for each scene and batch.
 
     Raises:
         SettingsError: if this machine has no such device.
-        CheckpointError: if the run in ``output`` cannot go on.
+        CheckpointError: if the run in ``output`` cannot be resumed.
     """
     place = pick_device(device)
     folder = scene_folder or output / "scenes"

@@ -8,13 +8,13 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
 from promise_seg.fleet.work import Place, WorkReport
-from promise_seg.holders import Holder
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.sharing import Encoded, claims_in, encode_claimed, name_of_claim
-from promise_seg.object_stores import is_address
 from promise_seg.progress import Progress, counted
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
+from promise_seg.storage.holders import Holder
+from promise_seg.storage.object_stores import is_address
 from promise_seg.vocabulary import StorePrecision
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.encoding import encoding_in
@@ -26,17 +26,17 @@ _HASH_SHOWN = 12
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """The orders of each worker: how SAM is loaded there, and where features belong.
+    """The instructions for each worker: which SAM to load, and where to store features.
 
     Args:
-        sam: what names the SAM.
-        image_size: the side of its input.
-        encoder_precision: the precision that it encodes in; as it is loaded if ``None``.
-        device: where to put it.
+        sam: the name or place of the SAM.
+        image_size: the side of its input, in pixels.
+        encoder_precision: the precision that it encodes in; ``None`` for that in which it is loaded.
+        device: the device for the SAM.
         store: the store: a folder or an address.
-        store_precision: of the store.
-        stages: the stages that are read.
-        place: what the worker must see.
+        store_precision: the precision of stored features.
+        stages: the stages that are needed.
+        place: the folders that the worker must see.
     """
 
     sam: str
@@ -64,9 +64,9 @@ class EncodeWork:
     """The state of a worker of a cluster: SAM and the store.
 
     Args:
-        sam: which encodes.
-        store: that all workers share.
-        stages: the stages that are read.
+        sam: the SAM that encodes.
+        store: the store that all workers share.
+        stages: the stages that are needed.
     """
 
     def __init__(self, sam: Backbone, store: FeatureStore, stages: Collection[int]) -> None:
@@ -75,7 +75,7 @@ class EncodeWork:
         self.notes = tuple(f"{sam.name}: {words}" for words in sam.notes)
 
     def do(self, items: Sequence[Sample], again: bool) -> WorkReport:
-        """Encode a few views, each unless it is there; the store itself tells what others did meanwhile.
+        """Encode a few views, unless they are in the store; the store also shows what other workers did meanwhile.
 
         Raises:
             PromiseError: if the store cannot be written.
@@ -94,7 +94,7 @@ class EncodeWork:
 
 
 class _EncodeDesk:
-    """The part of this process for views whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
+    """The main process's handling of views whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
     work = "encode"
 
@@ -110,15 +110,15 @@ class _EncodeDesk:
         self._claims.end_of(name_of_claim(item, self._sam_sha256, self._store), process)
 
     def begin(self) -> None:
-        """Do nothing: entries are named by all that matters."""
+        """Do nothing: the keys of entries already identify data and SAM."""
 
     def fail(self, item: Sample, reason: str) -> str:
-        """Return the line on a view that is given up."""
+        """Return the message about a view that is given up."""
         return f"{item.checked.name}: {reason}"
 
 
 def facts_of(sam: Backbone) -> dict[str, str]:
-    """Return what must be the same of the SAM in all workers."""
+    """Return the facts about the SAM that must be the same in all workers."""
     return {"SAM": sam.features_sha256[:_HASH_SHOWN]}
 
 
@@ -131,16 +131,16 @@ def encode_on_ray(
     progress: Progress,
     note: Note,
 ) -> Encoded:
-    """Add missing features to a store on a cluster.
+    """Encode the missing features of a store on a cluster.
 
     Args:
-        job: what workers do.
+        job: the instructions for the workers.
         samples: the views that are needed.
-        sam: the SAM that they are needed of, as this process knows it.
+        sam: the SAM, as this process knows it.
         store: the store, as this process knows it.
         ray: the cluster.
-        progress: told of each view.
-        note: told what happens to the cluster.
+        progress: called for each view.
+        note: called with each line that the user should know about the cluster.
 
     Raises:
         SettingsError: if there is no such cluster.

@@ -1,4 +1,4 @@
-"""The folders that the computers of a cluster must share with the one where a command is given."""
+"""The folders that the computers of a cluster must share with the one on which a command is run."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -10,17 +10,17 @@ import torch
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.fleet.work import Place
-from promise_seg.remote_paths import RemotePath
-from promise_seg.strays import renewed, temporary_name
+from promise_seg.storage.remote_paths import RemotePath
+from promise_seg.storage.strays import renewed, temporary_name
 
 
 @contextmanager
 def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
-    """Leave a mark in a folder while a cluster works in it, by which workers tell that theirs is the same.
+    """Leave a marker file in a folder while a cluster works in it; workers check by it that they see the same folder.
 
     Args:
-        folder: where results are written; made if it is not there, and removed at the end if it is empty then; ``None``
-            if it is no folder.
+        folder: the output folder; created if it does not exist, and then removed at the end if it is empty; ``None`` if
+            the output is not a folder.
         first: files that workers must see, too.
 
     Raises:
@@ -46,10 +46,10 @@ def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
 
 
 def check_no_ray_cpus(cpus: int) -> None:
-    """Refuse a number of CPUs for workers where no cluster is asked for.
+    """Check that no number of CPUs for workers is given without a cluster.
 
     Raises:
-        SettingsError: if it is not the usual number.
+        SettingsError: if it is not the default, 1.
     """
     if cpus != 1:
         raise SettingsError(
@@ -58,15 +58,15 @@ def check_no_ray_cpus(cpus: int) -> None:
 
 
 def ray_options(address: str, cpus: int, device: str | torch.device) -> RayOptions:
-    """Return what a user says of a cluster.
+    """Return the options of a cluster as a user gives them.
 
     Args:
-        address: of the cluster.
-        cpus: of each worker.
-        device: which all workers have.
+        address: the address of the cluster.
+        cpus: the number of CPUs of each worker.
+        device: the device of all workers: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        SettingsError: if it cannot be meant.
+        SettingsError: if an option is invalid.
     """
     name = str(device)
     if name not in ("auto", "cpu", "cuda"):

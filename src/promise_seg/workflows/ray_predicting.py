@@ -10,10 +10,9 @@ import torch
 from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
 from promise_seg.fleet.work import Place
-from promise_seg.holders import Holder
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
-from promise_seg.parts import Part
+from promise_seg.parallel.parts import Part
 from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.output_copies import OutputCopy
@@ -22,6 +21,7 @@ from promise_seg.prediction.part_run import claims_in
 from promise_seg.prediction.part_table import PartTable, Piece
 from promise_seg.prediction.piece_work import PieceWork
 from promise_seg.progress import Progress
+from promise_seg.storage.holders import Holder
 from promise_seg.vocabulary import OutputFormat
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.noting import Note
@@ -30,17 +30,17 @@ from promise_seg.workflows.ray_places import place_of
 
 @dataclass(frozen=True)
 class PredictJob:
-    """The orders of each worker: how the model is loaded there, and where predictions belong.
+    """The instructions for each worker: which model to load, and where to write predictions.
 
     Args:
-        model: what names the model.
-        options: of :func:`~promise_seg.workflows.predicting.load_labeller`.
-        folder: of the predictions.
-        output: the format of masks.
-        keep_empty_frames, every: as of :func:`~promise_seg.workflows.predicting.predict_folder`.
-        place: what the worker must see.
-        ends: how much of each log was read here, in bytes, by its name.
-        address: the place of the predictions, if it is no folder; each worker has a folder of its own then.
+        model: the reference of the model.
+        options: options of :func:`~promise_seg.workflows.predicting.load_labeller`.
+        folder: the folder of the predictions.
+        output: the format of the masks.
+        keep_empty_frames, every: see :func:`~promise_seg.workflows.predicting.predict_folder`.
+        place: the folders that the worker must see.
+        ends: how much of each log the main process has read, in bytes, by the name of the log.
+        address: the address of the predictions, if they are not in a shared folder; each worker then has its own copy.
     """
 
     model: ModelRef
@@ -74,7 +74,7 @@ class PredictJob:
 
 
 class _PredictDesk:
-    """The part of this process for images whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
+    """The main process's handling of images whose workers died; see :class:`~promise_seg.fleet.work.Desk`."""
 
     work = "predict"
 
@@ -85,7 +85,7 @@ class _PredictDesk:
         self._plan, self._inputs, self._at = plan, inputs, at
 
     def begin(self) -> None:
-        """Write the plan, now that a worker has compared its model with that of the predictions."""
+        """Write the plan, once a worker has compared its model with that of the predictions."""
         self._plan.begin(self._folder, self._inputs)
         if self._at is not None:
             self._at.share_plan(self._plan, self._inputs)
@@ -114,20 +114,20 @@ def predict_on_ray(
     note: Note,
     at: OutputCopy | None = None,
 ) -> Outcome:
-    """Predict what is missing of a list of images on a cluster, and write the tables.
+    """Predict those of a list of images that are missing in the output, on a cluster, and write the tables.
 
     Args:
-        job: what workers do.
+        job: the instructions for the workers.
         inputs: all images.
         ray: the cluster.
-        instances: whether a table of objects belongs to each image.
-        progress: told of each image.
-        note: told what happens to the cluster, and what a user should know of the model.
-        at: the address that the folder is a copy of.
+        instances: whether each image has a table of objects.
+        progress: called for each image.
+        note: called with each line that the user should know about the cluster and the model.
+        at: the address that the folder is a copy of, if any.
 
     Raises:
         SettingsError: if there is no such cluster.
-        PromiseError: if other images, another model or another version are predicted in the folder, it cannot be
+        PromiseError: if the folder holds predictions of other images, another model or another version, it cannot be
             written, or no computer of the cluster can work.
     """
     ray.check()
@@ -153,7 +153,7 @@ def predict_on_ray(
         _PredictDesk(folder, table, plan, inputs, at).begin()
     if at is not None:
         at.share_logs()
-        at.begin()  # with what workers did
+        at.begin()  # includes what workers did
     merged = merge_parts(folder, progress)
     if not merged.is_complete and not problems:
         problems.append(f"{folder}: {merged.missing + merged.failed:,} images are not in the table; {merged.failures}")

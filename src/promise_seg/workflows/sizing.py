@@ -1,4 +1,4 @@
-"""Choose from the train rows at which size SAM and the auto-prompter see the images."""
+"""Choose the image size of SAM and of the auto-prompter from the train rows."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,15 +19,15 @@ from promise_seg.workflows.noting import Note
 
 
 class Sizing:
-    """The size at which SAM and the APM see the images, where the user does not say: by the sizes of the objects.
+    """The image size of SAM and of the APM, chosen by the sizes of the objects if the user gives none.
 
-    A run that goes on, and one that starts from a model, keeps the size that it had.
+    A resumed run, and one that starts from another model, keeps the size that it had.
 
     Args:
         train: the train rows.
-        output: folder of the run, which may have been begun; ``None`` where there is none.
-        note: told of a size that was chosen.
-        is_new: whether the run starts from no other model.
+        output: folder of the run, which may already exist; ``None`` if there is none.
+        note: called with a line about each size that is chosen.
+        is_new: whether the run does not start from another model.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Sizing:
         return usual if self._object_size is None else fitting_side(self._object_size, usual)
 
     def load_sam(self, sam: str, device: torch.device, image_size: int | None, settings: TrainSettings) -> Backbone:
-        """Load SAM for the size that is given, or fits."""
+        """Load SAM at the given size, or at one that fits the objects."""
         if image_size is None and self._begun is not None:
             image_size = self._begun.get("image_size")
         frozen = load_sam(sam, device, image_size)
@@ -58,7 +58,7 @@ class Sizing:
         return load_sam(sam, device, side)
 
     def with_apm_side(self, settings: TrainSettings) -> TrainSettings:
-        """Return the settings with the size at which an APM sees the image itself, if it does and none is given."""
+        """Return the settings with the side of the APM's own input image, if it has one and none is given."""
         config = settings.apm_config
         if config is None or "side" not in config.options() or "side" in settings.apm_options:
             return settings

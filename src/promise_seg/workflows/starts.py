@@ -12,10 +12,10 @@ class Starts:
     """The model, or one for each class, that a training starts from.
 
     Args:
-        model: what the user named, or holds.
+        model: a model, or the name of one.
 
     Raises:
-        SettingsError: if it is a SAM alone, which has nothing to start from.
+        SettingsError: if it is a SAM alone, which has no trained parts to start from.
         CheckpointError: if it cannot be read.
     """
 
@@ -29,19 +29,19 @@ class Starts:
 
     @property
     def reading(self) -> Reading:
-        """How images were read for it."""
+        """How images were read for the model."""
         return self.first.reading.without_masks
 
     def of_class(self, label: int | None) -> StartingPoint:
-        """Return the starting point of one run.
+        """Return the starting point of the run for a class.
 
         Raises:
-            SettingsError: if it is a set without that class.
+            SettingsError: if this is a set without that class.
         """
         return self._read(self.ref.part_for(label))
 
     def words(self, settings: TrainSettings) -> str:
-        """The settings that a training takes from this model where its user says nothing else."""
+        """Return a line with the settings that a training takes from this model unless the user overrides them."""
         reading = self.reading
         crop = "cropped" if reading.crop_border else "not cropped"
         channels = f", channels {reading.channels}" if reading.channels else ""

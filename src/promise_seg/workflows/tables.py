@@ -1,4 +1,4 @@
-"""Tables for Python users, where pandas is installed."""
+"""Tables for Python users; they need pandas."""
 
 from importlib import import_module
 from typing import Any
@@ -7,7 +7,7 @@ from promise_seg.errors import SettingsError
 
 
 def pandas() -> Any:
-    """Return the module pandas.
+    """Return the pandas module.
 
     Raises:
         SettingsError: if it is not installed.

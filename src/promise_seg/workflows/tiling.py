@@ -1,4 +1,4 @@
-"""The tiles of a training: as a user gives them, or chosen from the objects of the train rows."""
+"""The tiles of a training: as the user gives them, or chosen from the objects of the train rows."""
 
 from pathlib import Path
 
@@ -28,16 +28,16 @@ def tiles_to_learn(
     protocol: str,
     note: Note,
 ) -> tuple[Dataset, Backbone | str]:
-    """Return rows as :func:`with_training_tiles` does, and their SAM: loaded where its usual size is large enough.
+    """Return rows as :func:`with_training_tiles` does, and the SAM, which is loaded if tiles were chosen here.
 
     Args:
         rows: the data set, with val rows.
-        sam: the SAM, or what names it.
-        device: where it is put.
-        image_size: side of its input, if it is given.
+        sam: the SAM, or the name of it.
+        device: the device for the SAM.
+        image_size: side of its input, if it is given, in pixels.
         output: folder of the run.
-        protocol: with the published one, images are seen as a whole.
-        note: told what was chosen, and why.
+        protocol: ``reference``, the published protocol, does not support tiles.
+        note: called with what was chosen, and why.
 
     Raises:
         SettingsError: if tiles are not possible, or smaller than the objects.
@@ -52,17 +52,17 @@ def tiles_to_learn(
 def with_training_tiles(
     rows: Dataset, input_side: int, output: str | Path | None, protocol: str, note: Note
 ) -> Dataset:
-    """Return rows to learn from, with a row for each tile of large train and val images where tiles are used.
+    """Return rows to learn from, with a row for each tile of large train and val images if tiles are used.
 
     Args:
         rows: the data set, with val rows.
         input_side: side of SAM's input, in pixels.
-        output: folder of the run; one that was begun keeps its tiles.
-        protocol: with the published one, images are seen as a whole.
-        note: told what was chosen, and why.
+        output: folder of the run; a resumed run keeps its tiles.
+        protocol: ``reference``, the published protocol, does not support tiles.
+        note: called with what was chosen, and why.
 
     Raises:
-        CheckpointError: if the record of the run that was begun is damaged.
+        CheckpointError: if the record of the run to resume is damaged.
         SettingsError: if tiles are not possible, or smaller than the objects.
     """
     if not rows.options.chooses_tiles and rows.reading.tiles is None:
@@ -81,7 +81,7 @@ def with_training_tiles(
 
 
 def _begun(rows: Dataset, output: str | Path | None) -> Dataset | None:
-    """Return the rows with the tiles of the run that was begun, if there is one."""
+    """Return the rows with the tiles of the run to resume, or None if there is none."""
     noted = note_of_run(output)
     if noted is None:
         return None
@@ -117,7 +117,7 @@ def _chosen(rows: Dataset, input_side: int, note: Note) -> Dataset:
 
 
 def _check_size(rows: Dataset, lengths: ObjectLengths | None, note: Note) -> None:
-    """Refuse tiles that are smaller than usual objects, and say so where they are smaller than some."""
+    """Refuse tiles smaller than half of the objects, and add a note if 5 % of the objects are larger than a tile."""
     tiles = rows.reading.tiles
     if tiles is None or lengths is None or not any(is_divided(row) for row in rows.train):
         return

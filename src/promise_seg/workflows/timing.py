@@ -1,4 +1,4 @@
-"""How long a SAM takes on this machine: to encode, to answer a click, to train."""
+"""Measure how long a SAM takes on this machine to encode, to answer a click, and to train."""
 
 import tempfile
 import time
@@ -18,7 +18,6 @@ from promise_seg.dataset.manifest import read_manifest
 from promise_seg.environment import Environment, collect_environment
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.files import check_file_writable, write_json
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.inference.encoding import encode_missing
 from promise_seg.inference.planning import memory_bytes
@@ -34,58 +33,59 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.sam.prompts import Prompts
 from promise_seg.scenes import draw_scene
+from promise_seg.storage.files import check_file_writable, write_json
 from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.encoding import encoding_in
 from promise_seg.workflows.training_settings import settings_for
 
 _SIDE = 320
-_STREAM = 78  # of random numbers, so that no scene is one that the nano SAM was trained on
+_STREAM = 78  # a random stream of its own, so that no scene is among those that the nano SAM was trained on
 _EPOCHS = 2
 ENCODE, PREDICT = "encode and store an image", "predict an image and write its files"
-"""The kinds of work by which larger work is planned."""
+"""The kinds of work that larger work is planned from."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How long one kind of work took, each time that it was done.
+    """The times that one kind of work took.
 
     Args:
-        work: what was done.
-        seconds: of each time, without a first one to warm up.
+        work: the kind of work.
+        seconds: the time of each repetition, without a first one as warm-up.
     """
 
     work: str
     seconds: tuple[float, ...]
 
     def at(self, percent: float) -> float:
-        """Return the seconds that this share of the times, in percent, took at most."""
+        """Return a percentile of the times, in seconds."""
         return float(np.percentile(self.seconds, percent))
 
     def record(self) -> dict[str, Any]:
-        """Return what JSON says of it."""
+        """Return the entry for JSON."""
         return {"work": self.work, "times": len(self.seconds), "p50_seconds": self.at(50), "p95_seconds": self.at(95)}
 
 
 @dataclass(frozen=True)
 class SpeedReport:
-    """The times that :func:`bench` found.
+    """The results of :func:`bench`.
 
     Args:
         sam: what the user called the SAM.
         image_size: side of its input, in pixels.
-        variant: the model that was trained around it.
-        batch_size: images of a training step.
-        images: that were trained on in an epoch.
+        variant: the variant of the model that was trained around it.
+        batch_size: the number of images in a training step.
+        images: the number of images in an epoch.
         environment: versions, processor, memory and device.
-        threads: that PyTorch computes with on a CPU.
-        timings: in the order in which they were measured.
-        feature_bytes: of the disk that the stored features of an image take.
-        output_bytes: of the disk that the mask and the overlay of a drawn image take, and its share of the table; 0 if
-            the variant does not prompt itself.
-        memory_bytes: the most that this process, or the GPU, had in use; ``None`` if the system does not tell.
-        worker_memory_bytes: the same before anything was trained: what encoding and predicting need.
-        files: that were written.
+        threads: the number of threads that PyTorch uses on a CPU.
+        timings: the timings, in the order in which they were measured.
+        feature_bytes: disk space of the stored features of an image.
+        output_bytes: disk space of the mask and the overlay of a drawn image and its share of the table; 0 without an
+            auto-prompter.
+        memory_bytes: peak memory of this process, or of the GPU; ``None`` if the system does not report it.
+        worker_memory_bytes: the same before anything was trained, which is what encoding and predicting need.
+        files: the files that were written.
     """
 
     sam: str
@@ -104,18 +104,18 @@ class SpeedReport:
 
     @property
     def hardware(self) -> str:
-        """The machine in words."""
+        """A description of the machine."""
         where = self.environment
         memory = "" if where.memory_bytes is None else f", {where.memory_bytes / 2**30:.0f} GB of memory"
         cores, threads = count_in_words(where.cores, "core"), count_in_words(self.threads, "thread")
         return f"{where.device}; {where.processor}, {cores}, {threads}{memory}"
 
     def records(self) -> list[dict[str, Any]]:
-        """Return a row for each kind of work: its name, how often it was done, median and 95th percentile."""
+        """Return a row for each kind of work: its name, the number of repetitions, median and 95th percentile."""
         return [timing.record() for timing in self.timings]
 
     def facts(self) -> dict[str, Any]:
-        """Return what JSON holds."""
+        """Return the content of the JSON file."""
         names = (
             "sam", "image_size", "variant", "batch_size", "images", "threads", "feature_bytes", "output_bytes",
             "memory_bytes", "worker_memory_bytes",
@@ -139,27 +139,27 @@ def bench(
     output: str | Path | None = None,
     progress: Progress = silent,
 ) -> SpeedReport:
-    """Measure what a SAM costs on this machine, on drawn images.
+    """Measure the cost of a SAM on this machine, on drawn images.
 
-    Nothing is kept but ``output``: images, features and the model are in a temporary folder. Other programs that
-    compute at the same time make everything slower.
+    Only ``output`` is kept: images, features and the model are in a temporary folder. Other programs that run at the
+    same time make all timings slower.
 
     Args:
-        sam: the SAM, as ``promise train --sam`` takes it, or one that is loaded already.
+        sam: the SAM, as ``promise train --sam`` takes it, or one that is already loaded.
         image_size: side of its input, in pixels; by default the one that it was trained at.
-        variant: of the model that is trained: ``apm``, ``ips`` or ``apm+ips``, which is the default.
+        variant: the variant of the model that is trained: ``apm``, ``ips`` or, by default, ``apm+ips``.
         apm: its kind of APM; by default that of training.
-        images: that are encoded and trained on, at least 2.
-        batch_size: images of a training step.
-        clicks: that are answered.
-        precision: of training: ``no``, ``bf16`` or ``fp16``.
+        images: the number of images that are encoded and trained on, at least 2.
+        batch_size: the number of images in a training step.
+        clicks: the number of clicks that are answered.
+        precision: the precision of training: ``no``, ``bf16`` or ``fp16``.
         encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         output: a JSON file for the results.
-        progress: told of each image, click and epoch.
+        progress: called for each image, click and epoch.
 
     Raises:
-        SettingsError: if an option cannot be meant.
+        SettingsError: if an option is invalid.
         CheckpointError: if there is no such SAM.
     """
     _check_counts(images, batch_size, clicks)
@@ -205,7 +205,7 @@ def _draw(folder: Path, images: int) -> Path:
     for number in range(images + 1):
         scene = draw_scene([_STREAM, number], _SIDE, kind="mucosa")
         mask = np.where(scene.instances > 0, 255, 0).astype(np.uint8)
-        mask[:8, :8] = 255  # of a scene without an object too
+        mask[:8, :8] = 255  # so that scenes without an object have foreground too
         Image.fromarray(scene.image).save(folder / f"{number}.png")
         Image.fromarray(mask).save(folder / f"{number}m.png")
         lines.append(f"{number}.png,{'val' if number == images else 'train'},{number}m.png")
@@ -214,10 +214,10 @@ def _draw(folder: Path, images: int) -> Path:
 
 
 def _encoding(run: TrainingRun, progress: Progress) -> tuple[Timing, int]:
-    """Fill the store, and see when each batch of images is done; the first warms up. Returns how many were encoded.
+    """Fill the store, time each batch of images after the first one, and return the number of encoded views too.
 
-    Where the encoder takes several images at once, they are done together, each in an equal share of the time. If
-    there are less than two such batches, views of the images are encoded too.
+    Images that the encoder takes as a batch get an equal share of its time. If there are fewer than two batches,
+    further views of the images are encoded.
     """
     at_once, train = run.sam.images_at_once, len(run.training_set)
     views = max(1, -(-2 * at_once // train))
@@ -236,7 +236,7 @@ def _encoding(run: TrainingRun, progress: Progress) -> tuple[Timing, int]:
 
 
 def _answering(predictor: Predictor, row: CheckedRow, clicks: int, progress: Progress) -> tuple[Timing, Timing]:
-    """Decode clicks on one embedding, and answer as many in a session, up to the mask in the image frame."""
+    """Time the decoding of clicks on one embedding, and as many answers to clicks in a session, in the image frame."""
     encoded = predictor.encode(row.image())
     rng = np.random.default_rng(0)
     places = rng.uniform(0.1, 0.9, (clicks + 1, 2))
@@ -270,7 +270,7 @@ def _answering(predictor: Predictor, row: CheckedRow, clicks: int, progress: Pro
 
 
 def _training(run: TrainingRun, settings: TrainSettings, images: int, progress: Progress) -> tuple[Timing, Timing]:
-    """Train epochs on stored features; the first warms up."""
+    """Time epochs on stored features, after a first one as warm-up."""
     steps = -(-images // settings.batch_size)
     count = Stage(progress, "training", _EPOCHS + 1)
     epochs = []
@@ -283,7 +283,7 @@ def _training(run: TrainingRun, settings: TrainSettings, images: int, progress: 
 
 
 def _predicting(run: TrainingRun, folder: Path, progress: Progress) -> tuple[Timing, ...]:
-    """Predict the images into a folder, if the model prompts itself; the first warms up."""
+    """Time the prediction of the images into a folder, after a first one, if the model has an auto-prompter."""
     if run.model.apm is None:
         return ()
     ends: list[float] = []

@@ -1,4 +1,4 @@
-"""Train models: one, or one for each class of label maps, from random weights or from a model that there is."""
+"""Train models: one, or one for each class of label maps, from random weights or from an existing model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +19,10 @@ from promise_seg.learning.settings import TrainSettings, with_usual_epochs
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
-from promise_seg.locks import Lock, alone_in
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
+from promise_seg.storage.locks import Lock, alone_in
 from promise_seg.vocabulary import Protocol, StorePrecision
 from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
@@ -81,7 +81,7 @@ def train(
     trained: Callable[[Trained], object] = lambda _: None,
     **apm_options: Any,
 ) -> AnyModel:
-    """Train a model, calibrate it, and return the best one by the val rows; an unfinished run in ``output`` goes on.
+    """Train a model, calibrate it, and return the best one by the val rows; an unfinished run in ``output`` is resumed.
 
     >>> import promise_seg
     >>> data = promise_seg.Dataset.from_csv("polyps.csv")
@@ -89,58 +89,58 @@ def train(
     >>> model.model.config.variant.value
     'apm'
 
-    What is ``None`` is as the model of ``init`` has it, or else as the protocol does.
+    Options that are ``None`` are taken from the model of ``init``, or else from the protocol.
 
     Args:
-        data: a data set or its manifest. Of label maps with several classes, a model is trained for each.
-        output: folder of the run; of several classes it gets a folder ``class-1`` ... for each.
+        data: a data set or its manifest. For label maps with several classes, a model is trained for each.
+        output: folder of the run; with several classes it gets a folder ``class-1`` ... for each.
         variant: ``apm``, ``ips`` or, by default, ``apm+ips``.
         apm: the auto-prompter: ``pretrained``, ``heatmap`` or ``peaks`` (ours), ``resnet`` or ``cross`` (the paper's).
-        points: how many points it proposes; by default 16.
-        foreground: how many of them are foreground; by default half, rounded up.
+        points: the number of points that it proposes; by default 16.
+        foreground: the number of foreground points; by default half of them, rounded up.
         sam: ``nano``, a name of ``promise sam list``, an official ``.pth`` file, a folder or hub name of transformers,
-            or a SAM that is loaded already.
-        image_size: side of the input that SAM is used at, in pixels; by default the one that it was trained at, or a
-            multiple of it where objects would be too small there.
+            or a SAM that is already loaded.
+        image_size: side of SAM's input, in pixels; by default the one that it was trained at, or a multiple of it if
+            objects would be too small there.
         encoder_precision: the precision of SAM's encoder: ``fp32``, ``bf16``, ``fp16`` (on GPUs) or ``int8`` (on CPUs).
         train_also: parts of SAM to train as well: ``none``, ``prompt-encoder``, ``decoder``,
             ``prompt-encoder+decoder`` or ``everything``.
-        fit: how images become squares: ``stretch``, ``pad`` or ``square``.
-        init: a model to start from, or what names one: parts that fit are taken over, all else begins anew. Images
-            that it was trained on are known to be so for ever after.
+        fit: how images are made square: ``stretch``, ``pad`` or ``square``.
+        init: a model to start from, or the name of one: parts that fit are copied, all others are initialised anew. The
+            images that it was trained on are recorded as training images of the new model, too.
         one_model: train one network for all classes of label maps, instead of one for each.
-        epochs: passes over the train rows; by default 40, and for ``pretrained`` 20 to 60, as it takes for 7,000
-            images to be seen.
-        batch_size: images in a step; by default 16.
-        accumulate: parts that each batch is computed in, one after the other, to need less memory; by default 1.
-        learning_rate: the highest; by default 5e-4.
-        weight_decay: of the optimizer; by default 0.01.
+        epochs: passes over the train rows; by default as many as ``pretrained`` needs to see about 7,000 images, from
+            20 to 60; 40 with another APM.
+        batch_size: the number of images in a step; by default 8 with ``pretrained``, and 16 otherwise.
+        accumulate: number of parts that a batch is computed in, one after the other, to save memory; by default 1.
+        learning_rate: the maximum learning rate; by default 5e-4.
+        weight_decay: weight decay of the optimizer; by default 0.01.
         optimizer: ``adamw`` or ``adam``.
         point_weight: weight of the loss on the points' positions.
-        saliency_weight: weight of the loss on the heatmap APM's saliency.
-        inverted_views: share of the new views in which light and dark change places, in [0, 1], for ``pretrained``
-            alone: for objects that may be lighter or darker than what is around them.
-        views: of each image: itself and augmented ones; 0 for a new one in each epoch, which is not stored.
+        saliency_weight: weight of the loss on the saliency map.
+        inverted_views: share of the new views whose grey levels are inverted, in [0, 1], for ``pretrained`` alone:
+            for objects that may be lighter or darker than their surroundings.
+        views: number of views of each image: itself and augmented ones; 0 for a new, unstored one in each epoch.
         augmentation: how views are drawn: ``own``, ``light``, ``grey``, ``none`` or ``reference``.
         protocol: ``own``, or ``reference``, the published procedure.
-        seed: of weights, draws and val rows; by default 0.
-        val_share: share of the train rows to validate on, where there are no val rows.
+        seed: seed of weights, draws and val rows; by default 0.
+        val_share: share of the train rows to validate on, if there are no val rows.
         precision: ``no``, ``bf16`` or ``fp16``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's.
-        store_precision: of stored features: ``fp16``, or ``int8``; a store that is given has its own.
-        progress: told of each image and step.
-        note: told what a user should know, a line each.
-        trained: told how each run ended.
+        store_precision: the precision of stored features: ``fp16`` or ``int8``; a store that is passed in has its own.
+        progress: called for each image and step.
+        note: called with each line that the user should know.
+        trained: called with the outcome of each run.
         apm_options: options of one kind of APM alone: ``apm_backbone``, ``apm_side``, ``apm_frozen``,
             ``apm_map_stride``, ``apm_map_norm``, ``apm_start``, ``apm_max_objects`` and ``apm_looks`` of
             ``pretrained``, ``apm_distance`` of ``peaks``, ``apm_position_code`` of ``cross``.
 
     Returns:
-        The best model, as it is kept in ``output/best``; of several classes, one for each.
+        The best model, as stored in ``output/best``; for several classes, one for each.
 
     Raises:
-        SettingsError: if an option cannot be meant, the model of ``init`` does not fit or was trained on val rows, or
+        SettingsError: if an option is invalid, the model of ``init`` does not fit or was trained on val rows, or
             training diverged.
         ManifestError: if rows or their files cannot be used.
         CheckpointError: if ``output`` holds a run with other settings, data, SAM or starting point.
@@ -186,7 +186,7 @@ def train(
 
 @contextmanager
 def _alone_in(output: Path, accelerator: "Accelerator") -> Iterator[Lock | None]:
-    """Lock the folder by the main one of several processes; the others write nothing in it."""
+    """Lock the folder from the main process; the other processes write nothing in it."""
     if not accelerator.is_main_process:
         yield None
         return
@@ -196,7 +196,7 @@ def _alone_in(output: Path, accelerator: "Accelerator") -> Iterator[Lock | None]
 
 @dataclass(frozen=True)
 class _Work:
-    """Facts that are the same for the runs of all classes."""
+    """Settings that are the same for the runs of all classes."""
 
     sam: Backbone
     store: FeatureStore
@@ -208,7 +208,7 @@ class _Work:
     lock: Lock | None
 
     def train(self, rows: Dataset, folder: Path, label: int | None) -> Trained:
-        """Begin one run or go on with it, and learn how far to trust its masks."""
+        """Start or resume one run, and calibrate its trust scores."""
         origin = DataOrigin(data=data_name(rows), val_share=rows.val_share)
         start = None if self.starts is None else self.starts.of_class(label)
         if start is not None:
@@ -218,7 +218,7 @@ class _Work:
         return run_and_calibrate(run, rows, self.progress, note=self.note)
 
     def train_as_one(self, rows: Dataset, folder: Path, labels: Sequence[int]) -> Iterator[Trained]:
-        """The same for one network for several classes; returns how it ended for each of them."""
+        """Start or resume the run of one network for several classes; yield the outcome of each class."""
         check_class_set(folder, labels, one_model=True)
         origin = DataOrigin(data=data_name(rows), val_share=rows.val_share)
         starts = {} if self.starts is None else {label: self.starts.of_class(label) for label in labels}
@@ -230,7 +230,7 @@ class _Work:
         return run_and_calibrate_classes(run, rows, self.progress, note=self.note)
 
     def _begin(self, run: TrainingRun) -> None:
-        """Say what a user should know of a run before it goes on."""
+        """Report what the user should know about a run before it starts."""
         run.lock = self.lock
         if run.start is not None:
             self.note(run.start.words)
@@ -242,7 +242,7 @@ class _Work:
             self.note(f"{run.folder}: going on after epoch {run.epoch}")
 
     def _check_start(self, start: StartingPoint, rows: Dataset) -> None:
-        """Refuse to choose the best epoch on images that the model to start from was trained on; warn of test rows."""
+        """Check that the model to start from was not trained on val rows, and warn if it was trained on test rows."""
         if start.images is None:
             self.note(f"{start.ref}: on which images it was trained is not known; keep val and test rows free of them")
             return
@@ -260,7 +260,7 @@ class _Work:
 
 
 def _train_all(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trained], object]) -> AnyModel:
-    """One run, or one for each class."""
+    """Train one run, or one for each class."""
     if not rows.is_of_several_classes:
         trained(work.train(rows, output, rows.reading.label))
         return load(output, sam=work.sam, device=work.accelerator.device)
@@ -273,7 +273,7 @@ def _train_all(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trai
 
 
 def _train_as_one(work: _Work, rows: Dataset, output: Path, trained: Callable[[Trained], object]) -> AnyModel:
-    """One run for all classes."""
+    """Train one run for all classes."""
     classes = _classes(rows)
     work.note(f"one model for the classes {', '.join(map(str, classes))}")
     for one in work.train_as_one(rows, output, classes):
@@ -282,10 +282,10 @@ def _train_as_one(work: _Work, rows: Dataset, output: Path, trained: Callable[[T
 
 
 def _classes(rows: Dataset) -> list[int]:
-    """The classes to train.
+    """Return the classes to train.
 
     Raises:
-        ManifestError: if no mask of the train rows holds one that is wanted.
+        ManifestError: if no mask of the train rows holds one of the wanted classes.
     """
     held = classes_of(rows.train)
     wanted = held if rows.wanted_classes is None else list(rows.wanted_classes)

@@ -1,4 +1,4 @@
-"""The rows that a model was trained with, for what learns more from them."""
+"""The rows that a model was trained with, for further learning from them, such as calibration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,21 +27,21 @@ def data_as_trained(
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Dataset:
-    """Return a data set as a model was trained with it: read so, and with the val rows that training took off train.
+    """Return a data set as in a model's training: read in the same way, and with the same val rows split off train.
 
     Args:
-        data: a manifest; a data set is taken as it is read, and its rows are split.
-        part: the model's place, with its run's notes.
-        model: the same, opened.
-        val_share: of the train rows, where there are no val rows; by default as noted.
-        seed: of that choice; by default as noted.
-        mask_threshold: of grey masks; by default as noted.
-        split: whose rows are needed.
-        progress: told of each row.
-        note: told what is odd about the rows, a line each.
+        data: a manifest, or a data set, which keeps its own way of reading and is only split.
+        part: the place of the model, with the notes of its run.
+        model: the loaded model.
+        val_share: share of the train rows to validate on, if there are no val rows; by default as noted.
+        seed: seed of that split; by default as noted.
+        mask_threshold: grey levels of masks above it are foreground; by default as noted.
+        split: the splits whose rows are needed.
+        progress: called for each row.
+        note: called with each warning about the rows.
 
     Raises:
-        ManifestError: if it cannot be read, or has too few groups to be split.
+        ManifestError: if the manifest cannot be read, or has too few groups to be split.
         CheckpointError: if the run's notes are damaged.
     """
     noted = part.note()
@@ -68,11 +68,11 @@ def _share_and_seed(note: RunNote | None, val_share: float | None, seed: int | N
 
 
 def check_val_rows(val: Sequence[CheckedRow], data: str, part: ModelPart) -> None:
-    """Refuse val rows that a run was trained on: nothing can be learned from them of new images.
+    """Check that a run was not trained on any of the val rows, which would make them useless for validation.
 
     Raises:
-        SettingsError: if there are any.
-        CheckpointError: if what the run noted of its images is damaged.
+        SettingsError: if it was trained on some.
+        CheckpointError: if the run's record of its images is damaged.
     """
     images = part.training_images()
     if images is None or not (known := images.trained_on(val)):
@@ -84,11 +84,11 @@ def check_val_rows(val: Sequence[CheckedRow], data: str, part: ModelPart) -> Non
 
 
 def check_train_rows(train: Sequence[CheckedRow], data: str, part: ModelPart) -> None:
-    """Refuse train rows that a run was not trained on: they are to tell what it knows.
+    """Check that a run was trained on all of the train rows, which represent the images that it knows.
 
     Raises:
-        SettingsError: if there are any.
-        CheckpointError: if what the run noted of its images is damaged.
+        SettingsError: if it was not trained on some.
+        CheckpointError: if the run's record of its images is damaged.
     """
     images = part.training_images()
     if images is None:

@@ -1,4 +1,4 @@
-"""The settings of a training: from what a user gives, and from the model that it starts from."""
+"""The settings of a training: from the options of the user, and from the model that it starts from."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from promise_seg.workflows.starts import Starts
 
 
 def usual_reading(protocol: str, starts: Starts | None) -> Reading:
-    """Return how files are read where a user says nothing: as for the model to start from, or as the protocol does."""
+    """Return the default way of reading files: that of the model to start from, or else that of the protocol."""
     if starts is not None:
         return starts.reading
     return Reading(crop_border=protocol == Protocol.REFERENCE)
@@ -24,28 +24,28 @@ def settings_for(
     """Return the settings of a training.
 
     Args:
-        protocol: sets what nothing else does.
+        protocol: the protocol, which sets the defaults.
         starts: the model to start from, if there is one.
-        given: by the names of the options; what is ``None`` is not given.
-        begun: of the run that is to go on: an earlier version began it without what came later.
+        given: the options by name; ``None`` for those that are not given.
+        begun: the settings of the run to resume; options added after the version that began it stay off.
 
     Raises:
-        SettingsError: naming each value that cannot work.
+        SettingsError: naming each invalid value.
     """
     settings_of = {option: setting for setting, option in OPTIONS.items()}
     values = {settings_of.get(name, name): value for name, value in given.items() if value is not None}
     inherited = {} if starts is None else starts.first.settings
     if values.get("apm", inherited.get("apm")) != inherited.get("apm") or values.get("variant") == "ips":
         inherited = {name: value for name, value in inherited.items() if name not in ("apm", "apm_options")}
-    if values.get("apm") == ApmKind.PRETRAINED:  # which takes no number of points
+    if values.get("apm") == ApmKind.PRETRAINED:  # it takes no number of points
         inherited = {name: value for name, value in inherited.items() if name not in PointCounts.model_fields}
-    if "num_points" in values:  # half of them are foreground, whatever it was before
+    if "num_points" in values:  # half of them are foreground, whatever the model to start from had
         inherited = {name: value for name, value in inherited.items() if name != "num_foreground"}
     return make_settings(begun, protocol=Protocol(protocol), **inherited | values)
 
 
 def first_notes(settings: TrainSettings, starts: Starts | None, given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a user should know of the settings, a line each; ``given`` are the options, ``None`` if not given."""
+    """Yield notes for the user on the settings, a line each; ``given`` has ``None`` for options that are not given."""
     for name in ("apm", "point_weight", "saliency_weight", "inverted_views"):
         why = _without_effect(name, settings)
         if given[name] is not None and why is not None:
@@ -55,7 +55,7 @@ def first_notes(settings: TrainSettings, starts: Starts | None, given: Mapping[s
 
 
 def _without_effect(option: str, settings: TrainSettings) -> str | None:
-    """Return why an option of auto-prompters does nothing with these settings; ``None`` if it does something."""
+    """Return why an option of auto-prompters has no effect with these settings, or ``None`` if it has one."""
     if not settings.has_apm:
         return f"the variant {settings.variant} has no auto-prompting module"
     if option == "point_weight" and not issubclass(CONFIGS[settings.apm], PointsConfig):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promise_seg.files import write_whole
+from promise_seg.storage.files import write_whole
 
 pytestmark = pytest.mark.slow
 

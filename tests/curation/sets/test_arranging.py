@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from promise_seg import strays
 from promise_seg.curation.sets import arranging
 from promise_seg.curation.sets.arranging import arrange
 from promise_seg.curation.sets.known_sets import KNOWN_SETS, KnownSet
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import PromiseError
-from promise_seg.strays import temporary_name
+from promise_seg.storage import strays
+from promise_seg.storage.strays import temporary_name
 from promise_seg.vocabulary import Split
 from tests.curation.sets.helpers import benchmark, isic, kvasir, mask, picture, write_tree
 

@@ -8,8 +8,8 @@ import torch
 import predict_masks
 import predict_prompts
 from predict_frames import enlarge
-from promise_seg.postprocessing import PostProcessing
 from promise_seg.prompting.map_in_masks import with_map_as_asked
+from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.sam.prompts import Prompts
 from tests.exporting.program.drawn import blobs
 

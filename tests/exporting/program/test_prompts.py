@@ -6,8 +6,8 @@ import torch
 
 import predict_prompts
 from predict_frames import Box, Frame
-from promise_seg.given_prompts import form_of
 from promise_seg.prompting.apm import NOT_ASKED_FOR
+from promise_seg.prompting.given_prompts import form_of
 from promise_seg.prompting.separating import PROMINENCE, separate
 from promise_seg.sam.prompts import Prompts
 from tests.exporting.models import shifted_model

@@ -13,8 +13,9 @@ from promise_seg.errors import ImageError
 from promise_seg.images.formats.label_values import white_is_zero_in_tiff
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.masks import MaskRule
-from promise_seg.images.readers import mask_source, read_image, read_labels, read_mask
+from promise_seg.images.readers import mask_source, read_image, read_labels
 from tests.files import write_dicom, write_series
+from tests.helpers import read_mask
 
 MASK = np.zeros((12, 16), bool)
 MASK[3:7, 4:9] = True

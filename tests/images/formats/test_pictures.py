@@ -5,7 +5,8 @@ from PIL import Image, ImageOps
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.masks import MaskRule
-from promise_seg.images.readers import read_image, read_mask
+from promise_seg.images.readers import read_image
+from tests.helpers import read_mask
 
 RGB = np.random.default_rng(0).integers(0, 255, (5, 6, 3)).astype(np.uint8)
 

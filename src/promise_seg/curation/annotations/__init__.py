@@ -1,4 +1,4 @@
-"""Turn annotations that are no masks (outlines, run lengths, contours, colours) into label maps and a manifest.
+"""Convert annotations that are not masks (outlines, run lengths, contours, colours) into label maps and a manifest.
 
-There is a file for each format, named after it, with a function that reads it; ``recognising.py`` lists them.
+Each format has a module named after it, with a function that reads it; ``recognising.py`` lists them.
 """

@@ -1,4 +1,4 @@
-"""The classes of annotations: their names, which may be spelt in several ways, and the numbers they get."""
+"""The classes of annotations: their names, which may be spelt in several ways, and their numbers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,16 +9,16 @@ from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.masks import LARGEST_LABEL
 
 UNNAMED = "object"
-"""The class of all shapes if none of them has one."""
+"""The class of all shapes if none of them has a class."""
 _SHOWN = 20
 
 
 @dataclass
 class Classes:
-    """The classes that are wanted, with their numbers, and how many shapes each has.
+    """The requested classes with their numbers, from 1, and the number of shapes per class.
 
-    ``unlabelled`` and ``unwanted`` count shapes that are left out, as they have no class or another one; ``spellings``
-    are the ways in which a class is spelt, if there are several.
+    ``unlabelled`` and ``unwanted`` count the shapes that are left out because they have no class or a class that was
+    not requested; ``spellings`` has a list of spellings for each class with several.
     """
 
     numbers: dict[str, int]
@@ -29,23 +29,23 @@ class Classes:
     _names: dict[str, str] = field(default_factory=dict)
 
     def name_of(self, spelt: str) -> str:
-        """Return the class of a name as it is spelt; empty if it is none, or not wanted."""
+        """Return the class for any of its spellings; empty if the name is not a requested class."""
         name = self._names.get(_key(spelt), "")
         return name if name in self.numbers else ""
 
 
 def classes_of(documents: Sequence[Document], only: Sequence[str] = ()) -> Classes:
-    """Number the classes of all documents: first those that they list, in their order, then others by name.
+    """Number the classes of all documents: first the classes that they list, in order, then others by name.
 
-    Names that differ by capitals or spaces around them alone are one class, called as it is spelt most often.
+    Names that differ only in case or surrounding spaces are the same class, which gets the most frequent spelling.
 
     Args:
-        documents: what was read.
-        only: the names of the classes that are wanted, in this order; all if there are none.
+        documents: the documents that were read.
+        only: names of the requested classes, in the order of their numbers; empty for all classes.
 
     Raises:
-        SettingsError: if there is no class of a wanted name.
-        ManifestError: if there are no shapes with a class, or too many classes.
+        SettingsError: if there is no class with a requested name.
+        ManifestError: if there are more classes than a label map can hold.
     """
     spelt = Counter(shape.class_name.strip() for one in documents for image in one.images for shape in image.shapes)
     unlabelled = spelt.pop("", 0)
@@ -87,5 +87,5 @@ def _spellings(names: Iterable[str]) -> dict[str, list[str]]:
 def _names(stated: Sequence[str], spelt: Counter[str]) -> dict[str, str]:
     found = dict[str, str]()
     for key, own in _spellings(dict.fromkeys((*stated, *spelt))).items():
-        found[key] = max(own, key=lambda name: spelt[name])  # of equal ones the first
+        found[key] = max(own, key=lambda name: spelt[name])  # the first spelling if several are equally frequent
     return found

@@ -1,4 +1,4 @@
-"""COCO: one JSON file with lists of images, categories and annotations, each an outline or run lengths."""
+"""COCO: a JSON file with lists of images, categories and annotations, which are outlines or run lengths."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ _LONGEST_NUMBER = 12
 
 
 def is_coco(value: Any) -> bool:
-    """Whether a JSON file is COCO's."""
+    """Whether a JSON value is in COCO format."""
     return isinstance(value, Mapping) and isinstance(value.get("images"), list) and "annotations" in value
 
 
 def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
     """Read outlines, run lengths (compressed or not) and crowds.
 
-    Outlines of one annotation are united, as COCO's own tools do; holes need run lengths. Annotations that have a box
-    alone, or key points, are not used.
+    The outlines of an annotation are united, as in COCO's own tools; holes need run lengths. Annotations that only have
+    a box or key points are not used.
 
     Raises:
         ImageError: if two images, or two categories, have the same id.
@@ -115,13 +115,13 @@ def _of_runs(runs: Mapping[str, Any], size: tuple[int, int] | None) -> Bitmap:
 
 
 def unpacked(text: str) -> IntArray:
-    """Return the lengths (N,) of compressed runs.
+    """Return the lengths (N,) of compressed run lengths.
 
-    ``pycocotools`` does the same, but reads memory that is not its own where the runs are too short for the mask; so
-    they are unpacked and counted here.
+    ``pycocotools`` does the same, but reads invalid memory if the runs are too short for the mask. They are therefore
+    unpacked and counted here.
 
     Raises:
-        BrokenShapeError: if the text is none of these.
+        BrokenShapeError: if the text is not valid.
     """
     counts = list[int]()
     value = digits = 0

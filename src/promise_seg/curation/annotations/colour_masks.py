@@ -1,4 +1,4 @@
-"""Masks in colour, of which a table says what each colour stands for: Pascal VOC, CVAT, LabelMe, CamVid."""
+"""Colour masks, with a table that maps each colour to a class: Pascal VOC, CVAT, LabelMe, CamVid."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,22 +27,22 @@ _SHOWN = 3
 
 
 def table_in(folder: Path) -> Path | None:
-    """Return the table of colours in a folder, if there is one of a usual name."""
+    """Return the path of the colour table in a folder, if there is one with a common name."""
     return next((path for name in TABLES if (path := folder / name).is_file()), None)
 
 
 def read_colour_masks(folder: Path, colours: str | None = None, *, objects: bool = False) -> Document:
-    """Read the masks in ``SegmentationClass/``, or those in the folder itself.
+    """Read the masks in ``SegmentationClass/`` or, without such a folder, in the folder itself.
 
-    Black is background where the table does not name it, and VOC's colour of outlines is of no class.
+    If the table does not list them, black and VOC's colour of outlines are background.
 
     Args:
-        folder: of the masks.
-        colours: the table, or ``voc``; by default the one in the folder, or VOC's colours.
-        objects: whether objects are wanted, which ``SegmentationObject/`` tells apart by its own colours.
+        folder: folder of the masks.
+        colours: path of the colour table, or ``voc``; by default the table in the folder, or VOC's colours.
+        objects: whether to separate objects, which have colours of their own in ``SegmentationObject/``.
 
     Raises:
-        ImageError: if the table cannot be read, there are no masks, or objects cannot be told apart.
+        ImageError: if the table cannot be read, there are no masks, or objects cannot be separated.
     """
     found = table_in(folder) if colours is None else None if colours == VOC else Path(colours)
     table = voc_table() if found is None else read_table(found)
@@ -84,7 +84,7 @@ def _number(name: str) -> int:
 
 
 def _codes(path: Path) -> IntArray:
-    """Return one number for the colour of each pixel: (H, W)."""
+    """Return the colours of the pixels as numbers 0xRRGGBB: (H, W) int64."""
     source = open_source(path)
     if len(source) != 1:
         raise ImageError(f"has {len(source)} pages; expected one mask in colour")

@@ -1,4 +1,4 @@
-"""Tables that say which class a colour of a mask stands for."""
+"""Tables that map the colours of masks to classes."""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from promise_seg.errors import ImageError
 Colour = tuple[int, int, int]
 
 TABLES = ("labelmap.txt", "label_colors.txt", "class_dict.csv", "class_names.txt")
-"""Usual names of tables. The last has names alone, in the order of VOC's colours."""
+"""Common names of tables. The last only contains names, in the order of VOC's colours."""
 VOC = "voc"
-"""The word for VOC's colours instead of a table."""
+"""The value of ``--colours`` for VOC's colours instead of a table."""
 VOID: Colour = (224, 224, 192)
-"""The colour of outlines in VOC's masks, which are of no class."""
+"""The colour of outlines in VOC's masks, which belong to no class."""
 _BACKGROUND = frozenset({"background", "_background_", "__background__", "bg"})
 _IGNORED = frozenset({"void", "ignore", "ignored", "__ignore__", "unlabeled", "unlabelled"})
 _NUMBER = r"(\d{1,3})"
@@ -25,7 +25,7 @@ _FIRST = re.compile(rf"{_NUMBER}{_BETWEEN}{_NUMBER}{_BETWEEN}{_NUMBER}[:,;\s]+(.
 
 
 def is_background(name: str) -> bool:
-    """Whether a class is none: background, or pixels that are to be ignored."""
+    """Whether a name stands for background or for pixels to be ignored, rather than a class."""
     return name.strip().lower() in _BACKGROUND | _IGNORED
 
 
@@ -40,21 +40,24 @@ def voc_colour(index: int) -> Colour:
 
 
 def voc_table(names: list[str] | None = None) -> dict[Colour, str]:
-    """Return VOC's colours with names in their order, by default ``class 1``, ``class 2`` ...; 255 is void."""
+    """Return VOC's colours with the names of classes, by default ``class 1``, ``class 2`` ..., without 255 (void).
+
+    Index 0 is the first name, by default ``background``.
+    """
     listed_names = ["background", *(f"class {index}" for index in range(1, 255))] if names is None else names
     return {voc_colour(index): name for index, name in enumerate(listed_names[:255])}
 
 
 def read_table(path: Path) -> dict[Colour, str]:
-    """Read a table of any of these kinds, in its order.
+    """Read a colour table in any of the following formats, in its order.
 
     - CVAT's ``labelmap.txt``: ``polyp:255,0,0::``
-    - a name and three numbers in a line, or the numbers first, between commas or spaces;
+    - lines with a name and three numbers, or the numbers first, separated by commas or spaces;
     - JSON: ``{"polyp": [255, 0, 0]}``, ``{"polyp": "#ff0000"}`` or a list of objects with ``name`` and ``color``;
-    - ``class_names.txt`` of LabelMe: names alone, in the order of VOC's colours.
+    - ``class_names.txt`` of LabelMe: only names, in the order of VOC's colours.
 
     Raises:
-        ImageError: if it cannot be read, or gives a colour twice.
+        ImageError: if it cannot be read, or gives two classes the same colour.
     """
     if path.name == "class_names.txt":
         return voc_table([name for name in read_lines(path) if name != "__ignore__"])

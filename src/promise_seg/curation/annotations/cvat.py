@@ -29,10 +29,10 @@ _NO_SHAPES = frozenset({"tag", "attribute"})
 
 
 def read_cvat(path: Path) -> Document:
-    """Read polygons, masks, boxes and ellipses; shapes of one ``group_id`` and class are one object.
+    """Read polygons, masks, boxes and ellipses; shapes with the same ``group_id`` and class are one object.
 
     Raises:
-        ImageError: if it is not XML, or not CVAT's for images.
+        ImageError: if the file is not XML, or not in the format "CVAT for images".
     """
     root = _parsed(path)
     if root.tag != "annotations" or root.find("track") is not None or root.find("image") is None:

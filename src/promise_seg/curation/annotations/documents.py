@@ -1,4 +1,4 @@
-"""Open the files that hold annotations, within the limits that hold for images."""
+"""Read annotation files, with the same size limits as for images."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
     """Return the content of a file.
 
     Raises:
-        ImageError: if it cannot be read, or has more bytes than ``most``, by default as many as an image may have
-            values.
+        ImageError: if it cannot be read, or has more than ``most`` bytes, by default the maximum number of values of an
+            image.
     """
     limit = max_values() if most is None else min(most, max_values())
     try:
@@ -31,19 +31,19 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a short text that are not empty, without spaces around them.
+    """Return the non-empty lines of a text file of at most 10 MB, without surrounding spaces.
 
     Raises:
-        ImageError: if it cannot be read, or is not text in UTF-8.
+        ImageError: if it cannot be read, is too large, or is not text in UTF-8.
     """
     return [line.strip() for line in text_of(path, read_bytes(path, _FEW_BYTES)).splitlines() if line.strip()]
 
 
 def text_of(path: Path, content: bytes) -> str:
-    """Decode UTF-8, with or without a byte order mark.
+    """Decode the content of a file as UTF-8, with or without a byte order mark.
 
     Raises:
-        ImageError: if it is something else.
+        ImageError: if it is not valid UTF-8.
     """
     try:
         return content.decode("utf-8-sig")
@@ -66,14 +66,14 @@ def read_json(path: Path) -> Any:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return the items of a list, or the values of a mapping of numbers to items; nothing of anything else."""
+    """Return the items of a list, or the values of a mapping; an empty list for any other value."""
     if isinstance(value, Mapping):
         return list(value.values())
     return list(value) if isinstance(value, list) else []
 
 
 def words_for(value: Any, depth: int = 0) -> str:
-    """Describe what a JSON file holds, for the message that it is of no known format."""
+    """Return a description of a JSON value, for the message that its format is not known."""
     if isinstance(value, Mapping):
         names = ", ".join(map(str, list(value)[:_SHOWN]))
         return f"an object with the keys {names}{' ...' * (len(value) > _SHOWN)}" if names else "an empty object"

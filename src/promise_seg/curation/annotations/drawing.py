@@ -1,4 +1,4 @@
-"""Draw the masks of all images that have annotations."""
+"""Draw the masks of annotated images."""
 
 import re
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from promise_seg.vocabulary import DrawnAs, OnTop, Split
 
 @dataclass(frozen=True)
 class Style:
-    """The choices of a user about masks.
+    """The user's choices about masks.
 
     Args:
-        drawn_as: what they are.
-        on_top: which of two shapes that overlap is seen.
-        scale: whether annotations of a copy at another size are scaled.
-        below: the folders of the classes, where each has a mask of its own.
+        drawn_as: the kind of masks.
+        on_top: which of two overlapping shapes is on top.
+        scale: whether annotations of a copy of the image at another size are scaled.
+        below: maps each class to its folder, if each class has a separate mask.
     """
 
     drawn_as: DrawnAs
@@ -40,14 +40,14 @@ class Style:
 
 @dataclass
 class Drawing:
-    """The pairs of images and masks, a list for each manifest; what was seen, and a line for each image left out."""
+    """The pairs of images and masks, one list per manifest; remarks on shapes, and a line for each image left out."""
 
     pairs: list[list[ImagePair]]
     seen: Remarks = field(default_factory=Remarks)
     problems: list[str] = field(default_factory=list)
 
     def remarks(self, style: Style) -> list[str]:
-        """Return a line for everything that a user should know of the masks."""
+        """Return notes for the user about the masks, one line each."""
         seen, what = self.seen, "classes" if style.drawn_as == DrawnAs.CLASSES else "objects"
         wins = "later" if style.on_top == OnTop.LATER else "smaller"
         hidden = f" ({seen.hidden} {what} are completely covered)" if seen.hidden else ""
@@ -78,10 +78,10 @@ class Drawing:
 def draw_all(
     images: Sequence[Annotated], into: MaskFolder, classes: Classes, style: Style, progress: Progress
 ) -> Drawing:
-    """Write the masks of images; one that cannot be drawn is noted and left out.
+    """Write the masks of images; images whose masks cannot be drawn are left out and noted.
 
     Raises:
-        PromiseError: if the system cannot write.
+        PromiseError: if a mask cannot be written.
     """
     drawing = Drawing([[] for _ in (classes.numbers if style.drawn_as == DrawnAs.PER_CLASS else (0,))])
     for one in counted(images, progress, "drawing masks"):
@@ -133,7 +133,8 @@ def _draw_objects(canvas: Canvas, source: Source, into: MaskFolder, where: str, 
 
 
 def _split_of(one: Annotated, folder: Path) -> Split | None:
-    """Return the split that the annotations name, or folders of the image, or else the name of the annotations."""
+    """Return the split that the annotations state, otherwise that of the image's folders or the annotations' file name.
+    """
     inside = one.path.relative_to(folder).parts[:-1] if one.path.is_relative_to(folder) else ()
     ways = (
         splits_named(Path(one.image.split)),

@@ -1,4 +1,4 @@
-"""GeoJSON as QuPath exports it: a file for each image, with its name, and features in pixels."""
+"""GeoJSON as exported by QuPath: a file per image, with the name of the image, and features in pixels."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,16 +18,16 @@ _AREAS = frozenset({"Polygon", "MultiPolygon", "GeometryCollection"})
 
 
 def is_geojson(value: Any) -> bool:
-    """Whether a JSON file is GeoJSON: a collection of features, a list of them, or one."""
+    """Whether a JSON value is GeoJSON: a feature collection, a list of features, or a single feature."""
     if isinstance(value, list):
         return bool(value) and isinstance(value[0], Mapping) and value[0].get("type") == "Feature"
     return isinstance(value, Mapping) and value.get("type") in ("FeatureCollection", "Feature")
 
 
 def read_geojson(path: Path, value: Any) -> Document:
-    """Read polygons, with holes and in several parts, and the classification of each; of cells the whole cell.
+    """Read polygons, which may have holes and several parts, with their classification; for cells, the whole cell.
 
-    The file does not say which image it belongs to: that is the image of the same name.
+    The file does not state its image, so it belongs to the image of the same name.
     """
     document = Document(path)
     image = AnnotatedImage(path.name.removesuffix(path.suffix), str(path))
@@ -46,7 +46,7 @@ def read_geojson(path: Path, value: Any) -> Document:
 
 
 def _all_of(features: list[Any]) -> Iterator[Any]:
-    """Yield features, each before those inside it, which QuPath may export as its children."""
+    """Yield features, each before the features inside it, which QuPath may export as its children."""
     waiting = features[::-1]
     while waiting:
         feature = waiting.pop()
@@ -67,7 +67,7 @@ def _parts(geometry: Mapping[str, Any]) -> Iterator[tuple[Ring, ...]]:
 
 
 def _class_of(properties: Any) -> str:
-    """Return the name of the classification, which older versions of QuPath write as text."""
+    """Return the name of the classification (a string in older versions of QuPath); empty if there is none."""
     found = properties.get("classification") if isinstance(properties, Mapping) else None
     if isinstance(found, Mapping):
         found = found.get("name") or ": ".join(map(str, listed(found.get("names"))))

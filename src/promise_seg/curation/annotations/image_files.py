@@ -1,4 +1,4 @@
-"""Find the image that annotations speak of, by the name that they give it."""
+"""Find the image that annotations belong to, by the name that they state."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _SHOWN = 3
 
 
 class AmbiguousNameError(ImageError):
-    """Several images, the ``candidates``, have the name that annotations give."""
+    """Several images, the ``candidates``, match the name that annotations state."""
 
     def __init__(self, words: str, candidates: Sequence[Path]) -> None:
         super().__init__(words)
@@ -28,13 +28,13 @@ class AmbiguousNameError(ImageError):
 
 
 class ImageFiles:
-    """The images in a folder and below it, without masks that this program or others exported there.
+    """The images in a folder and below it, without masks exported there by this program or others.
 
-    ``paths`` are those that are not in a folder of masks by its name (``masks/a.png``); others only count where
-    annotations name them, and no other image is called so.
+    ``paths`` are the images outside of folders with the name of a mask folder (``masks/a.png``). Images in such folders
+    are only used if annotations name them and no other image has that name.
 
     Args:
-        folder: of the images.
+        folder: folder of the images.
         without: images that are annotations themselves.
     """
 
@@ -52,19 +52,19 @@ class ImageFiles:
             self._by_uploaded[_as_uploaded(path.name)].append(path)
 
     def find(self, image: AnnotatedImage, annotations: Path, *, follow_paths: bool) -> Path | None:
-        """Return the image of some annotations; ``None`` if there is none.
+        """Return the image that annotations belong to; ``None`` if there is none.
 
-        It is looked for by its name, then by the name that Label Studio gives to uploads, then by its stem, as
-        annotations are often made on a copy in another format. Of several, the one counts whose folders are called as
-        in the annotations.
+        The image is searched by its name, then by the name that Label Studio gives to uploads, then by its stem, as
+        annotations are often made on a copy in another format. Among several candidates, the image in folders with the
+        same names as in the annotations is used.
 
         Args:
-            image: what is known of it.
-            annotations: the file that speaks of it.
-            follow_paths: whether the name may also be a path from that file, out of the folder.
+            image: the annotations of an image.
+            annotations: the file that contains them.
+            follow_paths: whether the name may also be a path relative to that file, out of the folder.
 
         Raises:
-            AmbiguousNameError: if several images are meant just as well.
+            AmbiguousNameError: if several images match equally well.
         """
         if image.image is not None:
             return image.image
@@ -101,28 +101,28 @@ class ImageFiles:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # the name is not valid for a file
         return False
 
 
 def _without_steps_up(path: Path) -> Path:
-    """Return the path of the same file without ``..``, so that it shows which folder the file is in."""
+    """Return the path of the same file without ``..``, so that it shows the folder of the file."""
     plain = Path(os.path.normpath(path))
     return plain if plain.exists() and plain.samefile(path) else path.resolve()  # links may lead elsewhere
 
 
 def _is_export(parent: str) -> bool:
-    """Whether a folder holds masks that this program or others exported."""
+    """Whether a folder contains masks exported by this program or others, by its name."""
     return any(part.endswith(MASKS_BESIDE_A_MANIFEST) or _EXPORT.fullmatch(part) for part in parent.split("/"))
 
 
 def _is_of_masks(parent: str) -> bool:
-    """Whether a folder is called as those of masks often are."""
+    """Whether a folder has a common name of mask folders."""
     return any(re.sub(r"[ _-]", "", part.lower()) in MASK_FOLDERS for part in parent.split("/"))
 
 
 def _same_end(path: Path, name: PurePosixPath) -> int:
-    """Return how many folders, counted from the file upwards, are called the same."""
+    """Return the number of parent folders, from the file upwards, that have the same names in both paths."""
     count = 0
     for one, other in zip(reversed(path.parts[:-1]), reversed(name.parts[:-1]), strict=False):
         if one.lower() != other.lower():
@@ -132,5 +132,5 @@ def _same_end(path: Path, name: PurePosixPath) -> int:
 
 
 def _as_uploaded(name: str) -> str:
-    """Return a name as Label Studio writes it behind its eight letters: without spaces and most signs."""
+    """Return a name as Label Studio writes it after its eight hexadecimal digits: without spaces and most symbols."""
     return re.sub(r"[^-\w.]", "", name.strip().replace(" ", "_")).lower()

@@ -1,4 +1,4 @@
-"""Import annotations: from files of any known format to masks and a manifest."""
+"""Import annotations: convert files of any known format to masks and a manifest."""
 
 import os
 import re
@@ -20,9 +20,9 @@ from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.curation.pairing.writing import pairs_table
 from promise_seg.dataset.manifest_writing import refuse_existing, refuse_others
 from promise_seg.errors import ImageError, ManifestError, SettingsError
-from promise_seg.files import Aside, refuse_inputs, replacing_folder, same_content
 from promise_seg.images.own_folders import IMPORTED
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.storage.files import Aside, refuse_inputs, replacing_folder, same_content
 from promise_seg.vocabulary import AnnotationFormat, DrawnAs, OnTop
 from promise_seg.workflows.choices import chosen
 
@@ -32,14 +32,14 @@ class Imported:
     """The result of an import.
 
     Args:
-        manifests: the files that were written: one, or one for each class.
-        folder: of the masks.
-        drawn_as: the kind of masks.
-        classes: the names of the classes and their numbers, from 1.
-        counts: how many shapes each class has.
-        pairs: images and masks, of the first manifest.
-        grouped_by: by what images were grouped; empty if they were not, or by a pattern of the user.
-        remarks: lines about everything that was left out, changed or assumed.
+        manifests: the manifests that were written: one, or one per class.
+        folder: folder of the masks.
+        drawn_as: kind of masks.
+        classes: names of the classes with their numbers, from 1.
+        counts: number of shapes per class.
+        pairs: pairs of images and masks in the first manifest.
+        grouped_by: description of how images were grouped; empty if they were not, or by a pattern of the user.
+        remarks: notes on everything that was left out, changed or assumed, one line each.
     """
 
     manifests: list[Path]
@@ -69,25 +69,25 @@ def import_annotations(
     force: bool = False,
     progress: Progress = silent,
 ) -> Imported:
-    """Turn annotations into masks at the size of their images, and write a manifest of both.
+    """Convert annotations into masks at the size of their images, and write a manifest.
 
-    The masks are in a folder next to the manifest that is named after it, and replaced as a whole.
+    The masks are written to a folder next to the manifest and named after it, which is replaced as a whole.
 
     Args:
-        annotations: files, or folders of them.
+        annotations: annotation files, or folders that contain them.
         output: the manifest to write; with a mask for each class, one for each with the class behind its name.
         images: the folder of the images; by default that of the annotations.
-        kind: the format; by default it is recognised.
+        kind: the format; detected by default.
         masks: ``classes``, ``instances`` or ``per-class``.
-        only: the classes that are wanted, in the order of their numbers; all by default.
-        on_top: which of two shapes that overlap is seen, the ``later`` or the ``smaller`` one.
-        attribute: the attribute of VIA's regions that is their class.
-        colours: the table of the colours of colour masks, or ``voc``.
+        only: the classes to use, in the order of their numbers; all by default.
+        on_top: which of two overlapping shapes is on top: the ``later`` or the ``smaller`` one.
+        attribute: the attribute of VIA regions that holds their class.
+        colours: the colour table of colour masks, or ``voc``.
         empty: whether images without annotations get empty masks, instead of being left out.
         scale: whether annotations of a copy of the image at another size are scaled.
         group: a regular expression with one group, see ``promise data make``.
-        force: whether an existing manifest, and its masks, are overwritten; not needed if they would stay the same.
-        progress: told of each file and image.
+        force: whether an existing manifest and its masks are overwritten; not needed if they would stay the same.
+        progress: called for each file and image.
 
     Raises:
         ImageError: if annotations cannot be read.
@@ -133,20 +133,20 @@ def import_annotations(
         if not (force or same_content(temporary, into)):
             refuse_existing(manifests, force=force)
         refuse_others(tables, force=force)
-        aside.take(manifests)  # so that no manifest is seen with masks that it does not belong to
+        aside.take(manifests)  # so that no manifest ever exists with masks that it does not belong to
     for table in tables:
         table.write()
     return Imported(manifests, into, drawn_as, classes.numbers, classes.counts, grouping.pairs, grouping.by, remarks)
 
 
 def _folders_of_classes(classes: Classes, drawn_as: DrawnAs) -> dict[str, str]:
-    """Return the name of the folder of each class, if each has masks of its own."""
+    """Return the name of the folder of each class, if each class has separate masks."""
     names = list(classes.numbers) if drawn_as == DrawnAs.PER_CLASS else []
     return dict(zip(names, distinct([folder_name(name) for name in names]), strict=True))
 
 
 def _folder_of(places: Sequence[Path], images: str | Path | None) -> Path:
-    """Return the folder of the images: the one given, or else the one that holds all annotations."""
+    """Return the folder of the images: the given folder, or the common folder of all annotations."""
     if images is not None:
         if not Path(images).is_dir():
             raise SettingsError(f"--images {images}: no such folder; expected the folder of the images")
@@ -159,7 +159,7 @@ def _folder_of(places: Sequence[Path], images: str | Path | None) -> Path:
 def _read(
     places: Sequence[Path], wishes: Wishes, kind: AnnotationFormat | None, progress: Progress
 ) -> tuple[list[Document], list[str]]:
-    """Read all annotations; a file that is named must be readable, others in a folder are left out with a remark."""
+    """Read all annotations; files given by name must be readable, invalid files in a folder are noted and left out."""
     documents, faults = list[Document](), list[str]()
     files = [(file, place) for place in places for file in annotation_files(place, kind, wishes.colours)]
     for file, place in counted(files, progress, "reading annotations"):
@@ -190,7 +190,7 @@ def _read_one(file: Path, wishes: Wishes, kind: AnnotationFormat | None) -> Docu
 
 def _grouped(pairs: list[ImagePair], pattern: re.Pattern[str] | None, folder: Path) -> Grouping:
     outside = [str(pair.image.absolute().parent) for pair in pairs if not pair.image.is_relative_to(folder)]
-    if outside:  # LabelMe's files may name images anywhere
+    if outside:  # LabelMe files may name images anywhere
         folder = Path(os.path.commonpath([*outside, str(folder.absolute())]))
         pairs = [replace(pair, image=pair.image.absolute()) for pair in pairs]
     if pattern is None:

@@ -1,4 +1,4 @@
-"""Label Studio: its export as JSON or JSON-MIN, a list of tasks with regions in per cent of the image."""
+"""Label Studio: exports as JSON or JSON-MIN, lists of tasks with regions in per cent of the image."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _NO_AREAS = frozenset({"labels", "choices", "textarea", "rating", "taxonomy", "n
 
 
 def is_label_studio(value: Any) -> bool:
-    """Whether a JSON file is Label Studio's."""
+    """Whether a JSON value is an export of Label Studio."""
     if not isinstance(value, list) or not value or not isinstance(value[0], Mapping):
         return False
     first = value[0]
@@ -36,10 +36,10 @@ def is_label_studio(value: Any) -> bool:
 
 
 def read_label_studio(path: Path, tasks: list[Any]) -> Document:
-    """Read polygons, brushes, rectangles and ellipses, also rotated ones.
+    """Read polygons, brushes, rectangles and ellipses, including rotated ones.
 
-    Cancelled annotations and predictions do not count. A task without annotations is not finished; one with several is
-    an image that is annotated several times.
+    Cancelled annotations and predictions are ignored. A task without annotations is an unfinished image; a task with
+    several annotations is an image that was annotated several times.
     """
     document = Document(path)
     for number, task in enumerate(tasks):
@@ -73,9 +73,9 @@ def _images(document: Document, task: Mapping[str, Any], name: str) -> Iterator[
 
 
 def _file_named(values: Any) -> str:
-    """Return the file that a task names: an upload, one that is served from a folder, or an address.
+    """Return the file that a task names: an upload, a file served from a folder, or an address.
 
-    Of several texts, the first counts that ends like an image, or else the first that might be a file.
+    Among several texts, the first with the suffix of an image is used, otherwise the first that may be a file.
     """
     names = list[str]()
     for value in values.values() if isinstance(values, Mapping) else ():
@@ -87,7 +87,7 @@ def _file_named(values: Any) -> str:
 
 
 def _add(document: Document, image: AnnotatedImage, key: Any, items: list[Mapping[str, Any]]) -> None:
-    """Add a region, which may be spread over several items: one with its place, one with its labels."""
+    """Add a region, which may consist of several items: one with its geometry, one with its labels."""
     values = [item.get("value", item) for item in items]
     placed = next((index for index, value in enumerate(values) if _kind_of(value)), None)
     if placed is None:

@@ -1,4 +1,4 @@
-"""The run lengths of Label Studio's brush, a format of its own: a stream of bits of an image with four channels.
+"""Run lengths of Label Studio's brush: a bit stream of an image with four channels, in a format of its own.
 
 Source: ``decode_rle`` of label-studio-converter (Apache-2.0), which follows ``@thi.ng/rle-pack``.
 """
@@ -15,7 +15,7 @@ _CHANNELS = 4
 
 
 class _Bits:
-    """Numbers from a stream of bits, the highest bit first."""
+    """A reader of numbers from a bit stream, most significant bit first."""
 
     def __init__(self, content: Uint8Array) -> None:
         self._bits = np.unpackbits(content)
@@ -37,11 +37,11 @@ def unpacked_brush(content: Sequence[int], size: tuple[int, int]) -> BoolArray:
     """Return the mask (H, W) of a brush: pixels whose fourth channel, the opacity, is not 0.
 
     Args:
-        content: bytes, as numbers.
+        content: the bytes, as numbers from 0 to 255.
         size: width and height of the image.
 
     Raises:
-        BrokenShapeError: if it cannot be unpacked, or is of another size.
+        BrokenShapeError: if the content cannot be unpacked, or has another size.
     """
     try:
         bits = _Bits(np.array(content, np.uint8))

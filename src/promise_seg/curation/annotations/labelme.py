@@ -1,4 +1,4 @@
-"""LabelMe: a JSON file for each image, with shapes in pixels."""
+"""LabelMe: a JSON file per image, with shapes in pixels."""
 
 import base64
 import io
@@ -26,12 +26,12 @@ _NOTHING = frozenset({"_background_", "__ignore__"})
 
 
 def is_labelme(value: Any) -> bool:
-    """Whether a JSON file is LabelMe's."""
+    """Whether a JSON value is in LabelMe format."""
     return isinstance(value, Mapping) and isinstance(value.get("shapes"), list) and "imagePath" in value
 
 
 def read_labelme(path: Path, value: Mapping[str, Any]) -> Document:
-    """Read polygons, rectangles, circles and masks; shapes of one label and ``group_id`` are one object."""
+    """Read polygons, rectangles, circles and masks; shapes with the same label and ``group_id`` are one object."""
     document = Document(path)
     name = str(value["imagePath"] or f"{path.stem}.png").replace("\\", "/")
     image = AnnotatedImage(name, str(path))
@@ -59,7 +59,7 @@ def _area(shape: Mapping[str, Any]) -> Outline | Bitmap | None:
     if kind in ("polygon", "rotation"):
         return polygon(points)
     if kind == "rectangle":
-        if len(points) > 2:  # as some programs of the same format store four corners
+        if len(points) > 2:  # some programs that use this format store four corners
             return polygon(points)
         (x0, y0), (x1, y1) = points
         return polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
@@ -74,7 +74,11 @@ def _area(shape: Mapping[str, Any]) -> Outline | Bitmap | None:
 
 
 def _decoded(text: str) -> np.ndarray:
-    """Return the mask of a PNG as text."""
+    """Return the mask (H, W) bool of a PNG encoded in Base64.
+
+    Raises:
+        BrokenShapeError: if it is not a readable PNG, or too large.
+    """
     try:
         with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as picture:
             if picture.width * picture.height > max_values():
@@ -82,5 +86,5 @@ def _decoded(text: str) -> np.ndarray:
             return np.asarray(picture.convert("L") if picture.mode != "1" else picture) > 0
     except BrokenShapeError:
         raise
-    except Exception as error:  # Pillow raises whatever its parsing runs into
+    except Exception as error:  # Pillow raises any kind of error for invalid data
         raise BrokenShapeError("has a mask that is not a PNG that can be read") from error

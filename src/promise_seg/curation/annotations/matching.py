@@ -1,4 +1,4 @@
-"""Match annotations with their images, and account for those that lack the other."""
+"""Match annotations with their images, and account for images and annotations without a match."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _LONGEST = 400
 
 @dataclass(frozen=True)
 class Annotated:
-    """An image file, what is drawn on it, and the file of annotations that says so."""
+    """An image file, the shapes drawn on it, and the annotation file that they come from."""
 
     path: Path
     image: AnnotatedImage
@@ -26,10 +26,10 @@ class Annotated:
 class ImageMatches:
     """All images and annotations, each in one of the lists.
 
-    ``matched`` are images with their annotations; ``bare`` those of which the annotations say nothing but their name,
-    ``unmentioned`` those of which they do not say even that, and ``unfinished`` those that nobody has annotated yet.
-    ``undrawn`` are images of which no shape could be drawn. ``missing`` are names of images that are not there,
-    ``clashes`` lines about those that may be meant more than once.
+    ``matched`` are images with their annotations; ``bare`` are images that the annotations name without any shapes,
+    ``unmentioned`` are images that they do not name, and ``unfinished`` are images that nobody has annotated yet.
+    ``undrawn`` are images without a shape that can be drawn. ``missing`` are names of images that do not exist,
+    ``clashes`` are lines about images whose annotations are ambiguous.
     """
 
     matched: list[Annotated] = field(default_factory=list)
@@ -42,14 +42,14 @@ class ImageMatches:
 
     @property
     def empty(self) -> list[Annotated]:
-        """Images that show nothing, if a user says that a lack of annotations means that.
+        """The images that get empty masks, if the user states that images without annotations show no object.
 
-        Those that are not mentioned may be the missing ones under another name, so they count only if none is missing.
+        Images that are not mentioned may be missing ones under another name, so they only count if none is missing.
         """
         return self.bare + ([] if self.missing else self.unmentioned)
 
     def remarks(self, *, empty: bool) -> list[str]:
-        """Return a line for each kind of image that was left out; ``empty`` if those that show nothing were not."""
+        """Return a line for each kind of image that was left out; ``empty`` is whether :attr:`empty` images are kept."""
         left = [one.path for one in self.bare + self.unmentioned]
         way_out = "If somebody looked at all of them and found no object, pass --empty to give them empty masks"
         if empty:
@@ -66,9 +66,9 @@ class ImageMatches:
 
 
 def line_about(what: str, items: Sequence[str], rest: str = "") -> str:
-    """Return a line with the number of some items and the first few of them, and a sentence after it, if there is one.
+    """Return a line with the number of items and the first few of them, followed by the sentence ``rest``, if any.
 
-    Names are divided by commas, and lines, which have colons in them, by semicolons.
+    Names are separated by commas; lines, which contain colons, are separated by semicolons.
     """
     are_lines = any(": " in item for item in items)
     shown = ("; " if are_lines else ", ").join(map(_shortened, items[:SHOWN]))
@@ -82,12 +82,12 @@ def _shortened(item: str) -> str:
 
 
 def match_images(documents: Sequence[Document], files: ImageFiles, *, follow_paths: bool) -> ImageMatches:
-    """Find the image of all annotations.
+    """Find the image that each annotation belongs to.
 
     Args:
-        documents: what was read.
+        documents: the documents that were read.
         files: the images.
-        follow_paths: whether names may also be paths from the annotations, out of the folder of images.
+        follow_paths: whether names may also be paths relative to the annotations, out of the folder of images.
     """
     matches, in_doubt = ImageMatches(), set[Path]()
     by_path = defaultdict[Path, list[Annotated]](list)
@@ -107,7 +107,7 @@ def match_images(documents: Sequence[Document], files: ImageFiles, *, follow_pat
         _sort(matches, path, own)
     if not any(
         one.image.image for own in by_path.values() for one in own
-    ):  # a structure set speaks of its series alone
+    ):  # a structure set only concerns its own series
         rest = [path for path in files.paths if path not in by_path and path not in in_doubt and not path.is_dir()]
         _sort_unmentioned(matches, rest, {stem.lower() for document in documents for stem in document.unread})
     return matches

@@ -1,4 +1,4 @@
-"""Paint the shapes of an image over each other, as a map of classes, of objects, or a mask of one class."""
+"""Paint the shapes of an image on top of each other, as a label map, an instance map, or a mask of one class."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +20,15 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass
 class Remarks:
-    """Notes on shapes that were painted.
+    """Notes on the shapes that were painted.
 
-    They count those that were cut at the border of the image, cover no centre of a pixel, are fully covered by others,
-    or are crowds in a map of objects, and have a line for each that lies ``outside``.
+    ``clipped`` counts shapes that extend beyond the image, ``tiny`` shapes that cover no pixel centre, ``hidden``
+    classes or objects that are completely covered, and ``crowds`` crowds that were left out of an instance map.
+    ``outside`` has a line for each shape outside of its image.
 
-    ``overlapping`` are images in which different classes or objects overlap; ``as_stored`` those that were annotated
-    without their EXIF orientation, ``unsure`` those of which that is not certain, ``scaled`` those that were annotated
-    at another size.
+    ``overlapping`` are images in which different classes or objects overlap; ``as_stored`` are images that were
+    annotated without their EXIF orientation, ``unsure`` images for which this is unclear, and ``scaled`` images that
+    were annotated at another size.
     """
 
     clipped: int = 0
@@ -43,9 +44,10 @@ class Remarks:
 
 @dataclass(frozen=True)
 class Canvas:
-    """The frame that shapes are painted in: width and height, slices, and the orientation to rotate the result by.
+    """The frame that shapes are painted in, and the ``shapes`` in this frame.
 
-    ``shapes`` are in this frame.
+    ``size`` is the width and height, ``slices`` the number of slices, and ``turned`` the EXIF orientation by which the
+    result is turned upright.
     """
 
     shapes: list[Shape]
@@ -57,17 +59,17 @@ class Canvas:
 def canvas_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale: bool) -> Canvas:
     """Return the frame that an image was annotated in.
 
-    Programs display images as their EXIF orientation says, and so do we; where the size that the annotations state is
-    that of the image as it is stored, they were drawn on that, and are rotated with it.
+    Programs usually apply the EXIF orientation when they display an image. If the size that the annotations state is
+    that of the stored image instead, the shapes were drawn on the stored image, and are rotated with it.
 
     Args:
         image: the shapes, and the size that they were drawn at, if it is stated.
         source: the image itself.
-        remarks: what is worth saying is added to them.
-        scale: whether an image that was annotated at another size, but in the same proportions, is accepted.
+        remarks: remarks that notes on the image are added to.
+        scale: whether annotations at another size with the same aspect ratio are accepted and scaled.
 
     Raises:
-        ImageError: if the annotations are of another size, or it is a volume, and they are of a single image.
+        ImageError: if the annotations have another size, or belong to a single image although this is a volume.
     """
     height, width = source.values(0).shape[:2]
     size, name = (width, height), str(source.path)
@@ -95,7 +97,7 @@ def canvas_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale
 
 
 def _is_copy(stated: tuple[int, int], size: tuple[int, int]) -> bool:
-    """Whether two sizes have the same proportions, to within a pixel of the smaller one."""
+    """Whether two sizes have the same aspect ratio, to within a pixel of the smaller size."""
     (width, height), (large_width, large_height) = sorted((stated, size))
     return abs(large_width * height - large_height * width) <= max(large_width, large_height) and min(width, height) > 0
 
@@ -117,21 +119,21 @@ def _scaled(shape: Shape, stated: tuple[int, int], size: tuple[int, int]) -> Sha
 def paint(
     canvas: Canvas, number: Callable[[Shape], int], where: str, remarks: Remarks, on_top: OnTop = OnTop.LATER
 ) -> Uint16Array:
-    """Paint shapes over each other.
+    """Paint shapes on top of each other.
 
     Args:
         canvas: the frame and the shapes.
         number: returns the value of a shape; 0 for shapes that are not painted.
-        where: the image, for remarks.
-        remarks: what is worth saying is added to them.
-        on_top: which of two shapes that overlap is seen: the later one, or the smaller one. A shape that its program
-            puts higher is always above.
+        where: path of the image, for remarks.
+        remarks: remarks that notes on the shapes are added to.
+        on_top: which of two overlapping shapes is on top: the later or the smaller one. A shape with a greater height
+            is always on top.
 
     Returns:
-        (N, H, W), 0 for background, upright.
+        The map, (N, H, W) uint16 with 0 for background, in the upright orientation.
 
     Raises:
-        ImageError: if there are shapes to be painted, but none of them covers a pixel, so that the mask would be wrong.
+        ImageError: if there are shapes to paint, but none of them covers a pixel, so that the mask would be wrong.
     """
     width, height = canvas.size
     labels = np.zeros((canvas.slices, height, width), np.uint16)
@@ -173,10 +175,10 @@ def _in_order(
 
 
 def object_numbers(where: str, shapes: Sequence[Shape]) -> dict[tuple[object, ...], int]:
-    """Return the numbers of objects, from 1, by :func:`object_key`; crowds have none.
+    """Return the numbers of objects, from 1, keyed by :func:`object_key`; crowds have no number.
 
     Raises:
-        ImageError: if there are too many.
+        ImageError: if there are more objects than an instance map can hold.
     """
     keys = dict.fromkeys(object_key(shape, index) for index, shape in enumerate(shapes) if not shape.is_crowd)
     if len(keys) > LARGEST_LABEL:
@@ -187,5 +189,5 @@ def object_numbers(where: str, shapes: Sequence[Shape]) -> dict[tuple[object, ..
 
 
 def object_key(shape: Shape, index: int) -> tuple[object, ...]:
-    """Return what shapes of one object have in common; ``index`` is that of the shape among those of its image."""
+    """Return a key that is equal for all shapes of an object; ``index`` is the position of the shape in its image."""
     return (shape.class_name, index) if shape.object_id is None else (shape.class_name, "object", shape.object_id)

@@ -1,8 +1,8 @@
-"""Draw outlines as pixels. Done by ``pycocotools``.
+"""Rasterise outlines with ``pycocotools``.
 
-A pixel reaches from one whole number to the next, so its centre is at a half: an outline from 0 to 10 covers pixels 0
-to 9. A pixel is inside if its centre is, to within a fifth of a pixel, which is the grid of ``pycocotools``; so masks
-of polygons are the very ones that COCO's own tools make.
+Pixel boundaries are at integer coordinates and pixel centres at halves: an outline from 0 to 10 covers pixels 0 to 9. A
+pixel is inside if its centre is, to within a fifth of a pixel, the grid of ``pycocotools``. Masks of polygons are
+therefore identical to those of COCO's own tools.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ _BESIDE = 1.0
 
 @dataclass(frozen=True)
 class Patch:
-    """A mask (h, w) whose upper left pixel is at ``top`` and ``left`` in the image.
+    """A mask (h, w) whose upper left pixel is at row ``top`` and column ``left`` of the image.
 
-    ``is_clipped`` says that the shape reached more than a pixel over the border of the image.
+    ``is_clipped`` is whether the shape extends beyond the image: an outline by more than a pixel, a bitmap by any.
     """
 
     inside: BoolArray
@@ -33,20 +33,21 @@ class Patch:
 
     @property
     def place(self) -> tuple[slice, slice]:
-        """The rows and columns of the image that it covers."""
+        """The rows and columns of the image that the patch covers."""
         height, width = self.inside.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
 
 def rasterise(area: Outline | Bitmap, size: tuple[int, int]) -> Patch:
-    """Return the pixels of an area in an image.
+    """Return the pixels that an area covers in an image.
 
     Args:
-        area: with coordinates in pixels of the image, or relative ones.
+        area: the area, with coordinates in pixels of the image or relative to its size.
         size: width and height of the image.
 
     Raises:
-        BrokenShapeError: if it lies outside the image, or so far from it that it must be of another one.
+        BrokenShapeError: if the area is outside the image, has no area or too long an outline, or reaches so far beyond
+            the image that it must belong to another one.
     """
     if isinstance(area, Bitmap):
         return _clipped(area.inside, area.top, area.left, size)

@@ -1,4 +1,4 @@
-"""Tell formats of annotations apart, by the content of files, and read them."""
+"""Detect the format of annotations from the content of files, and read them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ _YAML = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True)
 class Wishes:
-    """The choices of a user that readers need.
+    """The user's choices that readers need.
 
     Args:
-        images: the folder of the images.
-        attribute: of VIA's regions, that is the class.
-        colours: the table of colours, or ``voc``.
-        objects: whether objects must be told apart.
+        images: folder of the images.
+        attribute: attribute of VIA regions that holds the class.
+        colours: path of the colour table, or ``voc``.
+        objects: whether objects must be separated.
     """
 
     images: Path
@@ -60,7 +60,7 @@ JSON_FORMATS: dict[AnnotationFormat, tuple[Callable[[Any], bool], Callable[[Path
     AnnotationFormat.LABEL_STUDIO: (is_label_studio, lambda path, value, _: read_label_studio(path, value)),
     AnnotationFormat.VIA: (is_via, lambda path, value, wishes: read_via(path, value, wishes.attribute)),
 }
-"""Formats that are JSON: whether a value is of one, and how it is read. The first that fits is used."""
+"""The JSON formats: a function that detects each, and a function that reads it. The first match is used."""
 _EXPECTED = (
     "expected COCO (images and annotations), LabelMe (shapes and imagePath), Label Studio (a list of tasks), VIA 2 "
     "(_via_img_metadata, or images with regions) or GeoJSON (features)"
@@ -68,18 +68,18 @@ _EXPECTED = (
 
 
 def read_annotations(path: Path, wishes: Wishes, kind: AnnotationFormat | None = None) -> Document | None:
-    """Read a file, or a folder of YOLO's texts or colour masks.
+    """Read an annotation file, a YOLO list of classes with its labels, or a folder of colour masks.
 
     Args:
         path: the file or folder, from :func:`annotation_files`.
-        wishes: what else readers need.
-        kind: the format, if the user says it; otherwise it is recognised.
+        wishes: further choices that readers need.
+        kind: the format, if the user gives it; otherwise it is detected.
 
     Returns:
-        ``None`` for a DICOM file that is no structure set.
+        The annotations; ``None`` for a DICOM file that is not a structure set, unless ``kind`` is given.
 
     Raises:
-        ImageError: if it cannot be read, or is of another or no known format.
+        ImageError: if it cannot be read, or has another or an unknown format.
     """
     if path.is_dir() or kind == AnnotationFormat.COLOUR_MASKS:
         return read_colour_masks(path if path.is_dir() else path.parent, wishes.colours, objects=wishes.objects)
@@ -125,13 +125,13 @@ def _is_yolo(path: Path) -> bool:
 
 
 def annotation_files(path: Path, kind: AnnotationFormat | None = None, colours: str | None = None) -> Sequence[Path]:
-    """Return the files to read for what a user names: itself, or all annotations in a folder and below it.
+    """Return the files to read for a path that a user gives: the file itself, or all annotations in and below a folder.
 
-    A folder with colour masks, or with YOLO's list of classes, counts as a whole.
+    For a folder with colour masks this is the folder itself, and with YOLO's list of classes it is this list.
 
     Raises:
-        ImageError: if there is nothing of that name, or a folder has no annotations.
-        SettingsError: if the format cannot be that of what is named.
+        ImageError: if the path does not exist, or a folder has no annotations.
+        SettingsError: if the format or the colours do not apply to the path.
     """
     if not path.exists():
         raise ImageError(f"{path}: no such file or folder")
@@ -171,7 +171,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _may_be(path: Path, kind: AnnotationFormat | None) -> bool:
-    """Whether a file in a folder is worth a look; what it is, is told by its content."""
+    """Whether a file in a folder may contain annotations; JSON and XML files are only examined when they are read."""
     suffix = path.suffix.lower()
     if suffix in _JSON:
         return kind is None or kind in JSON_FORMATS

@@ -1,4 +1,4 @@
-"""DICOM structure sets (RTSTRUCT): contours in millimetres, in the slices of a series."""
+"""DICOM structure sets (RTSTRUCT): contours in millimetres, drawn in the slices of a series."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ _ALONG = 0.3
 _TO_RAS = np.array([-1.0, -1.0, 1.0])
 _MIDDLE = 0.5
 _NEAR = 0.25
-"""The distance from a single image, as a part of its thickness, at which a contour that names no image lies in it."""
+"""The maximum distance, as a fraction of the thickness, from an image to a contour in it that references no image."""
 
 
 @dataclass(frozen=True)
 class _Contour:
-    """A closed contour of a structure: points (N, 3) in mm, LPS, and the instance that it names, if any."""
+    """A closed contour of a structure: points (N, 3) in mm, LPS+, and the instance that it references, if any."""
 
     roi: int
     points_mm: Float64Array
@@ -44,17 +44,17 @@ class _Contour:
 
 
 def read_rtstruct(path: Path, series: SeriesIndex) -> Document:
-    """Read the contours of all structures, placed in the slices of the series that the structure set names.
+    """Read the contours of all structures, and place them in the slices of the series that the structure set references.
 
-    Contours of one structure in one slice are combined as DICOM says: a point is inside if it lies in an odd number of
-    them, so an inner contour is a hole, and so is one that a narrow channel (a keyhole) connects with the outer one.
+    Contours of a structure in the same slice are combined as DICOM defines: a point is inside if it is in an odd number
+    of them. An inner contour is thus a hole, as is a contour that a narrow channel (a keyhole) connects to the outer.
 
     Args:
         path: the structure set.
-        series: the DICOM images among which that series is.
+        series: index of the DICOM images that contain the series.
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if the structure set cannot be read.
     """
     header = read_dataset(path)
     document = Document(path)
@@ -75,7 +75,7 @@ def read_rtstruct(path: Path, series: SeriesIndex) -> Document:
         document.images = [image]
         return document
     placed = set[int]()
-    # an image without a contour is not known to be empty if one may be missing there
+    # an image without a contour may not be empty if contours are broken or unused
     doubtful = len(document.broken) + (0 if contours else document.unused.total())
     for target in found.targets:
         where = f"{path}: {target}"
@@ -118,7 +118,7 @@ def _contours(document: Document, header: Dataset) -> Iterator[_Contour]:
 def _place(
     document: Document, image: AnnotatedImage, found: FoundSeries, contours: list[_Contour], names: dict[int, str]
 ) -> set[int]:
-    """Add the contours that lie in an image, a series or one of its files, and return the numbers of those seen to."""
+    """Add the contours in an image, which is a series or one of its files; return the indices of handled contours."""
     source = open_source(image.image or found.targets[0])
     if source.frame is None:
         raise ImageError("does not state its position in the patient, so contours cannot be placed")
@@ -147,9 +147,12 @@ def _place(
 
 
 def _in_slices(frame: SliceFrame, points_mm: Float64Array) -> tuple[int, float, Ring]:
-    """Return the slice that a contour lies in, how far from it as a part of the distance of slices, and its ring.
+    """Return the slice that a contour is in, its distance from the slice as a fraction of the spacing, and its ring.
 
-    DICOM counts from the centre of the first pixel, so half a pixel is added.
+    DICOM coordinates start at the centre of the first pixel, so half a pixel is added.
+
+    Raises:
+        BrokenShapeError: if the contour does not lie in a single slice.
     """
     points = np.concatenate([points_mm * _TO_RAS, np.ones((len(points_mm), 1))], 1)
     indices = (points @ np.linalg.inv(frame.affine).T)[:, :3]

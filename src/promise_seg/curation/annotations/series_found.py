@@ -1,4 +1,4 @@
-"""Find the DICOM series that a structure set was annotated at."""
+"""Find the DICOM series that a structure set was drawn on."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -15,9 +15,9 @@ from promise_seg.images.listing import visible
 
 @dataclass(frozen=True)
 class FoundSeries:
-    """A series: its folder or its only file, if that is one volume, or else its files one by one.
+    """A series: its folder or its only file, if it is a single volume (``is_whole``), otherwise its separate files.
 
-    ``instances`` are the unique identifiers of the files; ``notes`` say why it is not one volume.
+    ``instances`` are the unique identifiers of the files; ``notes`` state why the series is not a single volume.
     """
 
     targets: tuple[Path, ...]
@@ -33,7 +33,7 @@ class _Files:
 
 
 class SeriesIndex:
-    """The DICOM images in a folder and below it, by the series that they name."""
+    """An index of the DICOM images in a folder and below it, by series."""
 
     def __init__(self, folder: Path) -> None:
         self._series = defaultdict[str, _Files](_Files)
@@ -48,8 +48,11 @@ class SeriesIndex:
                 continue
 
     def find(self, series: set[str], instances: set[str], frames: set[str]) -> FoundSeries | None:
-        """Return the series of a structure set: the one that it names, or the one of the images that its contours name,
-        or the only one in the same frame of reference; ``None`` if there is no such series."""
+        """Return the series of a structure set; ``None`` if none can be determined.
+
+        The series is looked up by the identifiers that the structure set references, otherwise by the instances that
+        its contours reference, otherwise by the frame of reference; each must match exactly one series.
+        """
         ways = (
             [uid for uid in self._series if uid in series],
             [uid for uid, files in self._series.items() if instances & set(files.instances.values())],
@@ -70,7 +73,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _as_images(instances: dict[Path, str]) -> FoundSeries:
-    """Return the series as one volume if it is one that can be written as a volume, or else file by file."""
+    """Return the series as a single volume if its geometry allows this, otherwise file by file."""
     paths = sorted(instances)
     folders = {path.parent for path in paths}
     whole = paths[0] if len(paths) == 1 else next(iter(folders))

@@ -1,4 +1,4 @@
-"""Annotations in the words of none of the programs that write them: images, and the shapes drawn on each."""
+"""Annotations, independent of the format that they were read from: images, and the shapes drawn on each."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
@@ -8,33 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pycocotools import mask as run_lengths
 
-from promise_seg.arrays import BoolArray, Float64Array, IntArray
+from promise_seg.arrays import Array, BoolArray, Float64Array, IntArray
 from promise_seg.errors import ImageError, first_line
 from promise_seg.images.formats.limits import max_values
 
 Ring = Float64Array
-"""A closed line: (N, 2), (x, y), from the upper left corner of the image; pixel (0, 0) reaches from 0 to 1."""
+"""A closed line: (N, 2) points (x, y) in pixels from the upper left corner; pixel (0, 0) extends from 0 to 1."""
 _ELLIPSE_POINTS = 256
 _FAULTS = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RecursionError,
            ImageError)  # fmt: skip
 
 
 class BrokenShapeError(ImageError):
-    """A shape has no area that could be drawn. The message follows the name of the shape."""
+    """A shape has no area that can be drawn. The message is a predicate that follows the name of the shape."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """Parts that are united, each of one or more rings: a point is inside a part that lies in an odd number of them.
+    """The union of parts with one or more rings each: a point is inside a part if it is in an odd number of its rings.
 
-    So the second ring of a part is a hole in the first. ``is_relative`` means that coordinates are fractions of the
-    width and the height of the image.
+    The second ring of a part is thus a hole in the first. ``is_relative`` means that coordinates are fractions of the
+    width and height of the image.
 
     Raises:
-        BrokenShapeError: if there is no part, or one without a ring.
+        BrokenShapeError: if there is no part, or a part has no ring.
     """
 
     parts: tuple[tuple[Ring, ...], ...]
@@ -47,7 +46,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class Bitmap:
-    """A mask (H, W) with its upper left pixel at ``top`` and ``left`` in the image, kept as run lengths."""
+    """A mask (H, W) whose upper left pixel is at row ``top`` and column ``left`` of the image, kept as run lengths."""
 
     runs: dict[str, Any]
     top: int = 0
@@ -55,21 +54,21 @@ class Bitmap:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height."""
+        """The width and height."""
         return int(self.runs["size"][1]), int(self.runs["size"][0])
 
     @property
     def inside(self) -> BoolArray:
-        """The mask: (H, W)."""
+        """The mask, (H, W) bool."""
         return np.asarray(run_lengths.decode(self.runs), np.bool_)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An area of one class, empty if it has none, on one ``slice`` of an image.
+    """An area of a class, whose name is empty if it has none, on one ``slice`` of an image.
 
-    Shapes of one class with equal ``object_id`` are one object; without it each shape is one. ``is_crowd`` says that it
-    is a group of objects. Where shapes overlap, one of greater ``height`` is on top.
+    Shapes of a class with equal ``object_id`` are one object; without an ``object_id``, each shape is an object.
+    ``is_crowd`` marks a group of objects. Where shapes overlap, the shape with the greater ``height`` is on top.
     """
 
     area: Outline | Bitmap
@@ -85,15 +84,16 @@ class AnnotatedImage:
     """An image with its shapes.
 
     Args:
-        name: the name of its file, or a path, as the annotations say it.
-        where: the place in the annotations, for messages.
-        size: width and height, if the annotations say them.
-        shapes: in the order in which they were drawn.
-        image: the file itself, if it is known without looking for its name.
-        is_finished: ``False`` if nobody has said yet what is on the image.
-        is_complete: whether a lack of shapes certainly means that there is nothing.
-        split: the name of a split, if the annotations say one.
-        undrawn: how many of its shapes cannot be drawn, or have no area, so that a lack of others means nothing.
+        name: name or path of its file, as stated in the annotations.
+        where: place in the annotations, for messages.
+        size: width and height, if the annotations state them.
+        shapes: the shapes, in the order in which they were drawn.
+        image: path of the file, if it is known without a search by name.
+        is_finished: whether the image has been annotated.
+        is_complete: whether an image without shapes certainly contains no object.
+        split: name of a split, if the annotations state it.
+        undrawn: number of shapes that cannot be drawn or have no area; if there are any, an image without other shapes
+            does not count as empty.
     """
 
     name: str
@@ -109,11 +109,12 @@ class AnnotatedImage:
 
 @dataclass
 class Document:
-    """All that was read of one file of annotations.
+    """The content of an annotation file.
 
-    ``classes`` are the names in the order of the file, if it lists them. ``unused`` counts shapes without an area by
-    their kind, such as ``polyline``; ``broken`` has a line for each shape that cannot be drawn, ``notes`` for what else
-    is worth saying. ``has_attributes`` says whether the class of a shape is one of its attributes, as in VIA's files.
+    ``classes`` are the names of classes in the order of the file, if it lists them. ``unused`` counts shapes without an
+    area by kind, such as ``polyline``; ``broken`` has a line for each shape that cannot be drawn, ``notes`` has further
+    lines for the user. ``own_files`` are images that are annotations themselves, ``unread`` the stems of files that
+    cannot be read. ``has_attributes`` is whether the class of a shape is one of its attributes, as in VIA.
     """
 
     path: Path
@@ -128,7 +129,7 @@ class Document:
 
     @contextmanager
     def guarded(self, where: object, image: AnnotatedImage | None = None) -> Iterator[None]:
-        """Note what is wrong with one image or one shape, of ``image``, instead of giving up the whole file."""
+        """Catch errors in an image, or in a shape of ``image``, and record them instead of rejecting the whole file."""
         try:
             yield
         except _FAULTS as error:
@@ -144,10 +145,10 @@ class Document:
 
 
 def ring_of(points: Iterable[Any]) -> Ring:
-    """Return a ring of points (x, y).
+    """Return a ring of points (x, y); further values of a point are ignored.
 
     Raises:
-        BrokenShapeError: if there are fewer than three of them, or one is not a pair of finite numbers.
+        BrokenShapeError: if there are fewer than three distinct points, or a point is not a pair of finite numbers.
     """
     try:
         ring = np.array([[float(x), float(y)] for x, y, *_ in points], np.float64).reshape(-1, 2)
@@ -161,18 +162,18 @@ def ring_of(points: Iterable[Any]) -> Ring:
 
 
 def polygon(points: Iterable[Any]) -> Outline:
-    """Return the area inside one ring of points."""
+    """Return the area inside a single ring of points."""
     return Outline(((ring_of(points),),))
 
 
 def rectangle(left: float, top: float, width: float, height: float, degrees: float = 0.0) -> Ring:
-    """Return the corners of a rectangle, rotated clockwise around its upper left corner."""
+    """Return the corners of a rectangle, rotated clockwise by ``degrees`` around its upper left corner."""
     ring = ring_of([(0, 0), (width, 0), (width, height), (0, height)])
     return ring_of(_rotated(ring, degrees) + (float(left), float(top)))
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> Ring:
-    """Return an ellipse around its centre, rotated clockwise, as a polygon of 256 corners."""
+    """Return an ellipse with the centre (x, y), rotated clockwise by ``degrees``, as a polygon with 256 corners."""
     angles = np.arange(_ELLIPSE_POINTS) * (2 * np.pi / _ELLIPSE_POINTS)
     radii = abs(float(radius_x)), abs(float(radius_y))
     ring = ring_of(np.stack([radii[0] * np.cos(angles), radii[1] * np.sin(angles)], 1))
@@ -180,7 +181,7 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float
 
 
 def rotated_around(ring: Ring, degrees: float) -> Ring:
-    """Return a ring rotated clockwise around its middle."""
+    """Return a ring rotated clockwise by ``degrees`` around the centre of its bounding box."""
     middle = (ring.min(0) + ring.max(0)) / 2
     return _rotated(ring - middle, degrees) + middle
 
@@ -191,16 +192,16 @@ def _rotated(ring: Ring, degrees: float) -> Ring:
     return ring @ np.array([[cos, sin], [-sin, cos]])
 
 
-def bitmap_of(inside: npt.NDArray, top: int = 0, left: int = 0) -> Bitmap:
-    """Return a mask (H, W) as a shape's area."""
+def bitmap_of(inside: Array, top: int = 0, left: int = 0) -> Bitmap:
+    """Return a mask (H, W) as the area of a shape."""
     return Bitmap(run_lengths.encode(np.asfortranarray(inside, dtype=np.uint8)), top, left)
 
 
 def bitmap_of_runs(counts: IntArray, size: tuple[int, int], *, by_columns: bool) -> BoolArray:
-    """Return a mask (H, W) from the lengths of its runs, of which the first is outside.
+    """Return a mask (H, W) bool from its run lengths; the first run is background.
 
     Args:
-        counts: (N,), the lengths.
+        counts: run lengths in pixels, (N,).
         size: width and height.
         by_columns: whether runs go down the columns, as in COCO, or along the rows.
 

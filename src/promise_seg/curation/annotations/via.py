@@ -1,4 +1,4 @@
-"""The VGG Image Annotator, version 2 and 1: projects and exports as JSON, and the export as CSV."""
+"""The VGG Image Annotator (VIA), versions 1 and 2: projects and exports as JSON, and exports as CSV."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ _LONGEST_CELL = 2**27
 
 
 def is_via(value: Any) -> bool:
-    """Whether a JSON file is VIA's: a project, or an export, which maps keys to images with regions."""
+    """Whether a JSON value is a project or an export of VIA, which maps keys to images with regions."""
     if not isinstance(value, Mapping):
         return False
     if "_via_img_metadata" in value:
@@ -38,7 +38,7 @@ def is_via(value: Any) -> bool:
 
 
 def is_via_3(value: Any) -> bool:
-    """Whether a JSON file is a project of VIA 3, which is another format."""
+    """Whether a JSON value is a project of VIA 3, which has another format."""
     return isinstance(value, Mapping) and {"project", "config", "attribute", "file", "metadata"} <= set(value)
 
 
@@ -47,11 +47,11 @@ def read_via(path: Path, value: Mapping[str, Any], attribute: str | None = None)
 
     Args:
         path: the file.
-        value: what is in it.
-        attribute: the attribute of regions that is the class; by default the only one, or the one of a usual name.
+        value: the parsed content of the file.
+        attribute: attribute of regions that holds the class; by default the only one, or one with a common name.
 
     Raises:
-        ImageError: if it is not clear which attribute is the class.
+        ImageError: if it is unclear which attribute holds the class, or no region has the given attribute.
     """
     regions = list[tuple[str, Any, Any]]()
     names = dict[str, None]()
@@ -65,7 +65,7 @@ def read_via(path: Path, value: Mapping[str, Any], attribute: str | None = None)
 
 
 def is_via_csv(path: Path) -> bool:
-    """Whether a CSV is VIA's, by its header."""
+    """Whether a CSV is an export of VIA, by its header."""
     try:
         with path.open("rb") as file:
             head = file.readline(4096).decode("utf-8-sig", "replace")
@@ -75,10 +75,10 @@ def is_via_csv(path: Path) -> bool:
 
 
 def read_via_csv(path: Path, attribute: str | None = None) -> Document:
-    """Read the export as CSV, see :func:`read_via`.
+    """Read a CSV export; see :func:`read_via`.
 
     Raises:
-        ImageError: if it cannot be read, or it is not clear which attribute is the class.
+        ImageError: if it cannot be read, or the attribute of the class is unclear or missing.
     """
     regions = list[tuple[str, Any, Any]]()
     names = dict[str, None]()
@@ -144,7 +144,7 @@ def _attribute_of(path: Path, regions: list[Any], wanted: str | None) -> str:
 
 
 def _values(value: Any) -> Iterator[str]:
-    """Yield the classes that an attribute names: text, or a mapping of those that are ticked."""
+    """Yield the classes in an attribute, which is text, or maps each class to whether it is ticked."""
     if isinstance(value, Mapping):
         yield from (str(key) for key, ticked in value.items() if ticked)
     elif value not in (None, ""):

@@ -1,4 +1,4 @@
-"""Write the masks that annotations become: a folder next to the manifest, whole or not at all."""
+"""Write the masks drawn from annotations to a folder next to the manifest, completely or not at all."""
 
 import re
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from PIL import Image
 
 from promise_seg.arrays import Uint16Array
 from promise_seg.errors import PromiseError
-from promise_seg.files import write_json, write_whole
 from promise_seg.images.formats.kinds import stem_of
 from promise_seg.images.formats.source import Source
+from promise_seg.storage.files import write_json, write_whole
 
 MARK = "import.json"
-"""The file that tells a folder of ours, and what it was imported from."""
+"""The file that identifies a folder written by this program, and records what its masks were imported from."""
 _FOREGROUND = 255
 
 
 def refuse_foreign_folder(folder: Path) -> None:
-    """Protect a folder that was not written by ``promise data import``.
+    """Check that a folder does not exist, or was written by ``promise data import`` and may be replaced.
 
     Raises:
-        PromiseError: if there is one.
+        PromiseError: if it is another folder.
     """
     if (folder.exists() or folder.is_symlink()) and not (folder / MARK).is_file():
         raise PromiseError(
@@ -33,13 +33,13 @@ def refuse_foreign_folder(folder: Path) -> None:
 
 
 def folder_name(class_name: str) -> str:
-    """Return a class's name as a part of a path that every system allows."""
+    """Return the name of a class as a folder name that is valid on every system."""
     plain = re.sub(r"[^\w-]+", "_", class_name).strip("_")
     return plain or "class"
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Return names of files that differ by more than capitals: those that are taken already get a number."""
+    """Return file names that differ in more than case: a number is appended to names that are already taken."""
     taken, found = set[str](), list[str]()
     for name in names:
         free, number = name, 1
@@ -53,9 +53,9 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 @dataclass
 class MaskFolder:
-    """A folder of masks that is being written at ``temporary`` and will be at ``path``.
+    """A folder of masks that is written to ``temporary`` and later moved to ``path``.
 
-    Masks are named after their images, in folders like theirs below ``root``.
+    Masks are named after their images, and in the same subfolders as the images below ``root``.
     """
 
     path: Path
@@ -65,13 +65,13 @@ class MaskFolder:
     _taken: set[str] = field(default_factory=set)
 
     def write(self, labels: Uint16Array, source: Source, below: str = "", *, is_binary: bool = False) -> Path:
-        """Write a map (N, H, W) and return where it will lie.
+        """Write a map (N, H, W), and return its final path.
 
-        It is a PNG, of 16 bits, or of 8 bits with 0 and 255 if it is binary; of a volume NIfTI.
+        Volumes are written as NIfTI, other maps as PNG with 16 bits, or with 8 bits and the values 0 and 255 if binary.
 
         Raises:
-            ImageError: if a volume cannot be written so that it is read back.
-            PromiseError: if the system cannot write there.
+            ImageError: if a volume cannot be written in a way that can be read back.
+            PromiseError: if the file cannot be written.
         """
         suffix = ".nii.gz" if source.is_volume else ".png"
         place = PurePosixPath(below) / self._place(source.path, below, suffix)
@@ -106,7 +106,7 @@ class MaskFolder:
             self.notes.append(note)
 
     def finish(self, facts: dict[str, object], classes: dict[str, int] | None) -> None:
-        """Write what the masks were imported from, and the numbers of their classes, if they are a label map."""
+        """Write the origin of the masks and, unless they are instance maps, the numbers of their classes."""
         write_json(self.temporary / MARK, facts)
         if classes is not None:
             write_json(self.temporary / "classes.json", classes)

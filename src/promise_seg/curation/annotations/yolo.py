@@ -1,4 +1,4 @@
-"""YOLO: a text for each image, a line for each polygon, in fractions of the image; classes in a file next to them."""
+"""YOLO: a text file per image with a polygon per line, in fractions of the image, and a file that lists the classes."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from promise_seg.errors import ImageError
 from promise_seg.images.listing import visible
 
 YOLO_CLASSES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "classes.txt", "obj.names")
-"""Names of files that list the classes; a YAML file of another name can be given itself."""
+"""Names of files that list the classes; a YAML file with another name can be given directly."""
 _FEW_BYTES = 1_000_000
 _BOX = 5
 
@@ -22,10 +22,10 @@ def classes_in(folder: Path) -> Path | None:
 
 
 def read_yolo(classes: Path) -> Document:
-    """Read the polygons of all texts next to or below the file that lists the classes.
+    """Read the polygons of all text files next to or below the file that lists the classes.
 
     Raises:
-        ImageError: if the classes cannot be read, or there are no texts.
+        ImageError: if the classes cannot be read, or there are no label files.
     """
     document = Document(classes)
     document.classes = _names(classes)
@@ -71,7 +71,7 @@ def _texts(folder: Path) -> list[Path]:
 
 
 def _image_name(text: Path, root: Path) -> str:
-    """Return the path of the image without its suffix: ``images/train/a`` for ``labels/train/a.txt``."""
+    """Return the path of an image without its suffix: ``images/train/a`` for ``labels/train/a.txt``."""
     parts = ["images" if part == "labels" else part for part in text.relative_to(root).parts[:-1]]
     return "/".join([*parts, text.stem])
 
@@ -113,7 +113,11 @@ def _names(path: Path) -> list[str]:
 
 
 def _name(path: Path, name: Any) -> str:
-    """Return the name of a class; it must not be a list, which YAML may repeat until it fills the memory as text."""
+    """Return the name of a class, which must not be a list: repeated by YAML aliases, its text could fill the memory.
+
+    Raises:
+        ImageError: if the name is not text or a number.
+    """
     if not isinstance(name, str | int | float):
         raise ImageError(f"{path}: has a class whose name is not text; expected names: [polyp, tool]")
     return str(name)

@@ -1,1 +1,1 @@
-"""Find everything that may be wrong with a data set, all at once, before anyone trains on it."""
+"""Find everything that may be wrong with a data set, in a single pass, before training on it."""

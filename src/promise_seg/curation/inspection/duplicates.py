@@ -14,17 +14,16 @@ from promise_seg.arrays import Float32Array, IntArray, Uint8Array
 Number = TypeVar("Number", bound=np.generic)
 
 MOST_BITS = 8
-"""The number of bits, of 64, in which the perceptual hashes of two near-duplicates may differ."""
+"""The maximum number of bits, out of 64, in which the perceptual hashes of two near-duplicates differ."""
 LEAST_CORRELATION = 0.99
-"""The correlation of their thumbnails, which decides: hashes alone confuse frames of different scenes."""
-_THUMBNAIL = 32  # four times as large as the part of its frequencies that the hash takes
+"""The minimum correlation of the thumbnails of near-duplicates; hashes alone confuse frames of different scenes."""
+_THUMBNAIL = 32  # side in pixels, four times that of the block of frequencies that the hash uses
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class NearDuplicate:
-    """The numbers of two images, ``first`` the lower; ``reoriented`` if one is flipped or rotated by 90-degree
-    steps."""
+    """Indices of two images, ``first`` the lower; ``reoriented`` if one is flipped or rotated in 90-degree steps."""
 
     first: int
     second: int
@@ -44,11 +43,11 @@ class Thumbnails:
         self.thumbnails.append(np.asarray(small, np.uint8))
 
     def near_duplicates(self, splits: Sequence[str], groups: Sequence[str]) -> list[NearDuplicate]:
-        """Return the images of different splits and groups that look the same, each image in one pair at most.
+        """Return pairs of similar images from different splits and groups; each image is in at most one pair.
 
-        Neighbouring frames of a video look alike, and therefore all look like a copy of any of them. So each image is
-        compared with all others but paired only with the most similar one, and of pairs that share an image only the
-        most similar pair is returned.
+        Neighbouring frames of a video are similar, so all of them resemble a copy of any of them. Each image is
+        therefore compared with all others but paired only with the most similar one, and among pairs that share an
+        image only the most similar pair is returned.
         """
         taken: set[int] = set()
         chosen = []
@@ -59,7 +58,7 @@ class Thumbnails:
         return chosen
 
     def _closest(self, splits: IntArray, groups: IntArray) -> list[NearDuplicate]:
-        """Return each image with its most similar image, if it is similar enough; the most similar pairs first."""
+        """Return each image with its most similar image, if they are similar enough; the most similar pairs first."""
         flat = np.array(self.thumbnails, np.uint8).reshape(-1, _THUMBNAIL**2)
         moved = [order.ravel() for order in positions(np.arange(_THUMBNAIL**2).reshape(_THUMBNAIL, _THUMBNAIL))]
         hashes = [_hashes(flat[:, order]) for order in moved]
@@ -110,7 +109,7 @@ class _Best:
 
 
 def _numbered(names: Sequence[str]) -> IntArray:
-    """Return a number for each name."""
+    """Return an integer for each name, equal for equal names."""
     return np.unique(np.array(names, dtype=object), return_inverse=True)[1]
 
 
@@ -127,7 +126,7 @@ def positions(image: npt.NDArray[Number]) -> list[npt.NDArray[Number]]:
 
 
 def _hashes(thumbnails: Uint8Array) -> npt.NDArray[np.uint64]:
-    """Return 64-bit perceptual hashes of thumbnails (N, S x S): which low frequencies are above their median."""
+    """Return 64-bit perceptual hashes of thumbnails (N, S x S): a bit is set if a low frequency exceeds the median."""
     hashes = np.zeros(len(thumbnails), np.uint64)
     for start in range(0, len(thumbnails), _AT_ONCE):
         square = thumbnails[start : start + _AT_ONCE].reshape(-1, _THUMBNAIL, _THUMBNAIL).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The findings of an inspection, and how severe they are."""
+"""The findings of an inspection, and their severity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ _ERRORS = frozenset({Kind.MANIFEST, Kind.UNREADABLE, Kind.SIZE, Kind.MASK_VALUES
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is or may be wrong; ``where`` is ``file:line`` of the manifest, or the manifest itself."""
+    """A definite or possible problem; ``where`` is ``file:line`` of the manifest, or the manifest itself."""
 
     kind: Kind
     where: str
@@ -53,7 +53,7 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """Whether the finding is an error, or only a warning."""
+        """The severity, which follows from the kind of the finding."""
         return Severity.ERROR if self.kind in _ERRORS else Severity.WARNING
 
     def as_json(self) -> dict[str, str]:
@@ -62,5 +62,5 @@ class Finding:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return 0 if nothing was found, 1 for warnings, 2 for errors."""
+    """Return 0 if there are no findings, 1 if there are only warnings, and 2 if there are errors."""
     return max((2 if f.severity == Severity.ERROR else 1 for f in findings), default=0)

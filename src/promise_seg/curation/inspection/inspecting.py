@@ -31,15 +31,15 @@ from promise_seg.images.masks import BINARY
 from promise_seg.images.readers import PairingByNumber, mask_source, pairing_by_number
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.remote_paths import as_path
+from promise_seg.storage.remote_paths import as_path
 from promise_seg.vocabulary import MaskKind, Split
 
 TINY_SHARE = 2e-4
-"""The share of the image below which an object is hardly visible to a SAM."""
+"""The share of the image below which an object is hardly visible to SAM."""
 FULL_SHARE = 0.98
 """The share of the image above which a mask may be inverted."""
 LEAST_CONTRAST = 2.0
-"""The standard deviation of grey levels below which an image shows nothing."""
+"""The standard deviation of grey levels (0 to 255) below which an image counts as blank."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Inspection:
     summary: dict[Split, SplitSummary]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the inspection as the JSON report has it."""
+        """Return the content of the JSON report."""
         return {
             "manifest": str(self.manifest),
             "findings": [finding.as_json() for finding in self.findings],
@@ -65,12 +65,13 @@ def inspect(manifest: str | Path, reading: Reading | None = None, progress: Prog
     Memory grows by a few kilobytes per image, whatever the size of the image.
 
     Args:
-        manifest: the CSV.
-        reading: how to read its files.
-        progress: told of each row.
+        manifest: the manifest.
+        reading: how the files are read.
+        progress: called for each row.
 
     Raises:
-        ManifestError: if the CSV itself cannot be read.
+        ManifestError: if the manifest itself cannot be read.
+        SettingsError: if the manifest is in Parquet, and ``pyarrow`` is not installed.
     """
     path = as_path(manifest)
     rows, problems = scan_manifest(path)
@@ -83,7 +84,7 @@ def inspect(manifest: str | Path, reading: Reading | None = None, progress: Prog
 
 
 def _place(problem: str, manifest: Path) -> tuple[str, str]:
-    """Divide a message into the line that it is of, and what is wrong there."""
+    """Split a message into the line of the manifest that it refers to, and the problem."""
     line, _, message = problem.removeprefix(str(manifest)).partition(": ")
     return f"{manifest}{line}", message
 
@@ -109,7 +110,7 @@ class _Run:
         self.findings.append(Finding(kind, where, message))
 
     def inspect_row(self, row: Row) -> None:
-        """Collect everything that can be found from a single row."""
+        """Collect the findings that concern a single row."""
         try:
             slices = check_row(row, self.reading)
         except ImageError as error:
@@ -135,7 +136,7 @@ class _Run:
             if self.reading.mask_rule == BINARY and checked.foreground_pixels:
                 self.values[int(checked.labels().max())].append(row.where)
             self.thumbnails.add(pixels)
-            self.checked.append(checked)  # after all that may fail, so that there are as many of both
+            self.checked.append(checked)  # last, so that it has as many entries as the thumbnails if reading fails
         first = slices[0]
         image, mask, shape = self.reading.open(row.image), mask_source(row.mask), (first.height, first.width)
         for opened in (image, mask):
@@ -151,7 +152,7 @@ class _Run:
 
     @property
     def _expects_objects(self) -> bool:
-        """Whether an empty mask is worth a warning. It is not for one class of several, which many images lack."""
+        """Whether an empty mask is worth a warning; it is not if one class is chosen, which many images may lack."""
         return self.reading.label is None
 
     def _inspect_pixels(self, checked: CheckedRow, values: Array, image: Uint8Array) -> None:
@@ -159,7 +160,7 @@ class _Run:
         share = checked.foreground_pixels / (checked.height * checked.width)
         self.depths["8-bit" if values.dtype == np.uint8 else "deeper than 8 bits"].append(row.where)
         is_blank = image.astype(np.float32).std() < LEAST_CONTRAST
-        if is_blank and not checked.is_slice:  # the first and last slices of a volume often are
+        if is_blank and not checked.is_slice:  # the first and last slices of a volume are often blank
             low, high = finite_range(image)
             self._note(
                 Kind.NO_CONTRAST, row.where, f"{checked.name}: shows nothing: grey levels {low:.0f} to {high:.0f}"
@@ -175,7 +176,7 @@ class _Run:
             )  # fmt: skip
 
     def compare(self, rows: list[Row]) -> None:
-        """Collect everything that can only be found by comparing rows."""
+        """Collect the findings that require comparing rows."""
         for problem in leaks(self.checked):
             self._note(Kind.LEAK, *_place(problem, self.manifest))
         for problem in emptied(self.checked):
@@ -220,11 +221,14 @@ class _Run:
                 )
 
     def _divided_owners(self, rows: list[Row]) -> None:
-        """Note patients, studies and series that DICOM files name and that are divided, whatever their groups."""
+        """Note the patients, studies and series named by DICOM files that are divided between splits.
+
+        They are noted whatever the groups of their rows, unless these groups were noted as divided already.
+        """
         known = divided_groups(rows)
         for owner, members in divided_owners(rows):
             if {row.group for row in members} <= set(known):
-                continue  # said already
+                continue  # reported already
             splits = sorted({str(row.split) for row in members})
             self._note(
                 Kind.DIVIDED_GROUP, members[0].where,
@@ -234,7 +238,7 @@ class _Run:
             )  # fmt: skip
 
     def _mask_values(self) -> None:
-        """Note masks that have 1 in some files and 2 in others: these are probably two classes, not one."""
+        """Note binary masks whose foreground is 1 in some files and 2 in others, which are probably two classes."""
         if set(self.values) - {1, 255} and len(self.values) > 1:
             counts = ", ".join(f"{value} in {len(places)}" for value, places in sorted(self.values.items()))
             rare = min(self.values, key=lambda value: len(self.values[value]))
@@ -277,7 +281,7 @@ class _Run:
 
 
 def _masks(one: CheckedRow, other: CheckedRow) -> str:
-    """Say of the masks of the same image whether they are alike."""
+    """Return words on whether two rows of the same image have the same mask."""
     if one.truth_sha256 == other.truth_sha256:
         return "the same mask"
     return "another mask: training and scores take both as true. Keep one of the rows"

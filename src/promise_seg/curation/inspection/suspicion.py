@@ -1,4 +1,4 @@
-"""Signs that masks do not fit their images: foreground where background is usual, or another orientation."""
+"""Signs that masks do not match their images: foreground where background is usual, or another orientation."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ from promise_seg.arrays import BoolArray
 from promise_seg.images.formats.source import Source
 
 _KEPT_PLACES = (2, 3, 4)
-"""The orientations that keep width and height: mirrored, turned by 180 degrees, upside down."""
+"""The EXIF orientations that keep width and height: mirrored, rotated by 180 degrees, upside down."""
 
 
 def looks_inverted(mask: BoolArray) -> bool:
-    """Return whether the foreground of a mask (H, W) is where the background usually is.
+    """Whether the foreground of a mask (H, W) is where the background usually is.
 
-    That is in all four corners, along more than half of the border, or on more than half of the image.
+    This holds if it covers all four corners, more than half of the border, or more than half of the image.
     """
     corners = mask[[0, 0, -1, -1], [0, -1, 0, -1]]
     border = mask.copy()
@@ -24,19 +24,19 @@ def looks_inverted(mask: BoolArray) -> bool:
 
 @dataclass
 class InvertedMasks:
-    """The number of masks with an object, and of those that look inverted."""
+    """Counts of the masks with an object, ``filled``, and of the masks among them that look inverted."""
 
     filled: int = 0
     inverted: int = 0
 
     def add(self, mask: BoolArray) -> None:
-        """Count a mask (H, W); an empty one does not count."""
+        """Count a mask (H, W) unless it is empty."""
         if mask.any():
             self.filled += 1
             self.inverted += looks_inverted(mask)
 
     def warning(self) -> str | None:
-        """Return a warning if most of the masks are probably inverted, or ``None``."""
+        """Return a warning if more than half of the masks look inverted, otherwise ``None``."""
         if self.inverted * 2 <= self.filled:
             return None
         return (
@@ -46,12 +46,12 @@ class InvertedMasks:
 
 
 def turned_apart(image: Source, mask: Source | None, shape: tuple[int, int]) -> str | None:
-    """Return a warning where only one of an image and its mask is turned, and their sizes do not show it.
+    """Return a warning if an image and its mask have different stored orientations, and their sizes do not show it.
 
     Args:
         image: the image.
         mask: its mask; ``None`` for a DICOM segmentation.
-        shape: the height and width of both.
+        shape: height and width of both.
     """
     of_mask = 1 if mask is None else mask.turned
     if image.turned == of_mask or (shape[0] != shape[1] and not {image.turned, of_mask} & set(_KEPT_PLACES)):

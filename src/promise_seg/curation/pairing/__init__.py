@@ -1,1 +1,1 @@
-"""Find images and their masks in folders of the usual layouts. To add a layout, see ``layouts.py``."""
+"""Pair images and masks in folders with common layouts. To add a layout, see ``layouts.py``."""

@@ -1,4 +1,4 @@
-"""Find ``.npz`` files that hold an image and its mask, as many sets of slices are published: each is its own mask."""
+"""Pair ``.npz`` archives that hold both an image and its mask, the form in which many sets of slices are published."""
 
 from pathlib import PurePosixPath
 
@@ -10,7 +10,7 @@ from promise_seg.vocabulary import Split
 
 
 def match_archives(contents: Scan) -> Matches:
-    """Pair each archive with itself, if all images are such archives; a folder's name may tell the split."""
+    """Pair each archive with itself, if all images are NumPy archives; names of folders may indicate the split."""
     found = Matches(ignored=list(contents.ignored), folders=set(contents.folders))
     suffixes = NumpyArchive.suffixes
     if any(entry.path.suffix.lower() not in suffixes for entry in contents.entries):

@@ -1,4 +1,4 @@
-"""Pair images and masks of BIDS data sets, whose names are lists of entities: ``sub-01_ses-1_T1w.nii.gz``."""
+"""Pair images and masks of BIDS data sets, whose file names consist of entities: ``sub-01_ses-1_T1w.nii.gz``."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from promise_seg.curation.pairing.scanning import Entry, Scan
 _ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9]+)")
 _MASKS = frozenset({"mask", "dseg", "roi", "seg", "lesion"})
 _IMAGES = ("T1w", "FLAIR", "T2w", "T1c", "ct", "CT", "T2star", "PD", "PDw", "dwi", "adc", "ADC", "UNIT1", "bold")
-"""Suffixes of images, those that are taken first where a mask does not say which of several it was drawn on."""
+"""Suffixes of images, in order of preference if a mask does not name the image that it was drawn on."""
 _NOT_OF_THE_IMAGE = frozenset({"label", "desc", "atlas", "res", "den", "hemi"})
 
 
@@ -23,7 +23,7 @@ class _Name:
 
     @property
     def of_image(self) -> set[tuple[str, str]]:
-        """The entities that its image must have as well."""
+        """The entities that the image of this mask must have as well."""
         return {(key, value) for key, value in self.entities.items() if key not in _NOT_OF_THE_IMAGE}
 
 
@@ -80,7 +80,7 @@ def _pair(image: _Name, own: list[_Name], parts: tuple[str, ...]) -> ImagePair:
 
 
 def _image_of(mask: _Name, images: list[_Name]) -> _Name | None:
-    """Return the image with the entities of a mask, with the fewest others, and of the suffix that the mask names."""
+    """Return the image with the entities of a mask and the fewest others, preferably with a suffix in its name."""
     fitting = [image for image in images if mask.of_image <= set(image.entities.items())]
     named = [image for image in fitting if image.suffix in mask.words]
     ranked = sorted(named or fitting, key=lambda image: (len(image.entities), _rank(image.suffix)))

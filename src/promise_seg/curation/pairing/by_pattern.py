@@ -1,4 +1,4 @@
-"""Pair images with masks by what the wildcards of two patterns stand for."""
+"""Pair images with masks by two patterns of paths, whose wildcards must match the same text."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ _Names = Callable[[str], str]
 
 @dataclass(frozen=True)
 class _Rule:
-    """Two patterns; ``shared`` are the fields that make a pair, ``apart`` those that tell masks of one image apart."""
+    """Two patterns; ``shared`` are the fields that define pairs, ``apart`` those that separate masks of one image."""
 
     images: PathPattern
     masks: PathPattern
@@ -27,19 +27,19 @@ class _Rule:
 
 
 def match_scheme(contents: Scan, scheme: Scheme) -> Matches:
-    """Pair what lies in a folder by one of the known schemes."""
+    """Pair the files of a folder by one of the known naming schemes."""
     rule = _rule(path_pattern(scheme.images), path_pattern(scheme.masks))
     unused = [path_pattern(text) for text in scheme.unused]
     return _match(contents, rule, unused, group=scheme.group, in_order=scheme.in_order)
 
 
 def match_patterns(folder: Path, images: str, masks: str) -> Matches:
-    """Pair what lies in a folder by two patterns of the user.
+    """Pair the files of a folder by two patterns given by the user.
 
-    Patterns without slashes are looked for in every folder, and match images and masks of the same folder.
+    Patterns without slashes apply to every subfolder, and pair images and masks in the same subfolder.
 
     Raises:
-        SettingsError: if the patterns cannot tell which mask belongs to which image.
+        SettingsError: if a pattern is invalid, or the patterns do not determine which mask belongs to which image.
     """
     rule = _rule(path_pattern(images, "--images"), path_pattern(masks, "--masks"))
     if images.casefold() == masks.casefold():
@@ -86,7 +86,10 @@ def _match(
 
 
 def _numbered_in_order(images: _Found, masks: _Found, shared: Sequence[str]) -> tuple[_Found, _Found]:
-    """Add the number in the order of names to the captured fields, where there are as many images as masks."""
+    """Add the position in the order of names as a field, for files with as many images as masks in their group.
+
+    Files in other groups get their name instead, so that they are not paired.
+    """
 
     def counted(entries: _Found) -> dict[tuple[str, ...], _Found]:
         together = defaultdict[tuple[str, ...], _Found](list)
@@ -172,7 +175,7 @@ def _add_pair(found: Matches, image: tuple[Entry, _Captured], own: _Found, apart
 
 
 def _without_common_folder(pairs: Sequence[ImagePair]) -> list[ImagePair]:
-    """Shorten groups to their last name, unless two in different folders would then have the same."""
+    """Shorten groups to the last part of their path, unless two groups in different folders would become equal."""
     short = {pair.group: pair.group.rpartition("/")[2] for pair in pairs}
     return (
         [replace(pair, group=short[pair.group]) for pair in pairs]

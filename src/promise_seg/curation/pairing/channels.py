@@ -1,4 +1,4 @@
-"""The further channels of paired images, in files beside theirs as nnU-Net and BraTS have them."""
+"""Further channels of paired images, stored in files next to them as in nnU-Net and BraTS."""
 
 import json
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ _NAMES = ("channel_names", "modality")
 
 @dataclass(frozen=True)
 class ChannelSet:
-    """The channels that images of a set have in files of their own.
+    """The channels of the images of a data set, if each channel is a separate file.
 
-    ``names`` are all that any image has, in order; ``lacking`` are images without some of them; ``first`` is the one
-    that the manifest names.
+    ``names`` are the names of all channels, in order; ``lacking`` are the images that lack some of them; ``first`` is
+    the channel that the manifest names.
     """
 
     names: tuple[str, ...]
@@ -26,7 +26,7 @@ class ChannelSet:
     first: str
 
     def words(self, folder: Path) -> str:
-        """Say which channels there are, and which are read."""
+        """Return a line on which channels there are, and which are read."""
         known = _described(folder)
         listed = ", ".join(f"{name} {known[name]}" if name in known else name for name in self.names)
         return (
@@ -35,7 +35,7 @@ class ChannelSet:
         )
 
     def remarks(self) -> list[str]:
-        """Return a line about images that lack a channel, if there are any."""
+        """Return a line about images that lack a channel, or an empty list if there are none."""
         if not self.lacking:
             return []
         names = ", ".join(path.name for path in self.lacking[:_SHOWN]) + " ..." * (len(self.lacking) > _SHOWN)
@@ -56,7 +56,7 @@ def channels_of(pairs: Sequence[ImagePair]) -> ChannelSet | None:
 
 
 def _described(folder: Path) -> dict[str, str]:
-    """Return what nnU-Net's description of a data set calls its channels, by the endings of their files."""
+    """Return the channel names in nnU-Net's ``dataset.json``, keyed by the endings of the files, such as ``0000``."""
     try:
         description = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8-sig"))
         found = next(description[name] for name in _NAMES if name in description)

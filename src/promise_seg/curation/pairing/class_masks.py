@@ -13,10 +13,10 @@ _NUMBERED = re.compile(r"(?:objects?|instances?|lesions?|parts?|polyps?|nodules?
 
 
 def match_classes(contents: Scan) -> Matches:
-    """Pair each image in a folder of images with the masks of its classes in the folder of masks beside it.
+    """Pair each image in a folder of images with the masks of its classes in the folder of masks next to it.
 
-    Only if no mask has the name of an image alone, and some class has masks of several images, or there is one image.
-    Classes that are numbers are objects.
+    Nothing is paired if a mask has the name of an image and no class, or if no class occurs in several images although
+    there are several. Classes that are numbers are read as objects.
     """
     found = Matches(ignored=list(contents.ignored), folders=set(contents.folders))
     of_a_name = defaultdict[tuple[str, str], list[Entry]](list)
@@ -41,7 +41,7 @@ def match_classes(contents: Scan) -> Matches:
     if not classes or "" in classes or len(classes) > _MOST_CLASSES or max(classes.values()) < min(2, len(images)):
         return Matches(folders=found.folders)
     if all(stem in bare_stems(mask.stem) for (_, stem), own in by_image.items() for mask, _ in own):
-        return Matches(folders=found.folders)  # words such as "mask", which are no classes
+        return Matches(folders=found.folders)  # words such as "mask", which are not classes
     numbered = all(_NUMBERED.fullmatch(name) for name in classes)
     for key, image in images.items():
         own = by_image.get(key, [])
@@ -61,7 +61,10 @@ def match_classes(contents: Scan) -> Matches:
 
 
 def _owners(mask: Entry) -> Iterator[tuple[tuple[str, str], str]]:
-    """Yield images that a mask may belong to, each with the class that would be left; no class for its very name."""
+    """Yield the keys of images that a mask may belong to, each with the class that the rest of its name would be.
+
+    The class is empty if the mask has the name of the image, and is not in a subfolder.
+    """
     parts = mask.parent.split("/")
     place = next(number for number, part in enumerate(parts) if plain(part) in MASK_FOLDERS)
     above, below = "/".join(parts[:place]), "-".join(parts[place + 1 :])

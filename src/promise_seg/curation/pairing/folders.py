@@ -31,20 +31,20 @@ _OF_ANNOTATIONS = frozenset({".json", ".geojson", ".xml"})
 class Pairing(Matches):
     """The pairs in a folder.
 
-    ``not_looked_at`` are folders with images that are not part of the layout, ``texts`` tables and other texts, and
-    ``hidden`` hidden files and folders.
+    ``not_looked_at`` are folders with images that are not part of the layout, ``texts`` are tables and other text
+    files, and ``hidden`` are hidden files and folders.
     """
 
     folder: Path = field(default_factory=Path)
     layout: str = ""
     not_looked_at: list[Path] = field(default_factory=list)
     channels: ChannelSet | None = None
-    """The channels of images that have several, in files of their own."""
+    """The channels of the images, if they are stored in separate files."""
     texts: list[Path] = field(default_factory=list)
     hidden: list[Path] = field(default_factory=list)
 
     def take(self, found: Matches) -> None:
-        """Add what was found in a part of the folder."""
+        """Add the matches of a part of the folder."""
         for part in fields(Matches):
             mine = getattr(self, part.name)
             setattr(
@@ -88,7 +88,7 @@ class Pairing(Matches):
 
 
 def _kinds(paths: list[Path]) -> str:
-    """Return how many files there are of each suffix."""
+    """Return text with the number of files of each suffix."""
     return ", ".join(f"{name} {count}" for name, count in Counter(p.suffix or "no suffix" for p in paths).most_common())
 
 
@@ -100,7 +100,7 @@ def _pair_parts(folder: Path, layout: str, parts: list[LayoutPart]) -> Pairing:
 
 
 def _looked_at(whole: Pairing) -> Pairing:
-    """Note the folders with images that were not looked at, all files that are no images, and channels of images."""
+    """Record folders with images outside the layout, files that are not images, and channels; return the pairing."""
     folder = whole.folder
     whole.channels = channels_of(whole.pairs)
     contents = scan(folder)
@@ -181,7 +181,7 @@ def _pair(folder: Path) -> Pairing:
 
 
 def _hint_at_annotations(folder: Path) -> str:
-    """Say what to do with annotations that are not masks, if there may be some."""
+    """Return a hint for annotations that are not masks, or an empty string if there are none."""
     suffixes = sorted({path.suffix.lower() for path in folder.rglob("*")} & _OF_ANNOTATIONS)
     if not suffixes:
         return ""
@@ -197,16 +197,16 @@ def _by_layout(folder: Path, layout: Layout, tried: list[Pairing]) -> Iterator[P
 
 
 def _by_layouts(folder: Path, tried: list[Pairing]) -> Iterator[Pairing]:
-    """Yield what the layouts of folders make of one, the most peculiar first; ``tried`` gets those that fail too."""
+    """Yield the pairings of a folder by each layout, the most specific first; those without pairs go to ``tried``."""
     for layout in SPECIAL_LAYOUTS:
         yield from _by_layout(folder, layout, tried)
     contents = scan(folder)
-    yield from _by_names(folder, contents, tried)
+    yield from _by_names(folder, contents)
     for layout in FOLDER_LAYOUTS:
         yield from _by_layout(folder, layout, tried)
 
 
-def _by_names(folder: Path, contents: Scan, tried: list[Pairing]) -> Iterator[Pairing]:
+def _by_names(folder: Path, contents: Scan) -> Iterator[Pairing]:
     matchers: list[tuple[str, Callable[[], Matches]]] = [
         ("DICOM segmentations and the images that they name", partial(match_references, folder)),
         ("archives of NumPy with an image and its mask in each", partial(match_archives, contents)),
@@ -223,7 +223,7 @@ def _by_names(folder: Path, contents: Scan, tried: list[Pairing]) -> Iterator[Pa
 
 
 def _in_containers(folder: Path, depth: int = 0) -> Iterator[Pairing]:
-    """Yield the data sets of a folder that only holds folders of data sets, as one."""
+    """Yield a single pairing of all data sets in a folder that only contains folders of data sets."""
     below = subfolders(folder)
     if not below or depth > _DEEPEST or any(path.parent == folder for path in _paths(scan(folder))):
         return

@@ -1,4 +1,4 @@
-"""Groups (patients, videos): from the files themselves, from folders, or from the names of images."""
+"""Groups (patients, videos) of images: from DICOM identifiers, from folders, or from the names of images."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -41,9 +41,9 @@ def group_pattern(expression: str) -> re.Pattern[str]:
 
 
 def groups_of(pairs: Sequence[ImagePair], pattern: re.Pattern[str], folder: Path) -> list[str]:
-    """Return what the pattern's group matches for each image: in the stems, or else in the paths below ``folder``.
+    """Return the group of each image: the text that the pattern's group matches in its stem or its path.
 
-    Either all groups come from stems, or all from paths.
+    Either all groups come from stems, or all from paths relative to ``folder``, whichever matches more images.
 
     Raises:
         ManifestError: if neither the stems nor the paths of all images match.
@@ -67,11 +67,11 @@ def _first_group(pattern: re.Pattern[str], names: Sequence[str]) -> list[str]:
 
 
 def are_cases(names: Collection[str]) -> bool:
-    """Whether the names of folders look like those of patients, videos or other cases, not of sets or classes.
+    """Whether the names of folders look like those of patients, videos or other cases rather than sets or classes.
 
-    Cases are numbered or coded (``p01``, ``TCGA_CS_4941``), so that their words are equal; sets and classes have names
-    (``Kvasir-SEG`` and ``ETIS``, ``benign`` and ``malignant``), and are few. A single folder is one case only if it
-    is called so.
+    Cases are numbered or coded (``p01``, ``TCGA_CS_4941``) and otherwise have the same words, or are many; sets and
+    classes have different names (``Kvasir-SEG`` and ``ETIS``, ``benign`` and ``malignant``), and are few. A single
+    folder is a case only if its name says so.
     """
     if _are_patients(names):
         return True
@@ -86,9 +86,9 @@ def _are_patients(names: Collection[str]) -> bool:
 
 
 def folder_groups(pairs: Sequence[ImagePair], folder: Path) -> list[str]:
-    """Return the folder of each image as its group, if several images lie in each of several folders of cases.
+    """Return the folder of each image as its group, if there are several folders of cases, and fewer than images.
 
-    Folders of splits and those that only name what is in them (``images``) do not count. Otherwise all are empty.
+    Folders of splits and of generic names (``images``) are ignored. If there are no such folders, all groups are empty.
     """
     inside = [_telling(pair.image.relative_to(folder).parts[:-1]) for pair in pairs]
     depths = range(min((len(parts) for parts in inside), default=0))
@@ -108,14 +108,14 @@ def _telling(parts: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Grouping:
-    """The groups of some pairs, and ``by`` what: empty if there are none, or if the layout names them."""
+    """Pairs with their groups, and ``by``, how they were grouped: empty if there are none, or the layout names them."""
 
     pairs: list[ImagePair]
     by: str = ""
 
 
 def with_groups(pairs: Sequence[ImagePair], folder: Path) -> Grouping:
-    """Give pairs their groups: what DICOM files say of themselves, else what the layout says, else their folders."""
+    """Set the groups of pairs: from DICOM identifiers, otherwise from the layout, otherwise from their folders."""
     owners = owners_of([pair.image for pair in pairs])
     if any(owners):
         kinds = sorted({owner.kind for owner in owners if owner})
@@ -130,7 +130,7 @@ def with_groups(pairs: Sequence[ImagePair], folder: Path) -> Grouping:
 
 
 def no_groups_note(pairs: Sequence[ImagePair]) -> str:
-    """Say that no group was made and how to give one, with a pattern that would suit the names, if there is any."""
+    """Return a note that there are no groups and how to set them, with a pattern that suits the names if possible."""
     example = "'^(patient\\d+)_'"
     for expression in (r"^(.+)[_-]\d+$", r"^([^_]+)_", r"^([^-]+)-"):
         matches = [re.search(expression, pair.stem) for pair in pairs]

@@ -1,4 +1,4 @@
-"""Pair the PNG masks of Label Studio, which are called after numbers of tasks, with the images of these tasks."""
+"""Pair the PNG masks that Label Studio exports, which are named after task numbers, with the images of the tasks."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _MOST_BYTES = 200_000_000
 
 
 def match_label_studio(folder: Path, contents: Scan) -> Matches:
-    """Pair masks with images by an export as JSON beside them, or else by equal numbers of all tasks and images."""
+    """Pair masks with images by a JSON export next to them, otherwise by the last number in the names of the images."""
     found = Matches(ignored=list(contents.ignored), folders=set(contents.folders))
     masks = defaultdict[int, list[tuple[Entry, re.Match[str]]]](list)
     images = list[Entry]()
@@ -61,7 +61,7 @@ def _pair(image: Entry, own: Sequence[tuple[Entry, re.Match[str]]], tags: set[st
 
 
 def _names_of_tasks(folder: Path) -> tuple[dict[int, set[str]], list[Path]]:
-    """Return the names of files that each task of an export as JSON or JSON-MIN mentions, and these exports."""
+    """Return the file names that each task of a JSON or JSON-MIN export mentions, by task number, and these exports."""
     names, exports = dict[int, set[str]](), list[Path]()
     for path in sorted((*folder.glob("*.json"), *folder.glob("*/*.json"))):
         try:
@@ -88,7 +88,7 @@ def _files(value: object) -> Iterator[str]:
 def _named(names: Mapping[int, set[str]], images: Sequence[Entry]) -> dict[int, Entry]:
     found = dict[int, Entry]()
     for task, own in names.items():
-        # the program puts eight letters before the names of uploaded files
+        # Label Studio puts eight hexadecimal digits before the names of uploaded files
         fitting = [image for image in images if image.path.name in own] or [
             image
             for image in images
@@ -100,7 +100,7 @@ def _named(names: Mapping[int, set[str]], images: Sequence[Entry]) -> dict[int, 
 
 
 def _numbered(images: Sequence[Entry], tasks: set[int]) -> dict[int, Entry]:
-    """Return the images by the last number in their names, if these are exactly the numbers of all tasks."""
+    """Return the images by the last number in their names, if the numbers are distinct and include all tasks."""
     numbers = [_LAST_NUMBER.search(image.stem) for image in images]
     by_number = {int(number[1]): image for number, image in zip(numbers, images, strict=True) if number}
     return by_number if len(by_number) == len(images) and tasks <= set(by_number) else {}

@@ -1,10 +1,10 @@
 """The known layouts of data set folders.
 
-A layout is a function that looks at the names in a folder and returns a list of :class:`LayoutPart`: a folder of
-images, the folder of their masks, and the split that the names indicate. It returns an empty list for folders of
-another layout. Everything else (nested folders, suffixes such as ``_mask``, what cannot be paired) is done in
-``matching.py``. To add a layout, write such a function, add it to ``LAYOUTS`` (the first that yields pairs is used, so
-special layouts come first), and add a test to ``tests/curation/pairing/test_layouts.py``.
+A layout is a function that examines the names in a folder and returns a list of :class:`LayoutPart`: a folder of
+images, the folder of their masks, and the split that the names indicate. It returns an empty list for folders with
+another layout. Everything else (nested folders, suffixes such as ``_mask``, files that cannot be paired) is handled in
+``matching.py``. To add a layout, write such a function, add it to ``SPECIAL_LAYOUTS`` or ``FOLDER_LAYOUTS`` (the first
+layout that yields pairs is used), and add a test to ``tests/curation/pairing/test_layouts.py``.
 """
 
 import re
@@ -24,17 +24,17 @@ from promise_seg.vocabulary import Split
 
 @dataclass(frozen=True)
 class Layout:
-    """A layout; ``holds`` describes what is in such a folder, for messages."""
+    """A layout; ``holds`` describes the content of such a folder, for messages."""
 
     holds: str
     parts: Callable[[Path], list[LayoutPart]]
 
 
 def _one_of(folder: Path, names: Collection[str], what: str) -> Path | None:
-    """Return the only subfolder with one of the names; if there are several, the only one with images in it.
+    """Return the only subfolder with one of the names; if there are several, the only one that contains images.
 
     Raises:
-        ManifestError: if several of them have images.
+        ManifestError: if several of them contain images.
     """
     matching = [path for path in subfolders(folder) if plain(path.name) in names]
     if len(matching) > 1:
@@ -48,7 +48,7 @@ def _one_of(folder: Path, names: Collection[str], what: str) -> Path | None:
 
 
 def _beside(folder: Path, **words: Split | str) -> LayoutPart | None:
-    """Return the images and masks of two sibling folders; if there is no folder of masks, no image will have one."""
+    """Return a part for two sibling folders of images and masks; without a folder of masks, no image has a mask."""
     images = _one_of(folder, IMAGE_FOLDERS, "images")
     masks = _one_of(folder, MASK_FOLDERS, "masks")
     if images is None:
@@ -57,13 +57,13 @@ def _beside(folder: Path, **words: Split | str) -> LayoutPart | None:
 
 
 def side_by_side(folder: Path) -> list[LayoutPart]:
-    """Recognise ``images/`` and ``masks/``, under any of their usual names."""
+    """Recognise ``images/`` and ``masks/``, under any of their common names."""
     part = _beside(folder)
     return [part] if part else []
 
 
 def splits_outside(folder: Path) -> list[LayoutPart]:
-    """Recognise ``train/``, ``val/``, ``test/``, each with images/ and masks/ in it, or with both in one folder."""
+    """Recognise ``train/``, ``val/``, ``test/``, each with ``images/`` and ``masks/`` or with both mixed in it."""
     parts = []
     for path in subfolders(folder):
         split = SPLIT_FOLDERS.get(plain(path.name))
@@ -73,7 +73,7 @@ def splits_outside(folder: Path) -> list[LayoutPart]:
 
 
 def splits_inside(folder: Path) -> list[LayoutPart]:
-    """Recognise ``images/`` and ``masks/``, each with ``train/``, ``val/``, ``test/`` in it."""
+    """Recognise ``images/`` and ``masks/``, each with subfolders ``train/``, ``val/``, ``test/``."""
     whole = _beside(folder)
     if whole is None or not whole.masks.is_dir():
         return []
@@ -99,7 +99,7 @@ def _first_channel(stem: str) -> str | None:
 def nnunet(folder: Path) -> list[LayoutPart]:
     """Recognise ``imagesTr/`` and ``labelsTr/``, ``imagesTs/`` and ``labelsTs/``.
 
-    Image names end in the number of the channel, and the first channel is used. If none ends in ``_0000``, as in the
+    Image names end in the channel number, and the first channel is used. If no name ends in ``_0000``, as in the
     Medical Segmentation Decathlon, names are used as they are.
     """
     names = {path.name.lower(): path for path in subfolders(folder)}
@@ -150,12 +150,12 @@ def isic(folder: Path) -> list[LayoutPart]:
 
 
 def splits_named(folder: PurePath) -> set[Split]:
-    """Return the splits that the words of a folder's name stand for: train for ``stage1_train``."""
+    """Return the splits that the words of a folder's name indicate: train for ``stage1_train``."""
     return {SPLIT_FOLDERS[word] for word in re.split(r"[ _-]+", folder.name.lower()) if word in SPLIT_FOLDERS}
 
 
 def _cases_in(folder: Path) -> list[LayoutPart]:
-    """Return a part for each folder of one case; folders named after a split hold many cases, not one group."""
+    """Return a part for each folder of a case; folders named after a split hold many cases and are left out."""
     found = [_beside(path, group=path.name) for path in subfolders(folder) if not splits_named(path)]
     return [part for part in found if part is not None]
 
@@ -165,15 +165,15 @@ def _holds_one(part: LayoutPart) -> bool:
 
 
 def _holds_cases(parts: Sequence[LayoutPart]) -> bool:
-    """Whether folders are cases: by their names, or as each holds one image of its name; not data sets or classes."""
+    """Whether folders are cases, by their names, or because each holds a single image with the name of the folder."""
     return are_cases({part.group for part in parts}) or all(_holds_one(part) for part in parts)
 
 
 def cases(folder: Path) -> list[LayoutPart]:
-    """Recognise a folder per case with images/ and masks/ in it, at the top or one level below: the case is the group.
+    """Recognise a folder per case with ``images/`` and ``masks/``, at the top or one level below; cases are groups.
 
-    An image named after its case may have one mask per object, as in the Data Science Bowl 2018. Folders of the same
-    name in several splits are one case; in other folders they are different cases.
+    An image named after its case may have one mask per object, as in the Data Science Bowl 2018. Folders with the same
+    name in several splits are the same case; elsewhere they are different cases.
     """
     parts = _cases_in(folder)
     if parts and not _holds_cases(parts):
@@ -207,7 +207,7 @@ def _drive_mask(stem: str) -> str | None:
 
 
 def drive(folder: Path) -> list[LayoutPart]:
-    """Recognise DRIVE's ``training/`` and ``test/``: vessels are in ``1st_manual/``; ``mask/`` is the field of view."""
+    """Recognise DRIVE's ``training/`` and ``test/``, with masks in ``1st_manual/``; ``mask/`` is the field of view."""
     parts = []
     for path in (folder, *subfolders(folder)):
         if (path / "1st_manual").is_dir() or (path / "mask").is_dir():
@@ -217,7 +217,7 @@ def drive(folder: Path) -> list[LayoutPart]:
 
 
 def flat(folder: Path) -> list[LayoutPart]:
-    """Recognise images and masks in one folder, the masks named after the images."""
+    """Recognise images and masks in one folder, with masks named after the images."""
     return [LayoutPart(folder, folder)]
 
 
@@ -227,7 +227,7 @@ SPECIAL_LAYOUTS = (
     Layout("ISIC's ..._Input/ and ..._GroundTruth/", isic),
     Layout("DRIVE's images/ and 1st_manual/", drive),
 )
-"""Layouts of certain data sets."""
+"""The layouts of specific data sets."""
 
 FOLDER_LAYOUTS = (
     Layout("train/, val/, test/ with images/ and masks/ in each", splits_outside),

@@ -1,4 +1,4 @@
-"""Make a manifest of a folder: pair images with masks, merge several masks of an image, find groups."""
+"""Make a manifest for a folder: pair images with masks, merge several masks of an image, and find groups."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +21,9 @@ class Made:
 
     Args:
         output: the manifest that was written.
-        pairing: images and masks, and everything that was left out.
-        merging: how several masks of an image were merged; ``None`` if none has several.
-        grouped_by: by what images were grouped; empty if they were not, or by a pattern of the user.
+        pairing: pairs of images and masks, and the files that were left out.
+        merging: the result of merging several masks of an image; ``None`` if no image has several.
+        grouped_by: description of how images were grouped; empty if they were not, or by the layout or the user.
     """
 
     output: Path
@@ -33,12 +33,12 @@ class Made:
 
     @property
     def masks_folder(self) -> Path:
-        """The folder of the merged masks, which is there if any were merged."""
+        """The folder of the merged masks, which exists if any were merged."""
         return _masks_folder(self.output)
 
     @property
     def lines(self) -> list[str]:
-        """The result, a line for each part of it."""
+        """A summary of the result, one line for each part."""
         lines = [
             f"layout: {self.pairing.layout}",
             "pairs: " + ", ".join(f"{split} {count}" for split, count in self.pairing.counts().items()),
@@ -54,13 +54,13 @@ class Made:
 
     @property
     def warnings(self) -> list[str]:
-        """Everything that was left out or assumed, a line each."""
+        """Notes on everything that was left out or assumed, one line each."""
         of_channels = self.pairing.channels.remarks() if self.pairing.channels else []
         return self.pairing.remarks() + of_channels + (self.merging.remarks() if self.merging else [])
 
     @property
     def advice(self) -> list[str]:
-        """Choices that are left to the user: groups that are not known, and splits."""
+        """Advice on choices that are left to the user: groups, if none are known, and splits."""
         lines = []
         if not self._groups() and len(self.pairing.pairs) > 1:
             lines.append(no_groups_note(self.pairing.pairs))
@@ -87,26 +87,27 @@ def make_manifest(
     force: bool = False,
     progress: Progress = silent,
 ) -> Made:
-    r"""Pair images and masks by name and write the manifest.
+    r"""Pair the images and masks of a folder by name, and write a manifest.
 
     Args:
-        folder: with images and masks in one of the usual layouts, or as the patterns say.
-        output: the manifest to write; merged masks are in a folder next to it.
-        images: pattern of the images' paths below the folder, such as ``photos/*.jpg`` or ``{case}/ct.nii.gz``: what
-            ``*`` or ``{word}`` stands for must be the same in the mask's path.
-        masks: pattern of the masks' paths; a wildcard more than in ``images`` tells several masks of one image apart.
-        several: what several masks of one image become: ``mask``, ``instances`` or ``classes``; ``auto`` makes classes
-            of masks that are called after classes, and one mask of numbered ones.
-        group: regular expression with one group, such as ``^(patient\d+)_``, searched in each image's stem or else its
-            path: what it finds is never divided between splits.
-        every: use every Nth frame of videos.
-        force: whether an existing manifest is overwritten; not needed if it would stay the same.
-        progress: told of each mask that is merged.
+        folder: folder with images and masks in one of the common layouts, or as given by the patterns.
+        output: the manifest to write; merged masks are written to a folder next to it.
+        images: pattern of image paths below the folder, such as ``photos/*.jpg`` or ``{case}/ct.nii.gz``; ``*`` and
+            ``{word}`` must match the same text in the path of the mask.
+        masks: pattern of mask paths; a wildcard more than in ``images`` separates several masks of one image.
+        several: result of merging several masks of one image: ``mask``, ``instances`` or ``classes``; ``auto`` makes
+            classes of masks named after classes, and a single mask of numbered masks.
+        group: regular expression with one group, such as ``^(patient\d+)_``, searched in the stem of each image or
+            otherwise in its path; images with the same match are never divided between splits.
+        every: N to use only every Nth frame of videos.
+        force: whether an existing manifest is overwritten; not needed if its content would stay the same.
+        progress: called for each pair whose masks are merged.
 
     Raises:
-        SettingsError: if options contradict each other or cannot be meant.
+        SettingsError: if options are invalid or contradict each other.
+        ImageError: if the folder cannot be listed.
         ManifestError: if nothing can be paired.
-        PromiseError: if something is in the way of what is to be written.
+        PromiseError: if an output exists already, or cannot be written.
     """
     if (images is None) != (masks is None):
         raise SettingsError("--images and --masks: give both of them, or neither")
@@ -138,7 +139,7 @@ def _masks_folder(output: Path) -> Path:
 
 
 def _merged(merging: Merging, into: Path) -> str:
-    """Say what became of several masks of an image."""
+    """Return a line on how several masks of an image were merged."""
     maps, kept = merging.made + merging.kept, f"({merging.kept} of them were there already) in {into}"
     if merging.how == Several.INSTANCES:
         return (

@@ -1,4 +1,4 @@
-"""Match masks with images by the stems of their names, never by a guess."""
+"""Match masks with images by the stems of their file names; ambiguous matches are reported and never guessed."""
 
 import re
 from collections import defaultdict
@@ -25,7 +25,7 @@ Key = tuple[str, str]
 
 
 def same_stem(stem: str) -> str | None:
-    """Return the stem of an image as that of its mask: the two have one name."""
+    """Return the stem of an image unchanged, for masks with the same name as their image."""
     return stem
 
 
@@ -33,9 +33,9 @@ def same_stem(stem: str) -> str | None:
 class LayoutPart:
     """A folder of images and the folder of their masks, which may be the same folder.
 
-    ``image_stem`` maps the stem of an image's file to that of its mask, or to None for files that are not used.
+    ``image_stem`` maps the stem of an image file to that of its mask, or to None for files that are not used.
     ``split`` is None and ``group`` empty if the layout does not define them. ``holds_one`` means that there is a single
-    image to which all masks belong, whatever their names: one per object, if none has the name of the image.
+    image: if no mask has its name, all masks belong to it, one per object.
     """
 
     images: Path
@@ -49,10 +49,10 @@ class LayoutPart:
 
 @dataclass(frozen=True)
 class ImagePair:
-    """An image and its mask; ``stem`` is the stem of the image's name.
+    """An image and its mask; ``stem`` is the stem of the image file.
 
     If ``objects`` lists several masks, ``mask`` is their folder until they are merged. They are masks of single
-    objects, or of what ``parts`` names: numbers of one structure, or names of classes.
+    objects, unless ``parts`` has a label for each: the number of a part of one structure, or the name of a class.
     """
 
     image: Path
@@ -67,12 +67,12 @@ class ImagePair:
 
 @dataclass
 class Matches:
-    """Every file that was found, each in one of the lists: nothing is dropped silently.
+    """All files of a folder, each in one of the lists, so that none is dropped silently.
 
     ``clashes`` has a line for each image with more than one possible pairing; ``unused`` are images that the layout
-    excludes, such as further channels; ``ignored`` are files with unknown suffixes; ``unnamed`` are images or masks of
-    names that the layout does not have. ``cautions`` say what is likely, but not certain. ``told_by`` are texts that
-    say what belongs together.
+    excludes, such as further channels; ``ignored`` are files with unknown suffixes; ``unnamed`` are images or masks
+    with names that the layout does not define. ``cautions`` are notes on likely but uncertain assumptions. ``told_by``
+    are text files that state which files belong together. ``folders`` are the folders that were scanned.
     """
 
     pairs: list[ImagePair] = field(default_factory=list)
@@ -90,17 +90,17 @@ class Matches:
 def bare_stems(mask_stem: str) -> list[str]:
     """Return other stems that the image of a mask may have: ``a`` for ``a_mask``, ``mask_a``, ``a_seg_2``.
 
-    The first one that exists is used.
+    The first stem with an image is used.
     """
     matches = (pattern.fullmatch(mask_stem) for pattern in (_ENDING, _BEGINNING))
     return [match[1] for match in matches if match]
 
 
 def split_images_and_masks(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Separate the images and the masks of a folder that holds both.
+    """Separate the images and the masks of a folder that contains both.
 
-    A file is a mask if it is named after another file (``a_mask`` next to ``a``), or if it is named like a mask and no
-    other file is named after it (``a_mask`` alone, but not ``colon_seg_1`` next to ``colon_seg_1_mask``).
+    A file is a mask if it is named after another file (``a_mask`` next to ``a``), or if it has the name of a mask and
+    no other file is named after it (``a_mask`` alone, but not ``colon_seg_1`` next to ``colon_seg_1_mask``).
     """
     keys = {entry.key for entry in entries}
     named_after = {entry: [(entry.parent, stem) for stem in bare_stems(entry.stem)] for entry in entries}
@@ -135,13 +135,13 @@ def _names(entries: Sequence[Entry], folder: Path) -> str:
 
 
 def _core(stem: str) -> str:
-    """Return the name of an image without words such as ``image`` and without leading zeros of numbers."""
+    """Return the stem of an image without a word such as ``image`` and without leading zeros of numbers."""
     match = _IMAGE_WORD.fullmatch(stem)
     return plain_numbers((match[1] or match[2]) if match else stem)
 
 
 def numbered_parts(stems: Sequence[str]) -> list[str] | None:
-    """Return the numbers of masks of one image (empty for one without), if they differ in nothing else."""
+    """Return the numbers of the masks of an image, empty for none; ``None`` if their stems differ in anything else."""
     found = [_NUMBERED.fullmatch(stem) for stem in stems]
     numbers = [match[2] or "" if match else "" for match in found]
     is_one = len({match[1].lower() if match else stem for match, stem in zip(found, stems, strict=True)}) == 1
@@ -151,9 +151,9 @@ def numbered_parts(stems: Sequence[str]) -> list[str] | None:
 def match(part: LayoutPart) -> Matches:
     """Pair the images of a part with its masks, by subfolder and stem.
 
-    A mask belongs to the image of the same stem or, if there is none, to the image that it is named after, or else to
-    the only one whose name differs in nothing but a word such as ``image`` or the zeros before a number. If two images
-    have the same stem, or an image has two masks that are not numbered, none of them is paired.
+    A mask belongs to the image with the same stem or, if there is none, to the image that it is named after, otherwise
+    to the only image whose name differs just by a word such as ``image`` or by leading zeros. If two images have the
+    same stem, or an image has several masks that are not numbered, none of them is paired.
     """
     found = Matches()
     image_entries, mask_entries = _scan_part(part, found)
@@ -189,7 +189,7 @@ def match(part: LayoutPart) -> Matches:
 def _by_owner(
     images: Mapping[Key, Sequence[Entry]], mask_entries: Sequence[Entry], found: Matches
 ) -> defaultdict[Key, list[Entry]]:
-    """Return the masks of each image, and add those without to ``found``."""
+    """Return the masks of each image, and add masks without an image to ``found``."""
     cores = defaultdict[Key, list[Key]](list)
     for parent, stem in images:
         cores[parent, _core(stem)].append((parent, stem))
@@ -212,14 +212,14 @@ def _pair(part: LayoutPart, image: Entry, mask: Path, objects: tuple[Path, ...] 
 
 
 def _mask_stems(part: LayoutPart) -> Callable[[str], set[str]]:
-    """Return a function from a subfolder of images to the stems of its mask files, for images with one mask each."""
+    """Return a function that maps a subfolder of images to the stems of images that have mask files of their own."""
 
     def stems(below: str) -> set[str]:
         folder = part.masks / below
         if not folder.is_dir():
             return set()
         names = [stem_of(path) for path in visible(folder) if path.is_file()]
-        if part.masks == part.images:  # slices with a mask each, side by side
+        if part.masks == part.images:  # slices and their masks in the same folder
             names = [name for name in names if any(bare in names for bare in bare_stems(name))]
         return {stem for name in names for stem in (name, *bare_stems(name))}
 
@@ -227,6 +227,6 @@ def _mask_stems(part: LayoutPart) -> Callable[[str], set[str]]:
 
 
 def only_file(mask: Path) -> Path:
-    """Return the only file of a folder that holds nothing else (the segmentation of a series), or the path itself."""
+    """Return the only file in a folder, such as the segmentation of a series; otherwise the path itself."""
     inside = visible(mask) if mask.is_dir() else []
     return inside[0] if len(inside) == 1 and inside[0].is_file() else mask

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from promise_seg.arrays import Uint16Array
+from promise_seg.arrays import BoolArray, Uint16Array
 from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.curation.pairing.merging_volumes import is_merged_volume, merge_volumes
 from promise_seg.errors import ImageError, ManifestError, MaskError, PromiseError, SizeError
-from promise_seg.files import write_whole
 from promise_seg.images.formats.kinds import kind_of, stem_of
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.opening import open_source
@@ -24,10 +22,11 @@ from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.images.readers import read_labels
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.storage.files import write_whole
 from promise_seg.vocabulary import Several
 
 _MARK = "promise-seg-merged-from"
-"""The key of the text in our PNG files that identifies the masks they were made from."""
+"""The key of the text chunk in merged PNG files that identifies the masks they were made from."""
 _SHOWN = 3
 _FOREGROUND = 255
 
@@ -36,10 +35,10 @@ _FOREGROUND = 255
 class Merging:
     """The result of merging: ``pairs`` are the given pairs with merged masks.
 
-    ``how`` they were merged last, and the names of the ``classes``, which have the numbers from 1 in this order.
-    ``made`` and ``kept`` count maps that were written or reused, ``objects`` the masks of single objects;
-    ``overlapping`` lists images, of those written now, in which objects overlap; ``problems`` has a line for each image
-    that was left out. Unless ``writing``, only maps that are there already are taken.
+    ``how`` is the way in which masks were merged last, ``classes`` are the names of classes, with numbers from 1 in
+    this order. ``made`` and ``kept`` count maps that were written or reused, ``objects`` the masks merged into them;
+    ``overlapping`` lists images with overlapping objects among those written now; ``problems`` has a line for each
+    image that was left out. If ``writing`` is not set, only existing maps are used.
     """
 
     pairs: list[ImagePair] = field(default_factory=list)
@@ -53,7 +52,7 @@ class Merging:
     writing: bool = True
 
     def remarks(self) -> list[str]:
-        """Return a line about images that were left out, and one about overlaps."""
+        """Return a line about images that were left out and a line about overlaps, if there are any."""
         lines = []
         if self.problems:
             lines.append(
@@ -82,19 +81,19 @@ def merge_objects(
 ) -> Merging:
     """Merge the masks of all pairs that have several; other pairs are returned unchanged.
 
-    An existing map that was made from the very same files in the same way is reused.
+    An existing map that was made from the same files in the same way is reused.
 
     Args:
-        pairs: the pairs found in ``folder``.
+        pairs: the pairs in ``folder``.
         folder: the folder of the data set.
-        into: the folder for the maps, which are named after their images, or the folders of these.
-        progress: told of each pair.
-        several: what is made of them.
-        writing: whether maps that are not there yet are written; otherwise their pairs are left out.
+        into: the folder for the maps, which are named after their images or the folders of their masks.
+        progress: called for each pair.
+        several: what the masks are merged into: a mask, instances or classes.
+        writing: whether missing maps are written; otherwise their pairs are left out.
 
     Raises:
-        ManifestError: if no pair is left.
-        PromiseError: if a map cannot be written, or another file is in its place.
+        ManifestError: if no pair is left, and ``writing`` is set.
+        PromiseError: if a map cannot be written, or a file that is not a merged mask is in its place.
     """
     names = sorted({part for pair in pairs for part in pair.parts if not part.isdecimal()} - {""})
     done = Merging(writing=writing, classes=names if _made_of(several, names) == Several.CLASSES else [])
@@ -123,7 +122,7 @@ def _made_of(several: Several, names: Sequence[str]) -> Several:
 
 
 def _place(pair: ImagePair, folder: Path, into: Path) -> Path:
-    """Return where the map of a pair is written, without its suffix."""
+    """Return the path of the map of a pair, without its suffix."""
     if not pair.parts:
         return into / pair.mask.parent.relative_to(folder)
     return into / pair.image.parent.relative_to(folder) / stem_of(pair.image)
@@ -153,7 +152,11 @@ def _merge(pair: ImagePair, place: Path, done: Merging) -> None:
 
 
 def _numbers(pair: ImagePair, done: Merging) -> list[int]:
-    """Return the value in the map of each mask of a pair."""
+    """Return the value in the map for each mask of a pair.
+
+    Raises:
+        MaskError: if classes are merged, and a mask is not named after a class.
+    """
     if done.how == Several.CLASSES:
         unknown = [part for part in pair.parts if part not in done.classes]
         if unknown or not pair.parts:
@@ -165,10 +168,11 @@ def _numbers(pair: ImagePair, done: Merging) -> list[int]:
 
 
 def instance_map(pair: ImagePair, numbers: Sequence[int]) -> tuple[Uint16Array, bool]:
-    """Return the objects of a pair, (H, W), by their numbers, later ones on top; and whether any overlap.
+    """Merge the masks of a pair into a map (H, W) of their numbers, later masks on top; and return whether any overlap.
 
     Raises:
-        ImageError: if a file is unreadable, differs in size from the image, or is not a mask of one object.
+        ImageError: if there are too many masks or slices, or a file is unreadable, differs in size from the image, or
+            is not a mask of one object.
     """
     image = open_source(pair.image)
     if len(image) != 1 or len(pair.objects) > LARGEST_LABEL:
@@ -185,7 +189,7 @@ def instance_map(pair: ImagePair, numbers: Sequence[int]) -> tuple[Uint16Array, 
     return merged, overlaps
 
 
-def _object(path: Path, image: Source, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _object(path: Path, image: Source, shape: tuple[int, ...]) -> BoolArray:
     labels = read_labels(path, image)
     if labels.shape != shape:
         raise SizeError(
@@ -202,7 +206,7 @@ def _object(path: Path, image: Source, shape: tuple[int, ...]) -> npt.NDArray[np
 
 
 def _key(files: Sequence[Path], how: str, classes: Sequence[str]) -> str:
-    """Return a key that changes with the names, sizes and times of the files, and with what is made of them."""
+    """Return a key that changes with the names, sizes and times of the files, and the way in which they are merged."""
     try:
         facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     except OSError as error:
@@ -211,17 +215,17 @@ def _key(files: Sequence[Path], how: str, classes: Sequence[str]) -> str:
 
 
 def _is_there(path: Path, key: str) -> bool:
-    """Whether a map that was made from these files exists.
+    """Whether a map with this key exists.
 
     Raises:
-        PromiseError: if the file exists but was not made here.
+        PromiseError: if the file exists, but is not a merged mask.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
             mark = image.info.get(_MARK)
     except FileNotFoundError:
         return False
-    except (OSError, SyntaxError, ValueError):  # what Pillow raises for damaged files
+    except (OSError, SyntaxError, ValueError):  # the errors that Pillow raises for damaged files
         mark = None
     if mark is None:
         raise PromiseError(

@@ -10,8 +10,8 @@ import numpy as np
 
 from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.errors import ImageError, MaskError, PromiseError, SizeError
-from promise_seg.files import write_whole
 from promise_seg.images.formats.opening import open_source
+from promise_seg.storage.files import write_whole
 
 _MARK = b"promise-seg "
 _KEY_LENGTH = 64
@@ -20,10 +20,10 @@ _LONGEST_SIDE = 2**15 - 1
 
 
 def is_merged_volume(path: Path, key: str) -> bool:
-    """Whether a file is there that was merged from the files of this key.
+    """Whether a merged volume with this key exists.
 
     Raises:
-        PromiseError: if the file exists but was not made here.
+        PromiseError: if the file exists, but is not a merged mask.
     """
     if not path.exists():
         return False
@@ -39,14 +39,16 @@ def is_merged_volume(path: Path, key: str) -> bool:
 
 
 def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str) -> bool:
-    """Write the masks of a volume by their numbers, later ones on top, and return whether any overlap.
+    """Merge the masks of a volume into a label map of their numbers, later masks on top; return whether any overlap.
 
     Raises:
-        ImageError: if a mask is unreadable, lies elsewhere than the first, or is not a mask of one object.
+        ImageError: if a mask is unreadable, differs from the first in size or affine, is too large for NIfTI-1, or is
+            not a mask of one object.
+        PromiseError: if the file cannot be written.
     """
     merged, overlaps = None, False
     for number, mask in zip(numbers, pair.objects, strict=True):
-        _ = open_source(mask).array  # its limits and messages
+        _ = open_source(mask).array  # for the size limits and error messages of the reader
         try:
             image: Any = nibabel.load(mask)
             values = np.asanyarray(image.dataobj)
@@ -73,7 +75,7 @@ def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str)
 
 
 def _first_version(header: nibabel.Nifti1Header) -> nibabel.Nifti1Header:
-    """Return a header, which may be of NIfTI-2, as one of NIfTI-1: both have the fields that say where voxels lie."""
+    """Return a NIfTI-1 or NIfTI-2 header as NIfTI-1; both versions have the fields that define the affine."""
     if not isinstance(header, nibabel.Nifti2Header):
         return header.copy()
     found = nibabel.Nifti1Header()

@@ -1,4 +1,4 @@
-"""Patterns of paths whose wildcards say which mask belongs to which image."""
+"""Patterns of paths, whose wildcards determine which mask belongs to which image."""
 
 import re
 from collections.abc import Mapping
@@ -15,31 +15,31 @@ _WILDCARDS = {"**/": r"((?:[^/]+/)*)", "**": r"(.*)", "*": r"([^/]*?)", "?": r"(
 
 @dataclass(frozen=True)
 class PathPattern:
-    """A pattern of paths below a folder, with slashes; capitals and small letters are the same to it.
+    """A case-insensitive pattern of paths below a folder, with slashes.
 
-    ``*`` stands for any characters of a name, ``?`` for one, ``**/`` for any folders, and ``.../`` for any folders
-    that do not matter. ``{word}`` is a field with a name, at least one character, and ``{word:d}`` one of digits.
-    What all but ``.../`` stand for is captured. Without a suffix at its end, a pattern says nothing of suffixes.
+    ``*`` matches any characters within a name, ``?`` a single one, ``**/`` any folders, and ``.../`` any folders
+    without capturing them. ``{word}`` is a named field of at least one character, ``{word:d}`` a named field of digits.
+    The text that wildcards and fields match is captured. A pattern without a suffix matches files with any suffix.
     """
 
     text: str
     expression: re.Pattern[str]
     fields: tuple[str, ...]
-    """The names of what is captured; wildcards are named by their number, from 1."""
+    """The names of the captured texts; wildcards are named by their number, from 1."""
     with_suffix: bool
 
     def captured(self, path: str, stem_path: str) -> Mapping[str, str] | None:
-        """Return what the wildcards stand for in a path, given with and without suffix; None if it does not match."""
+        """Return the captured texts of a path, given with and without suffix; None if it does not match."""
         match = self.expression.fullmatch(path if self.with_suffix else stem_path)
         return dict(zip(self.fields, match.groups(), strict=True)) if match else None
 
 
 @lru_cache
 def path_pattern(text: str, option: str = "") -> PathPattern:
-    """Compile a pattern; ``option`` is the option that gave it, for messages.
+    """Compile a pattern; ``option`` is the command-line option that it comes from, for messages.
 
     Raises:
-        SettingsError: if it has no wildcards, or a field of another form.
+        SettingsError: if it has no wildcards, or an invalid field.
     """
     bare = text.removesuffix(".*")
     expression, fields, wildcards = "", list[str](), 0
@@ -70,5 +70,5 @@ def path_pattern(text: str, option: str = "") -> PathPattern:
 
 
 def plain_numbers(text: str) -> str:
-    """Return a name with its numbers without leading zeros: ``case_1`` for ``case_001``."""
+    """Return a name without the leading zeros of its numbers: ``case_1`` for ``case_001``."""
     return re.sub(r"\d+", lambda number: number[0].lstrip("0") or "0", text)

@@ -1,4 +1,4 @@
-"""Pair DICOM segmentations with the images that they name by their unique identifiers."""
+"""Pair DICOM segmentations with the images that they reference by unique identifiers."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _REFERENCES = ("ReferencedSeriesSequence", "SourceImageSequence", "SharedFunctio
 
 @dataclass
 class _Files:
-    """The DICOM files of a folder: images by series, and the instances and series that each segmentation names."""
+    """The DICOM files of a folder: images by series, and the instances and series that each segmentation references."""
 
     images: dict[str, dict[str, Path]] = field(default_factory=lambda: defaultdict(dict))
     segmentations: dict[Path, tuple[set[str], set[str]]] = field(default_factory=dict)
@@ -30,9 +30,10 @@ class _Files:
 
 
 def match_references(folder: Path) -> Matches:
-    """Pair each segmentation with the series, or the only file of it, that it was made from.
+    """Pair each segmentation with the series that it was made from, or with a single file of that series.
 
-    Files other than DICOM are listed as not used.
+    Files other than DICOM are listed as ``unnamed``, DICOM files that are neither images nor segmentations as
+    ``unused``.
     """
     contents = scan(folder, divided=True)
     found = Matches(ignored=list(contents.ignored), folders=set(contents.folders))
@@ -94,7 +95,7 @@ def _series(header: Dataset) -> list[Dataset]:
 
 
 def _uids(dataset: Dataset) -> Iterator[str]:
-    """Yield all instances that a segmentation refers to, as a whole or frame by frame."""
+    """Yield the identifiers of all instances that a segmentation references, as a whole or frame by frame."""
     if uid := dataset.get("ReferencedSOPInstanceUID"):
         yield str(uid)
     for name in _REFERENCES:
@@ -103,7 +104,11 @@ def _uids(dataset: Dataset) -> Iterator[str]:
 
 
 def _image_of(files: _Files, instances: set[str], series: set[str]) -> Path | None:
-    """Return the folder of the series that a segmentation names, or the file if it is the only one there."""
+    """Return the folder of the series that a segmentation references, or a file of it.
+
+    The file is returned if it is the only referenced instance, and either the only file of its series or one of several
+    files that segmentations reference. ``None`` is returned if no single series or folder can be determined.
+    """
     named = [uid for uid in files.images if instances & set(files.images[uid])] or [
         uid for uid in sorted(series) if uid in files.images
     ]

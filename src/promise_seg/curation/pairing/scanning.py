@@ -1,4 +1,4 @@
-"""Scan a folder for images to be paired and for files of unknown formats, ignoring litter."""
+"""Scan a folder for images to be paired and for files of unknown formats, ignoring files left by the system."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ _COMPANIONS = frozenset({".csv", ".json", ".txt"})
 
 @dataclass(frozen=True)
 class Entry:
-    """An image or mask file, or a folder that is one image: a DICOM series.
+    """An image or mask file, or a folder that is a single image: a DICOM series.
 
-    ``parent`` is its folder relative to the folder that was scanned, with slashes; empty at the top.
+    ``parent`` is its folder relative to the scanned folder, with slashes; empty at the top.
     """
 
     path: Path
@@ -33,8 +33,8 @@ class Entry:
 class Scan:
     """The contents of a folder.
 
-    ``ignored`` are files with unknown suffixes, ``texts`` tables and other texts, ``hidden`` hidden files and folders,
-    and ``folders`` the listed folders.
+    ``ignored`` are files with unknown suffixes, ``texts`` are tables and other text files, ``hidden`` are hidden files
+    and folders, and ``folders`` are the scanned folders.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Scan:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders that lie directly in a folder, in order of name."""
+    """Return the immediate subfolders of a folder, in order of name."""
     return [path for path in visible(folder) if path.is_dir()]
 
 
@@ -54,7 +54,7 @@ def _is_companion(path: Path) -> bool:
 
 
 def _is_image_without_suffix(path: Path) -> bool:
-    """Whether the content of a file is an image although its name does not say so: ``1.2.840.99``, ``a.jfif``."""
+    """Whether a file is an image by its content although its suffix is unknown: ``1.2.840.99``, ``a.jfif``."""
     if _is_companion(path):
         return False
     told = told_by_content(path)
@@ -62,7 +62,7 @@ def _is_image_without_suffix(path: Path) -> bool:
 
 
 def is_series(folder: Path) -> bool:
-    """Whether a folder directly contains DICOM files, by suffix, or by the first file's bytes if none has a suffix."""
+    """Whether a folder directly contains DICOM files, by suffix, or by content of the first file if none has one."""
     files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
     suffixes = {suffix_of(path) for path in files}
     if any(SUFFIXES.get(suffix) is DicomImage for suffix in suffixes):
@@ -90,11 +90,11 @@ def scan(
     """Scan a folder and all its subfolders; a folder that does not exist is empty.
 
     Args:
-        folder: the folder; it is never itself a series.
-        series: keys of folders to treat as one entry whatever they contain, because a mask of a series may be anything.
-        singly: a function from a subfolder, relative to this one, to the stems of files in it that are entries of their
-            own even if they are DICOM. If that holds for all of its files, the folder is not a series.
-        divided: whether all DICOM files are entries of their own.
+        folder: the folder; it is never treated as a series itself.
+        series: keys of subfolders that are one entry whatever they contain, as the mask of a series may be any file.
+        singly: maps a subfolder, relative to this one, to the stems of the files in it that are separate entries even
+            if they are DICOM. If all of its files are among them, the subfolder is not a series.
+        divided: whether all DICOM files are separate entries.
     """
     contents = Scan()
     if folder.is_dir():

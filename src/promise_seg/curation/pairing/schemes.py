@@ -1,6 +1,6 @@
-"""The names that programs and published data sets give to images and their masks, as tables.
+"""Tables of the naming schemes that programs and published data sets use for images and their masks.
 
-To teach a naming scheme, add a row to ``SCHEMES`` and a test to ``tests/curation/pairing/test_schemes.py``. Patterns
+To add a naming scheme, add a row to ``SCHEMES`` and a test to ``tests/curation/pairing/test_schemes.py``. Patterns
 are those of ``patterns.py``: paths below the folder without suffix, in which ``{name}`` must be equal in image and
 mask.
 """
@@ -18,20 +18,20 @@ MASK_WORDS = (
     "masks?", "cp_masks", "segmentations?", "seg", "labels?", "labell?ed", "gt", "ground[_-]?truth", "annotations?",
     "anno", "annot", "roi", "lesion", "all_objects", "all_classes",
 )  # fmt: skip
-"""Words at the beginning or end of a mask's name; the rest is the name of its image. Regular expressions."""
+"""Regular expressions of words at the beginning or end of a mask's name; the rest is the name of its image."""
 
 IMAGE_WORDS = ("images?", "imgs?", "imaging", "volume", "vol", "scan", "input", "raw", "original", "orig", "photo")
-"""Words that the name of an image may begin or end with, although that of its mask does not."""
+"""Regular expressions of words at the beginning or end of an image's name that the name of its mask may lack."""
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """The names of one program or data set.
+    """The naming scheme of a program or data set.
 
-    A field ``{split}`` in the patterns names the split, if its value is a usual name of one. ``group`` is the field of
-    what must stay together. Fields of ``masks`` alone tell several masks of one image apart. ``unused`` matches files
-    that are known, but not paired. ``in_order`` pairs files that are numbered differently one after the other, where
-    as many images as masks have the same fields.
+    A field ``{split}`` in the patterns is the split, if its value is a common name of one. ``group`` is the field whose
+    value becomes the group. Fields that only ``masks`` has separate several masks of one image. ``unused`` are patterns
+    of known files that are not paired. ``in_order`` pairs images and masks with the same fields in the order of their
+    names, because they are numbered differently; there must be as many images as masks.
     """
 
     producer: str
@@ -74,4 +74,4 @@ SCHEMES = (
     Scheme("a folder of images and its like with _labels", "**/{split}/{name}", "**/{split}_labels/{name}"),
     Scheme("a folder of images and its like with _gt", "**/{split}/{name}", "**/{split}_gt/{name}"),
 )  # fmt: skip
-"""The first row that yields pairs is used, so rows of more peculiar names come first."""
+"""The first row that yields pairs is used, so rows with more specific names come first."""

@@ -1,4 +1,4 @@
-"""Turn pairs into a manifest."""
+"""Turn pairs of images and masks into a manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from promise_seg.vocabulary import Split
 
 
 def pairs_table(pairs: Sequence[ImagePair], path: Path, every: int = 1) -> ManifestTable:
-    """Return the manifest of some pairs, to be written to ``path``.
+    """Return the manifest of pairs, to be written to ``path``.
 
-    It has the columns ``group``, ``dataset`` and ``slice`` if any pair has a value for them: the last is that of
-    videos, if every Nth of their frames is wanted.
+    It has the columns ``group``, ``dataset`` and ``slice`` if any pair has a value for them. Only videos have a value
+    in ``slice``, ``:N`` if ``every`` is N > 1, to use every Nth frame.
     """
     header = list(REQUIRED_COLUMNS)
     cells = [

@@ -1,1 +1,1 @@
-"""Published data sets: where they come from, and how their archives become images, masks and a manifest."""
+"""Published data sets: their sources, and the conversion of their archives to images, masks and a manifest."""

@@ -1,4 +1,7 @@
-"""Arrange unpacked archives as ``images/``, ``masks/`` and a manifest: published splits, and our validation rows."""
+"""Arrange unpacked archives as ``images/``, ``masks/`` and a manifest with the published splits.
+
+If no validation rows were published, a share of the train rows becomes ``val``.
+"""
 
 import csv
 import filecmp
@@ -18,9 +21,9 @@ from promise_seg.curation.sets.mask_pictures import read_binary_mask
 from promise_seg.curation.sets.pairing import ArchivePair, find_pairs, picture_folders
 from promise_seg.dataset.manifest import Row, split_off_validation
 from promise_seg.errors import PromiseError
-from promise_seg.files import replacing, write_text, write_whole
-from promise_seg.hashing import file_sha256
-from promise_seg.strays import remove_strays
+from promise_seg.storage.files import replacing, write_text, write_whole
+from promise_seg.storage.hashing import file_sha256
+from promise_seg.storage.strays import remove_strays
 from promise_seg.vocabulary import Split
 
 MANIFEST = "manifest.csv"
@@ -30,7 +33,7 @@ VALIDATION_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class SetRow:
-    """A line of the future manifest; ``image`` and ``mask`` are relative to it, ``group`` is empty if unknown."""
+    """A line of the manifest to write; ``image`` and ``mask`` are relative to it, ``group`` is empty if unknown."""
 
     image: str
     mask: str
@@ -42,7 +45,7 @@ class SetRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Arranged:
-    """Numbers of ``rows`` by split, of thresholded masks, and of published train rows that we use for validation."""
+    """The number of rows by split, of thresholded masks, and of published train rows that are used for validation."""
 
     rows: dict[str, int]
     cut_masks: int
@@ -61,8 +64,8 @@ def arrange(
 ) -> Arranged:
     """Arrange a data set. Images are copied byte for byte, masks are rewritten as PNG with 0 and 255.
 
-    Every file is written completely or not at all. The manifest comes last, so an unfinished set cannot be trained on.
-    Files left by an interrupted call are reused or replaced.
+    Every file is written completely or not at all. The manifest is written last, so that training cannot use an
+    unfinished set. Files left by an interrupted call are reused or replaced.
 
     Args:
         known: the data set.
@@ -70,11 +73,11 @@ def arrange(
         roots: folders that its archives were unpacked to.
         folder: the folder to write to.
         test_names: image names without suffix that become test rows, for sets whose archives define no split.
-        may_link: link files instead of copying them, because the roots are temporary.
+        may_link: whether files may be hard-linked instead of copied, because the roots are temporary.
         progress: called with the number of images that are done.
 
     Raises:
-        PromiseError: if something is missing or cannot be read or written. There is no manifest then.
+        PromiseError: if files are missing, or cannot be read or written. There is no manifest then.
     """
     folders = picture_folders(roots)
     pairs_by_part = [(part, find_pairs(folders, part, name)) for part in known.parts]
@@ -161,9 +164,9 @@ def _check_test_names(test_names: frozenset[str], rows: Sequence[SetRow], name: 
 
 
 def _with_own_validation(rows: Sequence[SetRow], name: str) -> list[Split]:
-    """Return the split of each row, with some train rows as val if none were published.
+    """Return the split of each row, with some train rows as val if no val rows were published.
 
-    Whole groups are moved at a time, and byte-identical images stay together.
+    Groups are never divided, and byte-identical images stay together.
     """
     present = {row.split for row in rows}
     if Split.VAL in present or Split.TRAIN not in present:

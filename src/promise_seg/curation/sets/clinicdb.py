@@ -1,6 +1,6 @@
 """The video sequences of the frames of CVC-ClinicDB.
 
-Source: the ranges in the converter of the catalogue Dataset Ninja (repository dataset-ninja/cvc-612), which agree with
+Source: the ranges in the converter of the Dataset Ninja catalogue (repository dataset-ninja/cvc-612), which agree with
 the sequence names of the 507 frames in this project's ``../shared/data/polyp``.
 """
 
@@ -15,7 +15,7 @@ _LAST_FRAMES = (
 
 
 def sequence_of(frame: str) -> str:
-    """Return the sequence of a frame, as the name of a group; empty if the name is not the number of a frame."""
+    """Return the name of a frame's sequence, for use as a group; empty if the name is not a frame number, 1 to 612."""
     if not (frame.isascii() and frame.isdigit() and 1 <= int(frame) <= _LAST_FRAMES[-1]):
         return ""
     return f"{DATASET} sequence {bisect_left(_LAST_FRAMES, int(frame)) + 1:02d}"

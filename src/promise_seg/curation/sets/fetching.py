@@ -1,4 +1,4 @@
-"""Fetch a data set: download, compare checksums, unpack, arrange. Any step may be interrupted."""
+"""Fetch a data set: download, verify checksums, unpack and arrange. Any step may be interrupted and resumed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -10,11 +10,11 @@ from promise_seg.curation.sets.known_sets import Archive, KnownSet
 from promise_seg.curation.sets.sources import FILE_NAME, DownloadSource, Sources, read_sources, write_sources
 from promise_seg.curation.sets.unpacking import unpack
 from promise_seg.dataset.manifest import read_manifest
-from promise_seg.download import Bar, download, no_bar
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
-from promise_seg.files import discard_folder
-from promise_seg.hashing import file_sha256
-from promise_seg.strays import remove_strays
+from promise_seg.storage.download import Bar, download, no_bar
+from promise_seg.storage.files import discard_folder
+from promise_seg.storage.hashing import file_sha256
+from promise_seg.storage.strays import remove_strays
 from promise_seg.vocabulary import Split
 
 ARCHIVES = "archives"
@@ -26,9 +26,9 @@ class Wish:
     """The options of a fetch.
 
     Args:
-        mirror: the address of one archive, or of a folder that contains all archives under their names.
+        mirror: the address of a single archive, or of a folder that contains all archives under their names.
         given: archives, folders that they were unpacked to, or folders that contain them, to use instead of downloads.
-        sha256: if not empty, every archive must have one of these.
+        sha256: the allowed SHA-256 checksums of archives; empty to allow any.
         test_names: image names without suffix that become test rows, for sets whose archives define no split.
     """
 
@@ -39,12 +39,15 @@ class Wish:
 
 
 def needs_hands(known: KnownSet, wish: Wish) -> bool:
-    """Whether a person must download the archives first."""
+    """Whether the user must download the archives first."""
     return bool(known.by_hand) and not wish.given and not wish.mirror
 
 
 def is_finished(folder: Path, test_names: frozenset[str] = frozenset()) -> bool:
-    """Whether a fetch into this folder was completed and all its files still exist; what it left is removed."""
+    """Whether a fetch into this folder was completed and all of its files still exist.
+
+    Temporary files of an interrupted fetch are removed.
+    """
     remove_strays(folder)
     sources = read_sources(folder)
     if sources is None or not sources.arranged or not (folder / MANIFEST).exists():
@@ -66,10 +69,10 @@ def fetch_set(
     bar: Bar = no_bar,
     say: Callable[[str], object] = lambda line: None,
 ) -> Arranged:
-    """Fetch a data set, or take it from local files, and arrange it in ``folder``.
+    """Download a data set, or use local files, and arrange it in ``folder``.
 
     Raises:
-        PromiseError: if that is not possible. Everything downloaded so far is kept, and the same call resumes.
+        PromiseError: if this fails. Everything downloaded so far is kept, and repeating the call resumes.
     """
     wish = wish or Wish()
     _check(known, name, folder, wish)
@@ -103,7 +106,12 @@ def fetch_set(
 
 
 def _check(known: KnownSet, name: str, folder: Path, wish: Wish) -> None:
-    """Refuse contradictory options before anything is done."""
+    """Check that options do not contradict each other, before anything is done.
+
+    Raises:
+        SettingsError: if they do.
+        PromiseError: if the folder already contains another data set.
+    """
     sources = read_sources(folder)
     there = sources.name if sources else "a data set of your own" if (folder / MANIFEST).exists() else name
     if there != name:
@@ -121,7 +129,7 @@ def _check(known: KnownSet, name: str, folder: Path, wish: Wish) -> None:
 
 
 def _wanted(known: KnownSet, folder: Path, wish: Wish) -> list[tuple[Archive, Path, str]]:
-    """Return each archive or folder to use: what is known of it, where it is or will be, and where it comes from."""
+    """Return each archive or folder to use, with its known properties, its path (to be), and its address or origin."""
     by_name = {archive.file_name: archive for archive in known.archives}
     if not wish.given:
         return [
@@ -150,7 +158,7 @@ def _address(archive: Archive, known: KnownSet, wish: Wish) -> str:
 
 
 def _bring(archive: Archive, path: Path, url: str, sources: Sources, wish: Wish, bar: Bar) -> None:
-    """Download an archive, unless it exists with the expected bytes."""
+    """Download an archive, unless it exists with the expected checksum, or exists and no checksum is known."""
     only = next(iter(wish.sha256)) if len(wish.sha256) == 1 else None
     expected = archive.sha256 or only
     noted = sources.archives.get(path.name)
@@ -178,7 +186,11 @@ def _checked(
     folder: Path,
     say: Callable[[str], object],
 ) -> DownloadSource:
-    """Compare an archive with everything known of it; a download that is wrong is deleted."""
+    """Verify the checksum of an archive against all known ones; a download with a wrong checksum is deleted.
+
+    Raises:
+        PromiseError: if the checksum is wrong.
+    """
     found, noted = file_sha256(path), sources.archives.get(path.name)
     problem = ""
     if wish.sha256 and found not in wish.sha256:

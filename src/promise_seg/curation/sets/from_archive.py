@@ -1,4 +1,4 @@
-"""Copy images of a hospital archive into a folder: whole series, checked, and with a manifest of those with masks."""
+"""Copy images of a hospital archive into a folder: complete, verified series, and a manifest of those with masks."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.searching import Series
 from promise_seg.curation.pairing.making import Made, make_manifest
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
-from promise_seg.files import sync_folder
-from promise_seg.hashing import file_sha256
-from promise_seg.locks import alone_in
 from promise_seg.progress import Progress, Stage, silent
+from promise_seg.storage.files import sync_folder
+from promise_seg.storage.hashing import file_sha256
+from promise_seg.storage.locks import alone_in
 from promise_seg.workflows.archive_notes import NotesOfSeries
 from promise_seg.workflows.archive_series import ArchiveSource, Task, connected, how_far
 from promise_seg.workflows.noting import Note, no_note
@@ -29,11 +29,11 @@ SEGMENTATIONS = ("SEG",)
 
 @dataclass(frozen=True)
 class SeriesFiles:
-    """A note on a series.
+    """A note on a copied series.
 
     Args:
-        instances: the hash of the identifiers of its instances.
-        files: the SHA-256 of each instance's file, by its identifier; none for a series without images.
+        instances: hash of the identifiers of its instances.
+        files: SHA-256 of each instance's file, keyed by its identifier; empty for a series without images.
     """
 
     instances: str
@@ -45,10 +45,10 @@ class Fetched:
     """The outcome of copying images of an archive.
 
     Args:
-        folder: the folder with a folder for each study, and in it one for each series.
-        series: how many series are there now, with those that were there before.
-        new: how many of them came now.
-        problems: a line for each study or series that is not there.
+        folder: folder with a subfolder for each study, which has a subfolder for each series.
+        series: number of series in the folder, including those that were there before.
+        new: number of series that were copied by this call.
+        problems: a line for each study or series that could not be copied.
         made: the manifest of the series that have a segmentation; ``None`` if none was written.
     """
 
@@ -60,7 +60,7 @@ class Fetched:
 
 
 class FetchNotes(NotesOfSeries[SeriesFiles]):
-    """The notes in a folder of copies; images beside them are of series that are not whole yet."""
+    """The notes in a folder of copied series; images next to the notes belong to series that are still incomplete."""
 
     def _note_of(self, content: dict[str, Any]) -> SeriesFiles:
         return SeriesFiles(str(content["instances"]), {str(one): str(sha) for one, sha in content["files"].items()})
@@ -78,11 +78,11 @@ class _Run:
         self._source, self._notes, self._found, self._progress = source, notes, found, progress
 
     def do(self, task: Task[SeriesFiles]) -> None:
-        """Bring a series here unless all of it is.
+        """Retrieve a series unless it is already complete.
 
         Raises:
-            ArchiveError: if some of it cannot be had.
-            PromiseError: if the system cannot write.
+            ArchiveError: if some of it cannot be retrieved.
+            PromiseError: if files cannot be written.
         """
         where, place = self._source.where(task.series), self._found.folder / task.series.study / task.series.uid
         if task.known is not None and not task.known.files:
@@ -118,7 +118,11 @@ class _Run:
         )
 
     def _all_as_noted(self, place: Path, known: SeriesFiles) -> bool:
-        """Whether all files are there as they came; those that are not so any more are removed."""
+        """Whether all files exist with the SHA-256 that was noted; files that have changed are removed.
+
+        Raises:
+            PromiseError: if a file cannot be read or removed.
+        """
         count, whole = Stage(self._progress, "checking", len(known.files)), True
         for instance, sha256 in known.files.items():
             path = place / f"{instance}.dcm"
@@ -144,28 +148,28 @@ def fetch_archive(
     progress: Progress = silent,
     note: Note = no_note,
 ) -> Fetched:
-    """Copy the series of a hospital archive into a folder, and what is missing of them if it was begun before.
+    """Copy the series of a hospital archive into a folder, or resume an earlier copy.
 
-    A series is below ``images`` only when all of it is there; every file is that of the archive, byte for byte. Files
-    that are there are compared with the SHA-256 that they came with, and those that differ are retrieved again. An
-    archive that cannot be reached any more ends the call; what is there is kept, and the problems say so.
+    A series appears below ``images`` only when it is complete; every file is byte-identical to the archive's. Existing
+    files are compared with the SHA-256 noted when they were retrieved, and retrieved again if they differ. If the
+    archive can no longer be reached, the call ends; the copied series are kept, and the problems state how far it got.
 
     Args:
-        address: of the archive, with filters: ``dicomweb://HOST/PATH?StudyDate=20260101-20260131&Modality=CT``.
-            Credentials are taken from the environment.
+        address: address of the archive, with filters:
+            ``dicomweb://HOST/PATH?StudyDate=20260101-20260131&Modality=CT``. Credentials are read from the environment.
         output: the folder to write to. Calls with other filters add to it.
-        segmentations: also copy the DICOM segmentations of the same studies, and write ``manifest.csv`` with the
-            series that they belong to.
-        progress: told of studies, and of the instances of each series.
-        note: told what is left out and waited for.
+        segmentations: whether to copy the DICOM segmentations of the same studies too, and write ``manifest.csv`` with
+            the series that they belong to.
+        progress: called for studies, and for the instances of each series.
+        note: called with a line about whatever is skipped or waited for.
 
     Returns:
-        How much is there, and what is not.
+        The number of series in the folder, and the problems.
 
     Raises:
-        SettingsError: if the address or the credentials in the environment cannot be meant.
-        PromiseError: if the archive cannot be searched or has nothing that fits, another process copies into the
-            folder, or it cannot be written.
+        SettingsError: if the address or the credentials in the environment are invalid, or ``output`` is a file.
+        PromiseError: if the archive cannot be searched or has no match, another process copies into the folder, or
+            the folder cannot be written.
     """
     output, place = Path(output), Address.parse(address)
     if output.exists() and not output.is_dir():
@@ -191,7 +195,7 @@ def fetch_archive(
 
 
 def _studies(source: ArchiveSource[SeriesFiles], found: Fetched, progress: Progress) -> Iterator[Task[SeriesFiles]]:
-    """Yield the series of all studies; an archive that cannot be searched any more ends them with a problem."""
+    """Yield the series of all studies; if the archive can no longer be searched, record a problem and stop."""
     total, done = len(source.studies), 0
     progress("studies", 0, total)
     try:
@@ -206,10 +210,10 @@ def _studies(source: ArchiveSource[SeriesFiles], found: Fetched, progress: Progr
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move a folder to a place where nothing is.
+    """Move a folder to a path that does not exist yet.
 
     Raises:
-        PromiseError: if the system cannot.
+        PromiseError: if the folder cannot be moved.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -224,15 +228,15 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _has_pixels(path: Path) -> bool:
-    """Whether a DICOM file describes an image."""
+    """Whether a DICOM file contains an image; also true for files that cannot be read."""
     try:
         return "Rows" in dcmread(path, stop_before_pixels=True, specific_tags=["Rows"])
-    except Exception:  # pydicom raises whatever it runs into; readers of images will say what is wrong with it
+    except Exception:  # pydicom raises any kind of error; the image reader will report it
         return True
 
 
 def _manifest(images: Path, path: Path, note: Note) -> Made | None:
-    """Write the manifest of what has segmentations; a note says why there is none."""
+    """Write the manifest of the series with segmentations, or note why it was not written."""
     try:
         return make_manifest(images, path)
     except ManifestError as error:

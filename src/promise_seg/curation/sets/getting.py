@@ -1,4 +1,4 @@
-"""Get a known data set as a user asks for it: what a person must do first, and what came of it."""
+"""Get a known data set for a user, with instructions for steps to be done by hand, and a report of the result."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,23 +8,23 @@ from promise_seg.curation.sets.arranging import MANIFEST, VALIDATION_SEED, VALID
 from promise_seg.curation.sets.fetching import Wish, fetch_set, is_finished, needs_hands
 from promise_seg.curation.sets.known_sets import KnownSet, known_set
 from promise_seg.curation.sets.mask_pictures import THRESHOLD
-from promise_seg.download import Bar, no_bar
 from promise_seg.errors import PromiseError, SettingsError, first_line
+from promise_seg.storage.download import Bar, no_bar
 
 Say = Callable[[str], object]
 
 
 def parse_wish(url: str | None, given: Sequence[Path], sha256: Sequence[str], test_list: Path | None) -> Wish:
-    """Return the options of a fetch as they were given on a command line; files at hand go before a mirror.
+    """Return the options of a fetch for the options of a command line; local files override a mirror.
 
     Args:
-        url: a mirror.
-        given: archives or folders that are here already.
-        sha256: the checksums that archives may have.
-        test_list: a file of names of images, one a line.
+        url: the address of a mirror.
+        given: local archives or folders.
+        sha256: the allowed checksums of archives.
+        test_list: text file with image names, one per line.
 
     Raises:
-        SettingsError: if one is not a SHA-256, or the list cannot be read or is empty.
+        SettingsError: if a checksum is not a SHA-256, or the list cannot be read or is empty.
     """
     return Wish(
         mirror=None if given else url,
@@ -61,20 +61,20 @@ def get_set(
     bar: Bar = no_bar,
     say: Say = lambda line: None,
 ) -> None:
-    """Fetch a known data set into a folder and write its manifest, unless that was done before.
+    """Fetch a known data set into a folder and write its manifest, unless this was done before.
 
     Args:
-        name: of the data set.
-        folder: where to put it.
-        wish: the options.
-        accept_licence: the licence was read and is accepted.
-        test_list: where the wish's names of test images are from.
+        name: name of the data set.
+        folder: the folder to write to.
+        wish: the options of the fetch.
+        accept_licence: whether the user has read and accepts the licence.
+        test_list: the file that the names of test images in ``wish`` come from.
         bar: opens a progress bar.
-        say: told what is done and what came of it, a line each.
+        say: called with each line about the progress and the result.
 
     Raises:
         SettingsError: if there is no such data set, or options contradict each other.
-        PromiseError: if a person must fetch the archives or accept the licence first, or fetching fails.
+        PromiseError: if the user must download the archives or accept the licence first, or fetching fails.
     """
     known = known_set(name)
     if is_finished(folder, wish.test_names):
@@ -100,10 +100,10 @@ def get_set(
 
 
 def _check_readiness(name: str, known: KnownSet, wish: Wish, accept_licence: bool, say: Say) -> None:
-    """Raise an error if a person must do something first.
+    """Check that the user has downloaded the archives and accepted the licence, where this is required.
 
     Raises:
-        PromiseError: that says what.
+        PromiseError: if not; the message explains what to do.
     """
     if needs_hands(known, wish):
         accept = " --accept-licence" if known.must_accept else ""
@@ -120,5 +120,5 @@ def _check_readiness(name: str, known: KnownSet, wish: Wish, accept_licence: boo
 
 
 def size_words(known: KnownSet) -> str:
-    """Return the size of a data set as text."""
+    """Return the size of a data set as text, in MB."""
     return "size unknown" if known.size is None else f"{known.size / 1e6:,.0f} MB"

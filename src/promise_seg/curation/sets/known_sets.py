@@ -1,7 +1,7 @@
-"""The data sets of the paper by name: what they are, where they come from and what is in their archives.
+"""The data sets of the paper by name: descriptions, sources and the content of their archives.
 
 A size or a checksum of ``None`` is unknown: none was published, or fewer than two independent sources agree.
-docs/standard-sets.md says where each fact was found.
+docs/standard-sets.md lists the source of each fact.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from promise_seg.vocabulary import Split
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A file as published. ``url`` is its address, or ``None`` if only a web page links to it."""
+    """A published file: ``url`` is its address, or ``None`` if only a web page links to it; ``size`` is in bytes."""
 
     file_name: str
     url: str | None = None
@@ -23,18 +23,18 @@ class Archive:
 
 @dataclass(frozen=True, kw_only=True)
 class ArchivePart:
-    """One folder of images and one of masks in the unpacked archives.
+    """A folder of images and the folder of their masks in the unpacked archives.
 
     Args:
-        count: the expected number of pairs.
-        split: the published split.
-        images: path endings of the folder of images; the first that exists is used.
-        masks: the same for the folder of masks.
-        mask_stem: templates for the stem of the mask of an image named ``x``: ``{}``, ``p{}`` ...
-        dataset: the data set that the images belong to.
-        numbered: the data set of images named by numbers, if one folder holds two sets.
-        numbered_count: the expected number of these.
-        folder: our folder for them, below ``images`` and ``masks``.
+        count: expected number of pairs.
+        split: published split.
+        images: path endings of the folder of images, in order of preference.
+        masks: path endings of the folder of masks, likewise.
+        mask_stem: templates that turn the stem of an image into the stem of its mask: ``{}``, ``p{}`` ...
+        dataset: data set that the images belong to.
+        numbered: data set of the images whose names are numbers, if the folder contains two data sets.
+        numbered_count: expected number of images whose names are numbers.
+        folder: folder that the images and masks are written to, below ``images`` and ``masks``.
     """
 
     count: int
@@ -52,8 +52,8 @@ class ArchivePart:
 class KnownSet:
     """A published data set.
 
-    ``licence`` is a short description, ``must_accept`` is set if it restricts the use. ``by_hand`` says what to do if
-    the archives cannot be downloaded directly, and is empty if they can. ``splits`` says where the splits come from.
+    ``licence`` is a short description, ``must_accept`` is set if it restricts use. ``by_hand`` has instructions if the
+    archives cannot be downloaded directly, and is empty if they can. ``splits`` describes the origin of the splits.
     """
 
     about: str
@@ -78,7 +78,7 @@ class KnownSet:
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     def has_published(self, split: Split) -> bool:
-        """Return whether the authors published this split."""
+        """Whether the authors published this split."""
         return any(part.split == split for part in self.parts)
 
 
@@ -96,7 +96,7 @@ _TEST_BY_HAND = (
 
 
 def _test_part(dataset: str, count: int, folder: str = "", **more: tuple[str, ...]) -> ArchivePart:
-    """Return the folder of one data set among the test images of the benchmark, or the same folder alone."""
+    """Return the part for a data set among the test images of the benchmark, or for its folder alone."""
     images, masks = more.get("images", ()), more.get("masks", ())
     return ArchivePart(
         count=count, split=Split.TEST, dataset=dataset, folder=folder,

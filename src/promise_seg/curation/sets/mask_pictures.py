@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from promise_seg.arrays import Uint8Array
 from promise_seg.errors import ImageError, first_line
 
 THRESHOLD = 127
@@ -16,15 +16,15 @@ THRESHOLD = 127
 class BinaryMask:
     """A mask: ``pixels`` (H, W) uint8, 0 or 255; ``was_cut`` if intermediate grey values were thresholded."""
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Uint8Array
     was_cut: bool
 
 
 def read_binary_mask(path: Path) -> BinaryMask:
     """Read a published mask.
 
-    If the mask has two values, 0 and another, the other is foreground. If it has more, or is a JPEG, values above
-    ``THRESHOLD`` are foreground.
+    If the mask has a single value other than 0, that value is foreground. If it has several, or is a JPEG with values
+    other than 0 and 255, values above ``THRESHOLD`` are foreground.
 
     Raises:
         ImageError: if the file cannot be read.

@@ -1,4 +1,4 @@
-"""Find the images and masks of a part of a data set among unpacked folders."""
+"""Find the images and masks of a part of a data set in the folders of unpacked archives."""
 
 import os
 from collections.abc import Sequence
@@ -40,13 +40,13 @@ def picture_folders(roots: Sequence[Path]) -> Folders:
 
 
 def find_pairs(folders: Folders, part: ArchivePart, where: str) -> list[ArchivePair]:
-    """Return the pairs of a part, in the order of the images' names.
+    """Return the pairs of a part, in order of image name.
 
-    The first folders that contain exactly the expected number of pairs are used, in the order of the part's patterns
-    and then of their paths; a folder of masks next to that of the images comes before others.
+    The first folders with exactly the expected number of pairs are used, in the order of the part's path endings and
+    then of their paths; a folder of masks next to the folder of images takes precedence over others.
 
     Raises:
-        PromiseError: if no folders contain that many.
+        PromiseError: if no folders have the expected number of pairs.
     """
     for image_end in part.images:
         for images in _ending_in(folders, image_end):

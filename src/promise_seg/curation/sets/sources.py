@@ -1,4 +1,4 @@
-"""``sources.json`` of a fetched data set: where each file came from. Trust on first use relies on it."""
+"""``sources.json`` of a fetched data set: the origin and checksum of each file, which trust on first use relies on."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.files import write_json
+from promise_seg.storage.files import write_json
 
 FILE_NAME = "sources.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadSource:
-    """An archive or folder that was used. ``checked_against`` says what its SHA-256 was compared with."""
+    """The origin of an archive or folder; ``checked_against`` is the source of the SHA-256 that it had to match."""
 
     url: str
     bytes: int | None
@@ -24,7 +24,7 @@ class DownloadSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Everything known about the data in a folder: ``archives`` by file name; ``arranged`` describes the manifest."""
+    """The records on a fetched data set: ``archives`` by file name; ``arranged`` describes the manifest."""
 
     name: str
     licence: str
@@ -34,10 +34,10 @@ class Sources:
 
 
 def read_sources(folder: Path) -> Sources | None:
-    """Return what an earlier fetch recorded in this folder, or ``None``.
+    """Return the records of an earlier fetch into this folder, or ``None`` if there are none.
 
     Raises:
-        PromiseError: if the file is there but cannot be read.
+        PromiseError: if the file exists but cannot be read, or ``folder`` is a file.
     """
     path = folder / FILE_NAME
     try:

@@ -1,4 +1,4 @@
-"""Unpack untrusted zip and tar archives: nothing outside the folder, no links, a bounded size, all or nothing."""
+"""Unpack untrusted zip and tar archives safely: only into the folder, without links, up to a size, all or nothing."""
 
 import gzip
 import lzma
@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from promise_seg.errors import PromiseError
-from promise_seg.files import replacing_folder
 from promise_seg.images.listing import is_litter
+from promise_seg.storage.files import replacing_folder
 
 _CHUNK = 1 << 20
 _MAX_FILES = 200_000
@@ -33,9 +33,9 @@ class _Entry:
 
 
 def unpacked_limit(archive_bytes: int) -> int:
-    """Return how many bytes an archive of this size may unpack to: 500 MB plus twenty times its own size.
+    """Return the number of bytes that an archive of this size may unpack to: 500 MB plus twenty times its own size.
 
-    Images are hardly compressible, so an archive that exceeds this was made to fill a disk.
+    Images are hardly compressible, so an archive that exceeds this limit was made to fill a disk.
     """
     return 500_000_000 + 20 * archive_bytes
 
@@ -45,17 +45,17 @@ def unpack(
 ) -> Path:
     """Unpack a zip or tar archive (plain, gzip, bzip2 or xz) to a folder that replaces ``folder``.
 
-    The format is recognised by the content. Files that macOS adds are left out.
+    The format is detected from the content. Hidden files that operating systems add are left out.
 
     Args:
-        archive: the file.
+        archive: the archive file.
         folder: the folder for its content.
-        limit: the maximum number of bytes to write; default ``unpacked_limit``.
+        limit: the maximum number of bytes to write; by default ``unpacked_limit``.
         progress: called with the number of bytes written.
 
     Raises:
-        PromiseError: if the file is not such an archive, is damaged, encrypted or too large, or has links or paths that
-            lead elsewhere. ``folder`` is then left as it was.
+        PromiseError: if the file is not such an archive, is damaged, encrypted or too large, contains a file twice, or
+            has links or paths that lead out of the folder. ``folder`` is then left unchanged.
     """
     limit = unpacked_limit(archive.stat().st_size) if limit is None else limit
     with replacing_folder(folder) as temporary:
@@ -86,7 +86,11 @@ def unpack(
 
 @contextmanager
 def _entries(archive: Path) -> Iterator[Iterator[_Entry]]:
-    """Yield the files of an archive, every path checked."""
+    """Yield an iterator over the files of an archive, whose paths are checked.
+
+    Raises:
+        PromiseError: if the archive is damaged, encrypted or of another format, or has a path that is not safe.
+    """
     with archive.open("rb") as file:
         head = file.read(8)
     try:
@@ -123,9 +127,9 @@ def _of_zip(opened: zipfile.ZipFile, archive: Path) -> Iterator[_Entry]:
 
 
 def _of_tar(opened: tarfile.TarFile, archive: Path) -> Iterator[_Entry]:
-    """The files of a tar archive, which are read and never extracted: the filters of ``tarfile`` have no part in this.
+    """Yield the files of a tar archive, which are read instead of extracted, without the filters of ``tarfile``.
 
-    They would allow links inside of the folder, and know no limit.
+    These filters would allow links within the folder, and have no size limit.
     """
     for member in opened:
         path = _safe_path(member.name, archive)

@@ -1,4 +1,4 @@
-"""Join the files of one case to one input, where a model reads several of them as channels."""
+"""Join the files of one case into one input, for models that read several files as channels."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -19,15 +19,15 @@ _SEPARATORS = "_-. "
 
 
 def joined_cases(inputs: "Sequence[Input]", channels: Channels | None, note: Callable[[str], object]) -> "list[Input]":
-    """Return one input for each case whose files are called after the channels, and all other inputs as they are.
+    """Return one input for each case whose files are named after the channels, and all other inputs unchanged.
 
-    It is called after its case. Files of the case that are no channel of the model are left out, of whatever kind they
-    are. A DICOM series is a channel if it has a folder to itself.
+    The input is named after its case. Other files of the case are left out, of whatever format they are. A DICOM
+    series is a channel if it has a folder to itself.
 
     Args:
-        inputs: what was found.
-        channels: those of the model.
-        note: called with a line for what is left out.
+        inputs: inputs to join.
+        channels: channels of the model.
+        note: called with a line about the files that are left out.
     """
     if channels is None or not channels.names:
         return list(inputs)
@@ -60,7 +60,7 @@ def joined_cases(inputs: "Sequence[Input]", channels: Channels | None, note: Cal
 
 
 def _called_after(first: "Input", case: str, names: Sequence[str]) -> "Input":
-    """Return a case by its first file: a series in a folder called after its channel has the name of the one above."""
+    """Return the input of a case; a series in a folder named after its channel is named after the folder above."""
     below = first.below
     if first.files and not case.rstrip(_SEPARATORS) and first.path.parent != first.root:
         above = first.path.parent.parent
@@ -69,7 +69,7 @@ def _called_after(first: "Input", case: str, names: Sequence[str]) -> "Input":
 
 
 def _stem_of(first: "Input", case: str) -> str:
-    """Return the stem of a case: its name in the folder of its files, or that of this folder if it has no name."""
+    """Return the stem of a case: its name below the folder of its files, or the folder's name if it has none."""
     above, name = PurePosixPath(first.stem).parent, case.rstrip(_SEPARATORS)
     if name:
         return (above / name).as_posix()
@@ -85,7 +85,7 @@ def _others(path: Path, names: Sequence[str]) -> tuple[Path, ...]:
 
 
 def _examples(paths: Sequence[Path]) -> str:
-    """Return the first names, or paths where names occur twice."""
+    """Return the first few names, or paths if names occur twice."""
     names = [path.name for path in paths]
     shown = names if len(set(names)) == len(names) else list(map(str, paths))
     return ", ".join(shown[:_SHOWN]) + (" ..." if len(paths) > _SHOWN else "")

@@ -26,7 +26,7 @@ _OFTEN_IMAGES = frozenset({
     ".par", ".mnc", ".gipl", ".vtk", ".mat", ".h5", ".hdf5", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv", ".mts", ".m2ts",
     ".vob", ".3gp",
 })  # fmt: skip
-"""Suffixes of images, volumes and videos that are not read, and of what may be a DICOM file after all."""
+"""Suffixes of images, volumes and videos that are not read unless their content is of a known format."""
 _SHOWN = 5
 UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
 """The suffixes of image files that are not searched for in folders."""
@@ -39,7 +39,7 @@ class Contents:
 
     Args:
         folder: the folder.
-        output: the resolved folder that predictions are written to, which may be in it.
+        output: the resolved folder that predictions are written to, which may be in ``folder``.
     """
 
     folder: Path
@@ -47,17 +47,17 @@ class Contents:
     pictures: PathList = field(default_factory=PathList)
     """Images and volumes other than DICOM."""
     masks: PathList = field(default_factory=PathList)
-    """The same, in folders of masks, if there are images beside them."""
+    """Images and volumes other than DICOM in folders of masks, if there are images elsewhere."""
     series: dict[tuple[str, ...], list[PlacedImage]] = field(default_factory=dict)
     single: list[Path] = field(default_factory=list)
     """DICOM files without a position, with several frames, or unreadable; opening them raises the reason."""
     damaged: list[str] = field(default_factory=list)
     """Reasons why the position of an image cannot be read."""
     unplaced: list[tuple[tuple[str, ...], Path]] = field(default_factory=list)
-    """The series of images that do not say where they lie."""
+    """The series and the path of each image without a position."""
     unread: list[Path] = field(default_factory=list)
     no_images: list[Path] = field(default_factory=list)
-    """Files whose content is no image of a known format."""
+    """Files whose content is not an image of a known format."""
     no_pixels: list[Path] = field(default_factory=list)
     """DICOM segmentations, and DICOM objects without pixels."""
     hidden: list[Path] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Contents:
     """Reasons why a folder or its contents could not be listed."""
 
     def notes(self) -> Iterator[str]:
-        """Yield one line for each reason why images are left out."""
+        """Yield a line for each reason why files are left out."""
         yield from self.closed
         if self.masks:
             yield (
@@ -115,7 +115,7 @@ def _first_of(paths: list[Path], one: str, several: str = "") -> str:
 
 
 def _kinds(paths: list[Path]) -> str:
-    """Return how many files there are of each suffix."""
+    """Return the number of files of each suffix, the most frequent first."""
     counts = Counter(path.suffix.lower() or "no suffix" for path in paths)
     shown = [f"{suffix} {count}" for suffix, count in counts.most_common(_SHOWN)]
     return ", ".join(shown) + (" ..." if len(counts) > _SHOWN else "")
@@ -128,11 +128,11 @@ def _several(paths: list[Path]) -> str:
 def look_through(folder: Path, output: Path | None = None) -> Contents:
     """List the contents of a folder, each file once even if several links lead to it.
 
-    Real folders come before links to folders, so that a file is found where it lies.
+    Real folders come before links to folders, so that a file is listed in its real folder.
 
     Args:
         folder: the folder.
-        output: the folder that predictions are written to, whose masks are no images even before there is a table.
+        output: the folder that predictions are written to; its masks are not images even before there is a table.
 
     Raises:
         ImageError: if the folder cannot be listed. Subfolders that cannot be listed are left out.
@@ -149,7 +149,7 @@ def look_through(folder: Path, output: Path | None = None) -> Contents:
 
 
 def _enter(found: Contents, folder: Path, seen: set[Path], links: list[Path]) -> None:
-    """Look at a subfolder, unless it was looked at already, or holds what this program wrote."""
+    """List a subfolder, unless it was already listed or was written by this program."""
     place = folder.resolve()
     if place in seen:
         return
@@ -206,12 +206,12 @@ def _add_file(found: Contents, pictures: PathList, path: Path) -> None:
 
 
 def _is_of_masks(folder: PurePath) -> bool:
-    """Whether a folder or one above it is named as folders of masks are."""
+    """Whether a folder, or a folder above it, has a usual name of a folder of masks."""
     return not {plain(part) for part in folder.parts}.isdisjoint(MASK_FOLDERS | _LABELS_OF_NNUNET)
 
 
 def _drop_companions(found: Contents) -> None:
-    """Take the files of values that headers of volumes name off those that are no images."""
+    """Remove the data files that headers of volumes refer to from the files that are not images."""
     if found.no_images:
         read = set[Path]()
         for path in found.pictures:
@@ -219,12 +219,12 @@ def _drop_companions(found: Contents) -> None:
             try:
                 read |= set(named.files_of(path)) if named is not None else set()
             except ImageError:
-                continue  # said when it is opened
+                continue  # reported when it is opened
         found.no_images = [path for path in found.no_images if path not in read]
 
 
 def _add_by_content(found: Contents, pictures: PathList, path: Path) -> None:
-    """Add a file whose name tells nothing by its first bytes."""
+    """Add a file whose format cannot be recognized by its suffix; its first bytes decide."""
     try:
         kind = kind_of(path)
     except ImageError:

@@ -1,21 +1,21 @@
-"""Compare files with what they were, in a way that is fast for millions of them."""
+"""Check whether files have changed, fast enough for millions of them."""
 
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
 _BY_FOLDER = os.stat in os.supports_dir_fd and hasattr(os, "O_PATH")
-_FEW = 4  # files in a folder, for which it is not worth opening it
+_FEW = 4  # the number of files from which opening their folder is worth it
 
 
 def have_states(folder: bytes, names: Sequence[bytes], sizes: Sequence[int], changes: Sequence[int]) -> list[bool]:
-    """For each of N files in a folder, return whether its size and its time of change are the given ones.
+    """Return for each of N files in a folder whether its size and modification time are the given ones.
 
     Args:
-        folder: with the separator after it.
-        names: of the files.
-        sizes: in bytes.
-        changes: in nanoseconds since 1970.
+        folder: path of the folder, ending with a separator.
+        names: names of the files.
+        sizes: sizes in bytes.
+        changes: modification times in nanoseconds since 1970.
     """
     are_as_then = list[bool]()
     with _opened(folder, len(names)) as place:
@@ -31,7 +31,7 @@ def have_states(folder: bytes, names: Sequence[bytes], sizes: Sequence[int], cha
 
 @contextlib.contextmanager
 def _opened(folder: bytes, files: int) -> Iterator[int | None]:
-    """Open a folder, so that its path is followed once for many files; ``None`` if this cannot be done."""
+    """Open a folder so that its path is resolved once for many files; yield ``None`` if this is not possible."""
     number = None
     if _BY_FOLDER and files >= _FEW:
         with contextlib.suppress(OSError):

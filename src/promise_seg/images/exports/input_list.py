@@ -1,4 +1,4 @@
-"""A list of images that takes little more memory than their names have bytes, for lists of millions."""
+"""A compact list of images for millions of them: it needs little more memory than the bytes of their names."""
 
 import itertools
 import operator
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from promise_seg.errors import ImageError
 from promise_seg.images.exports.inputs import Input, key_of
 
-_ERRORS = sys.getfilesystemencodeerrors()  # so that any name that a system has can be encoded
-_BLOCK_BITS = 12  # the names of so many images are in one block of bytes
+_ERRORS = sys.getfilesystemencodeerrors()  # lets any name that a system allows be encoded
+_BLOCK_BITS = 12  # a block of bytes has the names of 2 ** 12 images
 _AT_ONCE = 1 << _BLOCK_BITS
 _MOST_FOLDERS = 1 << 14
 
@@ -25,7 +25,7 @@ def encoded(text: str) -> bytes:
     """Return a name as bytes.
 
     Raises:
-        UnicodeEncodeError: if no file can have the name.
+        UnicodeEncodeError: if no file can have this name.
     """
     return text.encode("utf-8", _ERRORS)
 
@@ -35,22 +35,22 @@ def _decoded(text: bytes) -> str:
 
 
 class _Names:
-    """The names of images, one after the other. An image that is more than one file is kept as it is.
+    """The names of images, concatenated. An image of more than one file is kept as an object.
 
-    Images that follow each other and are in one folder share what is noted of their folder.
+    Consecutive images in the same folder share the record of their folder.
     """
 
     def __init__(self) -> None:
         self._blocks: list[bytes] = []
         self._open: list[bytes] = []  # the names of the last block
-        self._size = 0  # of these, in bytes
+        self._size = 0  # of these names, in bytes
         self._starts, self._lengths = array("I"), array("I")  # of names in their blocks, in bytes
         self._stem_starts, self._stem_lengths = array("I"), array("I")  # of stems in their names, in bytes
         self._folders = array("I")  # the numbers of their folders
-        self._befores = array("I")  # of each folder: how much of the name of an image in it is before its last part
-        self._roots = array("I")  # of each folder: the number of the folder that the user passed
+        self._befores = array("I")  # for each folder: the length of a name before the file name, in bytes
+        self._roots = array("I")  # for each folder: the number of the folder that the user passed
         self._passed: list[Path] = []
-        self._numbers: dict[Path, int] = {}  # of those
+        self._numbers: dict[Path, int] = {}  # of the folders that the user passed
         self._last: tuple[str, Path] | None = None  # the folder that was added last
         self.whole: dict[int, Input] = {}
         self.widest = 1
@@ -89,7 +89,7 @@ class _Names:
             self.end()
 
     def end(self) -> None:
-        """Note that the block is full, or that all names were added."""
+        """End the block, because it is full or all names were added."""
         if self._open:
             self._blocks.append(b"".join(self._open))
             self._open, self._size = [], 0
@@ -115,7 +115,7 @@ class _Names:
         return Input(Path(self._path(place)), self.stem(place), root=root)
 
     def stems(self, places: NDArray[np.uint32]) -> list[bytes]:
-        """Return stems as bytes, several times as fast as one by one."""
+        """Return stems as bytes, several times faster than one by one."""
         starts = np.asarray(self._starts)[places] + np.asarray(self._stem_starts)[places]
         return self.with_whole(
             self._cut(places, starts, starts + np.asarray(self._stem_lengths)[places]), places, self.stem
@@ -127,9 +127,9 @@ class _Names:
         return self.with_whole(self._cut(places, starts, starts + np.asarray(self._lengths)[places]), places, self.name)
 
     def by_folder(self, places: NDArray[np.uint32]) -> Iterator[tuple[bytes, list[bytes]]]:
-        """Yield folders, with what follows them in the names of images; folders are empty if these have none.
+        """Yield folders, each with the file names of consecutive images in it; empty for names without a folder.
 
-        Images that are more than one file are given as if their names were their paths.
+        For images of more than one file, the path is used as the name.
         """
         folders = np.asarray(self._folders)[places]
         starts = np.asarray(self._starts)[places]
@@ -147,7 +147,7 @@ class _Names:
         return [blocks[number][start:end] for number, start, end in bounds]
 
     def with_whole(self, found: list[bytes], places: NDArray[np.uint32], instead: Callable[[int], str]) -> list[bytes]:
-        """Put what belongs to images that are more than one file in the place of what their paths say."""
+        """Replace the entries of images of more than one file by the values of ``instead``."""
         if self.whole:
             for number, place in enumerate(places.tolist()):
                 if place in self.whole:
@@ -156,7 +156,7 @@ class _Names:
 
 
 class InputList(Sequence[Input]):
-    """Images and volumes, each of which is made into an object when it is asked for.
+    """A list of images and volumes that creates an object for an image only when it is accessed.
 
     Args:
         inputs: the images.
@@ -168,20 +168,20 @@ class InputList(Sequence[Input]):
             self._names.add(one)
         self._names.end()
         self._places: NDArray[np.uint32] = np.arange(len(self._names), dtype=np.uint32)
-        self._without_links: dict[bytes, bytes] = {}  # where folders are that were asked for lately
+        self._without_links: dict[bytes, bytes] = {}  # a cache of resolved folders
 
     @classmethod
     def of(cls, inputs: Iterable[Input]) -> "InputList":
-        """Return images as such a list, if they are none yet."""
+        """Return images as a list of this class, unchanged if they already are one."""
         return inputs if isinstance(inputs, InputList) else cls(inputs)
 
     @classmethod
     def of_files(cls, root: Path, files: Iterable[tuple[str, str]]) -> "InputList":
-        """Return images that are a file each, without an object of any.
+        """Return images of one file each, without creating an object for any of them.
 
         Args:
             root: the folder that the user passed.
-            files: name and stem of each; the stem is in the name.
+            files: name and stem of each image; the stem is a part of the name.
         """
         found = cls()
         for name, stem in files:
@@ -199,7 +199,7 @@ class InputList(Sequence[Input]):
     @overload
     def __getitem__(self, index: slice) -> "InputList": ...
     def __getitem__(self, index: int | slice) -> "Input | InputList":
-        """One image, or a list of some of them, which shares the names."""
+        """Return an image, or a list of some images that shares the names."""
         if isinstance(index, slice):
             return self._of_places(self._places[index])
         return self._names.input(int(self._places[index]))
@@ -209,11 +209,11 @@ class InputList(Sequence[Input]):
         return len(self._places)
 
     def chosen(self, numbers: NDArray[Any]) -> "InputList":
-        """Return some of the images, by their numbers from 0 or by a truth value for each."""
+        """Return some of the images, chosen by their numbers from 0 or by a boolean mask (N,)."""
         return self._of_places(self._places[numbers])
 
     def by_stem(self) -> "InputList":
-        """Return the images in the order of their stems."""
+        """Return the images, sorted by stem."""
         last = b""
         for stems in self._stems_in_blocks():
             if last > stems[0] or not all(map(operator.le, stems, stems[1:])):
@@ -223,18 +223,18 @@ class InputList(Sequence[Input]):
             return self
         stems_of_all = np.zeros(len(self), f"S{self._names.widest}")
         for begin, stems in zip(itertools.count(0, _AT_ONCE), self._stems_in_blocks()):
-            stems_of_all[begin : begin + len(stems)] = stems  # whose order is that of the text
+            stems_of_all[begin : begin + len(stems)] = stems  # bytes, which sort as the text does
         return self.chosen(np.argsort(stems_of_all, kind="stable"))
 
     @property
     def have_own_stems(self) -> bool:
-        """Whether no two images have the same stem, as far as that can be told by hashes of stems."""
+        """Whether all stems differ, judged by their hashes: never true if two images have the same stem."""
         hashes = self.hashes()
         hashes.sort()
         return not bool((hashes[1:] == hashes[:-1]).any())
 
     def hashes(self) -> NDArray[np.int64]:
-        """Return the hash of the stem of each image, as :func:`hash` has it of its bytes."""
+        """Return the :func:`hash` of the bytes of each image's stem: (N,)."""
         found = (hash(stem) for stems in self._stems_in_blocks() for stem in stems)
         return np.fromiter(found, np.int64, len(self))
 
@@ -287,7 +287,7 @@ class InputList(Sequence[Input]):
         return self._names.with_whole(found, places, lambda place: self._names.whole[place].key)
 
     def _folder_of_keys(self, folder: bytes) -> bytes:
-        """Return what keys begin with in a folder; where its links lead is looked up once for many images in it."""
+        """Return the start of all keys in a folder; its links are resolved once for many images in it."""
         found = self._without_links.get(folder)
         if found is None:
             if len(self._without_links) >= _MOST_FOLDERS:
@@ -300,22 +300,22 @@ class InputList(Sequence[Input]):
         return ((self._names.stems(places), self._keys(places)) for places in self._blocks())
 
     def by_folder(self, numbers: NDArray[Any]) -> list[tuple[bytes, list[bytes]]]:
-        """Return the folders of images in their order, each with the names of the images that are next in it, as bytes.
+        """Return the folders of images in order, each with the file names of consecutive images in it, as bytes.
 
-        Images that are more than one file are given as if their names were their paths.
+        For images of more than one file, the path is used as the name.
         """
         return list(self._names.by_folder(self._places[numbers]))
 
     def are_several_files(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return of images (N) whether each may be more than one file."""
+        """Return for each of N images whether it may have more than one file."""
         if not self._names.whole:
             return np.zeros(len(numbers), bool)
         return np.fromiter((place in self._names.whole for place in self._places[numbers].tolist()), bool, len(numbers))
 
     def has_state(self, number: int, state: list[list[int]]) -> bool:
-        """Whether the sizes and times of change of an image's files are those that :meth:`Input.state` returned once.
+        """Whether the sizes and modification times of an image's files are those that :meth:`Input.state` returned.
 
-        It is not looked into files: if the only one of an image has not changed, no other has come to it.
+        Files are not opened: if the only file of an image is unchanged, no other file can have been added to it.
         """
         place = int(self._places[number])
         try:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promise_seg.errors import ImageError, NoImagesError
-from promise_seg.hashing import files_sha256
 from promise_seg.images.channels import Channels
 from promise_seg.images.exports.cases import joined_cases
 from promise_seg.images.exports.contents import Contents, look_through
@@ -25,8 +24,9 @@ from promise_seg.images.formats.series_parts import PlacedImage, SeriesPart, div
 from promise_seg.images.formats.source import Source
 from promise_seg.images.listing import is_litter, name_fault
 from promise_seg.images.own_folders import PREDICTION_FOLDERS
-from promise_seg.object_stores import is_address
-from promise_seg.remote_paths import RemotePath, as_path, begin_reading
+from promise_seg.storage.hashing import files_sha256
+from promise_seg.storage.object_stores import is_address
+from promise_seg.storage.remote_paths import RemotePath, as_path, begin_reading
 from promise_seg.vocabulary import Axis
 
 if TYPE_CHECKING:
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
 
 Note = Callable[[str], object]
 
-_MOST_NAMED = 4  # of names that two inputs have
+_MOST_NAMED = 4  # of the stems that several inputs have
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
     """A single image or a volume.
 
-    ``stem`` names its outputs: it is a path below their folder without suffix, with slashes. ``files`` are those of a
-    DICOM series.
+    ``stem`` names its outputs: a path relative to their folder, with slashes and without suffix. ``files`` are the
+    files of a DICOM series.
     """
 
     path: Path
     stem: str
     files: tuple[Path, ...] = ()
     below: str = ""
-    """The folders between the one that the user passed and this one, joined by ``_``; for DICOM alone."""
+    """The folders between the one that the user passed and this one, joined by ``_``; only for DICOM."""
     root: Path = Path()
-    """The folder that the user passed, or that of a file that the user passed."""
+    """The folder that the user passed, or the folder of the file that the user passed."""
     beside: tuple[Path, ...] = ()
-    """The files of its further channels."""
+    """The files of its other channels."""
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ class Input:
 
     @property
     def key(self) -> str:
-        """The absolute name, by which an image is known whatever folder it is named from."""
+        """The absolute name, which identifies an image independently of the current folder."""
         return key_of(self.name)
 
     def open(self, axis: Axis) -> Source:
@@ -82,7 +82,7 @@ class Input:
             raise ImageError(f"{self.path}: cannot be read: {error.strerror or error}") from error
 
     def state(self) -> list[list[int]]:
-        """Return the size and the time of change of each of its files: while these are the same, so is its hash.
+        """Return the size and the modification time of each file; while they are the same, so is the hash.
 
         Raises:
             ImageError: if the input cannot be read.
@@ -99,7 +99,7 @@ class Input:
 
 
 def _is_single_object(path: Path) -> bool:
-    """Whether a file at an address consists of itself alone, as its name tells: its content would be fetched."""
+    """Whether a remote file has no data file next to it, judged by its suffix to avoid fetching the content."""
     named = SUFFIXES.get(suffix_of(path))
     return isinstance(path, RemotePath) and named is not None and not issubclass(named, VolumeWithHeader)
 
@@ -114,9 +114,9 @@ def _nothing(words: str) -> None:
 
 
 def key_of(name: str) -> str:
-    """Return the absolute name of an input, without the links that lead to its folder; it may be a link itself.
+    """Return the absolute name of an input, with the links in its folder resolved; the input itself may be a link.
 
-    An address is a name of that kind already.
+    An address is returned unchanged.
     """
     if is_address(name):
         return name
@@ -132,19 +132,19 @@ def find_inputs(
 ) -> Sequence[Input]:
     """Return the given files, and the images and volumes in the given folders, at any depth.
 
-    Outputs for a folder keep its tree: the stem of ``images/p1/a.png`` is ``p1/a`` if ``images`` was given. If files or
-    folders are given whose outputs would have the same names, all names start below the folder that they share.
+    Outputs for a folder keep its tree: the stem of ``images/p1/a.png`` is ``p1/a`` if ``images`` was given. If outputs
+    of several places would have the same name, all names start below the common folder of the places.
 
     The DICOM images of one series that have a position form volumes, whatever folders they are in: one volume, or
-    several if images differ in size or direction, or share a position. Other images are inputs of their own.
+    several if images differ in size or direction, or share a position. Other images are separate inputs.
     Segmentations are left out. If names of DICOM files or their folders occur twice, as in a PACS export, they are
     prefixed with their parent folders.
 
     Args:
-        places: files and folders, or addresses of them; what is in a folder at an address is told by its names.
+        places: files and folders, or addresses of them; files below an address are recognized by their names.
         note: called with a line for everything that is left out, and for series that are divided.
-        output: the folder that predictions are written to; what is written there is not read as an image.
-        channels: those of the model; files that are channels of one case are one input.
+        output: folder that predictions are written to; predictions in it are not read as images.
+        channels: channels of the model; files that are channels of one case become one input.
 
     Raises:
         ImageError: if a place does not exist or cannot be listed, there is nothing to predict (``NoImagesError``), or
@@ -181,7 +181,7 @@ def find_inputs(
 
 
 def _with_names_of_their_own(found: list[Input]) -> list[Input]:
-    """Give each input a stem of its own.
+    """Give each input a unique stem.
 
     Raises:
         ImageError: if that is not possible, as for ``a.png`` and ``a.jpg`` in one folder.
@@ -211,7 +211,7 @@ def _with_names_of_their_own(found: list[Input]) -> list[Input]:
 
 
 def _below_shared_folder(found: list[Input]) -> list[Input]:
-    """Prefix each stem with the folders that lead from the one that all places share to its own."""
+    """Prefix each stem with the path from the common folder of all places to the place of the input."""
     roots = {one.root: one.root.resolve() for one in found}
     try:
         shared = os.path.commonpath([str(place).replace("://", ":/", 1) for place in roots.values()])
@@ -222,13 +222,13 @@ def _below_shared_folder(found: list[Input]) -> list[Input]:
 
 
 def inputs_at(place: RemotePath, output: Path | None, note: Note) -> list[Input]:
-    """Return the image at an address, or those below it, told by their names.
+    """Return the image at an address, or the images below it, recognized by their names.
 
     Raises:
-        ImageError: if there is nothing, or it cannot be listed.
+        ImageError: if nothing exists at the address, or it cannot be listed.
     """
     try:
-        if suffix_of(place) or not place.is_prefix():  # whether it is there is found out when it is read
+        if suffix_of(place) or not place.is_prefix():  # reading it will show whether it exists
             return [Input(place, stem_of(place), root=place.parent)]
         files = [path for path in place.objects() if not _is_left_out(path, place, output)]
     except FileNotFoundError:
@@ -247,7 +247,7 @@ def inputs_at(place: RemotePath, output: Path | None, note: Note) -> list[Input]
 
 
 def _is_left_out(path: RemotePath, place: RemotePath, output: Path | None) -> bool:
-    """Whether an object is no image, is hidden, or was written as a prediction."""
+    """Whether an object is not an image, is hidden, or was written as a prediction."""
     if not suffix_of(path) or any(map(is_litter, map(Path, path.relative_to(place).parts))):
         return True
     if not isinstance(output, RemotePath) or not path.is_relative_to(output):
@@ -269,7 +269,7 @@ def _is_folder(place: Path) -> bool:
 
 
 def _pictures(place: Path, contents: Contents) -> "InputList":
-    """Return the images of a folder that are no DICOM files; they are taken out of its contents."""
+    """Return the images of a folder that are not DICOM files, and remove them from its contents."""
     from promise_seg.images.exports.input_list import InputList
 
     return InputList.of_files(place, _with_stems(place, contents.pictures.taken()))
@@ -298,7 +298,7 @@ def _dicom(place: Path, contents: Contents, note: Note) -> list[Input]:
 
 
 def _without_copies(images: list[PlacedImage], note: Note) -> list[PlacedImage]:
-    """Return each image once, even if an export contains it twice."""
+    """Return the images without identical copies, which an export may contain."""
     kept: dict[str, PlacedImage] = {}
     copies: dict[Path, Path] = {}
     for image in sorted(images, key=lambda image: image.path):
@@ -345,5 +345,5 @@ def _common_folder(images: Iterable[PlacedImage]) -> Path:
 
 
 def _joined(folder: Path, place: Path) -> str:
-    """Return the folders from the given one (exclusive) down to one below it, joined by ``_``."""
+    """Return the names of the folders from ``place`` (exclusive) down to ``folder``, joined by ``_``."""
     return "_".join(folder.relative_to(place).parts)

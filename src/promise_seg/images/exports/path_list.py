@@ -1,4 +1,4 @@
-"""A list of paths that takes little more memory than they have bytes, for folders of millions of files."""
+"""A compact list of paths for folders of millions of files: it needs little more memory than their bytes."""
 
 import os
 from collections import deque
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _TOGETHER = 1000
-_BETWEEN = b"\0"  # which no path has
+_BETWEEN = b"\0"  # a byte that no path contains
 
 
 class PathList:
-    """Paths that are put into it one by one."""
+    """A list of paths that is filled one by one."""
 
     def __init__(self) -> None:
         self._packed: deque[bytes] = deque()
@@ -18,7 +18,7 @@ class PathList:
         self._count = 0
 
     def append(self, path: Path) -> None:
-        """Put a path into the list."""
+        """Add a path to the list."""
         self._last.append(os.fsencode(str(path)))
         self._count += 1
         if len(self._last) == _TOGETHER:
@@ -40,7 +40,7 @@ class PathList:
             yield from map(Path, map(os.fsdecode, packed.split(_BETWEEN)))
 
     def taken(self) -> Iterator[str]:
-        """Yield each path as text while the list is emptied, so that what is made of them may take the place of it."""
+        """Yield each path as text and empty the list meanwhile, which frees its memory for the result."""
         self._pack()
         self._count = 0
         while self._packed:

@@ -1,1 +1,1 @@
-"""Files as they come, pictures, volumes and DICOM, to arrays: a class for each format, listed in ``kinds``."""
+"""Readers of image files, volumes and DICOM as arrays: a class for each format, listed in ``kinds``."""

@@ -1,4 +1,4 @@
-"""One channel of a file that has several, as a source of its own."""
+"""One channel of a file with several channels, as a separate source."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ _INHERITED = (
 
 
 class OneChannel(Source):
-    """The slices (H, W) of one channel, by its number from 0; all else is as in the file.
+    """The slices (H, W) of one channel, by its number from 0; everything else is as in the file.
 
-    Its lowest and highest value and its percentiles are its own.
+    The value range and the percentiles are those of the channel.
     """
 
     kind = "channel"
@@ -48,13 +48,13 @@ class OneChannel(Source):
 
 
 def listed(names: tuple[str, ...]) -> str:
-    """List channels by their numbers and names: ``0 DAPI, 1 GFP``; of very many the first and the last."""
+    """List channels by their numbers and names: ``0 DAPI, 1 GFP``; of more than 12, the first and the last."""
     words = [f"{number} {name}".strip() for number, name in enumerate(names)]
     return ", ".join(words if len(words) <= _SHOWN else [*words[: _SHOWN - 2], "...", words[-1]])
 
 
 def unchosen(source: Source, *, of_mask: bool = False) -> ImageError:
-    """Return the error of a file that has several channels, of which none was chosen."""
+    """Return the error for a file with several channels of which none was chosen."""
     names = source.several_channels
     found = f"{source.path}: has {len(names)} channels ({listed(names)})"
     if of_mask:

@@ -1,4 +1,4 @@
-"""Check the sizes that JPEG, JPEG-LS and JPEG 2000 codes declare, which decoders believe, in whatever file."""
+"""Check the sizes that JPEG, JPEG-LS and JPEG 2000 codestreams declare, because decoders trust them."""
 
 import re
 from pathlib import Path
@@ -10,16 +10,16 @@ _JPEG = re.compile(rb"\xff(?=[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xf7](..).(..)
 _JPEG_2000 = re.compile(rb"\xff\x4f\xff\x51(?=.{4}(.{32})(..))", re.DOTALL)
 """A SIZ segment: width, height, offsets and tiles, 4 bytes each, and components. Source: ITU-T T.800, A.5.1."""
 _SLACK = 4
-"""Strips may be padded, and colours forgotten by the file."""
+"""The tolerated ratio: strips may be padded, and a file may not count its colour channels."""
 
 
 def check_codes(path: Path, data: bytes, values: int) -> None:
-    """Raise an error if compressed pixels would decode to far more than the ``values`` that their file declares.
+    """Check that compressed pixels do not decode to far more than the ``values`` that their file declares.
 
-    Markers cannot occur inside what follows them, so headers are found without parsing the rest.
+    Markers cannot occur inside compressed data, so headers are found without parsing the rest.
 
     Raises:
-        ImageError: if they would.
+        ImageError: if the pixels would decode to more than 4 times as many values.
     """
     sizes = [height * width * count for height, width, count in (*_jpeg(data), *_jpeg_2000(data))]
     if max(sizes, default=0) > _SLACK * values:

@@ -14,14 +14,14 @@ _LONGEST_REASON = 200
 
 
 class VolumeWithHeader(ArrayVolume):
-    """A volume of one file, or of a header and a file of values beside it; a subclass sets ``_files``."""
+    """A volume in one file, or in a header with a separate data file; a subclass sets ``_files``."""
 
     _files: list[Path]
 
     @classmethod
     @abstractmethod
     def files_of(cls, path: Path) -> list[Path]:
-        """Return the file, and that of its values if the header names one."""
+        """Return the file, and its data file if the header names one."""
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
         del index, scope
@@ -30,11 +30,11 @@ class VolumeWithHeader(ArrayVolume):
 
 @contextmanager
 def faults_of(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever nonsense in a file runs into, in a library or in numpy, into an error that names the file.
+    """Turn any exception that a damaged file causes, in a library or in numpy, into an error that names the file.
 
     Args:
-        path: of the file.
-        kind: of file that was expected, with its article, for the message.
+        path: path of the file.
+        kind: the expected kind of file, with its article, for the message.
     """
     try:
         yield
@@ -48,10 +48,9 @@ def faults_of(path: Path, kind: str) -> Iterator[None]:
 
 
 def companion(path: Path, name: str) -> Path:
-    """Return the file that the header at ``path`` names.
+    """Return the data file that the header at ``path`` names.
 
-    A header may name any file of the system. Therefore only files in the header's folder, or in folders below it, are
-    read.
+    A header could name any file of the system, so only files in its own folder, or in folders below it, are accepted.
 
     Raises:
         ImageError: if the file is elsewhere or missing.
@@ -71,5 +70,5 @@ def companion(path: Path, name: str) -> Path:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is too long, or no right to look
+    except OSError:  # a name that is too long, or a missing permission
         return False

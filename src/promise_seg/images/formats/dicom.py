@@ -1,15 +1,14 @@
-"""DICOM images: one or many frames, compressed or not, with their own idea of how to be seen. Read by ``pydicom``."""
+"""DICOM images: one or many frames, compressed or not, with their own display windows. Read by ``pydicom``."""
 
 import warnings
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
-from promise_seg.arrays import Array, Uint8Array
+from promise_seg.arrays import Array, BoolArray, Uint8Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats import jpeg_decoders
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged, in_line
@@ -32,8 +31,8 @@ _FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 class DicomImage(DicomSource):
     """A DICOM file with pixels: each frame is a slice, as acquired.
 
-    Another ``axis`` cuts across the volume that many frames form, which must then be evenly stacked; a single image has
-    none.
+    Another ``axis`` cuts the volume that the frames form, which must then be evenly stacked; for a single image, it is
+    ignored.
     """
 
     kind = "dicom"
@@ -45,7 +44,7 @@ class DicomImage(DicomSource):
 
     @classmethod
     def resembles(cls, head: bytes) -> bool:
-        """Return whether a file begins with an element of DICOM's first groups, without a preamble, as old ones do."""
+        """Whether a file begins with an element of DICOM's first groups, without a preamble, as old files do."""
         group, length = head[:2], int.from_bytes(head[4:8], "little")
         explicit = head[4:6] in _FIRST_TYPES
         return group in (b"\x02\0", b"\x08\0") and len(head) > 8 and (explicit or 0 < length <= _LONGEST_FIRST)
@@ -133,7 +132,7 @@ class DicomImage(DicomSource):
 
     def as_stored(self, index: int) -> Array:
         """Return the decoded pixel values of a frame, colours as RGB."""
-        kept = self._decoded  # looked at once, as another thread may ask for another frame meanwhile
+        kept = self._decoded  # read once, as another thread may replace it meanwhile
         if kept is None or kept[0] != index:
             kept = self._decoded = index, self._decode(index)
         return kept[1]
@@ -161,10 +160,10 @@ class DicomImage(DicomSource):
         )
 
     def frame_dataset(self, index: int) -> Dataset:
-        """The elements that say how a frame's values are to be understood, wherever the file keeps them."""
+        """Return the elements that define how a frame's values are interpreted, wherever the file stores them."""
         found = Dataset()
         if hasattr(self.dataset, "file_meta"):
-            found.file_meta = self.dataset.file_meta  # tells the order of bytes in tables
+            found.file_meta = self.dataset.file_meta  # defines the byte order of tables
         wanted = (
             "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction",
             "VOILUTSequence",
@@ -228,8 +227,8 @@ class DicomImage(DicomSource):
         return [self.dataset]
 
 
-def _padding(stored: Array, dataset: Dataset) -> npt.NDArray[np.bool_] | None:
-    """Return where a grey frame is padded, outside of what was imaged. Source: DICOM PS3.3, C.7.5.1.1.2."""
+def _padding(stored: Array, dataset: Dataset) -> BoolArray | None:
+    """Return a mask (H, W) of padded pixels; ``None`` if there are none. Source: DICOM PS3.3, C.7.5.1.1.2."""
     value = dataset.get("PixelPaddingValue")
     if value is None:
         return None

@@ -12,7 +12,7 @@ PARSE_ERRORS = (
     TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError, EOFError,
     OSError, struct.error, BytesLengthException,
 )  # fmt: skip
-"""The exceptions that invalid elements cause here or in pydicom, which also uses assertions and errors of files."""
+"""The exceptions that invalid elements cause here or in pydicom, which also raises assertion and file errors."""
 
 
 _LACKING = re.compile(r"^'\w+' object has no attribute '(\w+)'$")
@@ -26,5 +26,5 @@ def damaged(path: Path, error: Exception) -> ImageError:
 
 
 def in_line(text: object) -> str:
-    """Join the lines of a message of a damaged element, or of several decoders, into one line."""
+    """Join the lines of a message about a damaged element, or from several decoders, into one line."""
     return " ".join(str(text).split()).rstrip(".")

@@ -1,4 +1,4 @@
-"""DICOM files as data sets: read with care, whatever they hold. Read by ``pydicom``."""
+"""Read DICOM files safely as data sets, whatever they contain. Read by ``pydicom``."""
 
 import warnings
 import zlib
@@ -24,12 +24,12 @@ _CHUNK = 2**20
 
 
 def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
-    """Read all elements of a file, or those before its pixels, with its blemishes mended; see :func:`read_mended`."""
+    """Read all elements of a file, or those before its pixels, and repair its header; see :func:`read_mended`."""
     return read_mended(path, pixels=pixels)[0]
 
 
 def read_mended(path: Path, *, pixels: bool = True) -> tuple[Dataset, tuple[str, ...]]:
-    """Read all elements of a file, or those before its pixels, and a note on each blemish that was mended.
+    """Read all elements of a file, or those before its pixels; return them with a note on each repair of the header.
 
     Raises:
         ImageError: if it is not a DICOM file, or damaged.
@@ -42,7 +42,7 @@ def read_mended(path: Path, *, pixels: bool = True) -> tuple[Dataset, tuple[str,
                 dataset = pydicom.dcmread(file, force=True, stop_before_pixels=not pixels)
             if not dataset or not (dataset.get("SOPClassUID") or _has_image(dataset)):
                 raise ImageError(f"{path}: not a DICOM file: it has no SOP class, and no image")
-            dataset.get("SeriesInstanceUID")  # as the one above: parsed, and found to be damaged, only now
+            dataset.get("SeriesInstanceUID")  # parsed, and found to be damaged, only on access, like the class above
             return dataset, mend(dataset)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file") from None
@@ -57,12 +57,12 @@ def read_mended(path: Path, *, pixels: bool = True) -> tuple[Dataset, tuple[str,
 
 
 def _has_image(dataset: Dataset) -> bool:
-    """Whether there is an image in a file without a class, as in those from before DICOM."""
+    """Whether a file without a SOP class contains an image, like files from before DICOM."""
     return all(dataset.get(name) for name in ("Rows", "Columns", "BitsAllocated"))
 
 
 def _check_deflated(path: Path, file: SparingFile) -> None:
-    """Raise an error if pydicom would inflate a file to more bytes than any image within the limit has."""
+    """Check that pydicom would not inflate a file to more bytes than any image within the limit has."""
     read_preamble(file, force=True)
     syntax, limit = _read_file_meta_info(file).get("TransferSyntaxUID"), max_values() * _BYTES_PER_VALUE
     if syntax == DeflatedExplicitVRLittleEndian:
@@ -75,13 +75,13 @@ def _check_deflated(path: Path, file: SparingFile) -> None:
 
 
 def check_length(path: Path, dataset: Dataset) -> None:
-    """Raise an error if there are fewer pixels than the header declares; it names the elements."""
+    """Check that there are as many pixels as the header declares; the error names the elements."""
     if lacking := lacking_bytes(dataset):
         raise ImageError(f"{path}: damaged or truncated: {lacking}. Export it again from its source")
 
 
 def check_frames(path: Path, dataset: Dataset) -> None:
-    """Raise an error if frames decode to more than the header declares; pydicom decodes before it compares."""
+    """Check that frames do not decode to more than the header declares; pydicom decodes before it compares."""
     if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
         values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
         check_codes(path, dataset.PixelData, values)

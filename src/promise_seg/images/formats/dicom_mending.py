@@ -1,4 +1,4 @@
-"""Blemishes of DICOM headers that other programs read over: mended when a file is read, with a note on each."""
+"""Repair faults in DICOM headers that other programs tolerate, with a note on each."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,13 +18,12 @@ _TABLES = ("VOILUTSequence",)
 
 
 def mend(dataset: Dataset) -> tuple[str, ...]:
-    """Make a header, in place, what other programs read it as; return a note on everything that was changed.
+    """Correct a header in place to what other programs read; return a note on every change.
 
-    What is sound stays as it is. What cannot be understood, and is not needed, is left out, as if it had never been
-    there.
+    Valid elements stay unchanged. Elements that cannot be interpreted and are not needed are removed.
 
     Raises:
-        PARSE_ERRORS: if an element that is needed cannot be parsed.
+        PARSE_ERRORS: if a required element cannot be parsed.
     """
     notes = [*mend_transfer_syntax(dataset), *mend_numbers(dataset)]
     signed = dataset.get("PixelRepresentation") == 1
@@ -35,7 +34,7 @@ def mend(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _items(dataset: Dataset, name: str) -> Iterable[Dataset]:
-    """Return the items of a sequence; none if it is missing, or is no sequence."""
+    """Return the items of a sequence; empty if it is missing or not a sequence."""
     try:
         value = dataset.get(name)
     except PARSE_ERRORS:
@@ -51,7 +50,7 @@ def _items_of_frames(dataset: Dataset) -> Iterator[Dataset]:
 
 
 def _mend_tables(dataset: Dataset) -> Iterator[str]:
-    """Leave out tables of grey levels for display that are not complete."""
+    """Remove incomplete lookup tables of grey levels for display."""
     for name in _TABLES:
         if name not in dataset:
             continue

@@ -1,4 +1,4 @@
-"""The numbers in DICOM headers, read where other programs read them: decimal commas, text, NaN, and empty elements."""
+"""Repair numbers in DICOM headers as other programs read them: decimal commas, text, NaN, and empty elements."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Rule:
     """The values that an element may have.
 
     Args:
-        vr: how it is stored; ``US or SS`` follows the sign of the pixels.
-        count: the number of its values; 0 for one or more.
-        least: the lowest value allowed.
+        vr: value representation; ``US or SS`` depends on whether the pixels are signed.
+        count: number of values; 0 for one or more.
+        least: lowest value allowed.
     """
 
     vr: str
@@ -36,7 +36,7 @@ class Rule:
 
     @property
     def is_whole(self) -> bool:
-        """Whether its values are whole numbers."""
+        """Whether the values are whole numbers."""
         return self.vr in ("IS", "US", "US or SS")
 
 
@@ -77,17 +77,17 @@ _LENGTH_TOLERANCE = 0.02
 
 
 def mend_numbers(dataset: Dataset, signed: bool | None = None) -> Iterator[str]:
-    """Repair the numeric elements of a data set or of an item in place; yield a note on each that says what was done.
+    """Repair the numeric elements of a data set or of an item in place; yield a note on each repair.
 
-    A number is read where it can be told, otherwise its element is removed, as if it had never been there. Source of
-    the rules: ``gdcm`` (in ITK and 3D Slicer) and ``dcm2niix``.
+    An element whose number cannot be recovered is removed. Source of the rules: ``gdcm`` (in ITK and 3D Slicer) and
+    ``dcm2niix``.
 
     Args:
-        dataset: what to repair.
-        signed: whether its pixels are, for elements whose type follows from that; by default it says so itself.
+        dataset: data set to repair.
+        signed: whether the pixels are signed, for elements whose type depends on it; by default read from ``dataset``.
 
     Raises:
-        ValueError: if an element without which its pixels cannot be understood is no number.
+        ValueError: if an element that is required to interpret the pixels is not a number.
     """
     for name, rule in _RULES.items():
         tag = _TAGS[name]
@@ -101,7 +101,7 @@ def _values(dataset: Dataset, name: str) -> list[Any]:
     """Return the values of an element as the library parses them.
 
     Raises:
-        PARSE_ERRORS: if it cannot.
+        PARSE_ERRORS: if the library cannot parse the element.
     """
     value = dataset[name].value
     if value is None or isinstance(value, str | bytes):
@@ -120,7 +120,7 @@ def _is_sound(dataset: Dataset, name: str, rule: Rule) -> bool:
 
 
 def _is_stored_well(value: object, rule: Rule) -> bool:
-    """Whether a value is a number of the right type, and other programs see the same one: Python takes 1_0 for 10."""
+    """Whether a value is a number of the right type that other programs read alike: Python reads 1_0 as 10."""
     is_number = isinstance(value, int if rule.is_whole else int | float) and not isinstance(value, bool)
     return is_number and "_" not in str(getattr(value, "original_string", ""))
 
@@ -137,7 +137,7 @@ def _mend(dataset: Dataset, name: str, rule: Rule, signed: bool | None) -> Itera
         numbers *= 2  # square pixels
     kept = [number for number in takewhile(lambda number: number is not None, numbers[:wanted]) if number is not None]
     if not rule.count:
-        wanted = max(1, len(kept))  # of several, the first counts
+        wanted = max(1, len(kept))  # of several values, the first is used
     found = shown(texts)
     if not texts:
         del dataset[name]
@@ -160,7 +160,7 @@ def _expected(rule: Rule) -> str:
 
 
 def _texts(dataset: Dataset, name: str) -> list[str]:
-    """Return the values of an element as text, whatever its type says it is."""
+    """Return the values of an element as text, whatever its declared type."""
     tag = _TAGS[name]
     item: Any = dataset.get_item(tag) if tag is not None else None
     value: Any = item.value if isinstance(item, RawDataElement) else getattr(item, "value", None)
@@ -182,7 +182,7 @@ def _texts(dataset: Dataset, name: str) -> list[str]:
 
 
 def _number(text: str, rule: Rule) -> float | None:
-    """Read a number, also one with a decimal comma; ``None`` if it is none, or not one that the element may have."""
+    """Parse a number, also with a decimal comma; ``None`` if it is not a number or not valid for the element."""
     if "_" in text:
         return None
     for one in (text, text.replace(",", ".")):
@@ -209,7 +209,7 @@ def _set(dataset: Dataset, name: str, rule: Rule, numbers: list[float], signed: 
 
 
 def _mend_direction(dataset: Dataset) -> Iterator[str]:
-    """Leave out directions of rows and columns that do not lie across each other, and make others of unit length."""
+    """Remove directions of rows and columns that are far from perpendicular, and normalize others to unit length."""
     name = "ImageOrientationPatient"
     if name not in dataset:
         return
@@ -227,7 +227,7 @@ def _mend_direction(dataset: Dataset) -> Iterator[str]:
 
 
 def _mend_rescaling(dataset: Dataset) -> Iterator[str]:
-    """Complete a slope without an intercept, and the other way round; a slope of 0 would erase the image."""
+    """Add a missing slope or intercept, and replace a slope of 0, which would erase the image."""
     found = [name for name in _RESCALING if name in dataset]
     if "RescaleSlope" in found and dataset.RescaleSlope == 0:
         dataset.RescaleSlope = 1
@@ -239,7 +239,7 @@ def _mend_rescaling(dataset: Dataset) -> Iterator[str]:
 
 
 def shown(values: list[Any]) -> str:
-    """Return some values as short words of one line."""
+    """Return values as one short line of text."""
     words = "\\".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
     words = "".join(letter if letter.isprintable() else "?" for letter in words)
     return words if len(words) <= _LONGEST else words[: _LONGEST - 3] + "..."

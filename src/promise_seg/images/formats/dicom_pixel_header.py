@@ -1,4 +1,4 @@
-"""The elements of a DICOM header that say how pixels are stored, made to agree with each other and with the pixels."""
+"""Repair the elements of a DICOM header about pixel storage, so that they agree with each other and with the pixels."""
 
 from collections.abc import Iterator
 
@@ -20,9 +20,9 @@ _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
 def mend_transfer_syntax(dataset: Dataset) -> Iterator[str]:
-    """State how a file without a transfer syntax was parsed, as old archives have them; yield a note on it.
+    """Add the transfer syntax that a file without one was parsed with, as in old archives; yield a note on it.
 
-    What is compressed stays without one: its codec is not known.
+    Compressed files stay without a transfer syntax, because their codec is not known.
     """
     meta = getattr(dataset, "file_meta", None)
     if meta is None or meta.get("TransferSyntaxUID") or _is_compressed(dataset):
@@ -34,10 +34,10 @@ def mend_transfer_syntax(dataset: Dataset) -> Iterator[str]:
 
 
 def mend_pixel_header(dataset: Dataset) -> Iterator[str]:
-    """Complete and correct in place what describes the pixels; yield a note for each element that was changed.
+    """Complete and correct in place the elements that describe the pixels; yield a note on each changed element.
 
-    What the number of bytes of the pixels tells is believed before what is written about them. Source of the rules:
-    ``gdcm`` (in ITK and 3D Slicer) and ``dcm2niix``.
+    The number of bytes of the pixels takes precedence over the elements. Source of the rules: ``gdcm`` (in ITK and
+    3D Slicer) and ``dcm2niix``.
     """
     if not (dataset.get("Rows") and dataset.get("Columns")):
         return
@@ -59,7 +59,7 @@ def _is_compressed(dataset: Dataset) -> bool:
 
 
 def _bytes_per_pixel(dataset: Dataset) -> float | None:
-    """Return how many bytes there are for each pixel, of all its samples; ``None`` where they are compressed."""
+    """Return the number of bytes per pixel, over all samples; ``None`` if pixels are missing or compressed."""
     if "PixelData" not in dataset or _is_compressed(dataset):
         return None
     pixels = int(dataset.get("NumberOfFrames") or 1) * int(dataset.Rows) * int(dataset.Columns)
@@ -69,7 +69,7 @@ def _bytes_per_pixel(dataset: Dataset) -> float | None:
 
 
 def _excess(dataset: Dataset) -> int:
-    """Return how many bytes there are beyond those of all pixels, negative if some lack; 0 where that is not known."""
+    """Return the number of excess bytes after the pixels, negative if bytes are missing; 0 if it is unknown."""
     if _bytes_per_pixel(dataset) is None or _word(dataset).endswith(("_422", "_420")):
         return 0
     bits, samples = dataset.get("BitsAllocated"), dataset.get("SamplesPerPixel")
@@ -80,7 +80,7 @@ def _excess(dataset: Dataset) -> int:
 
 
 def lacking_bytes(dataset: Dataset) -> str | None:
-    """Say which elements ask for more pixels than there are, if they do."""
+    """Return a message with the elements that declare more pixels than there are; ``None`` if none are missing."""
     if (more := _excess(dataset)) >= 0:
         return None
     names = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames")
@@ -90,7 +90,7 @@ def lacking_bytes(dataset: Dataset) -> str | None:
 
 
 def _word(dataset: Dataset) -> str:
-    """Return the photometric interpretation in its usual spelling; empty if there is none that can be read."""
+    """Return the photometric interpretation in its usual spelling; empty if it is missing or unreadable."""
     try:
         found = dataset.get("PhotometricInterpretation")
     except PARSE_ERRORS:
@@ -148,7 +148,7 @@ def _mend_bits(dataset: Dataset) -> Iterator[str]:
 
 
 def _mend_allocated(dataset: Dataset) -> Iterator[str]:
-    """Take the number of bits from the number of bytes, where they cannot both be right."""
+    """Correct the number of bits from the number of bytes if they contradict each other."""
     size, allocated = _bytes_per_pixel(dataset), dataset.get("BitsAllocated")
     told = None if size is None else 8 * size / (dataset.get("SamplesPerPixel") or 1)
     if told not in _WIDTHS or told == allocated:

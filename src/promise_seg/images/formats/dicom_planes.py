@@ -1,4 +1,4 @@
-"""The positions of the frames of DICOM files, to match those of two files."""
+"""The positions of the frames of DICOM files, to match the frames of two files."""
 
 from typing import NamedTuple
 
@@ -13,9 +13,9 @@ class Plane(NamedTuple):
     """The position of a frame.
 
     Args:
-        space: the UID of its frame of reference: coordinates of one patient in one position.
-        corners: (4, 3), the centres of its corner pixels in mm, LPS+.
-        pixel: the shorter side of a pixel, in mm.
+        space: UID of the frame of reference: coordinates of one patient in one position.
+        corners: centres of the corner pixels, (4, 3), in mm, LPS+.
+        pixel: shorter side of a pixel, in mm.
     """
 
     space: str
@@ -24,7 +24,7 @@ class Plane(NamedTuple):
 
 
 def macro(dataset: Dataset, index: int, name: str) -> list[Dataset]:
-    """Return the items of a sequence that a frame has of its own, or shares with all others."""
+    """Return the items of a sequence for a frame: its own, or those shared by all frames."""
     own = (dataset.get("PerFrameFunctionalGroupsSequence") or [])[index : index + 1]
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
     return next((list(group[name].value) for group in (*own, *shared) if group.get(name)), [])
@@ -47,7 +47,7 @@ def plane_of(dataset: Dataset, index: int) -> Plane | None:
 def geometry_of(dataset: Dataset, index: int) -> tuple[Float64Array, Float64Array, Float64Array] | None:
     """Return the position (3,), the directions of rows and columns (2, 3) and the spacing (2,) of a frame.
 
-    ``None`` if the file does not state them, not as finite numbers, or its pixels have no size.
+    ``None`` if the file does not state them as finite numbers, or the spacing is not positive.
     """
     facts = []
     for sequence, name in (
@@ -66,7 +66,7 @@ def geometry_of(dataset: Dataset, index: int) -> tuple[Float64Array, Float64Arra
 
 
 def pixels_apart(slices: list[Plane | None], frames: list[Plane | None]) -> Float64Array:
-    """Return the largest distance of frames from slices over all corners, in pixels of the slice.
+    """Return the largest corner distance between each slice and each frame, in pixels of the slice.
 
     Shape: (slices, frames); infinite without a common frame of reference.
     """

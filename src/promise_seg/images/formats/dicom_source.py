@@ -1,4 +1,4 @@
-"""The base class of single DICOM images and of series."""
+"""The base class of DICOM images and series."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from promise_seg.vocabulary import Axis, OutputFormat
 
 
 class DicomSource(Source):
-    """Slices of DICOM images: as they were acquired, or cut across the volume that they form."""
+    """Slices of DICOM images: as acquired, or cut along another axis of the volume that they form."""
 
     _cut: Array | None = None
 
     def _cut_along(self, axis: Axis, stack: Callable[[], Array], unplaced: str) -> None:
-        """Cut across all slices, as acquired (N, H, W[, 3]).
+        """Cut the stack of acquired slices (N, H, W[, 3]), returned by ``stack``, along an axis.
 
         Raises:
-            ImageError: if they form no volume; ``unplaced`` says why.
+            ImageError: if the slices do not form a volume; ``unplaced`` is the reason.
         """
         if self.frame is None:
             raise ImageError(
@@ -42,7 +42,7 @@ class DicomSource(Source):
         return AS_STORED_NOTE if self.is_inverted else None
 
     def output_formats(self) -> list[OutputFormat]:
-        """Return DICOM-SEG, which fits images as acquired, and NIfTI, which says as well where the labels lie."""
+        """Return DICOM-SEG for images as acquired, and NIfTI, which also stores the position of the labels."""
         pictures = super().output_formats()
         if self.is_cut:
             return [OutputFormat.NIFTI, *pictures]
@@ -55,11 +55,11 @@ class DicomSource(Source):
 
     @abstractmethod
     def source_frame(self, index: int) -> tuple[Dataset, int | None]:
-        """Return the data set that a slice as acquired comes from, and the number of its frame if it has several."""
+        """Return the data set of an acquired slice, and the number of its frame, from 1, if there are several."""
 
     @abstractmethod
     def datasets(self) -> list[Dataset]:
-        """Return the data sets of all images, in their order."""
+        """Return the data sets of all images, in order."""
 
     @cached_property
     def instance_uids(self) -> frozenset[str]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from promise_seg.arrays import Float64Array
 from promise_seg.images.formats.orientation import is_place
 from promise_seg.images.formats.uneven import UnevenStack
 
@@ -22,15 +22,13 @@ def spacing_of(dataset: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def stack_affine(
-    positions: list[Any], orientation: Any, spacing: Any, thickness: float = 1.0
-) -> npt.NDArray[np.float64] | None:
-    """Return (4, 4) from (slice, row, column) to mm in RAS+; ``None`` if the slices are not evenly stacked, or a number
-    is not finite.
+def stack_affine(positions: list[Any], orientation: Any, spacing: Any, thickness: float = 1.0) -> Float64Array | None:
+    """Return the affine (4, 4) from (slice, row, column) to mm in RAS+; ``None`` if slices are not evenly stacked.
 
-    ``thickness`` is the distance of a next slice from a single one.
+    It is also ``None`` if a number is not finite. ``thickness`` is the step from one slice to the next, in mm, for a
+    single slice.
 
-    ``highdicom.spatial`` does the same for slices that are stacked at right angles and evenly to 1 %. It refuses tilted
+    ``highdicom.spatial`` requires slices that are stacked at right angles and evenly to 1 %. It refuses tilted
     gantries, direction cosines of two decimals, and positions that vary by up to 5 %, all of which occur in hospitals.
 
     Source: DICOM PS3.3, C.7.6.2.1.1, which is in LPS+.
@@ -53,7 +51,7 @@ def stack_affine(
 def uneven_stack(
     path: Path, shape: tuple[int, int], positions: list[Any], orientation: Any, spacing: Any, names: Sequence[str]
 ) -> UnevenStack | None:
-    """Return slices of a shape (H, W), with their names, that :func:`stack_affine` finds not to be evenly stacked."""
+    """Return the parallel slices (H, W) that :func:`stack_affine` refuses; ``None`` if they do not form a stack."""
     first = stack_affine(positions[:1], orientation, spacing)
     corners = _vectors(positions)
     if first is None or not np.isfinite(corners).all():
@@ -65,5 +63,5 @@ def uneven_stack(
     return UnevenStack.of(path, shape, first, corners * (-1.0, -1.0, 1.0), names)
 
 
-def _vectors(positions: list[Any]) -> npt.NDArray[np.float64]:
+def _vectors(positions: list[Any]) -> Float64Array:
     return np.array([[float(v) for v in p] for p in positions], np.float64)

@@ -1,4 +1,4 @@
-"""The patient, study and series that a DICOM image says it belongs to."""
+"""The patient, study and series of a DICOM image, from its header."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ _ANONYMOUS = "anon"
 
 @dataclass(frozen=True)
 class Identifiers:
-    """The identifiers of an image; ``patient`` is empty where it is a word that anonymised files have in its place."""
+    """The identifiers of an image; ``patient`` is empty if it is a placeholder of an anonymised file."""
 
     patient: str
     study: str

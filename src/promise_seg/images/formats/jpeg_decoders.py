@@ -1,6 +1,6 @@
-"""Kinds of JPEG that pydicom decodes only with help: lossless, with 12 bits, and JPEG-LS cut short.
+"""Decode the kinds of JPEG that pydicom needs help with: lossless, 12-bit, and truncated JPEG-LS.
 
-``pydicom`` knows this file as a plugin; the decoding itself is done by ``imagecodecs`` and, for JPEG-LS, ``pyjpegls``.
+This module is a plugin of ``pydicom``; ``imagecodecs`` and, for JPEG-LS, ``pyjpegls`` do the decoding.
 """
 
 import imagecodecs
@@ -32,25 +32,25 @@ _END = b"\xff\xd9"
 
 
 def is_available(uid: str) -> bool:
-    """Whether a transfer syntax is decoded here; pydicom asks."""
+    """Whether a transfer syntax is decoded here; called by pydicom."""
     return uid in DECODER_DEPENDENCIES
 
 
 def decode_frame(source: bytes, runner: DecodeRunner) -> bytearray:
-    """One frame's code to its pixels, row by row; pydicom calls it."""
+    """Decode the pixels of one frame, row by row; called by pydicom."""
     pixels = np.ascontiguousarray(imagecodecs.jpeg_decode(bytes(source)))
     runner.set_option("bits_allocated", pixels.dtype.itemsize * 8)
     return bytearray(pixels.tobytes())
 
 
 def decode_ls_frame(source: bytes, runner: DecodeRunner) -> bytearray:
-    """The same of JPEG-LS, with a marker of the end: without one, the decoder (CharLS) may look for it for ever."""
+    """Decode a JPEG-LS frame, with an end marker added if missing: CharLS may search for it indefinitely."""
     ended = _END in source[-4:]
     return pyjpegls._decode_frame(source if ended else source + _END, runner)
 
 
 def register() -> None:
-    """Let pydicom use this file; once is enough, and more does no harm."""
+    """Register the decoders of this module with pydicom; repeated calls have no effect."""
     for decoder in (JPEGExtended12BitDecoder, JPEGLosslessDecoder, JPEGLosslessSV1Decoder):
         if _LABEL not in decoder.available_plugins:
             decoder.add_plugin(_LABEL, (__name__, "decode_frame"))

@@ -1,6 +1,6 @@
-"""The kinds of files that are read, and which of them a file is.
+"""The supported file formats, and how the format of a file is recognized.
 
-It is told by a file's first bytes, as names mislead; by its name where files are only listed.
+The first bytes of a file decide, because names can mislead; files that are only listed are recognized by their names.
 """
 
 import gzip
@@ -28,10 +28,10 @@ FILE_SOURCES: tuple[type[Source], ...] = (
 FOLDER_SOURCE: type[Source] = DicomSeries
 """The class that reads folders."""
 UNKNOWN_SOURCE: type[Source] = Picture
-"""The class that tries files of unrecognised formats, because Pillow knows many."""
+"""The class that tries to read files of unrecognised formats, because Pillow reads many."""
 
 SUFFIXES: dict[str, type[Source]] = {suffix: source for source in FILE_SOURCES for suffix in source.suffixes}
-"""The suffixes of files that are searched for in folders. A file that is named directly may end in anything."""
+"""The suffixes of files that are searched for in folders. A file that is named directly may have any suffix."""
 _BY_END: dict[str, list[str]] = {}  # suffixes with the same last part, in the same order
 for _suffix in SUFFIXES:
     _BY_END.setdefault(_suffix.rpartition(".")[2], []).append(_suffix)
@@ -40,7 +40,7 @@ _HEAD_BYTES = max(at + len(magic) for source in FILE_SOURCES for at, magic in so
 
 
 def suffix_of(path: Path) -> str:
-    """Return the known suffix that a name ends in, in lower case, ``.nii.gz`` being one; empty if there is none."""
+    """Return the known suffix of a name in lower case, such as ``.nii.gz``; empty if there is none."""
     return _suffix_of_name(path.name)
 
 
@@ -55,7 +55,7 @@ def stem_of(path: Path) -> str:
 
 
 def stem_of_name(name: str) -> str:
-    """Return the same of the last part of a path."""
+    """Return a file name, given as text, without its known suffix."""
     suffix = _suffix_of_name(name)
     return name[: -len(suffix)] if suffix else name
 
@@ -79,7 +79,7 @@ def _readable(folder: Path) -> type[Source]:
 
 
 def told_by_content(path: Path) -> type[Source] | None:
-    """Return the class that reads a file, if its first bytes tell it; ``None`` also if it cannot be opened."""
+    """Return the class that reads a file by its first bytes; ``None`` if they are unknown or cannot be read."""
     try:
         head = _head(path) if path.is_file() else b""
     except OSError:
@@ -90,16 +90,16 @@ def told_by_content(path: Path) -> type[Source] | None:
 
 
 def _told(head: bytes) -> type[Source] | None:
-    """Return the class with a matching signature, or else one whose files have none but begin alike."""
+    """Return the class with a matching signature; otherwise the class of a format without one that resembles it."""
     told = next((source for source in FILE_SOURCES if source.has_signature(head)), None)
     return told or next((source for source in FILE_SOURCES if source.resembles(head)), None)
 
 
 def kind_of(path: Path) -> type[Source]:
-    """Look into a file, or take a folder for a DICOM series, and return the class that reads it.
+    """Return the class that reads a file, by its content, or a folder, which is taken for a DICOM series.
 
     Raises:
-        ImageError: if it does not exist or cannot be opened, or is a pipe or a device, which might never end.
+        ImageError: if the path does not exist or cannot be opened, or is a pipe or a device, which might never end.
     """
     try:
         mode = path.stat().st_mode

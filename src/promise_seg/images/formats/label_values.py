@@ -1,7 +1,7 @@
-"""The labels of files that store one number for a pixel and show another: palettes, and 0 for white.
+"""The labels of files whose stored values differ from their displayed values: palettes, and 0 for white.
 
-A mask is its values. How a file shows them is a convention for the eye, and what it says of the labels depends on the
-program that wrote it: each function here does as the writer does where that is known, and says so where it is not.
+A mask consists of its values. Their display is only a convention, and its meaning for labels depends on the program
+that wrote the file: each function here follows that program if it is known, and returns a note if it is not.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 from promise_seg.arrays import Array, Uint8Array
 
 _SHOWING_PROGRAMS = ("imagemagick", "graphicsmagick", "adobe photoshop", "gimp", "irfanview", "xnview")
-"""Programs that save what they show: with 0 for white, what is white on their screen is stored as 0."""
+"""Programs that save values as displayed: with 0 for white, pixels that are white on the screen are stored as 0."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class WhiteIsZero:
     """The meaning of values in a file that declares 0 to be white.
 
     Args:
-        of_image: whether an image is to be inverted, so that what was bright for its maker is bright.
-        of_labels: whether the values of a mask are to be inverted, so that 0 is the background.
-        note: what was assumed of a mask, if the writer is not known; ``None`` if it is.
+        of_image: whether an image must be inverted to be bright where it was bright for its author.
+        of_labels: whether the values of a mask must be inverted to have 0 as the background.
+        note: the assumption about a mask if the program that wrote it is not known; ``None`` if it is.
     """
 
     of_image: bool
@@ -41,17 +41,17 @@ _FAX_NOTE = (
 
 
 def white_is_zero_in_tiff(software: str, description: str, bits: int, *, is_fax: bool) -> WhiteIsZero:
-    """Return what 0 for white (MinIsWhite) means in a TIFF, by what the file says of the program that wrote it.
+    """Return the meaning of 0 for white (MinIsWhite) in a TIFF, judged by the program that wrote the file.
 
-    - ``tifffile``, and ``imageio`` with it, declare so of every array of bool, whose ``True`` is stored as 1.
-    - ImageJ and Fiji declare so of an inverting lookup table: the objects of their binary images are 255, shown black.
-    - Programs that show and save pictures, and all that compress like a fax, store 0 where white is seen.
+    - ``tifffile``, and ``imageio`` with it, declare it for every array of bool, whose ``True`` is stored as 1.
+    - ImageJ and Fiji declare it for an inverting lookup table: objects in their binary images are 255, shown black.
+    - Programs that display and save images, and all that compress like a fax, store 0 for pixels displayed white.
 
     Args:
         software: the tag Software; empty if there is none.
         description: the tag ImageDescription; empty if there is none.
-        bits: of each value.
-        is_fax: whether it is compressed by one of the methods of CCITT.
+        bits: number of bits of each value.
+        is_fax: whether the file is compressed by one of the methods of CCITT.
     """
     if description.startswith("ImageJ="):
         return WhiteIsZero(of_image=True, of_labels=False)
@@ -65,25 +65,25 @@ def white_is_zero_in_tiff(software: str, description: str, bits: int, *, is_fax:
 
 
 def inverted(values: Array, bits: int) -> Array:
-    """Return values with the least of their type for the greatest: whole numbers of ``bits`` bits, or bool."""
+    """Return inverted values, the greatest becoming 0: whole numbers of ``bits`` bits, or bool."""
     if values.dtype == bool:
         return np.asarray(~values)
     return ((1 << bits) - 1 - values.astype(np.int64)).astype(values.dtype)
 
 
 def labels_of_palette(indices: Array, palette: Uint8Array, *, of_grey: bool) -> tuple[Array, str | None]:
-    """Return the labels of a picture with a palette, and a note where their meaning is not certain.
+    """Return the labels of an image with a palette, and a note if their meaning is uncertain.
 
-    It is the palette that decides, not which of its entries a file uses: so a class has one number in all files.
+    Only the palette decides, not the entries that a file uses, so a class has the same number in all files.
 
-    - Two grey levels: as bright as they are. A colour and then black: black is 0.
-    - Other palettes: the indices, apart from grey levels that do not ascend, which are a grey picture that was made
-      smaller.
+    - Two grey levels: the grey levels. A colour, then black: 0 where black, 1 elsewhere.
+    - Other palettes: the indices, except for grey palettes that do not ascend: such files are grey images with an
+      optimized palette, so their grey levels are returned.
 
     Args:
-        indices: (H, W) whole numbers.
-        palette: (N, 3), the colours.
-        of_grey: whether the format has palettes only, so that one of grey levels is a grey picture in any case.
+        indices: indices (H, W), whole numbers.
+        palette: colours (N, 3).
+        of_grey: whether the format always has a palette, so that a palette of grey levels means a grey image.
     """
     colours = np.unique(palette, axis=0)
     is_grey = bool((palette == palette[:, :1]).all())
@@ -104,7 +104,7 @@ def labels_of_palette(indices: Array, palette: Uint8Array, *, of_grey: bool) -> 
 
 
 def _labels_of_greys(indices: Array, greys: Uint8Array, *, of_grey: bool) -> tuple[Array, str | None]:
-    known = greys[: np.flatnonzero(greys)[-1] + 1] if greys.any() else greys[:1]  # without black that fills it up
+    known = greys[: np.flatnonzero(greys)[-1] + 1] if greys.any() else greys[:1]  # without padding by black at the end
     if np.array_equal(known, np.arange(len(known))):
         return indices, None
     if of_grey or (np.diff(known.astype(np.int64)) <= 0).any():

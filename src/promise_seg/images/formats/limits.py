@@ -8,14 +8,14 @@ from pathlib import Path
 from promise_seg.errors import ImageError, SettingsError
 
 DEFAULT_MAX_VALUES = 2**29
-"""The values in one image or volume: 512 x 512 x 2048 voxels, or 13,000 x 13,000 pixels in colour."""
+"""The most values in one image or volume: 512 x 512 x 2048 voxels, or about 13,000 x 13,000 pixels in colour."""
 _VARIABLE = "PROMISE_SEG_MAX_VALUES"
 _MUCH = 2**16
-"""Bytes of a read that is worth comparing with the size of the file."""
+"""The number of bytes above which a read is compared with the size of the file."""
 
 
 def max_values() -> int:
-    """The limit: ``$PROMISE_SEG_MAX_VALUES`` or the default.
+    """Return the limit: ``$PROMISE_SEG_MAX_VALUES`` or the default.
 
     Raises:
         SettingsError: if the variable is not a whole number above 0.
@@ -29,9 +29,9 @@ def max_values() -> int:
 
 
 class SparingFile(BufferedReader):
-    """A file of which nobody gets more than it holds, so that no memory is set aside for lengths that only it states.
+    """A file that limits reads to its size, so that no memory is reserved for lengths that a damaged header states.
 
-    Python's own files reserve what ``read`` is asked for before they read, up to 4 GB for 4 damaged bytes.
+    Python's own files reserve the requested size before they read: up to 4 GB for 4 damaged bytes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,17 +39,17 @@ class SparingFile(BufferedReader):
         self._size = os.fstat(self.fileno()).st_size
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read no more than the file can hold, whatever a damaged header asks for."""
+        """Read at most the rest of the file, whatever a damaged header asks for."""
         if size is not None and size > _MUCH:
             size = min(size, max(0, self._size - self.tell()))
         return super().read(size)
 
 
 def check_size(path: Path, shape: tuple[int, ...]) -> None:
-    """Raise an error for an invalid or too large shape in a file's header, before its pixels are decoded.
+    """Check the shape in a file's header before its pixels are decoded.
 
     Raises:
-        ImageError: if it is empty or too large.
+        ImageError: if the shape is empty, not positive, or too large.
     """
     words = " x ".join(map(str, shape))
     if not shape or min(shape) < 1:
@@ -59,10 +59,10 @@ def check_size(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def check_frames_together(path: Path, shape: tuple[int, int, int]) -> None:
-    """Refuse the labels (N, H, W) of more frames than can be held at once, with how many to leave out.
+    """Check that the labels (N, H, W) of all frames of a video are within the limit, as they are in memory at once.
 
     Raises:
-        ImageError: if they are too many.
+        ImageError: if there are too many; the message says how many frames to leave out.
     """
     count, (height, width) = shape[0], shape[1:]
     if prod(shape) > max_values():

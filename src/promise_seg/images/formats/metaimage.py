@@ -1,4 +1,4 @@
-"""MetaImage volumes and images, the format of ITK: ``.mha``, or a header ``.mhd`` with a file of values."""
+"""MetaImage volumes and images, the format of ITK: ``.mha``, or a header ``.mhd`` with a data file."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from promise_seg.vocabulary import Axis, OutputFormat
 _TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """ITK's coordinates are LPS+."""
 _MATRICES, _ORIGINS = ("transformmatrix", "rotation", "orientation"), ("offset", "position", "origin")
-"""Fields with the directions of the axes and with the place of the first voxel; the first that is there counts."""
+"""Fields with the directions of the axes and the position of the first voxel; the first that exists is used."""
 _KIND = "a MetaImage"
 
 
 class MetaImageVolume(VolumeWithHeader):
     """A volume cut into slices along ``axis``, by default axially, or an image of two dimensions; held in memory.
 
-    A volume whose header has neither directions nor an origin has no place: its slices follow the last axis. Colours
-    are 3 or 4 channels of bytes; alpha is dropped. Other channels, and a fourth dimension, are channels to choose from.
+    A volume without directions and origin has no position: its slices follow the last axis. Colours are 3 or 4
+    channels of bytes; alpha is dropped. Other channels, or a fourth dimension, are channels to choose from.
     """
 
     kind = "metaimage"
@@ -58,7 +58,7 @@ class MetaImageVolume(VolumeWithHeader):
 
     @classmethod
     def files_of(cls, path: Path) -> list[Path]:
-        """Return the file, and that of its values if the header names one."""
+        """Return the file, and its data file if the header names one."""
         with faults_of(path, _KIND):
             data = data_file(path, read_header(path)[0])
         return [path] if data is None else [path, data]
@@ -68,7 +68,7 @@ class MetaImageVolume(VolumeWithHeader):
 
 
 def _arranged(path: Path, values: Array, dimensions: int) -> tuple[Array, int]:
-    """Return values (I, J, K[, C]), K being 1 for an image, and how many channels they have that are not colours."""
+    """Return values (I, J, K[, C]), with K = 1 for an image, and the number of channels that are not colours."""
     sizes, channels = values.shape[:dimensions], values.shape[dimensions:]
     more = tuple(size for size in (*sizes[3:], *channels) if size > 1)
     if dimensions < 2 or len(more) > 1:
@@ -84,7 +84,7 @@ def _arranged(path: Path, values: Array, dimensions: int) -> tuple[Array, int]:
 
 
 def _affine(path: Path, header: Header, dimensions: int, sizes: list[float] | None) -> Float64Array | None:
-    """Return (4, 4) from (I, J, K) to millimetres in RAS+; ``None`` if the header does not say where the volume lies.
+    """Return the affine (4, 4) from (I, J, K) to mm in RAS+; ``None`` without directions and origin in the header.
 
     Each row of the matrix in the header is the direction of one axis.
     """

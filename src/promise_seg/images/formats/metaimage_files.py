@@ -1,6 +1,6 @@
-"""The header and the values of MetaImage files, read with care, whatever they hold.
+"""Read the header and the values of MetaImage files safely, whatever they contain.
 
-They are read here, because ITK, whose format it is, opens whatever file a header names and trusts its sizes.
+ITK, whose format it is, opens any file that a header names and trusts its sizes, so it is not used here.
 
 Source: https://itk.org/Wiki/ITK/MetaIO/Documentation
 """
@@ -20,12 +20,12 @@ from promise_seg.images.formats.companions import companion
 from promise_seg.images.formats.limits import SparingFile, check_size
 
 _MAX_HEADER = 2**20
-"""The most bytes of a header."""
+"""The greatest length of a header in bytes."""
 _MAX_SKIPPED = 2**26
-"""The most bytes between the beginning of a file of values and the values."""
+"""The greatest number of bytes before the values in a data file."""
 _CHUNK = 2**20
 _ANY_CONTAINER = 47
-"""The window bits by which zlib takes its own container and that of gzip."""
+"""The window bits with which zlib accepts both its own container and that of gzip."""
 _TYPES = {
     "MET_CHAR": "i1", "MET_ASCII_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2",
     "MET_INT": "i4", "MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8",
@@ -37,10 +37,10 @@ Header = dict[str, str]
 
 
 def read_header(path: Path) -> tuple[Header, int]:
-    """Return the fields of a header, and the number of bytes up to the end of it.
+    """Return the fields of a header, and its length in bytes.
 
     Raises:
-        ImageError: if it does not end, or lacks a field that is needed.
+        ImageError: if the header does not end, or lacks a required field.
     """
     with SparingFile(path) as file:
         head = file.read(_MAX_HEADER + 1)
@@ -66,7 +66,7 @@ def numbers(path: Path, header: Header, name: str, count: int) -> list[float] | 
     """Return the numbers of a field; ``None`` if there is no such field.
 
     Raises:
-        ImageError: if they are not so many numbers.
+        ImageError: if the field does not have ``count`` numbers.
     """
     if name not in header:
         return None
@@ -80,10 +80,10 @@ def numbers(path: Path, header: Header, name: str, count: int) -> list[float] | 
 
 
 def whole_number(path: Path, header: Header, name: str, default: int, least: int, most: int) -> int:
-    """Return the whole number of a field, within limits.
+    """Return the whole number of a field, from ``least`` to ``most``.
 
     Raises:
-        ImageError: if it is none, or beyond them.
+        ImageError: if it is not a whole number, or out of range.
     """
     word = header.get(name, str(default))
     if not re.fullmatch(r"-?\d{1,9}", word) or not least <= int(word) <= most:
@@ -92,10 +92,10 @@ def whole_number(path: Path, header: Header, name: str, default: int, least: int
 
 
 def data_file(path: Path, header: Header) -> Path | None:
-    """Return the file with the values if it is not the header's own.
+    """Return the data file; ``None`` if the values are in the header's own file.
 
     Raises:
-        ImageError: if it is elsewhere or missing, or there are several.
+        ImageError: if the data file is outside the folder or missing, or there are several.
     """
     name = header["elementdatafile"]
     if name.lower() == "local":
@@ -108,10 +108,10 @@ def data_file(path: Path, header: Header) -> Path | None:
 
 
 def read_values(path: Path, header: Header, start: int) -> Array:
-    """Return the values (I, J, ...[, channels]), its first axis the fastest in the file, in the machine's byte order.
+    """Return the values (I, J, ...[, channels]) in the machine's byte order; the first axis varies fastest in the file.
 
     Raises:
-        ImageError: if they are not numbers, too many, or fewer than the header says.
+        ImageError: if the values are not numbers, too many, or fewer than the header says.
     """
     dimensions = whole_number(path, header, "ndims", 0, 1, 10)
     channels = whole_number(path, header, "elementnumberofchannels", 1, 1, 2**16)
@@ -160,7 +160,7 @@ def _values(file: SparingFile, header: Header, count: int, dtype: np.dtype[Any])
 
 
 def _unpacked(file: SparingFile, wanted: int) -> bytearray:
-    """Unpack no more than is wanted; stop where the packed values end too early."""
+    """Decompress at most ``wanted`` bytes; stop where the compressed values end too early."""
     unpacker = zlib.decompressobj(_ANY_CONTAINER)
     found = bytearray()
     while len(found) < wanted and not unpacker.eof:

@@ -1,4 +1,4 @@
-"""NIfTI volumes, ``.nii`` and ``.nii.gz``. Read by ``nibabel``; their orientation is kept."""
+"""NIfTI volumes, ``.nii`` and ``.nii.gz``, read by ``nibabel``; their orientation is kept."""
 
 import gzip
 import logging
@@ -24,22 +24,22 @@ from promise_seg.images.formats.volume import ArrayVolume
 from promise_seg.vocabulary import Axis
 
 _MAX_START = 2**26
-"""Bytes before the values: the header, and what programs write behind it."""
+"""The most bytes before the values: the header and its extensions."""
 _LACKING = re.compile(r"Expected \d+ bytes, got (\d+) bytes")
 
 
 class NiftiVolume(ArrayVolume):
     """A volume cut into slices along ``axis``, by default axial; held in memory.
 
-    Two dimensions are one slice. A fourth is that of channels, as is a fifth behind a fourth of length 1 (vectors);
-    others of length 1 are dropped, and longer ones refused.
+    A file of two dimensions is one slice. A fourth dimension, or a fifth after a fourth of length 1 (vectors), is that
+    of channels; other dimensions of length 1 are dropped, and longer ones are refused.
     """
 
     kind = "nifti"
     suffixes = (".nii.gz", ".nii")
     signatures = (
         (344, b"n+1\0"), (344, b"ni1\0"), (4, b"n+2\0"), (4, b"ni2\0"),
-        (0, (348).to_bytes(4, "little")), (0, (348).to_bytes(4, "big")),  # as Analyze files begin, too
+        (0, (348).to_bytes(4, "little")), (0, (348).to_bytes(4, "big")),  # also the start of Analyze files
     )  # fmt: skip
 
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
@@ -72,7 +72,7 @@ def _open(path: Path) -> BufferedIOBase:
 
 
 class _Read(NamedTuple):
-    """The header of a file, sound, and (I, J, K[, C]) values, scaled as it says; ``value_step`` as of a source."""
+    """The repaired header of a file, and its scaled values (I, J, K[, C]); ``value_step`` is that of a source."""
 
     image_class: type[nib.Nifti1Image]
     header: nib.Nifti1Header
@@ -83,7 +83,7 @@ class _Read(NamedTuple):
 
 
 def _read(path: Path) -> _Read:
-    logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # it logs what it then raises
+    logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # it also logs the errors that it raises
     try:
         with _open(path) as file:
             head = file.read(348)
@@ -106,13 +106,13 @@ def _read(path: Path) -> _Read:
 
 
 def _image_class(head: bytes) -> type[nib.Nifti1Image]:
-    """Return NIfTI-2 if a header says so, by its magic, or else by its size."""
+    """Return the class for NIfTI-2 if the header's magic or its size says so; otherwise that for NIfTI-1."""
     is_second = int.from_bytes(head[:4], "little") == 540 or int.from_bytes(head[:4], "big") == 540
     return nib.Nifti2Image if head[4:7] == b"n+2" or (is_second and head[344:347] != b"n+1") else nib.Nifti1Image
 
 
 def _byte_order(head: bytes) -> str | None:
-    """Return the order of bytes that the size of the header tells; ``None`` if it tells none."""
+    """Return the byte order (``<`` or ``>``) by the size field of the header; ``None`` if it is invalid."""
     orders = {"<": int.from_bytes(head[:4], "little"), ">": int.from_bytes(head[:4], "big")}
     return next((order for order, size in orders.items() if size in (348, 540)), None)
 
@@ -136,7 +136,7 @@ def _read_values(path: Path, file: BufferedIOBase, image_class: type[nib.Nifti1I
         )
     if len(shape) == 1:
         raise ImageError(f"{path}: has one dimension of length {shape[0]}; expected a slice or a volume")
-    proxy = ArrayProxy(file, header, mmap=False)  # as a file may change while it is mapped
+    proxy = ArrayProxy(file, header, mmap=False)  # because a file may change while it is mapped
     wanted = prod(shape) * header.get_data_dtype().itemsize
     try:
         array = np.asanyarray(proxy)
@@ -155,9 +155,9 @@ def _read_values(path: Path, file: BufferedIOBase, image_class: type[nib.Nifti1I
 
 
 def _check_header(path: Path, file: BufferedIOBase, header_class: type[nib.Nifti1Header], order: str | None) -> None:
-    """Refuse a header from which values cannot be understood, and name the field.
+    """Check that the values can be read by the header; the error names the field.
 
-    What lies between header and values may not be too long: nibabel would unpack and keep it.
+    Extensions between header and values must not be too long, because nibabel would unpack and keep them.
     """
     header = header_class(file.read(header_class.sizeof_hdr), order, check=False)
     count, datatype = int(header["dim"][0]), int(header["datatype"])
@@ -185,7 +185,7 @@ def _check_header(path: Path, file: BufferedIOBase, header_class: type[nib.Nifti
 
 
 def _plain(path: Path, array: Array, shape: tuple[int, ...]) -> Array:
-    """Numbers of a plain type, with three axes of space and perhaps one of colours or channels."""
+    """Return real numbers (I, J, K[, C]), floating-point numbers as float32, colours as RGB."""
     if array.dtype.names:
         if array.dtype.names[:3] != ("R", "G", "B"):
             raise ImageError(f"{path}: holds values of an unknown kind ({array.dtype})")
@@ -201,13 +201,13 @@ def _plain(path: Path, array: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _step(header: nib.Nifti1Header, values: ArrayProxy) -> float:
-    """Return the distance between two values, where the header scales whole numbers (``scl_slope``); otherwise 0."""
+    """Return the distance between two values if the header scales whole numbers (``scl_slope``); otherwise 0."""
     slope = float(values.slope)
     is_scaled = header.get_data_dtype().kind in "iu" and np.isfinite(slope) and slope != 1
     return abs(slope) if is_scaled else 0.0
 
 
 def _stated_range(header: nib.Nifti1Header) -> tuple[float, float] | None:
-    """``cal_min`` and ``cal_max``, if they say anything."""
+    """Return ``cal_min`` and ``cal_max``; ``None`` if they are not a valid range."""
     low, high = float(header["cal_min"]), float(header["cal_max"])
     return (low, high) if np.isfinite([low, high]).all() and high > low else None

@@ -1,4 +1,4 @@
-"""Headers of NIfTI files, mended where other programs read over a blemish, with a note on each.
+"""Repair faults in NIfTI headers that other programs tolerate, with a note on each.
 
 Source of the rules: ``nifti1_io.c`` (in ITK and 3D Slicer), https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h
 """
@@ -12,13 +12,13 @@ from promise_seg.arrays import Float64Array
 from promise_seg.images.formats.orientation import FARTHEST_MM, is_place, is_size
 
 _MM_PER_UNIT = {1: 1e3, 3: 1e-3}
-"""Millimetres in a metre and a micrometre, by their codes in ``xyzt_units``; other codes are taken for millimetres."""
+"""Millimetres per metre and micrometre, by their codes in ``xyzt_units``; other codes are taken for millimetres."""
 _LARGEST_PLAUSIBLE_MM = 100.0
 _SPACE_UNITS = 0b111
 
 
 def mend_scaling(header: nib.Nifti1Header) -> Iterator[str]:
-    """Read an intercept that is no number as 0, in place, and yield a note; without a slope there is no scaling."""
+    """Replace an intercept that is NaN or infinite by 0, in place, and yield a note; without a slope it is unused."""
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if np.isinf(slope):
         yield f"its scl_slope ({slope:g}) is left out, and values are taken as stored"
@@ -28,25 +28,25 @@ def mend_scaling(header: nib.Nifti1Header) -> Iterator[str]:
 
 
 def mend_place(header: nib.Nifti1Header) -> tuple[bool, list[str]]:
-    """Leave out, in place, what does not say where a volume lies, so that ``get_best_affine`` is sound.
+    """Remove invalid transforms and voxel sizes in place, so that ``get_best_affine`` is valid.
 
-    A transform that holds NaN or infinity, or has no volume, is none: the next counts, which is the qform after the
-    sform, and then the sizes of voxels alone.
+    A transform is invalid if it contains NaN or infinity, or spans no volume. The sform takes precedence over the
+    qform, and the qform over the voxel sizes alone.
 
     Returns:
-        whether the sizes of voxels are known, and notes.
+        whether the voxel sizes are known, and notes.
     """
     notes = [*_mend_sform(header)]
     has_sform = int(header["sform_code"]) != 0
     known, of_sizes = _mend_sizes(header)
     of_qform = [*_mend_qform(header)]
-    if has_sform:  # whatever else is wrong, it is not used
+    if has_sform:  # other faults do not matter, because only the sform is used
         return True, notes
     return known, notes + of_sizes + of_qform
 
 
 def mm_per_unit(header: nib.Nifti1Header, sizes: tuple[float, float]) -> tuple[float, str | None]:
-    """Return the millimetres of one unit of a header, and a note if its units cannot be meant."""
+    """Return the millimetres per unit of a header, and a note if its units are implausible."""
     factor = _MM_PER_UNIT.get(int(header["xyzt_units"]) & _SPACE_UNITS, 1.0)
     if factor > 1 and max(sizes) * factor > _LARGEST_PLAUSIBLE_MM:
         return 1.0, "its xyzt_units are metres, which would make its voxels very large, and are read as millimetres"
@@ -79,7 +79,7 @@ def _with_normal(affine: Float64Array, shape: tuple[int, ...]) -> Float64Array:
 
 
 def _mend_sizes(header: nib.Nifti1Header) -> tuple[bool, list[str]]:
-    """Make the sizes of voxels positive numbers; return whether all are known, and notes."""
+    """Make the voxel sizes positive numbers, in place; return whether all are known, and notes."""
     pixdim, shape = header["pixdim"], header.get_data_shape()
     stated = " x ".join(f"{float(value):g}" for value in pixdim[1:4])
     unknown = negative = False

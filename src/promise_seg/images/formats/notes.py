@@ -1,11 +1,11 @@
-"""Notes on what was read otherwise than a file says, as lines."""
+"""Notes, as lines of text, on values that were not read as the file states them."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 _EXAMPLES = 4
 NO_PLACE = "no place in space, as they are not finite or span no volume, and its slices are taken as stored"
-"""The words for geometry that is none: what it is and what is done."""
+"""The end of a note on invalid geometry: what is wrong, and how the file is read."""
 
 
 def in_words(path: Path, notes: Iterable[str]) -> tuple[str, ...]:

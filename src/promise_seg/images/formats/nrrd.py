@@ -1,4 +1,4 @@
-"""NRRD volumes and images: ``.nrrd``, or a header ``.nhdr`` with a file of values, as 3D Slicer and ITK write them.
+"""NRRD volumes and images: ``.nrrd``, or a header ``.nhdr`` with a data file, as 3D Slicer and ITK write them.
 
 Source: https://teem.sourceforge.net/nrrd/format.html
 """
@@ -19,12 +19,12 @@ from promise_seg.vocabulary import Axis, OutputFormat
 _TO_RAS = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1),
            "left-posterior-superior": (-1, -1, 1)}  # fmt: skip
 _SIGNS = _TO_RAS | {"".join(word[0] for word in name.split("-")): signs for name, signs in _TO_RAS.items()}
-"""The signs that turn coordinates of a space into RAS+. Other spaces do not say how the patient lies."""
+"""The signs that convert coordinates of a space to RAS+. Other spaces do not define the patient's orientation."""
 _MILLIMETRES = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "um": 1e-3, "µm": 1e-3, "cm": 10.0, "m": 1e3}
-"""Millimetres per unit of a header. Without a unit coordinates are in millimetres, as in ITK."""
+"""Millimetres per unit of a header. Coordinates without a unit are in millimetres, as in ITK."""
 _COLOURS = ("rgb-color", "rgba-color", "3-color", "4-color", "vector")
 _OF_SPACE = ("domain", "space", "none", "???")
-"""Kinds of axes. Those of space are told by their directions, or by these if there are none."""
+"""The kinds of spatial axes, which are used if the header has no directions."""
 _KIND = "an NRRD file"
 _GEOMETRY = ("space", "spacedimension", "spacedirections", "spaceorigin", "spaceunits", "measurementframe")
 _CUT_ACROSS = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
@@ -34,9 +34,9 @@ _CUT_ACROSS = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
 class NrrdVolume(VolumeWithHeader):
     """A volume cut into slices along ``axis``, by default axially, or an image of two dimensions; held in memory.
 
-    Where the header does not say how the patient lies, slices follow the last axis of the file and columns the first,
-    and they are matched with those of a mask by their numbers. Colours are an axis of 3 or 4 bytes; alpha is dropped. A
-    further axis is that of channels; those of length 1 are dropped, and a second longer one is refused.
+    If the header does not define the patient's orientation, slices follow the last axis of the file and columns the
+    first, and slices are matched with those of a mask by number. Colours are an axis of 3 or 4 bytes; alpha is dropped.
+    Another axis is that of channels; axes of length 1 are dropped, and a second longer axis is refused.
     """
 
     kind = "nrrd"
@@ -62,7 +62,7 @@ class NrrdVolume(VolumeWithHeader):
                 known = None not in (across, down, *between) and (directions is None or are_upright(directions))
                 self.slice_spacing = between[0] if between and known else None
                 spacing = None if across is None or down is None else (down, across)
-                if self.notes:  # so that what is written for it does not repeat them
+                if self.notes:  # so that files written for it do not repeat them
                     self.header = {name: value for name, value in self.header.items() if name not in _GEOMETRY}
                 self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
             else:
@@ -70,7 +70,7 @@ class NrrdVolume(VolumeWithHeader):
 
     @classmethod
     def files_of(cls, path: Path) -> list[Path]:
-        """Return the file, and that of its values if the header names one."""
+        """Return the file, and its data file if the header names one."""
         with faults_of(path, _KIND):
             data = data_file(path, read_header(path)[0])
         return [path] if data is None else [path, data]
@@ -80,8 +80,7 @@ class NrrdVolume(VolumeWithHeader):
 
 
 def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Array, int]:
-    """Return which axes of a file are those of space, two or three, values (I, J, K[, C]), and how many channels they
-    have that are not colours."""
+    """Return the 2 or 3 spatial axes of a file, its values (I, J, K[, C]), and the number of non-colour channels."""
     kinds = [str(kind).lower() for kind in header.get("kinds", ["space"] * values.ndim)]
     rows = header.get("spacedirections")
     if len(kinds) != values.ndim or (rows is not None and len(rows) != values.ndim):
@@ -110,7 +109,7 @@ def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Arr
 
 
 def _directions(header: Header, space: list[int]) -> Float64Array | None:
-    """Return a vector in mm for each axis of space, (axes, coordinates); ``None`` if the units are unknown."""
+    """Return a vector in mm for each spatial axis, (axes, coordinates); ``None`` if vectors or units are unknown."""
     rows, units = header.get("spacedirections"), header.get("spaceunits", [])
     factors = [_MILLIMETRES.get(str(unit).lower()) for unit in units]
     if rows is None or None in factors:
@@ -120,9 +119,9 @@ def _directions(header: Header, space: list[int]) -> Float64Array | None:
 
 
 def _affine(header: Header, directions: Float64Array | None) -> Float64Array | None:
-    """Return (4, 4) from (I, J, K) to millimetres in RAS+; ``None`` if the header does not say how the patient lies.
+    """Return the affine (4, 4) from (I, J, K) to mm in RAS+; ``None`` without the patient's orientation.
 
-    The third axis of an image of two is its normal, 1 mm long.
+    The third axis of an image of two dimensions is its normal, 1 mm long.
     """
     signs = _SIGNS.get(str(header.get("space")).lower())
     if signs is None or directions is None or directions.shape[1] != 3:
@@ -139,7 +138,7 @@ def _affine(header: Header, directions: Float64Array | None) -> Float64Array | N
 
 
 def _lengths(header: Header, directions: Float64Array | None, space: list[int]) -> list[float | None]:
-    """Return the distances along the axes of space, two or three, in mm; ``None`` where the header has none."""
+    """Return the voxel spacing along the 2 or 3 spatial axes in mm; ``None`` for each that the header lacks."""
     if directions is not None:
         with np.errstate(all="ignore"):
             found = np.linalg.norm(directions, axis=1)
@@ -153,5 +152,5 @@ def _lengths(header: Header, directions: Float64Array | None, space: list[int]) 
 
 
 def _plane(affine: Float64Array) -> Axis:
-    """Return what a single slice is cut across, by its normal."""
+    """Return the axis along which a single slice is cut, by its normal."""
     return _CUT_ACROSS[int(np.argmax(np.abs(affine[:3, 2])))]

@@ -1,7 +1,7 @@
-"""The header and the values of NRRD files, read with care, whatever they hold. Headers are parsed by ``pynrrd``.
+"""Read the header and the values of NRRD files safely, whatever they contain. Headers are parsed by ``pynrrd``.
 
-The values are read here, because ``pynrrd`` unpacks all that a file holds, however much that is, and opens whatever
-file a header names.
+The values are read here, because ``pynrrd`` decompresses a whole file, however large, and opens any file that a header
+names.
 
 Source: https://teem.sourceforge.net/nrrd/format.html
 """
@@ -24,9 +24,9 @@ from promise_seg.images.formats.companions import companion
 from promise_seg.images.formats.limits import SparingFile, check_size
 
 _MAX_HEADER = 2**20
-"""The most bytes of a header."""
+"""The greatest length of a header in bytes."""
 _MAX_SKIPPED = 2**26
-"""The most bytes, and lines, between the header and the values."""
+"""The greatest number of bytes, and of lines, between the header and the values."""
 _CHUNK = 2**20
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -45,17 +45,17 @@ _ORDERS = {"little": "<", "big": ">"}
 _UNPACKERS: dict[str, Callable[[Any], Any]] = {"gzip": gzip.open, "gz": gzip.open, "bzip2": bz2.open, "bz2": bz2.open}
 _TEXT = ("ascii", "text", "txt")
 _SEVERAL = re.compile(r"^LIST(\s|$)|%0?\d*d.*(\s-?\d+){3}")
-"""A list of files behind the header, or a pattern of names with its first and last number and a step."""
+"""A list of files after the header, or a pattern of names with its first number, last number and step."""
 
 Header = dict[str, Any]
 """Fields by their names, in lower case and without spaces, as ``pynrrd`` parses them."""
 
 
 def read_header(path: Path) -> tuple[Header, int]:
-    """Return the fields of a header, and the number of bytes up to the end of it.
+    """Return the fields of a header, and its length in bytes.
 
     Raises:
-        ImageError: if the header does not end, or the file as a whole is packed.
+        ImageError: if the header does not end, lacks a required field, or the whole file is packed with gzip.
     """
     with SparingFile(path) as file:
         head = file.read(_MAX_HEADER + 1)
@@ -79,10 +79,10 @@ def read_header(path: Path) -> tuple[Header, int]:
 
 
 def data_file(path: Path, header: Header) -> Path | None:
-    """Return the file with the values if it is not the header's own.
+    """Return the data file; ``None`` if the values are in the header's own file.
 
     Raises:
-        ImageError: if the file is elsewhere or missing, or there are several.
+        ImageError: if the data file is outside the folder or missing, or there are several.
     """
     name = header.get("datafile")
     if name is None:
@@ -93,10 +93,10 @@ def data_file(path: Path, header: Header) -> Path | None:
 
 
 def read_values(path: Path, header: Header, start: int) -> Array:
-    """Return the values as the file stores them, its first axis, the fastest, first; in the machine's byte order.
+    """Return the values in the machine's byte order; the first axis varies fastest in the file.
 
     Raises:
-        ImageError: if they are not numbers, too many, encoded in an unknown way, or fewer than the header says.
+        ImageError: if the values are not numbers, too many, of an unknown encoding, or fewer than the header says.
     """
     shape = tuple(int(size) for size in header["sizes"])
     check_size(path, shape)
@@ -137,7 +137,7 @@ def _order(path: Path, header: Header) -> str:
 
 
 def _skipped(path: Path, header: Header, name: str, least: int) -> int:
-    """Return how many bytes or lines are skipped; -1, for bytes, means all up to the values at the end of the file."""
+    """Return the number of bytes or lines to skip; -1 bytes means that the values are at the end of the file."""
     found = int(header.get(name, 0))
     if not least <= found <= _MAX_SKIPPED:
         raise ImageError(f"{path}: {name} is {found} in its header; expected a number from {least} to {_MAX_SKIPPED:,}")
@@ -145,7 +145,7 @@ def _skipped(path: Path, header: Header, name: str, least: int) -> int:
 
 
 def _stored(file: SparingFile, encoding: str, skipped: int, wanted: int, start: int) -> bytearray:
-    """Unpack no more than is wanted, after what is skipped; nothing before ``start``, where a header may be."""
+    """Read at most ``wanted`` decompressed bytes after ``skipped`` ones, none before ``start``, after the header."""
     if skipped < 0:
         end = file.seek(0, 2)
         file.seek(max(start, end - wanted))
@@ -159,7 +159,7 @@ def _stored(file: SparingFile, encoding: str, skipped: int, wanted: int, start: 
 
 
 def _read(file: BinaryIO | SparingFile, wanted: int) -> bytearray:
-    """Read in chunks, as Python reserves what it is asked for; stop where a packed file ends too early."""
+    """Read in chunks, because Python reserves the requested size; stop where a packed file ends too early."""
     found = bytearray()
     try:
         while len(found) < wanted and (chunk := file.read(min(_CHUNK, wanted - len(found)))):

@@ -1,4 +1,4 @@
-"""Headers and arrays of ``.npy`` and ``.npz`` files, without ever unpickling anything. Read by ``numpy``.
+"""Read headers and arrays of ``.npy`` and ``.npz`` files with ``numpy``, without ever unpickling.
 
 Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -20,7 +20,7 @@ from promise_seg.images.formats.limits import SparingFile, check_size
 SUFFIX = ".npy"
 _LONGEST_HEADER = 10_000
 _parsing = threading.Lock()
-"""Numpy parses headers as Python's literals, which Python 3.11 sometimes fails to do in two threads at once."""
+"""NumPy parses headers as Python literals, which sometimes fails in Python 3.11 in two threads at once."""
 _REASONS = {
     "O": "holds Python objects, which would have to be unpickled and could run any code",
     "c": "holds complex numbers",
@@ -30,13 +30,13 @@ _REASONS = {
 
 @dataclass(frozen=True)
 class Header:
-    """The shape of an array as it is stored, and the type of its values."""
+    """The shape and the data type of a stored array."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
     def check(self, path: Path) -> None:
-        """Refuse values that are no real numbers.
+        """Check that the values are real numbers.
 
         Raises:
             ImageError: if they are not.
@@ -51,7 +51,7 @@ def read_header(stream: IO[bytes]) -> Header:
     """Read the header of an array.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no header, or it is for records.
     """
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
@@ -71,11 +71,11 @@ def read_header(stream: IO[bytes]) -> Header:
 
 
 def header_of(path: Path) -> Header:
-    """Read the header of a ``.npy`` file, and check that the file has as many values as it states.
+    """Read the header of a ``.npy`` file, and check that the file has as many values as the header states.
 
     Raises:
-        ImageError: if it does not hold numbers.
-        ValueError: if it is damaged.
+        ImageError: if the values are not real numbers.
+        ValueError: if the file is damaged.
     """
     with SparingFile(path) as file:
         header = read_header(file)
@@ -87,16 +87,16 @@ def header_of(path: Path) -> Header:
 
 
 def mapped(path: Path) -> Array:
-    """Map a ``.npy`` file, for as long as somebody holds the result: copy what is needed of it and let go."""
+    """Map a ``.npy`` file into memory until the result is freed; copy the values that are needed longer."""
     with _parsing:
         return np.lib.format.open_memmap(path, mode="r")
 
 
 def archive_headers(path: Path) -> dict[str, Header]:
-    """Read the headers of all arrays of a ``.npz`` file, by their names.
+    """Read the headers of all arrays of a ``.npz`` file, by name.
 
     Raises:
-        ValueError, zipfile.BadZipFile: if it is damaged.
+        ValueError, zipfile.BadZipFile: if the file is damaged.
     """
     found = {}
     with SparingFile(path) as file, zipfile.ZipFile(file) as archive:
@@ -111,7 +111,7 @@ def archive_array(path: Path, name: str, header: Header) -> Array:
     """Read an array of a ``.npz`` file.
 
     Raises:
-        ImageError: if it is too large, or does not hold numbers.
+        ImageError: if the array is too large, or its values are not real numbers.
     """
     header.check(path)
     check_size(path, header.shape)

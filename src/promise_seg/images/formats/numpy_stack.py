@@ -1,7 +1,7 @@
-"""Arrays of NumPy as images: ``.npy``, and ``.npz`` with one array or with those that are called image and mask.
+"""NumPy arrays as images: ``.npy``, and ``.npz`` with one array, or with arrays named image and mask.
 
-An array has no words for its axes. What they mean is told by their number and lengths; where that is uncertain, an
-image is refused, while a mask is taken to be slices, as only those fit an image.
+The axes of an array have no names, so their meaning is derived from their number and lengths. If it is uncertain, an
+image is refused, while a mask is taken for slices, because only these fit an image.
 """
 
 from abc import abstractmethod
@@ -22,7 +22,7 @@ from promise_seg.images.formats.volume import refuse_axis
 from promise_seg.vocabulary import Axis, OutputFormat
 
 _COLOURS = (3, 4)
-"""Lengths of an axis of channels: RGB, and RGB with alpha, which is dropped."""
+"""Lengths of an axis of colours: RGB, and RGB with alpha, which is dropped."""
 _IMAGE_NAMES = ("image", "images", "img", "imgs", "data", "volume", "vol", "x")
 _LABEL_NAMES = ("label", "labels", "mask", "masks", "gt", "gts", "seg", "segmentation", "y")
 _WAYS = (
@@ -35,7 +35,7 @@ _WAYS = (
 class Layout:
     """The meaning of an array's axes.
 
-    ``shape`` is (N, H, W) or, in colour, (N, H, W, C); ``doubt`` says what else the axes may mean.
+    ``shape`` is (N, H, W) or, in colour, (N, H, W, C); ``doubt`` describes another possible meaning of the axes.
     """
 
     shape: tuple[int, ...]
@@ -44,7 +44,7 @@ class Layout:
 
     @staticmethod
     def of(path: Path, shape: tuple[int, ...]) -> "Layout":
-        """Tell the meaning from the lengths of axes; those of length 1 mean nothing.
+        """Derive the meaning of axes from their lengths; axes of length 1 are ignored if there are more than two.
 
         Raises:
             ImageError: if there are too few or too many axes.
@@ -72,7 +72,7 @@ class Layout:
 
 
 class NumpySource(Source):
-    """A picture (H, W[, C]), or a stack of pictures (N, H, W[, C]); bool, whole or floating-point numbers.
+    """An image (H, W[, C]), or a stack of images (N, H, W[, C]); bool, whole or floating-point numbers.
 
     Colours are bytes, other whole numbers, or floating-point numbers from 0 to 1.
     """
@@ -81,7 +81,7 @@ class NumpySource(Source):
 
     @abstractmethod
     def _slice(self, index: int, *, is_mask: bool) -> Array:
-        """Return a copy of one slice (H, W) or (H, W, C) as it is stored, of the image or of the mask."""
+        """Return a copy of one stored slice, (H, W) or (H, W, C), of the image or of the mask."""
 
     def __len__(self) -> int:
         return self._image.shape[0]
@@ -100,7 +100,7 @@ class NumpySource(Source):
 
     @cached_property
     def _has_shares(self) -> bool:
-        """Whether all colours are from 0 to 1."""
+        """Whether all colour values are from 0 to 1."""
         slices = (self._slice(index, is_mask=False)[..., :3] for index in range(len(self)))
         return all(bool(((one >= 0) & (one <= 1)).all()) for one in slices)
 
@@ -112,15 +112,15 @@ class NumpySource(Source):
 
 
 def _plain(array: Array) -> Array:
-    """Return a copy in the byte order of this machine, floating-point numbers with 32 bits."""
+    """Return a copy in the byte order of this machine, with floating-point numbers as float32."""
     if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what is too large for 32 bits becomes infinite
+        with np.errstate(over="ignore"):  # values too large for 32 bits become infinite
             return np.array(array, np.float32)
     return np.array(array, array.dtype.newbyteorder("="))
 
 
 class NumpyArray(NumpySource):
-    """The array of a ``.npy`` file, of which only the slice that is asked for is held."""
+    """The array of a ``.npy`` file, read slice by slice."""
 
     kind = "npy"
     suffixes = (SUFFIX,)
@@ -142,9 +142,9 @@ class NumpyArray(NumpySource):
 
 
 class NumpyArchive(NumpySource):
-    """The arrays of a ``.npz`` file: the only one, or those that are called after images and masks.
+    """The arrays of a ``.npz`` file: its only array, or arrays named as images and masks are.
 
-    A file with both is an image and its own mask. Arrays of fewer than two axes, such as a spacing, do not count.
+    A file with both is an image and its own mask. Arrays of fewer than two axes, such as a spacing, are ignored.
     """
 
     kind = "npz"
@@ -173,7 +173,7 @@ class NumpyArchive(NumpySource):
 
     @classmethod
     def has_signature(cls, head: bytes) -> bool:
-        """Return whether it is a ZIP file whose first member is an array; other ZIP files are documents or programs."""
+        """Whether a file is a ZIP file whose first member is an array; other ZIP files are documents or programs."""
         length = int.from_bytes(head[26:28], "little")
         return head[:4] == b"PK\3\4" and head[30 : 30 + length].endswith(SUFFIX.encode())
 
@@ -187,7 +187,7 @@ def _arrays_of(path: Path) -> dict[str, Header]:
 
 
 def holds_image_and_mask(path: Path) -> bool:
-    """Whether a file is an archive with an image and its mask; its pixels are not read."""
+    """Whether a file is an archive with an image and its mask; the pixels are not read."""
     try:
         with faults_of(path, "a file of np.savez"):
             image, mask = _chosen(path, _arrays_of(path))
@@ -197,10 +197,10 @@ def holds_image_and_mask(path: Path) -> bool:
 
 
 def _chosen(path: Path, headers: Mapping[str, Header]) -> tuple[str, str]:
-    """Return the names of the arrays that are the image and the mask; one array is both.
+    """Return the names of the arrays for the image and the mask; a single array is used for both.
 
     Raises:
-        ImageError: if there are several, and their names do not tell.
+        ImageError: if there is no array, or there are several without a known name.
     """
     image, mask = (
         next((name for known in names for name in headers if name.lower() == known), None)

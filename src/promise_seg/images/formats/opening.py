@@ -1,4 +1,4 @@
-"""Open any file or folder that a user names."""
+"""Open an image file or folder of any format."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -10,18 +10,18 @@ from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import files_of_series
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
-from promise_seg.remote_paths import RemotePath, as_path
+from promise_seg.storage.remote_paths import RemotePath, as_path
 from promise_seg.vocabulary import Axis
 
 
 def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
     """Open an image, a volume or a folder with a DICOM series.
 
-    The last few are cached, so reading a volume slice by slice decodes it once.
+    The last few images are cached, so reading a volume slice by slice decodes it once.
 
     Args:
-        path: a file of any kind, told from its content, or a folder.
-        axis: what volumes with an orientation are cut across.
+        path: a file of any format, recognized by its content, or a folder.
+        axis: axis along which volumes with an orientation are cut.
 
     Raises:
         ImageError: if the file is missing, damaged, too large or not an image.
@@ -31,10 +31,10 @@ def open_source(path: str | Path, axis: Axis = Axis.AUTO) -> Source:
 
 
 def states_of(path: Path) -> tuple[tuple[int, int], ...]:
-    """Return the times of change and the sizes of all files of an image.
+    """Return the modification time in nanoseconds and the size in bytes of each file of an image.
 
     Raises:
-        ImageError: if one is missing.
+        ImageError: if a file is missing or empty.
     """
     kind = kind_of(path)
     with guarded(path):
@@ -44,7 +44,7 @@ def states_of(path: Path) -> tuple[tuple[int, int], ...]:
 
 
 def open_uncached(path: Path, axis: Axis = Axis.AUTO) -> Source:
-    """Open what somebody else keeps, such as a further channel of an image, which must not push out others.
+    """Open an image that the caller keeps, such as another channel of an image, without caching it.
 
     Raises:
         ImageError: see :func:`open_source`.
@@ -53,7 +53,7 @@ def open_uncached(path: Path, axis: Axis = Axis.AUTO) -> Source:
 
 
 def open_across(source: Source, axis: Axis) -> Source:
-    """Open a volume once more, cut across another axis: of a DICOM series the same files, whatever else lies there.
+    """Open a volume again, cut along another axis; a DICOM series keeps its list of files.
 
     Raises:
         ImageError: see :func:`open_source`.
@@ -66,7 +66,7 @@ def open_across(source: Source, axis: Axis) -> Source:
 
 @lru_cache(maxsize=3)  # an image, its mask, and one more
 def _open(path: Path, kind: type[Source], axis: Axis, states: tuple[tuple[int, int], ...]) -> Source:
-    del states  # a file that was written anew is opened anew
+    del states  # a changed file is opened again
     return _opened(path, kind, axis)
 
 

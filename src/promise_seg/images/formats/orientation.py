@@ -1,7 +1,7 @@
-"""Slices of a volume along an anatomical axis, and a stack of slices back in the order of the file.
+"""Cut a volume into slices along an anatomical axis, and convert a stack of slices back to the order of the file.
 
-Pictures are shown as radiologists look at them: the patient's right is on the left of axial and coronal slices, front
-is up in axial ones, head is up in coronal and sagittal ones.
+Slices are in radiological orientation: the patient's right is on the left of axial and coronal slices, anterior is up
+in axial slices, and the head is up in coronal and sagittal slices.
 """
 
 from dataclasses import dataclass
@@ -9,34 +9,33 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 
-from promise_seg.arrays import Array
+from promise_seg.arrays import Array, Float64Array
 from promise_seg.errors import ImageError
 from promise_seg.vocabulary import Axis
 
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-"""The quarter turns to the left, then whether to flip horizontally, for each orientation of EXIF and TIFF."""
+"""Counter-clockwise quarter turns, then whether to flip horizontally, for each orientation of EXIF and TIFF."""
 _DIRECTIONS = {Axis.AXIAL: "SPL", Axis.CORONAL: "PIL", Axis.SAGITTAL: "LIP"}
 """The directions of slices, rows and columns: L(eft), P(osterior), S(uperior), I(nferior)."""
 _ACROSS = (Axis.SAGITTAL, Axis.CORONAL, Axis.AXIAL)
-"""The slices whose normal is nearest to the first, second or third axis of RAS+."""
+"""The axis of slices whose normal is nearest to the first, second or third axis of RAS+."""
 
 FARTHEST_MM, _LARGEST_MM = 1e9, 1e5
-"""The most that is taken for a distance from the origin, and for the size of a voxel."""
+"""The greatest plausible distance from the origin, and the greatest plausible voxel size."""
 _LEAST_VOLUME = 1e-6
-"""The least volume that unit vectors along the axes span, if they are directions."""
+"""The least volume spanned by unit vectors along the axes if these are valid directions."""
 
 
 def is_size(size_mm: float) -> bool:
-    """Whether a number can be the size of a voxel: above 0, finite, and below 100 m."""
+    """Whether a number can be the size of a voxel: finite, above 0, and at most 100 m."""
     return bool(np.isfinite(size_mm)) and 0 < size_mm <= _LARGEST_MM
 
 
-def is_place(affine: npt.NDArray[np.float64]) -> bool:
-    """Whether an affine (4, 4), in millimetres, says where voxels lie: with finite numbers, and axes that span space.
+def is_place(affine: Float64Array) -> bool:
+    """Whether an affine (4, 4), in millimetres, is valid: its numbers are finite, and its axes span space.
 
-    What does not is taken for no geometry at all, never for an error: values are read, and a note says so.
+    An invalid affine is ignored with a note, not treated as an error: the values are read without geometry.
     """
     if not np.isfinite(affine).all() or np.abs(affine[:3, 3]).max() > FARTHEST_MM:
         return False
@@ -47,18 +46,18 @@ def is_place(affine: npt.NDArray[np.float64]) -> bool:
 
 
 def upright(array: Array, orientation: int) -> Array:
-    """Turn a picture (H, W[, 3]) upright, as its EXIF or TIFF orientation says; 1 and unknown ones change nothing."""
+    """Turn an image (H, W[, 3]) upright by its EXIF or TIFF orientation; 1 and unknown values change nothing."""
     turns, mirror = _TURNS.get(orientation, (0, False))
     turned = np.rot90(array, turns)
     return turned[:, ::-1] if mirror else turned
 
 
 def lies_on_its_side(orientation: int) -> bool:
-    """Whether turning a picture upright makes its rows the columns, by an orientation as EXIF and TIFF number them."""
+    """Whether turning an image upright swaps rows and columns, by its EXIF or TIFF orientation."""
     return _TURNS.get(orientation, (0, False))[0] % 2 == 1
 
 
-def _moved(array: Array, start: npt.NDArray, end: npt.NDArray) -> Array:
+def _moved(array: Array, start: Array, end: Array) -> Array:
     return nib.orientations.apply_orientation(array, nib.orientations.ornt_transform(start, end))
 
 
@@ -67,50 +66,47 @@ class SliceFrame:
     """The map from the array of a file (I, J, K[, 3]) to slices (N, H, W[, 3]).
 
     Args:
-        path: of the file, for messages.
-        shape: of its array, the three axes of space.
-        affine: (4, 4), from indices of the array to millimetres in RAS+ (nibabel's convention).
-        axis: what to cut across; ``auto`` takes the array's first axis as it is.
+        path: path of the file, for messages.
+        shape: shape of its array along the three spatial axes.
+        affine: affine (4, 4) from indices of the array to millimetres in RAS+ (nibabel's convention).
+        axis: axis to cut along; ``auto`` takes slices along the array's first axis, unchanged.
     """
 
     path: Path
     shape: tuple[int, int, int]
-    affine: npt.NDArray[np.float64]
+    affine: Float64Array
     axis: Axis
 
-    def _orientation(self) -> npt.NDArray:
+    def _orientation(self) -> Array:
         with np.errstate(all="ignore"):
             found = None if not np.isfinite(self.affine).all() else nib.orientations.io_orientation(self.affine)
         if found is None or np.isnan(found).any():
             raise ImageError(f"{self.path}: its affine is degenerate, so that its orientation cannot be told")
         return found
 
-    def _directions(self) -> npt.NDArray:
+    def _directions(self) -> Array:
         return nib.orientations.axcodes2ornt(tuple(_DIRECTIONS[self.axis]))
 
     @property
     def plane(self) -> Axis:
-        """The anatomical axis that the slices are cut across; of oblique ones the nearest.
+        """The anatomical axis along which the slices are cut; for oblique slices, the nearest one.
 
         Raises:
-            ImageError: if the affine tells no orientation.
+            ImageError: if the affine has no valid orientation.
         """
         return _ACROSS[int(self._orientation()[0, 0])] if self.axis == Axis.AUTO else self.axis
 
     def slice_of(self, other: "SliceFrame", number: int, plane: Array) -> tuple[Array, int, int]:
-        """Find the place of a slice of the same array, cut across another axis, in the slices (N, H, W) of this frame.
+        """Find the place of a slice of the same array, cut along another axis, in the slices (N, H, W) of this frame.
 
         Args:
-            other: the frame of that slice.
-            number: of the slice there.
-            plane: its values (H', W').
+            other: frame of the slice.
+            number: number of the slice in ``other``.
+            plane: values of the slice, (H', W').
 
         Returns:
-            The values as an array of three axes in the order and direction of this frame's, one of which has the length
-            1; which one, and the place along it.
-
-        Raises:
-            ImageError: if the affine tells no orientation.
+            The values as an array of three axes, in the order and direction of this frame; the axis that has length 1;
+            and the index along this axis.
         """
         start, end = (one._orientation() if one.axis == Axis.AUTO else one._directions() for one in (other, self))
         axis, direction = (int(value) for value in nib.orientations.ornt_transform(start, end)[0])
@@ -119,7 +115,7 @@ class SliceFrame:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """The numbers of slices, rows and columns."""
+        """The number of slices, rows and columns."""
         if self.axis == Axis.AUTO:
             return self.shape
         change = nib.orientations.ornt_transform(self._orientation(), self._directions())
@@ -144,7 +140,7 @@ class SliceFrame:
         return stack if self.axis == Axis.AUTO else _moved(stack, self._directions(), self._orientation())
 
     def like_this(self, other: "SliceFrame", array: Array) -> Array:
-        """The array of another file of the same space, such as a mask, in the order of this one's.
+        """Return the array of another file of the same space, such as a mask, in the voxel order of this frame.
 
         Raises:
             ImageError: if the two do not cover the same voxels.
@@ -166,8 +162,8 @@ class SliceFrame:
             )
         return moved
 
-    def turned_like_this(self, other: "SliceFrame", array: Array) -> tuple[Array, npt.NDArray[np.float64]]:
-        """The array of another file with its axes in the order and direction of this one's, and its affine then."""
+    def turned_like_this(self, other: "SliceFrame", array: Array) -> tuple[Array, Float64Array]:
+        """Return the array of another file with the axis order and directions of this frame, and its new affine."""
         start, end = other._orientation(), self._orientation()
         change = nib.orientations.ornt_transform(start, end)
         return _moved(array, start, end), other.affine @ nib.orientations.inv_ornt_aff(change, other.shape)

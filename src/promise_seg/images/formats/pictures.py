@@ -1,4 +1,4 @@
-"""PNG, JPEG, BMP, WebP and whatever else Pillow reads."""
+"""PNG, JPEG, BMP, WebP and other formats that Pillow reads."""
 
 import warnings
 from functools import cached_property
@@ -16,24 +16,24 @@ from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "WEBP", "GIF", "JPEG2000", "PPM", "PCX", "TGA")
-"""The formats of Pillow that are read; for some others it starts a program that may execute the file's content."""
+"""The formats of Pillow that are read; for some others, it starts a program that may execute the file's content."""
 _ORIENTATION = 0x0112
 _TURNS = dict(zip(range(2, 9), (
     Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
     Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
 ), strict=True))  # fmt: skip
-"""How to turn a picture that is stored with each orientation but the upright one."""
+"""The operation that turns an image upright, for each orientation except the upright one."""
 NEARLY_GREY = 16
-"""The distance of the channels of a grey picture after lossy compression."""
+"""The greatest difference between the channels of a grey image after lossy compression."""
 
 
 _OPENING = Lock()
 
 
 def _opened(file: SparingFile) -> Image.Image:
-    """A picture of which the header is read. Pillow's own limit, lower than ours for grey, is off meanwhile."""
+    """Open an image and read its header, without Pillow's own size limit, which is lower than ours for grey."""
     with _OPENING:
-        Image.init()  # once; otherwise Pillow knows a format only when it meets the first of its files
+        Image.init()  # once; otherwise Pillow loads a format only with its first file
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             return Image.open(file, formats=_FORMATS)
@@ -42,13 +42,13 @@ def _opened(file: SparingFile) -> Image.Image:
 
 
 class UnrecognisedError(ImageError):
-    """Nothing in a file tells a format that Pillow reads."""
+    """The format of a file is not one that Pillow reads."""
 
 
 class Picture(Source):
-    """One picture, turned as its EXIF orientation says; of an animation the first frame.
+    """A single image, turned upright by its EXIF orientation; for an animation, its first frame.
 
-    Transparency is dropped, palettes are looked up, 16-bit and float grey values kept.
+    Transparency is dropped, palettes are resolved to colours, and 16-bit and float grey values are kept.
     """
 
     kind = "picture"
@@ -62,7 +62,7 @@ class Picture(Source):
         self.path = path
         try:
             with warnings.catch_warnings(), SparingFile(path) as file:
-                warnings.simplefilter("ignore")  # Pillow warns of large pictures; the limit is ours
+                warnings.simplefilter("ignore")  # Pillow warns about large images; our own limit applies
                 image = _opened(file)
                 check_size(path, (image.height, image.width, len(image.getbands())))
                 self._scale, self._bits = _scale_of(image)
@@ -106,21 +106,21 @@ class Picture(Source):
         return self._labels[1]
 
     def as_stored(self, index: int) -> Array:
-        """Labels: of a palette see :func:`labels_of_palette`; 0 and 255 of single bits; not stretched to 8 or 16 bits.
+        """Return labels: for palettes, see :func:`labels_of_palette`; 0 and 255 for single bits; never stretched.
 
-        Colours stay colours, unless the three channels are as good as the same.
+        Colours stay colours, unless the three channels are nearly equal.
         """
         return self._labels[0]
 
     @cached_property
     def _labels(self) -> tuple[Array, str | None]:
-        """Labels (H, W), or colours (H, W, 3), and a note where their meaning is not certain."""
+        """Labels (H, W) or colours (H, W, 3), and a note if their meaning is uncertain."""
         image = self._image
         if image.mode == "P":
             palette = np.array(image.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
             indices = np.asarray(image)
             lacking = int(indices.max()) + 1 - len(palette)
-            if lacking > 0:  # Pillow shows black there
+            if lacking > 0:  # Pillow shows missing entries as black
                 palette = np.pad(palette, ((0, lacking), (0, 0)))
             return labels_of_palette(indices, palette, of_grey=self._has_palettes_only)
         if self._is_deep or image.mode == "L":
@@ -133,7 +133,7 @@ class Picture(Source):
         return colours, None
 
     def _unstretched(self, values: Array) -> tuple[Array, str | None]:
-        """Undo what Pillow does to the values of a file with another maximum than 255 or 65535."""
+        """Undo Pillow's stretching of values to 8 or 16 bits if possible; otherwise return them with a note."""
         if self._scale is not None:
             most = 255 if values.dtype == np.uint8 else 65535
             return np.rint(values.astype(np.float64) * (self._scale / most)).astype(values.dtype), None
@@ -149,9 +149,9 @@ class Picture(Source):
 
 
 def _scale_of(image: Image.Image) -> tuple[int | None, int | None]:
-    """Return the greatest value that a PGM declares, and the bits of a PNG of grey levels with 2 or 4; else ``None``.
+    """Return the maximum that a PGM declares, and the bit depth of a grey PNG with 2 or 4 bits; otherwise ``None``.
 
-    Pillow stretches both to 8 or 16 bits, which it tells only before it has decoded them.
+    Pillow stretches both to 8 or 16 bits, and reports the original values only before it decodes the pixels.
     """
     tiles = getattr(image, "tile", [])
     codec, _, _, arguments = tiles[0] if tiles else ("", None, 0, ())
@@ -161,9 +161,9 @@ def _scale_of(image: Image.Image) -> tuple[int | None, int | None]:
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, int]:
-    """Return an image turned as its EXIF says, and the orientation that it was stored with, 1 if none is known.
+    """Return an image turned upright by its EXIF, and its stored orientation, 1 if unknown.
 
-    EXIF that cannot be parsed, and orientations that there are not, say nothing: the pixels are fine all the same.
+    EXIF that cannot be parsed and invalid orientations are ignored, because the pixels are still valid.
     """
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)

@@ -1,4 +1,4 @@
-"""DICOM segmentations as masks. Read by ``highdicom``."""
+"""DICOM segmentations as masks, read by ``highdicom``."""
 
 import logging
 import warnings
@@ -34,13 +34,13 @@ class _Segmentation:
     decoder: "highdicom.seg.Segmentation"
     frames: SegmentationFrames
     instances: frozenset[str]
-    """All that it refers to, as a whole or frame by frame."""
+    """The UIDs of all images that the segmentation refers to, as a whole or frame by frame."""
 
 
 @lru_cache(maxsize=2)
 def _opened(path: Path, modified: int) -> _Segmentation:
     del modified
-    logging.getLogger("highdicom").setLevel(logging.ERROR)  # it warns of what frames tell as well
+    logging.getLogger("highdicom").setLevel(logging.ERROR)  # it warns about facts that the frames state as well
     dataset = read_dataset(path)
     layers = max(int(dataset.get("NumberOfFrames") or 1), len(dataset.SegmentSequence))
     check_size(path, (layers, int(dataset.Rows), int(dataset.Columns)))
@@ -55,13 +55,14 @@ def _opened(path: Path, modified: int) -> _Segmentation:
 
 
 def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
-    """The segments of one slice of an image, as labels (H, W): 0 is none, others are segment numbers.
+    """Return the segments of one slice of an image as labels (H, W): 0 for background, otherwise segment numbers.
 
-    Of fractional segmentations, what reaches one half counts. Where segments overlap, the highest number is taken. A
-    slice that the segmentation does not cover has none.
+    Fractional segmentations are thresholded at one half. Where segments overlap, the highest number is taken. A slice
+    that the segmentation does not cover is all background.
 
     Raises:
-        ImageError: if it is damaged, or segments other images.
+        ImageError: if the segmentation is damaged, or segments other images; or if the image is not DICOM, or not
+            read as acquired.
     """
     if not isinstance(image, DicomSource):
         raise ImageError(
@@ -87,7 +88,7 @@ def read_segmentation(path: Path, image: Source, index: int) -> LabelArray:
 
 
 def _labels(segmentation: "highdicom.seg.Segmentation", frames: list[int]) -> LabelArray:
-    """Return some of its frames, one over the other: (H, W)."""
+    """Return the labels (H, W) of some frames; where they overlap, the highest number."""
     labels = np.zeros((int(segmentation.Rows), int(segmentation.Columns)), np.int64)
     for frame in frames:
         stored = segmentation.get_stored_frame(frame + 1)

@@ -1,4 +1,4 @@
-"""Match the frames of a DICOM segmentation with slices: by reference, or else by position."""
+"""Match the frames of a DICOM segmentation with slices by reference, otherwise by position."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,18 +19,18 @@ _SAME_PLACE_PIXELS = 1e-3
 
 @dataclass(frozen=True)
 class Reference:
-    """An instance that a frame was made from: the numbers of its frames, if told, and whether pixels correspond."""
+    """The source instance of a frame: the numbers of its frames, if stated, and whether pixels correspond."""
 
     instance: str
     frames: frozenset[int]
     preserved: str | None
 
     def tells_of(self, instance: str, number: int | None) -> bool:
-        """Whether it tells if it is to a frame of an instance (``None``: its only one)."""
+        """Whether the reference is specific enough to decide about a frame of an instance (``None``: its only one)."""
         return self.instance != instance or number is None or bool(self.frames)
 
     def names(self, instance: str, number: int | None) -> bool:
-        """Whether it is to that frame."""
+        """Whether the reference is to a frame of an instance (``None``: its only one)."""
         return self.instance == instance and (number is None or number in self.frames)
 
 
@@ -62,17 +62,17 @@ class SegmentationFrames:
 
     @property
     def instances(self) -> set[str]:
-        """All that its frames were made from."""
+        """The UIDs of all source instances of the frames."""
         return {reference.instance for references in self.references for reference in references}
 
     def of_slice(self, image: DicomSource, index: int) -> list[int]:
-        """The frames, from 0, whose pixels are those of a slice.
+        """Return the frames, counted from 0, whose pixels are those of a slice.
 
-        Those that do not say, pixel for pixel, what they were made from belong to the nearest slice of the same frame
-        of reference, if all their corners are less than half a pixel from its own.
+        Frames without a reference to corresponding pixels belong to the nearest slice of the same frame of reference,
+        if all their corners are less than half a pixel from those of the slice.
 
         Raises:
-            ImageError: if that cannot be told, or they lie elsewhere than the image.
+            ImageError: if the frames cannot be matched, or none is at the position of a slice.
         """
         dataset, number = image.source_frame(index)
         instance = str(dataset.SOPInstanceUID)
@@ -86,11 +86,12 @@ class SegmentationFrames:
         return sorted(found + self._by_place(image, index, others)) if others else found
 
     def _by_place(self, image: DicomSource, index: int, frames: list[int]) -> list[int]:
-        """Return the frames at the position of a slice or, if positions are unknown, those that reference it
-        indirectly."""
+        """Return the frames at the position of a slice; those without a known position are matched by reference."""
         apart = self._pixels_apart(image)[:, frames]
         comparable = np.isfinite(apart[index])
-        lying = (apart < 0.5) & (apart <= apart.min(0) + _SAME_PLACE_PIXELS)  # on several, if these are times or echoes
+        lying = (apart < 0.5) & (
+            apart <= apart.min(0) + _SAME_PLACE_PIXELS
+        )  # several slices, if these are times or echoes
         if comparable.any() and not lying.any():
             raise ImageError(
                 f"{self.path}: segments other images than {image.path}, or has another pixel grid: none of its "

@@ -28,13 +28,13 @@ _WAY_OUT = "Give each volume a folder of its own, or name single files"
 
 
 class DicomSeries(DicomSource):
-    """The images of one series, ordered by where they lie in the patient; each is a slice, as acquired.
+    """The images of one series, ordered by their position in the patient; each is a slice, as acquired.
 
-    Another ``axis`` cuts across the volume that they form, which must then be evenly stacked.
+    Another ``axis`` cuts the volume that they form, which must then be evenly stacked.
 
     Args:
-        folder: where they lie, for messages.
-        axis: what to cut across.
+        folder: folder of the files, for messages.
+        axis: axis to cut along; ``auto`` for slices as acquired.
         files: DICOM images of one series.
     """
 
@@ -107,7 +107,7 @@ class DicomSeries(DicomSource):
         return [headers[i] for i in order]
 
     def _image(self, index: int) -> DicomImage:
-        kept = self._opened  # looked at once, as another thread may ask for another image meanwhile
+        kept = self._opened  # read once, as another thread may replace it meanwhile
         if kept is None or kept[0] != index:
             kept = self._opened = index, DicomImage(self.files[index])
         return kept[1]
@@ -126,7 +126,7 @@ class DicomSeries(DicomSource):
         return self._image(index).as_stored(0) if self._cut is None else self._cut[index]
 
     def own_window(self, index: int) -> Uint8Array:
-        """Apply the window of each image, or that of the first one if the volume is cut across."""
+        """Apply the window of each image, or that of the first image if the volume is cut along another axis."""
         values = self.values(index)
         facts = self._image(index if self._cut is None else 0).frame_dataset(0)
         try:
@@ -140,7 +140,7 @@ class DicomSeries(DicomSource):
         return self._image(0 if self._opened is None else self._opened[0]).is_inverted
 
     def differs_by(self, index: int) -> dict[str, object]:
-        return {} if self._cut is None else super().differs_by(index)  # as acquired each has a file of its own
+        return {} if self._cut is None else super().differs_by(index)  # as acquired, each slice is a file
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
         alone = scope == Scope.PIXEL or (scope == Scope.OWN and has_voi(self._image(index).frame_dataset(0)))
@@ -155,7 +155,7 @@ class DicomSeries(DicomSource):
         return self._image(index).dataset, None
 
     def datasets(self) -> list[Dataset]:
-        """Return the data sets of all images, in their order, without pixels."""
+        """Return the data sets of all images, in order, without pixels."""
         return [read_dataset(path, pixels=False) for path in self.files]
 
 

@@ -11,18 +11,19 @@ from promise_seg.images.formats.kinds import kind_of, suffix_of
 
 
 def dicom_files(folder: Path) -> list[Path]:
-    """Return the DICOM images directly in a folder, whatever they are called, in order of name; a DICOMDIR is none."""
+    """Return the DICOM files directly in a folder, by content, sorted by name; a DICOMDIR is left out."""
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     names = [p for p in files if suffix_of(p) in ("", *DicomImage.suffixes) and p.name != "DICOMDIR"]
     return [p for p in names if kind_of(p) is DicomImage]
 
 
 def files_of_series(folder: Path) -> list[Path]:
-    """Return the DICOM files of a folder that holds one series; segmentations of it may lie beside them, and files
-    without pixels, such as structure sets and reports.
+    """Return the DICOM files of a folder that contains one series.
+
+    Segmentations, and files without pixels such as structure sets and reports, are ignored.
 
     Raises:
-        ImageError: if it holds none or several, or one of its files is damaged.
+        ImageError: if the folder contains no series or several, or one of its files is damaged.
     """
     found: dict[str, list[Path]] = defaultdict(list)
     segmentations: dict[str, list[Path]] = defaultdict(list)

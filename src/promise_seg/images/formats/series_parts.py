@@ -8,9 +8,9 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from promise_seg.arrays import Float64Array
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged
 
 Vector = tuple[float, ...]
@@ -36,7 +36,7 @@ _WORDS = (*_TELLERS.values(), "folder")
 class PlacedImage:
     """The series and the position of an image, from its header.
 
-    ``position`` is in mm, in the patient's LPS+; ``direction``, of its rows and columns, may be missing.
+    ``position`` is in mm, in the patient's LPS+; ``direction`` has the cosines of rows and columns, if they are known.
     """
 
     path: Path
@@ -48,14 +48,14 @@ class PlacedImage:
     position: Vector
     direction: Vector | None
     tellers: tuple[tuple[int, float, str], ...]
-    """The values that may separate it from others at its position, each as a sort key."""
+    """The values that may separate it from other images at its position, each as a sort key."""
 
 
 @dataclass(frozen=True)
 class SeriesPart:
-    """Images that form one volume, or a single one; ``by`` lists the criteria that separate them from others.
+    """Images that form one volume, or a single image; ``by`` lists the criteria that separate them from others.
 
-    ``name`` tells a volume from the others of its series: ``direction1_time2``. It is empty if there is only one.
+    ``name`` distinguishes a volume within its series: ``direction1_time2``. It is empty if there is only one.
     """
 
     images: tuple[PlacedImage, ...]
@@ -67,7 +67,7 @@ def read_place(path: Path, header: Dataset) -> PlacedImage | None:
     """Read the position from a header; ``None`` if it has none, or several frames.
 
     Raises:
-        ImageError: if it is damaged.
+        ImageError: if the header is damaged.
     """
     try:
         with warnings.catch_warnings():
@@ -96,7 +96,7 @@ def _read_place(path: Path, header: Dataset) -> PlacedImage | None:
 
 
 def series_of(path: Path, header: Dataset) -> tuple[str, ...]:
-    """Return what all images of one series have in common: their identifiers, or their folder if there are none."""
+    """Return the key of the series of an image: its identifiers, or the folder if there are none."""
     uid = str(header.get("SeriesInstanceUID") or "")
     names = (str(header.get(name) or "") for name in ("PatientID", "StudyInstanceUID"))
     return (*names, uid) if uid else (str(path.parent),)
@@ -129,8 +129,8 @@ def _key(value: object) -> tuple[int, float, str]:
 def divide_series(images: Sequence[PlacedImage]) -> list[SeriesPart]:
     """Divide one series into volumes and single images, independent of their order.
 
-    Volumes have one size, one direction and no two images at a place. Where several lie at one, what tells them apart
-    is the first element, or the first two, that say it of all; else the order of their numbers.
+    A volume has one size, one direction, and one image at each position. Images at the same position are separated by
+    the first header element, or pair of elements, that separates all of them; otherwise by the order of their numbers.
     """
     ordered = sorted(images, key=lambda image: (image.number, image.path))
     return _divided(ordered, (_by_size, _by_direction, _by_teller))
@@ -200,7 +200,7 @@ def _by_teller(images: list[PlacedImage]) -> tuple[str, Groups]:
 
 
 def _places(images: list[PlacedImage]) -> list[int]:
-    """Return the number of the position of each image; without a direction each has its own."""
+    """Return the number of the position of each image; images without a direction all have different ones."""
     direction = images[0].direction
     if direction is None:
         return list(range(len(images)))
@@ -212,7 +212,7 @@ def _places(images: list[PlacedImage]) -> list[int]:
     return [int(place) for place in places]
 
 
-def heights_mm(direction: Sequence[float], positions: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+def heights_mm(direction: Sequence[float], positions: Sequence[Sequence[float]]) -> Float64Array:
     """Return the coordinates of images with a common direction along their normal, in mm."""
     normal = np.cross(np.array(direction[:3], np.float64), np.array(direction[3:], np.float64))
     return np.array(positions, np.float64) @ normal

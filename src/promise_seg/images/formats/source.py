@@ -1,4 +1,4 @@
-"""The common interface of all formats: slices of numbers, each with a way to display it."""
+"""The common interface of all formats: slices of values, and their display as grey levels."""
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
@@ -15,11 +15,11 @@ from promise_seg.images.geometry import Box
 from promise_seg.vocabulary import Axis, OutputFormat
 
 COLOURS = ("red", "green", "blue")
-"""The names of the channels of pictures in colour."""
+"""The names of the channels of images in colour."""
 
 
 class Scope(StrEnum):
-    """The scope of a grey level: it depends on the pixel itself, the file's own window, or the whole volume."""
+    """The data that a grey level depends on: the pixel itself, the file's own window, or the whole volume."""
 
     PIXEL = "pixel"
     OWN = "own"
@@ -29,17 +29,17 @@ class Scope(StrEnum):
 class Source(ABC):
     """An opened file, or a series of files: one or more slices.
 
-    Each format is a subclass, named once in :mod:`promise_seg.images.formats.kinds`; nothing else tells formats apart,
-    but asks the class or the opened file. ``tests/images/formats/contract.py`` holds what every subclass promises.
+    Each format is a subclass, listed only in :mod:`promise_seg.images.formats.kinds`; other code does not distinguish
+    formats, but asks the class or the opened file. ``tests/images/formats/contract.py`` tests the common contract.
 
     Shape: each slice is (H, W) or, in colour, (H, W, 3), in the image frame.
 
     Args:
-        path: what is opened.
-        axis: what a volume is cut across, if it can be; others ignore it.
+        path: file or folder to open.
+        axis: axis along which a volume is cut, if possible; other formats ignore it.
 
     Raises:
-        ImageError: if the file is damaged, too large or of no kind that can be read.
+        ImageError: if the file is damaged, too large or of an unknown format.
     """
 
     kind: ClassVar[str]
@@ -47,70 +47,69 @@ class Source(ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     """The suffixes of its files, in lower case."""
     signatures: ClassVar[tuple[tuple[int, bytes], ...]] = ()
-    """Offsets and bytes at which its files are recognised; any one of them is enough."""
+    """Offsets and bytes by which its files are recognised; one match is enough."""
     may_lack_signature: ClassVar[bool] = False
-    """Whether a file of its suffixes is read by it although no signature tells the format, as old DICOM files."""
+    """Whether files with its suffixes are read although no signature matches, like old DICOM files."""
     is_found_by_suffix: ClassVar[bool] = True
-    """Whether its files are found in folders by their suffixes; those of DICOM are found by their bytes."""
+    """Whether its files are found in folders by suffix; DICOM files are found by content."""
     may_refer_to_image: ClassVar[bool] = False
-    """Whether a mask of this format may say itself which image it belongs to, and must be read beside that image."""
+    """Whether a mask of this format may refer to the image that it belongs to, and must be read with this image."""
 
     path: Path
     is_in_time: bool = False
-    """Whether its slices follow one another in time and look alike, so that some may be left out."""
+    """Whether its slices are consecutive in time and similar, so that some may be left out."""
     is_volume: bool = False
-    """Whether it is a stack by its nature, even if of one slice: predictions for it are written as a stack."""
+    """Whether it is a stack, even if of only one slice: predictions for it are written as a stack."""
     frame: SliceFrame | None = None
     """The positions of its slices in the patient, if the file states them."""
     uneven: UnevenStack | None = None
-    """The positions of its slices if they are not evenly stacked, so that it has no :attr:`frame`."""
+    """The positions of its slices if they are not evenly stacked, so it has no :attr:`frame`."""
     mm_per_unit: float = 1.0
-    """The millimetres of one unit of :attr:`frame`, whose affine is as the file has it."""
+    """The millimetres per unit of :attr:`frame`, whose affine is that of the file."""
     spacing: tuple[float, float] | None = None
-    """The distance between a slice's rows and between its columns, in mm, if the file says so."""
+    """The distance between rows and between columns of a slice, in mm, if the file states it."""
     slice_spacing: float | None = None
-    """The distance between slices in mm, of a volume without a :attr:`frame` whose file says it all the same."""
+    """The distance between slices in mm, for a volume without a :attr:`frame` whose file states it."""
     series: str = ""
-    """The identifier of the series that a single image is a slice of, if its file says so."""
+    """The identifier of the series of a single image, if its file states it."""
     slices_have_places: bool = False
-    """Whether its slices are matched with those of a mask or an image by their place in space, not by their number."""
+    """Whether its slices are matched with those of a mask or an image by position in space, not by number."""
     is_oriented: bool = False
-    """Whether it has an order of axes of its own, so that even a single slice must be turned to fit another file's."""
+    """Whether it has its own axis order, so that even a single slice may have to be turned to fit another file."""
     notes: tuple[str, ...] = ()
-    """Notes on everything that was read otherwise than the file says: lines that begin with its path."""
+    """Notes on everything that was not read as the file states it: lines that begin with its path."""
     turned: int = 1
-    """The orientation by which it was turned upright, as EXIF and TIFF number them; 1 if it is as stored."""
+    """The EXIF or TIFF orientation by which it was turned upright; 1 if it is as stored."""
     value_step: float = 0.0
-    """The distance between neighbouring values that it can store, where it stores scaled ones."""
+    """The distance between neighbouring values if it stores scaled ones; otherwise 0."""
     columns_first: bool = False
-    """Whether :attr:`array` is (column, row, slice), as NIfTI files are, or (slice, row, column)."""
+    """Whether :attr:`array` is (column, row, slice), as in NIfTI files, instead of (slice, row, column)."""
     several_channels: tuple[str, ...] = ()
-    """The names of its channels, empty where they have none, if it has several that are not colours: without a choice
-    of them nothing is read."""
+    """The names of its channels, or empty names, if it has several that are not colours; then a choice is required."""
 
     size: tuple[int, int] | None = None
-    """The height and width of a file of which windows are read, see :meth:`part`."""
+    """The height and width of a file that is read in windows, see :meth:`part`."""
 
     @abstractmethod
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None: ...
 
     @classmethod
     def has_signature(cls, head: bytes) -> bool:
-        """Return whether the first bytes of a file, unpacked if they are gzip, tell this format."""
+        """Whether the first bytes of a file, decompressed if they are gzip, match a signature of this format."""
         return any(head[at : at + len(magic)] == magic for at, magic in cls.signatures)
 
     @classmethod
     def resembles(cls, head: bytes) -> bool:
-        """Return whether a file that no signature tells may be of this format by its first bytes."""
+        """Whether a file without a known signature may be of this format by its first bytes."""
         del head
         return False
 
     @classmethod
     def files_of(cls, path: Path) -> list[Path]:
-        """Return all files that what is opened at ``path`` consists of, without opening it.
+        """Return all files of the image at ``path``, without opening it.
 
         Raises:
-            ImageError: if one of them is missing.
+            ImageError: if a file is missing.
         """
         return [path]
 
@@ -120,65 +119,65 @@ class Source(ABC):
 
     @abstractmethod
     def values(self, index: int) -> Array:
-        """One slice, in the units of its modality (Hounsfield units of a CT), colours as 8 bits; NaN for padding.
+        """Return one slice in the units of its modality (Hounsfield units for CT), colours as 8 bits; padding is NaN.
 
         Raises:
-            ImageError: if it is damaged.
+            ImageError: if the slice is damaged.
         """
 
     @cached_property
     def channels(self) -> tuple[str, ...]:
-        """The names of all channels that can be chosen, empty where they have none: one of grey, three of colours."""
+        """The names of all channels to choose from, or empty names: one for grey images, three for colours."""
         return self.several_channels or (COLOURS if self.values(0).ndim == 3 else ("",))
 
     def channel_values(self, index: int, channel: int) -> Array:
-        """One slice of one channel: (H, W), as :meth:`values`, by its number from 0.
+        """Return one slice of a channel, by its number from 0: (H, W), in the units of :meth:`values`.
 
         Raises:
-            ImageError: if it is damaged.
+            ImageError: if the slice is damaged.
         """
         values = self.values(index)
         return values if values.ndim == 2 else values[..., channel]
 
     def by_channels(self) -> "Source":
-        """Return the same file as it is where channels are chosen by number: pages of unknown meaning are channels."""
+        """Return the source to use if channels are chosen by number: pages of unknown meaning become channels."""
         return self
 
     @property
     def channel_note(self) -> str | None:
-        """A note on channels that are left out where none are chosen: words that follow its path."""
+        """A note, to follow the path, on channels that are left out if none are chosen."""
         return None
 
     def as_stored(self, index: int) -> Array:
-        """One slice as labels: palette indices instead of colours, nothing rescaled."""
+        """Return one slice as labels: palette indices instead of colours, nothing rescaled."""
         return self.values(index)
 
     def part(self, box: Box) -> "Source | None":
-        """Return a window of the only slice as an image of its own; ``None`` where all of it is read anyway."""
+        """Return a window of the only slice as a separate image; ``None`` if the file is always read as a whole."""
         del box
         return None
 
     def thinned(self, every: int) -> "Source":
-        """Return every Nth of its slices, from the first, if :attr:`is_in_time`; else itself."""
+        """Return a source with every Nth slice, from the first, if :attr:`is_in_time`; otherwise itself."""
         del every
         return self
 
     def number_of(self, index: int) -> int:
-        """Return the number of a slice in the file, of which some may be left out, from 0."""
+        """Return the number of a slice in the file, from 0, counting slices that are left out."""
         return index
 
     @property
     def incomplete(self) -> str | None:
-        """The part that is missing of a file that can be read all the same: words that follow its path."""
+        """A note, to follow the path, on the missing part of an incomplete file that can be read."""
         return None
 
     @property
     def label_note(self) -> str | None:
-        """An assumption about a mask in this file, where the file does not tell: words that follow its path."""
+        """A note, to follow the path, on an assumption about a mask in this file."""
         return None
 
     def own_window(self, index: int) -> Uint8Array:
-        """One slice as the file wants to be looked at: 8-bit values as they are, others from lowest to highest."""
+        """Return one slice for display, uint8: by default, 8-bit values as they are, others from lowest to highest."""
         values = self.values(index)
         if values.dtype == np.uint8:
             return self.shown(np.asarray(values, np.uint8), values)
@@ -190,16 +189,16 @@ class Source(ABC):
         return np.where(np.isnan(values), np.uint8(0), seen) if values.dtype.kind == "f" else seen
 
     def output_formats(self) -> list[OutputFormat]:
-        """Return the format that predictions for it are written in, and behind it one to fall back on.
+        """Return the format that predictions for it are written in, and then a fallback, if there is one.
 
-        By default these are pictures: a PNG, or a TIFF with a page for each slice. What cannot be written in the first
-        format, as its file lacks what that needs, is written in the second.
+        The default is a PNG, or a TIFF with a page for each slice. The fallback is used if the file lacks information
+        that the first format requires.
         """
         return [OutputFormat.TIFF if self.is_volume else OutputFormat.PNG]
 
     @property
     def is_cut(self) -> bool:
-        """Whether slices are across what was acquired, so that only their place in space tells which is which."""
+        """Whether slices are cut across the acquired ones, so they can be matched only by their position in space."""
         return False
 
     @property
@@ -208,11 +207,11 @@ class Source(ABC):
         return False
 
     def differs_by(self, index: int) -> dict[str, object]:
-        """Return everything except the bytes of the file that determines the result of :meth:`values`."""
+        """Return all facts except the bytes of the file that determine the result of :meth:`values`."""
         return {"slice": index} if self.is_volume else {}
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
-        """Return the files that decide how a slice looks."""
+        """Return the files that determine the pixels of a slice."""
         del index, scope
         return [self.path]
 
@@ -223,7 +222,7 @@ class Source(ABC):
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
-        """Return the lowest and highest finite value of all slices."""
+        """The lowest and highest finite value of all slices."""
         ranges = [finite_range(self.values(i)) for i in range(len(self))]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
@@ -254,6 +253,6 @@ def finite_range(values: Array) -> tuple[float, float]:
 
 
 def spread(values: Array, low: float, high: float) -> Uint8Array:
-    """Map ``low`` to ``high`` linearly to 0 to 255, clipped; NaN becomes 0."""
+    """Map the range from ``low`` to ``high`` linearly to 0 to 255, clipped; NaN becomes 0."""
     scaled = (np.asarray(values, np.float64) - low) * (255 / max(high - low, 1e-12))
     return np.round(np.clip(np.nan_to_num(scaled, nan=0.0, posinf=255.0, neginf=0.0), 0, 255)).astype(np.uint8)

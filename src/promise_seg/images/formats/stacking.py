@@ -1,4 +1,4 @@
-"""How the slices of a volume are stacked: how many there are, and how far they are apart, for distances in space."""
+"""The number of slices in a volume and the distance between them, for distances in space."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,19 +13,19 @@ from promise_seg.images.formats.series_parts import SAME_PLACE_MM, heights_mm
 from promise_seg.images.formats.source import Source
 
 _SAME_DIRECTION = 0.01
-"""The largest difference of direction cosines of parallel slices, as in a series that is a folder."""
+"""The largest difference between the direction cosines of parallel slices, as in ``DicomSeries``."""
 _MOST_TILT_DEGREES = 0.5
-"""Axes of a volume within this of right angles count as upright: distances are then right to about 1 %."""
+"""Axes of a volume within this angle of perpendicular count as upright: distances are then accurate to about 1 %."""
 
 
 class Stacking(NamedTuple):
-    """The slices of a volume as a body.
+    """The arrangement of the slices of a volume in space.
 
     Args:
-        slices: how many it has.
-        spacing: the distance between them in mm; ``None`` if no single distance describes them.
-        lacking: why there is none, in words that follow the name of the volume; empty if there is one.
-        is_in_time: whether they are the frames of a video, which follow one another in time.
+        slices: number of slices.
+        spacing: distance between slices in mm; ``None`` if no single distance describes them.
+        lacking: reason why there is no spacing, to follow the name of the volume; empty if there is one.
+        is_in_time: whether the slices are the frames of a video, consecutive in time.
     """
 
     slices: int
@@ -35,7 +35,7 @@ class Stacking(NamedTuple):
 
 
 def stacking_of(source: Source) -> Stacking | None:
-    """Return how the slices of an opened volume are stacked; ``None`` for an image."""
+    """Return the stacking of the slices of an opened volume; ``None`` for an image."""
     if not source.is_volume:
         return None
     if source.frame is not None:
@@ -48,13 +48,13 @@ def stacking_of(source: Source) -> Stacking | None:
 
 
 class SlicePlace(NamedTuple):
-    """The place of a single image, which may be a slice of a series.
+    """The position of a single image that is a slice of a series.
 
     Args:
-        series: the identifier of its series.
-        position: of its first pixel, in mm, LPS+.
-        direction: of its rows and of its columns, 3 cosines each, LPS+.
-        spacing: between its rows and between its columns, in mm.
+        series: identifier of its series.
+        position: position of its first pixel, in mm, LPS+.
+        direction: direction of its rows and of its columns, 3 cosines each, LPS+.
+        spacing: distance between its rows and between its columns, in mm.
     """
 
     series: str
@@ -64,7 +64,7 @@ class SlicePlace(NamedTuple):
 
 
 def place_of(source: Source) -> SlicePlace | None:
-    """Return where an opened image lies; ``None`` if it does not say that, or to which series it belongs."""
+    """Return the position of an opened image; ``None`` if its position or its series is unknown."""
     if source.is_volume or source.frame is None or not source.series:
         return None
     if not _have_lengths(source.frame.affine[:3, :3].T):
@@ -79,15 +79,15 @@ def place_of(source: Source) -> SlicePlace | None:
 def stacking_of_files(
     places: Sequence[SlicePlace], shape: tuple[int, int], names: Sequence[str]
 ) -> tuple[list[int], Stacking] | None:
-    """Return the order in which images of one series lie, and how they are stacked.
+    """Return the spatial order of images of one series, and their stacking.
 
     Args:
-        places: of the images, at least two.
-        shape: of each, (H, W).
-        names: of their files, for messages.
+        places: positions of the images, at least two.
+        shape: shape of each image, (H, W).
+        names: names of their files, for messages.
 
     Returns:
-        ``None`` if they do not lie beside each other: they differ in direction or pixels, or lie at the same place.
+        ``None`` if the images do not form a stack: directions or spacings differ, or positions coincide.
     """
     first = places[0]
     directions, sizes = np.array([one.direction for one in places]), np.array([one.spacing for one in places])
@@ -107,7 +107,7 @@ def stacking_of_files(
 
 
 def _stacking(slices: int, affine: Float64Array, spacing: float) -> Stacking:
-    """Return how slices are stacked, without their distance if the axes of their affine are tilted."""
+    """Return the stacking of slices, without their spacing if the axes of their affine are tilted."""
     axes = affine[:3, :3].T
     if not _have_lengths(axes):
         return Stacking(slices, None, "its voxels have no size")
@@ -117,7 +117,7 @@ def _stacking(slices: int, affine: Float64Array, spacing: float) -> Stacking:
 
 
 def are_upright(axes: Float64Array) -> bool:
-    """Whether the axes of an array (axes, coordinates) are at right angles, so that distances follow from spacings."""
+    """Whether axes (axes, coordinates) are perpendicular, so that distances follow from spacings."""
     return _tilt_degrees(axes) <= _MOST_TILT_DEGREES
 
 
@@ -127,7 +127,7 @@ def _have_lengths(axes: Float64Array) -> bool:
 
 
 def _tilt_degrees(axes: Float64Array) -> float:
-    """Return by how much axes are from right angles, at most."""
+    """Return the largest deviation of axes from right angles, in degrees."""
     directions = axes / np.linalg.norm(axes, axis=1, keepdims=True)
     between = np.abs(directions @ directions.T)
     return float(np.degrees(np.arcsin(min(1.0, float((between - np.diag(np.diag(between))).max())))))

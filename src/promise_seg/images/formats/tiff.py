@@ -1,4 +1,4 @@
-"""TIFF: 1 to 32 bits, float, RGB(A), palettes, and pages as slices. Read by ``tifffile``."""
+"""TIFF with 1 to 32 bits, float, RGB(A), palettes, and pages as slices, read by ``tifffile``."""
 
 import copy
 import logging
@@ -35,9 +35,9 @@ _FAX_CODES = (2, 3, 4)
 
 
 class TiffStack(Source):
-    """The pages of a TIFF, which must be of one size; smaller copies of the same picture are left out.
+    """The pages of a TIFF, which must have the same size; smaller copies of the same image are left out.
 
-    Pages that the file calls channels are channels of the same slice.
+    Pages that the file declares as channels are channels of the same slice.
     """
 
     kind = "tiff"
@@ -47,7 +47,7 @@ class TiffStack(Source):
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         del axis
         self.path = path
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it also logs the errors that it raises
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
                 check_chain(path, file)
@@ -59,7 +59,7 @@ class TiffStack(Source):
                 self._samples = _samples(page)
                 check_size(path, tuple(map(int, page.shape)))
                 if page.is_tiled:
-                    check_size(path, tuple(map(int, page.chunks)))  # each is decoded whole
+                    check_size(path, tuple(map(int, page.chunks)))  # each chunk is decoded as a whole
                 self._photometric = page.photometric
                 self._axes = page.axes
                 self._dtype = page.dtype
@@ -104,7 +104,7 @@ class TiffStack(Source):
         return other
 
     def by_channels(self) -> Source:
-        """Return the pages as the channels of one slice, if the file does not say what they are."""
+        """Return the pages as the channels of one slice, if the file does not state their meaning."""
         return self._as_channels if len(self) > 1 and self._may_be_channels and not self.several_channels else self
 
     @property
@@ -128,15 +128,15 @@ class TiffStack(Source):
         return self._white.note or (None if self.several_channels else self._labels(0)[1])
 
     def differs_by(self, index: int) -> dict[str, object]:
-        """Return also that an image is not inverted which once was, as features of both may be stored."""
+        """Also record an image that is no longer inverted, as features of its inverse may have been stored."""
         declared = self._photometric == tifffile.PHOTOMETRIC.MINISWHITE
         return super().differs_by(index) | ({"inverted": False} if declared and not self.is_inverted else {})
 
     def as_stored(self, index: int) -> Array:
-        """Labels: of a palette see :func:`labels_of_palette`; where 0 is white, as the program that wrote it means it.
+        """Return labels: for palettes, see :func:`labels_of_palette`; for 0 as white, :func:`white_is_zero_in_tiff`.
 
         Raises:
-            ImageError: if it is damaged, or has transparency, which may be what is meant.
+            ImageError: if the file is damaged, or has several channels, or transparency, which may be the mask.
         """
         if self.several_channels:
             raise unchosen(self, of_mask=True)
@@ -156,12 +156,12 @@ class TiffStack(Source):
         return labels_of_palette(array.astype(np.uint8) if array.dtype == bool else array, palette, of_grey=False)
 
     def _decoded(self, index: int) -> tuple[Array, bool]:
-        """Return one page (H, W) or (H, W, samples), upright, and whether it is see-through somewhere but not all over.
+        """Return one page, (H, W) or (H, W, samples), upright, and whether its alpha channel has several values.
 
         Args:
-            index: its number among all pages.
+            index: number of the page among all pages.
         """
-        kept = self._page  # looked at once, as another thread may ask for another page meanwhile
+        kept = self._page  # read once, as another thread may replace it meanwhile
         if kept is None or kept[0] != index:
             try:
                 with SparingFile(self.path) as stored, tifffile.TiffFile(stored) as file:
@@ -180,7 +180,7 @@ class TiffStack(Source):
         return kept[1:]
 
     def _check_codes(self, series: tifffile.TiffPageSeries, index: int) -> None:
-        """Refuse strips or tiles compressed from more than the page says; tifffile decodes before it compares."""
+        """Check that strips or tiles decode to no more than the page declares; tifffile decodes before it compares."""
         page, values = series.pages[index], prod(series.keyframe.chunks)
         if page is not None and series.keyframe.compression in _CODES:
             for at, count in zip(page.dataoffsets, page.databytecounts, strict=False):
@@ -189,7 +189,7 @@ class TiffStack(Source):
                 check_codes(self.path, handle.read(count), values)
 
     def _arranged(self, array: Array) -> tuple[Array, bool]:
-        """Return (H, W) or (H, W, samples), upright, and whether there is an alpha channel of several values."""
+        """Return a page, (H, W) or (H, W, samples), upright, and whether its alpha channel has several values."""
         if self._axes == "SYX":
             array = np.moveaxis(array, 0, -1)
         elif self._axes not in {"YX", "YXS"}:
@@ -198,7 +198,7 @@ class TiffStack(Source):
         return upright(array, self.turned), is_see_through
 
     def _looked_up(self, array: Array, colormap: Array) -> Array:
-        """Return the colours (H, W, 3) uint8 of a palette (3, N)."""
+        """Return the colours (H, W, 3) uint8 of palette indices (H, W); the palette is (3, N)."""
         try:
             colours = colormap[:, array.astype(np.intp)]  # not bool, which would choose, not look up
         except IndexError as error:
@@ -235,7 +235,7 @@ def _picture(array: Array) -> Array:
 
 
 def _samples(page: tifffile.TiffPage) -> tuple[str, ...]:
-    """Return the names of the samples of each pixel, empty where they have none; nothing if there is only one."""
+    """Return the names of the samples of a pixel, or empty names; an empty tuple if there is only one sample."""
     count = int(page.samplesperpixel) if "S" in page.axes else 1
     if count == 1:
         return ()
@@ -247,10 +247,10 @@ def _samples(page: tifffile.TiffPage) -> tuple[str, ...]:
 
 
 def check_segment(path: Path, page: tifffile.TiffPage, data: bytes) -> None:
-    """Refuse a strip or tile that is compressed from more than its page says, before it is decoded.
+    """Check, before it is decoded, that a strip or tile does not decode to more than its page declares.
 
     Raises:
-        ImageError: that says so.
+        ImageError: if it does.
     """
     if page.compression in _CODES:
         check_codes(path, data, prod(page.chunks))

@@ -1,4 +1,4 @@
-"""The pages of a TIFF: which are slices, which are channels, and what the channels are called."""
+"""The slices and channels among the pages of a TIFF, and the names of the channels."""
 
 import struct
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ Place = tuple[int, int]
 
 
 def pages_of(path: Path, file: tifffile.TiffFile) -> tuple[list[Place], npt.NDArray[np.intp]]:
-    """Return where the pages are, and the number of the page of each slice and channel: (slices, channels).
+    """Return the places of the pages, and the page number of each slice and channel: (slices, channels).
 
-    Writers that add page by page make a series of each. Smaller copies of the same picture are left out.
+    Programs that add page by page write each as a series. Smaller copies of the same image are left out.
 
     Raises:
         ImageError: if pages are of different kinds, or channels are in colour.
@@ -62,13 +62,13 @@ def _by_channel(path: Path, series: tifffile.TiffPageSeries) -> npt.NDArray[np.i
 
 
 def are_of_unknown_meaning(file: tifffile.TiffFile) -> bool:
-    """Whether a file does not state if its pages are slices or channels."""
+    """Whether a file does not state whether its pages are slices or channels."""
     leading = "".join(series.axes.removesuffix(series.keyframe.axes) for series in file.series)
     return set(leading) <= _UNKNOWN and file.series[0].keyframe.axes == "YX"
 
 
 def channel_names(file: tifffile.TiffFile, count: int) -> tuple[str, ...]:
-    """Return the names that OME metadata give to channels, empty where they have none."""
+    """Return the names of channels in the OME metadata; empty names if there are none."""
     nameless = ("",) * count
     try:
         root = tifffile.xml2dict(file.ome_metadata)["OME"] if file.ome_metadata else {}
@@ -76,7 +76,7 @@ def channel_names(file: tifffile.TiffFile, count: int) -> tuple[str, ...]:
         channels = _first(image.get("Pixels")).get("Channel") or []
         channels = channels if isinstance(channels, list) else [channels]
         names = tuple(str(channel.get("Name") or "").strip() for channel in channels)
-    except Exception:  # whatever nonsense a description holds, it only lacks names then
+    except Exception:  # an invalid description only means that there are no names
         return nameless
     return names if len(names) == count else nameless
 
@@ -91,9 +91,9 @@ def _words(page: tifffile.TiffPage) -> str:
 
 
 def check_chain(path: Path, file: tifffile.TiffFile) -> None:
-    """Refuse pages that name an earlier one as the next, which tifffile would follow for ever, or one beyond the end.
+    """Refuse a chain of pages that forms a loop, which tifffile would follow indefinitely, or leads beyond the file.
 
-    tifffile takes the latter for the end of the pages, so that a truncated stack would seem to have fewer slices.
+    tifffile takes the latter for the end of the pages, so a truncated stack would seem to have fewer slices.
     """
     layout, handle = file.tiff, file.filehandle
     handle.seek(8 if layout.is_bigtiff else 4)

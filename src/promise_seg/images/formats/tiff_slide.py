@@ -1,4 +1,4 @@
-"""One level of a large TIFF, read by windows: no more is decoded at once than the tiles or strips of a window."""
+"""One level of a large TIFF, read in windows: only the tiles or strips of a window are decoded."""
 
 import logging
 import threading
@@ -20,12 +20,12 @@ from promise_seg.images.formats.tiff_pages import check_chain
 from promise_seg.images.formats.tiff_spacing import pixel_size_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
-from promise_seg.remote_paths import as_path
+from promise_seg.storage.remote_paths import as_path
 from promise_seg.vocabulary import Axis, OutputFormat
 
 LEAST_PIXELS = 2**24
-"""Smaller images are read whole, unless a level of theirs is asked for."""
-_LARGEST_SEGMENT = 2**26  # values of a tile or strip, each of which is decoded whole
+"""Images with fewer pixels are read as a whole, unless one of their levels is requested."""
+_LARGEST_SEGMENT = 2**26  # values of a tile or strip, which is decoded as a whole
 _CACHE_BYTES = 2**27
 _STRIP_ROWS = 256
 _CODED_COLOURS = (6, 7, 33003, 33005, 34712)
@@ -33,7 +33,7 @@ _CODED_COLOURS = (6, 7, 33003, 33005, 34712)
 
 
 def open_slide(path: str | Path, level: int = 0) -> "TiffSlide | None":
-    """Open one level of a TIFF to be read by windows; ``None`` for files that are as well read whole.
+    """Open one level of a TIFF to read it in windows; ``None`` for files that can be read as a whole.
 
     Raises:
         ImageError: if there is no such level, or the file is damaged.
@@ -59,12 +59,12 @@ def _opened(path: Path, level: int, states: tuple[tuple[int, int], ...]) -> "Tif
 
 
 class TiffSlide(Source):
-    """One level of a pyramid, or a large picture, in a TIFF: pixels of 8 or 16 bits, grey or RGB.
+    """One level of a pyramid, or a large image, in a TIFF: pixels of 8 or 16 bits, grey or RGB.
 
     Args:
-        path: of the file.
+        path: path of the file.
         axis: ignored.
-        level: its number, from the finest.
+        level: number of the level, from 0, the finest.
 
     Raises:
         ImageError: if there is no such level, or the file is damaged.
@@ -77,7 +77,7 @@ class TiffSlide(Source):
         self.path, self.level = path, level
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, Array | None] = OrderedDict()
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it logs what it then raises
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it also logs the errors that it raises
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
                 check_chain(path, file)
@@ -113,7 +113,7 @@ class TiffSlide(Source):
 
     @staticmethod
     def _is_plain(page: tifffile.TiffPage, samples: int) -> bool:
-        """Whether its pixels are what is shown."""
+        """Whether the stored pixels are the displayed ones, so that they can be read in windows."""
         kinds = tifffile.PHOTOMETRIC
         tag = page.tags.get("Orientation")
         is_colour = page.photometric == kinds.RGB or (
@@ -137,30 +137,30 @@ class TiffSlide(Source):
         return 1
 
     def output_formats(self) -> list[OutputFormat]:
-        """Return TIFF, which is written by tiles."""
+        """Return TIFF, which is written tile by tile."""
         return [OutputFormat.TIFF]
 
     def differs_by(self, index: int) -> dict[str, object]:
         return {"level": self.level} if self.level else {}
 
     def values(self, index: int) -> Array:
-        """The whole level, if it is not too large.
+        """Return the whole level.
 
         Raises:
-            ImageError: see :meth:`window`; or if it is too large.
+            ImageError: if the level is too large; see also :meth:`window`.
         """
         check_size(self.path, (self.height, self.width, len(self.channels)))
         return self.window(Box(0, 0, self.width, self.height))
 
     def part(self, box: Box) -> Source:
-        """Return a window as an image of its own, with the grey levels of the whole."""
+        """Return a window as a separate image, with the grey levels of the whole."""
         return SlidePart(self, box)
 
     def window(self, box: Box) -> Array:
         """Return the values of a window: (h, w), or (h, w, 3) in colour.
 
         Raises:
-            ImageError: if one of its tiles or strips is damaged.
+            ImageError: if a tile or strip of the window is damaged.
         """
         if self._mapped is not None:
             found = np.array(self._mapped[box.top : box.bottom, box.left : box.right]).astype(self._page.dtype)
@@ -176,7 +176,7 @@ class TiffSlide(Source):
         for row in range(box.top // high, -(-box.bottom // high)):
             for column in range(box.left // wide, -(-box.right // wide)):
                 segment = self._segment(row * per_row + column)
-                if segment is None:  # left out by the writer: empty
+                if segment is None:  # empty, so the writer left it out
                     continue
                 y, x = row * high, column * wide
                 first_y, first_x = max(y, box.top), max(x, box.left)
@@ -194,7 +194,7 @@ class TiffSlide(Source):
         return min(int(page.rowsperstrip), self.height), self.width
 
     def _segment(self, number: int) -> Array | None:
-        """Return one decoded tile or strip (h, w, S), from the ones that were decoded last if it is among them."""
+        """Return one decoded tile or strip (h, w, S), from the cache if possible; ``None`` if it is left out."""
         with self._lock:
             if number in self._cache:
                 self._cache.move_to_end(number)
@@ -257,7 +257,7 @@ class TiffSlide(Source):
 
 
 class SlidePart(Source):
-    """A window of a :class:`TiffSlide`, whose grey levels are those of the whole."""
+    """A window of a :class:`TiffSlide`, with the value range and percentiles of the whole."""
 
     kind = "tiff"
 

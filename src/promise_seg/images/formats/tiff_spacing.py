@@ -1,7 +1,7 @@
-"""How large the pixels of a TIFF are, as OME-TIFF, ImageJ and Aperio's slides state it.
+"""The pixel size of a TIFF, as OME-TIFF, ImageJ and Aperio slides state it.
 
-The plain resolution of a TIFF, in dots per inch or per centimetre, is left aside: programs for pictures write one into
-any file, for printing, and ImageJ hands it on.
+The plain resolution of a TIFF, in dots per inch or per centimetre, is ignored: image editors write one for printing
+into any file, and ImageJ passes it on.
 """
 
 import re
@@ -25,18 +25,18 @@ _OTHER_NAMES = {
     "millimeters": "mm", "millimetre": "mm", "millimetres": "mm", "nanometer": "nm", "nanometers": "nm",
     "nanometre": "nm", "nanometres": "nm",
 }  # fmt: skip
-"""Other names of units; one of them has a Greek letter in place of the sign for a millionth."""
+"""Other names of units; one of them has the Greek letter mu instead of the micro sign."""
 _FOR_PRINTING = ("in", "inch", "inches", "cm")
-"""Units that ImageJ takes from the resolution for printing of any TIFF that it opens."""
+"""Units that ImageJ takes from the printing resolution of any TIFF that it opens."""
 _ESCAPED = {"\\u00B5": "µ", "\\u03BC": "µ"}
-"""The sign for a millionth as ImageJ writes it."""
+"""The micro sign as ImageJ writes it."""
 _MPP = re.compile(r"(?:^|\|)\s*MPP\s*=\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(?:\||$)")
 _LEAST_MM = 1e-9
 _ALONG_Z = "Z"
 
 
 class PixelSize(NamedTuple):
-    """The distances between rows, columns and slices in mm; ``None`` where a file does not state it."""
+    """The distances between rows, columns and slices in mm; ``None`` for slices if a file does not state it."""
 
     rows: float
     columns: float
@@ -44,10 +44,10 @@ class PixelSize(NamedTuple):
 
 
 def pixel_size_of(file: tifffile.TiffFile) -> PixelSize | None:
-    """Return the size of the pixels in a file; ``None`` if it does not state a usable one, or one for each picture.
+    """Return the pixel size of a file; ``None`` if it states none that is usable, or different ones.
 
-    The distance between slices is left out unless all pages are those of one stack along Z: others are points of time,
-    or pictures of different places.
+    The distance between slices is left out unless all pages are one stack along Z: other pages are time points, or
+    images of different places.
     """
     if file.is_svs:
         words = _MPP.search(file.pages.first.description)
@@ -95,7 +95,7 @@ def _of_imagej(file: tifffile.TiffFile) -> PixelSize | None:
 
 
 def _length(value: object, unit: str) -> float | None:
-    """Return a length in mm; ``None`` if it cannot be one, or its unit is no length."""
+    """Return a length in mm; ``None`` if it is not a plausible number, or its unit is not a unit of length."""
     in_mm = _MM_OF.get(_OTHER_NAMES.get(unit.strip(), unit.strip()))
     try:
         length = float(value) * in_mm if isinstance(value, str | int | float) and in_mm is not None else 0.0

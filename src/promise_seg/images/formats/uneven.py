@@ -1,6 +1,6 @@
-"""Slices with a place each, but with unequal distances, and the masks that belong to them.
+"""Slices with known positions at unequal distances, and the masks that belong to them.
 
-No affine can state where they lie, which NIfTI and NRRD files need, so masks of them are paired slice by slice.
+No affine, as NIfTI and NRRD files require, can describe their positions, so masks are paired slice by slice.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.vocabulary import Axis
 
 _SAME_STEP = 0.05
-"""The largest difference of two distances that count as the same, as a share of them; as in ``stack_affine``."""
+"""The largest relative difference between two distances that count as equal, as in ``stack_affine``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,9 @@ class UnevenStack:
     """Slices that are parallel, but not evenly stacked.
 
     Args:
-        frame: where they would lie at the usual distance, as acquired.
-        origins: (N, 3), their first pixels in mm, RAS+.
-        words: what is uneven about them, with the files, for messages.
+        frame: frame of the slices, as acquired, as if all distances were the usual one.
+        origins: positions of their first pixels, (N, 3), in mm, RAS+.
+        words: description of the uneven distance, with the files, for messages.
     """
 
     frame: SliceFrame
@@ -36,7 +36,7 @@ class UnevenStack:
     def of(
         cls, path: Path, shape: tuple[int, int], first: Float64Array, origins: Float64Array, names: Sequence[str]
     ) -> "UnevenStack":
-        """Describe slices of a shape (H, W) by the affine of the first and the names of their files or frames."""
+        """Create the stack from the shape (H, W), the affine of the first slice, and the names of files or frames."""
         steps = np.diff(origins, axis=0)
         normal = np.cross(first[:3, 1], first[:3, 2])
         heights = np.abs(steps @ (normal / np.linalg.norm(normal)))
@@ -53,28 +53,28 @@ class UnevenStack:
         return cls(SliceFrame(path, (len(origins), *shape), nominal, Axis.AUTO), origins, words)
 
     def labels_of(self, mask: SliceFrame, array: Array) -> Array:
-        """Return the slice of a mask (I, J, K) for each of these: (N, H, W).
+        """Return the slice of a mask (I, J, K) for each slice of this stack: (N, H, W).
 
-        They are paired by their place, if the mask has a slice at that of each. Otherwise they are paired by their
-        number: as programs save such a series as if it were evenly spaced, a mask with as many slices, of which the
-        first lies at the first and the distance is the usual or the mean one, was made from it.
+        Slices are paired by position, if the mask has a slice at each position. Otherwise they are paired by number,
+        because programs save such a series as if it were evenly spaced: the mask must then have as many slices, its
+        first slice at the same position, and the usual or the mean distance.
 
         Raises:
-            ImageError: if neither is possible, with the distances of both.
+            ImageError: if neither is possible; the message states the distances of both.
         """
         moved, order = self._paired(mask, array)
         return moved if order is None else moved[order]
 
     def is_paired_by_number(self, mask: SliceFrame, array: Array) -> bool:
-        """Return whether the slices of a mask that :meth:`labels_of` takes do not lie where those of the image do.
+        """Whether :meth:`labels_of` pairs the slices of a mask by number, because their positions differ.
 
         Raises:
-            ImageError: as there.
+            ImageError: see :meth:`labels_of`.
         """
         return self._paired(mask, array)[1] is None
 
     def _paired(self, mask: SliceFrame, array: Array) -> tuple[Array, Array | None]:
-        """Return a mask turned like these slices, and the number in it of that for each; ``None`` if by number."""
+        """Return a mask turned like this stack, and its slice number for each slice; ``None`` if paired by number."""
         moved, affine = self.frame.turned_like_this(mask, array)
         count, height, width = self.frame.shape
         if moved.shape[1:3] != (height, width):
@@ -97,7 +97,7 @@ class UnevenStack:
         )
 
     def lies_like(self, other: "UnevenStack") -> bool:
-        """Whether the slices of another series, such as one of masks, lie where these do, to half a voxel."""
+        """Whether the slices of another series, such as a mask, have the same positions, to half a voxel."""
         if other.frame.shape != self.frame.shape:
             return False
         return bool((self._apart(other.origins, other.frame.affine).diagonal() <= self._half_a_voxel).all())
@@ -107,7 +107,7 @@ class UnevenStack:
         return float(np.linalg.norm(self.frame.affine[:3, :3], axis=0).min()) / 2
 
     def _apart(self, starts: Float64Array, affine: Float64Array) -> Float64Array:
-        """Return the largest distance over the corners of slices from those of a mask, in mm: (N, slices of it)."""
+        """Return the largest corner distance between each slice and each slice of a mask, in mm: (N, mask slices)."""
         ends = [(row, column) for row in (0, self.frame.shape[1] - 1) for column in (0, self.frame.shape[2] - 1)]
         turned = np.array(ends, np.float64) @ (affine[:3, 1:3] - self.frame.affine[:3, 1:3]).T
         apart = starts[None, :, None] - self.origins[:, None, None] + turned

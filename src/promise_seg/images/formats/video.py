@@ -18,13 +18,13 @@ from promise_seg.vocabulary import Axis, OutputFormat
 
 _KEPT_BYTES = 2**28
 _STILL = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"jxl ")
-"""Brands of files that are built as MP4, but are pictures."""
+"""Brands of files in the MP4 container that are still images."""
 
 
 class Video(Source):
-    """The frames of a video, turned upright as the file says, as the slices of a stack.
+    """The frames of a video, turned upright as the file states, as the slices of a stack.
 
-    Frames are reached from the beginning, so that reading them in order is fast; small videos are kept in memory.
+    Frames are decoded from the beginning, so reading them in order is fast; small videos are kept in memory.
     """
 
     kind = "video"
@@ -45,7 +45,7 @@ class Video(Source):
 
     @classmethod
     def has_signature(cls, head: bytes) -> bool:
-        """Return whether the first bytes tell a video, and not a picture that is built like one."""
+        """Whether the first bytes are those of a video, not of a still image in the same container."""
         return super().has_signature(head) and not (head[4:8] == b"ftyp" and head[8:12] in _STILL)
 
     def thinned(self, every: int) -> "Source":
@@ -74,7 +74,7 @@ class Video(Source):
             return frame
 
     def _decoded(self, number: int) -> Uint8Array:
-        """Decode a frame; the file is closed after the last."""
+        """Decode a frame; the file is closed after the last frame."""
         if self._capture is None or number < self._next:
             self._close()
             self._capture, self._next = open_capture(self.path), 0
@@ -93,14 +93,14 @@ class Video(Source):
         self._capture = None
 
     def as_stored(self, index: int) -> Array:
-        """Labels (H, W), where the three channels are as good as the same; colours stay colours."""
+        """Return labels (H, W) if the three channels are nearly equal; otherwise colours (H, W, 3)."""
         frame = self.values(index)
         if frame.ndim == 3 and (frame.max(2) - frame.min(2)).max() <= NEARLY_GREY:
             return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
         return frame
 
     def differs_by(self, index: int) -> dict[str, object]:
-        """Return also the orientation, as a picture does."""
+        """Also record the orientation, as for images."""
         facts: dict[str, object] = {"slice": self.number_of(index)}
         return facts if self.turned == 1 else facts | {"turned": self.turned}
 

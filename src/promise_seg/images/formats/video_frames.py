@@ -1,7 +1,7 @@
-"""Decoding videos frame by frame, with OpenCV's FFmpeg.
+"""Decode videos frame by frame with OpenCV's FFmpeg.
 
-It reports no errors, but stops at the first frame that it cannot decode; and it cannot be trusted to jump to a frame,
-so that frames are counted by decoding, and reached from the beginning.
+It reports no errors, but stops at the first frame that it cannot decode, and it cannot seek reliably. Frames are
+therefore counted by decoding, and reached from the beginning.
 """
 
 import os
@@ -20,9 +20,9 @@ from promise_seg.errors import ImageError
 from promise_seg.images.formats.limits import check_size
 
 _GREY = int.from_bytes(b"Y800", "little")
-"""OpenCV's number for videos of 8-bit grey."""
+"""OpenCV's pixel format of 8-bit grey videos."""
 _TURNS = {90: 6, 180: 3, 270: 8}
-"""EXIF's numbers for the degrees by which frames are to be turned clockwise, which OpenCV does itself."""
+"""EXIF orientations by the clockwise rotation of frames in degrees, which OpenCV applies itself."""
 _LEAST_LOST = 2
 
 
@@ -30,7 +30,7 @@ _LEAST_LOST = 2
 class VideoFacts:
     """The number of frames that can be decoded, their shape (H, W) or (H, W, 3), and their orientation.
 
-    ``stated`` is the number of frames by the file's header; some formats only estimate it.
+    ``stated`` is the number of frames in the file's header; some formats only estimate it.
     """
 
     count: int
@@ -40,7 +40,7 @@ class VideoFacts:
 
     @property
     def note(self) -> str | None:
-        """Say how many frames are lacking, if so many are that this is no estimate."""
+        """A note on missing frames; ``None`` if they are few enough for an estimate in the header."""
         if self.stated - self.count <= max(_LEAST_LOST, self.stated // 20):
             return None
         return (
@@ -51,7 +51,7 @@ class VideoFacts:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a video for decoding, without what FFmpeg and OpenCV would print about damaged ones.
+    """Open a video for decoding, without the messages that FFmpeg and OpenCV print about damaged videos.
 
     Raises:
         ImageError: if there is nothing to decode.
@@ -70,7 +70,7 @@ def open_capture(path: Path) -> Any:
         ImageError: if there is nothing to decode.
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    logging: Any = getattr(cv2.utils, "logging", cv2)  # where OpenCV has it depends on its version
+    logging: Any = getattr(cv2.utils, "logging", cv2)  # its place depends on the version of OpenCV
     level = logging.getLogLevel()
     logging.setLogLevel(0)
     try:
@@ -87,10 +87,10 @@ def open_capture(path: Path) -> Any:
 
 
 def facts_of(path: Path) -> VideoFacts:
-    """Decode a video once, and count its frames.
+    """Decode a video once and count its frames.
 
     Raises:
-        ImageError: if it cannot be decoded, or its frames are too large.
+        ImageError: if the video cannot be decoded, or its frames are too large.
     """
     state = path.stat()
     return _facts(path, state.st_mtime_ns, state.st_size)
@@ -98,7 +98,7 @@ def facts_of(path: Path) -> VideoFacts:
 
 @lru_cache(maxsize=1024)
 def _facts(path: Path, modified: int, size: int) -> VideoFacts:
-    del modified, size  # a file that was written anew is decoded anew
+    del modified, size  # a changed file is decoded again
     with _opened(path) as capture:
         is_grey = int(capture.get(cv2.CAP_PROP_CODEC_PIXEL_FORMAT)) == _GREY
         sides = cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH
@@ -121,7 +121,7 @@ def next_frame(path: Path, capture: Any, facts: VideoFacts) -> Uint8Array:
     """Decode the next frame, as RGB or grey.
 
     Raises:
-        ImageError: if it cannot be decoded any more, or differs from the first in its size.
+        ImageError: if the frame cannot be decoded, or its size differs from that of the first frame.
     """
     is_read, frame = capture.read()
     if not is_read or frame.shape[:2] != facts.shape[:2]:

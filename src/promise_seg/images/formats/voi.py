@@ -1,6 +1,6 @@
 """The display of a DICOM file: its window, or its lookup table of grey values.
 
-``pydicom`` has both, but returns them in units that depend on the rest of the file; here the result is grey in 8 bits.
+``pydicom`` applies both, but returns units that depend on the rest of the file; here the result is 8-bit grey.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from promise_seg.arrays import Array, Uint8Array
 def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:
     """Map values (H, W), in the units of the modality, to grey levels; ``None`` if the file does not define them.
 
-    Of several windows the first is used. Source: DICOM PS3.3, C.11.2.1.
+    If there are several windows, the first is used. Source: DICOM PS3.3, C.11.2.1.
     """
     if facts.get("VOILUTSequence"):
         plain = np.nan_to_num(np.asarray(values, np.float64)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Volumes that are held in memory as one array, and cut along an anatomical axis where their place is known."""
+"""Volumes in memory as one array, cut along an anatomical axis if their position is known."""
 
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,10 @@ from promise_seg.vocabulary import Axis, OutputFormat
 
 
 class ArrayVolume(Source):
-    """The common part of formats that store a volume as one array: a subclass reads its file, then calls a method here.
+    """The base class of formats that store a volume as one array.
 
-    That is :meth:`_place` if the file has an affine, or :meth:`_leave_as_stored` if it has none. The last axis of an
-    array is that of colours, or of channels if ``several_channels`` names them.
+    A subclass reads its file, then calls :meth:`_place` if the file has an affine, otherwise :meth:`_leave_as_stored`.
+    The last axis of a 4-D array is that of colours, or of channels if ``several_channels`` is not empty.
     """
 
     is_volume = True
@@ -24,7 +24,7 @@ class ArrayVolume(Source):
         """Cut a volume (I, J, K[, C]) along an axis, by default axially; ``affine`` gives millimetres in RAS+.
 
         Raises:
-            ImageError: if the affine tells no orientation.
+            ImageError: if the affine has no valid orientation.
         """
         self.path, self._array = path, array
         self.slices_have_places = self.is_oriented = self.columns_first = True
@@ -36,7 +36,7 @@ class ArrayVolume(Source):
         """Take an array (slice, row, column[, C]) as it is; ``spacing`` is that of rows and columns in mm, if known.
 
         Raises:
-            ImageError: if a volume is to be cut along an axis, which cannot be told.
+            ImageError: if an axis is given for a volume, whose orientation is unknown.
         """
         if self.is_volume:
             refuse_axis(path, axis)
@@ -73,10 +73,10 @@ class ArrayVolume(Source):
 
 
 def refuse_axis(path: Path, axis: Axis) -> None:
-    """Refuse to cut a stack without a place along an axis of the patient.
+    """Refuse to cut a stack without a position along an anatomical axis.
 
     Raises:
-        ImageError: unless its slices are to be taken as stored.
+        ImageError: if ``axis`` is not ``auto``.
     """
     if axis != Axis.AUTO:
         raise ImageError(

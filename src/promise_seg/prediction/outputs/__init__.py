@@ -1,1 +1,1 @@
-"""Predicted labels as files that fit back to where the image came from."""
+"""Write predicted labels in file formats that keep the geometry of the image."""

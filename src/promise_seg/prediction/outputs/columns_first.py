@@ -1,4 +1,4 @@
-"""Labels and their place as formats of volumes hold them: columns first, then rows, then slices."""
+"""Labels and affines in the axis order of volume formats: columns, rows, slices."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from promise_seg.arrays import Array, Float64Array
 from promise_seg.prediction.labelled import Labelled
 
 TO_LPS = np.diag([-1.0, -1.0, 1.0])
-"""The matrix from patient coordinates RAS+, as NIfTI has them, to LPS+, as DICOM, NRRD and MetaImage have them."""
+"""Matrix from RAS+ patient coordinates, which NIfTI uses, to LPS+, which DICOM, NRRD and MetaImage use."""
 
 
 def labels_columns_first(labelled: Labelled) -> Array:
-    """Return the labels (I, J, K) in the smallest type that holds them: in the input's order of axes, if it has one.
+    """Return the labels (I, J, K) in the axis order of the input and the smallest type that holds them.
 
-    Labels of DICOM series and pictures, which have no such order, are columns, rows and slices.
+    Labels of DICOM series and single images, which define no such order, are in the order columns, rows, slices.
     """
     source = labelled.source
     labels = labelled.stack if source.frame is None else source.frame.from_slices(labelled.stack)
@@ -21,7 +21,7 @@ def labels_columns_first(labelled: Labelled) -> Array:
 
 
 def affine_columns_first(labelled: Labelled) -> Float64Array | None:
-    """Return the affine (4, 4) of :func:`labels_columns_first`, from voxels to mm, RAS+; ``None`` if it is unknown."""
+    """Return the affine (4, 4) of :func:`labels_columns_first` from voxels to RAS+ mm; ``None`` if unknown."""
     source = labelled.source
     if source.frame is None:
         return None

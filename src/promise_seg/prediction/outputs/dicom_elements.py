@@ -1,4 +1,4 @@
-"""Elements of images as a segmentation may repeat them: those that break a rule are left out or emptied."""
+"""DICOM elements that a segmentation copies from its images; elements that break a rule are left out or emptied."""
 
 import warnings
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
-"""Elements that a segmentation must have, though perhaps without a value."""
+"""Elements that a segmentation must have, though their values may be empty."""
 _KEPT = (
     "PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID",
     "FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
     "SpacingBetweenSlices", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
-"""Elements that say what the segmentation belongs to, and are repeated as they are, or where it lies."""
+"""Elements that identify the images or state their geometry; they are copied even if they break a rule."""
 _WORDS = {
     "PatientSex": "M F O",
     "PatientSexNeutered": "ALTERED UNALTERED",
@@ -34,29 +34,30 @@ _WORDS = {
     "LongitudinalTemporalInformationModified": "UNMODIFIED MODIFIED REMOVED",
     "LossyImageCompression": "00 01",
 }
-"""The words that some elements may hold. Source: DICOM PS3.3, C.7.1.1, C.7.2.2, C.12.1 and C.7.6.1."""
+"""Allowed values of some elements. Source: DICOM PS3.3, C.7.1.1, C.7.2.2, C.12.1 and C.7.6.1."""
 _CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 _NEEDED = {
     "OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID"),
     "ReferencedStudySequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
     "ReferencedPatientSequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
 }
-"""Elements that each item of some sequences must hold. Items with codes have rules of their own."""
+"""Required elements in the items of some sequences. Items with codes have rules of their own."""
 _UTF8 = "ISO_IR 192"
 _DATES = {"DA": DA, "TM": TM, "DT": DT}
 
 
 def completed(dataset: Dataset) -> Dataset:
-    """A copy without pixels, in UTF-8, with what anonymised files lack and a segmentation must repeat.
+    """Return a copy of a data set without pixels, in UTF-8, with the elements that a segmentation requires.
 
-    The sets of characters that hospitals declare are of several parts, empty or misspelt, which ``highdicom`` refuses.
+    Anonymised files often lack required elements. Character sets in files from hospitals can be multi-valued, empty or
+    misspelt, which ``highdicom`` does not accept.
     """
     found = Dataset()
     encoding = dataset.get("SpecificCharacterSet") or "ISO_IR 6"
     for tag in dataset.keys():  # noqa: SIM118 (the tags: a data set iterates over elements)
         if tag.is_private or tag in PIXEL_KEYWORDS:
             continue
-        with suppress(Exception):  # pydicom raises whatever it runs into, and a segmentation may well not need it
+        with suppress(Exception):  # pydicom may raise any error; the element may not be needed
             element = Dataset(parent_encoding=encoding)
             element.add(copy(dataset[tag]))
             element.decode()
@@ -64,8 +65,8 @@ def completed(dataset: Dataset) -> Dataset:
                 element[tag].value = [_typed(item) for item in element[tag].value]
             if _is_sound(element[tag]) or element[tag].keyword in _KEPT:
                 found.add(element[tag])
-    found.add_new("SpecificCharacterSet", "CS", _UTF8)  # a new element: the others are the image's own
-    for name in _MAY_BE_EMPTY:  # but not absent
+    found.add_new("SpecificCharacterSet", "CS", _UTF8)  # a new element, as the old one belongs to the image
+    for name in _MAY_BE_EMPTY:  # must be present, may be empty
         if name not in found:
             setattr(found, name, "")
     removed = found.get("PatientIdentityRemoved") == "YES"
@@ -75,7 +76,7 @@ def completed(dataset: Dataset) -> Dataset:
 
 
 def _typed(item: Dataset) -> Dataset:
-    """Return a copy of another identifier of the patient with its type, which many files leave out."""
+    """Return a copy of an additional patient identifier with its type, which many files leave out."""
     typed = Dataset()
     typed.update(item)
     typed.TypeOfPatientID = item.get("TypeOfPatientID") or "TEXT"
@@ -83,7 +84,7 @@ def _typed(item: Dataset) -> Dataset:
 
 
 def _is_sound(element: DataElement) -> bool:
-    """Whether an element keeps the rules for its kind of value, for their number and, if it is known, for its words."""
+    """Whether an element has a valid VR, number of values and, where known, one of the allowed values."""
     keyword = element.keyword
     if not keyword:
         return False

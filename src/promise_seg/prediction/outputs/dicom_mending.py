@@ -1,8 +1,8 @@
-"""The data sets of images as ``highdicom`` can refer to them: blemishes of hospitals' files are mended in copies.
+"""Repair copies of images' data sets so that a segmentation written by ``highdicom`` can refer to them.
 
-``highdicom`` copies what it needs from the images as it is, so that it may write what it cannot read: it wants the same
-direction for all slices to the last digit, and a thickness. Files from hospitals round directions differently from
-slice to slice, and leave the thickness empty, as they may.
+``highdicom`` copies elements from the images unchanged, and so may write files that it cannot read: it requires exactly
+the same direction for all slices, and a slice thickness. Files from hospitals round directions differently from slice
+to slice, and may leave the thickness empty.
 """
 
 from pathlib import Path
@@ -19,14 +19,15 @@ from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.prediction.outputs.dicom_elements import completed
 
 _ROUNDING = 1e-5
-"""The largest difference of direction cosines that is left as it is, if all images have the same."""
+"""Largest deviation of direction cosines from orthonormality that is kept, if all images have the same directions."""
 
 
 def images_to_refer_to(source: DicomSource) -> list[Dataset]:
-    """Return copies of all images, without pixels: identified without doubt, with one direction and a thickness.
+    """Return copies of all images without pixels, with unique identifiers, one direction and a thickness.
 
     Raises:
-        ImageError: if they cannot be told apart, or do not lie as one direction and one spacing say.
+        ImageError: if identifiers are missing or ambiguous, or the images differ in direction or spacing by half a
+            pixel or more.
     """
     images = [completed(dataset) for dataset in source.datasets()]
     _check_identifiers(source.path, images)
@@ -70,7 +71,7 @@ def _check_identifiers(path: Path, images: list[Dataset]) -> None:
 
 
 def _one_space(path: Path, images: list[Dataset]) -> None:
-    """Give all images one frame of reference; old and anonymised files have none, and it cannot be empty."""
+    """Set one frame of reference for all images; old and anonymised files lack it, but it must not be empty."""
     stated = [value for image in images if (value := image.get("FrameOfReferenceUID"))]
     values = {str(value) for value in stated}
     if len(values) > 1 or not all(isinstance(value, str) for value in stated):
@@ -81,16 +82,16 @@ def _one_space(path: Path, images: list[Dataset]) -> None:
 
 
 def _leave_unplaced(image: Dataset) -> None:
-    """Remove what is known of the place of a single image, such as a radiograph, as it is not enough."""
+    """Remove the incomplete geometry of a single image, such as a radiograph."""
     for name in ("ImagePositionPatient", "ImageOrientationPatient", "SpacingBetweenSlices"):
         if name in image:
             del image[name]
     if not _positive(image.get("SliceThickness")) and "PixelSpacing" in image:
-        del image.PixelSpacing  # which a segmentation states together with a thickness or not at all
+        del image.PixelSpacing  # a segmentation states it together with a thickness or not at all
 
 
 def _common_directions(directions: Float64Array) -> Float64Array:
-    """Return one pair of orthogonal unit vectors for images with nearly the same directions (N, 2, 3)."""
+    """Return orthogonal unit vectors (2, 3) for images with nearly the same directions (N, 2, 3)."""
     first = directions[0]
     if np.abs(directions - first).max() == 0 and np.abs(first @ first.T - np.eye(2)).max() <= _ROUNDING:
         return first
@@ -101,7 +102,8 @@ def _common_directions(directions: Float64Array) -> Float64Array:
 
 
 def _thickness(image: Dataset, positions: Float64Array, normal: Float64Array) -> float:
-    """Return the thickness that the image states, or else the usual distance of slices, or else 1 mm."""
+    """Return the slice thickness in mm: the stated one, otherwise the median distance between slices, otherwise 1
+    mm."""
     measures = (macro(image, 0, "PixelMeasuresSequence") or [image])[0]
     gaps = np.abs(np.diff(positions @ normal))
     between = float(np.median(gaps)) if len(gaps) else None
@@ -128,13 +130,14 @@ def _set_plane(
     image.PixelSpacing = _decimals(spacing)
     image.SliceThickness = DSfloat(thickness, auto_format=True)
     if "SpacingBetweenSlices" in image:
-        del image.SpacingBetweenSlices  # which is often wrong, and follows from the positions
+        del image.SpacingBetweenSlices  # often wrong, and implied by the positions
 
 
 def _set_groups(
     image: Dataset, positions: Float64Array, directions: Float64Array, spacing: Float64Array, thickness: float
 ) -> None:
-    """State direction and measures for all frames together, as ``highdicom`` looks for them, and positions for each."""
+    """Set the direction and pixel measures in the shared groups, which ``highdicom`` reads, and a position per
+    frame."""
     plane, measures, shared = Dataset(), Dataset(), Dataset()
     plane.ImageOrientationPatient = _decimals(directions.ravel())
     measures.PixelSpacing, measures.SliceThickness = _decimals(spacing), DSfloat(thickness, auto_format=True)

@@ -1,4 +1,4 @@
-"""Labels as a DICOM segmentation that refers to the images it was made from. Written by ``highdicom``."""
+"""Write labels as a DICOM segmentation that refers to its images, using ``highdicom``."""
 
 import hashlib
 import json
@@ -28,19 +28,19 @@ _FAMILY = Code("123109", "DCM", "Artificial Intelligence")
 
 
 def write_dicom_seg(labelled: Labelled, path: Path, *, keep_empty_frames: bool = False) -> None:
-    """Write a binary segmentation with a segment for each label; a slice with nothing in it is left out.
+    """Write a binary segmentation with a segment for each label; empty slices are left out.
 
-    Its identifiers follow from its content: the same labels of the same images have the same, whenever and wherever
-    they are written, so that an archive that is sent them twice keeps them once.
+    The identifiers are derived from the content: the same labels of the same images always get the same identifiers, so
+    an archive that receives them twice keeps one copy.
 
     Args:
         labelled: labels of DICOM images.
-        path: of the file.
-        keep_empty_frames: whether each segment has a frame for each slice, even if there is nothing in it.
+        path: path of the file.
+        keep_empty_frames: whether each segment has a frame for each slice, even if the frame is empty.
 
     Raises:
-        ImageError: if the input is not DICOM, is cut across, or lacks what a segmentation must refer to, or if what is
-            written cannot be read back.
+        ImageError: if the input is not DICOM, is cut across another axis, or lacks elements that a segmentation must
+            refer to, or if the written file cannot be read back.
     """
     source = labelled.source
     if not isinstance(source, DicomSource) or source.is_cut:
@@ -68,7 +68,7 @@ def write_dicom_seg(labelled: Labelled, path: Path, *, keep_empty_frames: bool =
 
 
 def _has_unplaced_frames(source: DicomSource) -> bool:
-    """Whether ``highdicom`` would refer to a file as a whole, without the numbers of its frames."""
+    """Whether an input is one file with several frames, some of them without a position."""
     dataset, number = source.source_frame(0)
     return number is not None and any(plane_of(dataset, index) is None for index in range(len(source)))
 
@@ -76,8 +76,8 @@ def _has_unplaced_frames(source: DicomSource) -> bool:
 def _make(
     images: list[Dataset], present: np.ndarray, names: list[str], keep_empty_frames: bool = False
 ) -> "hd.seg.Segmentation":
-    """Shape: ``present`` (N, H, W, labels)."""
-    names = [" ".join(name.replace("\\", "/").split()) for name in names]  # a backslash would divide them
+    """Make the segmentation from ``present``, (N, H, W, labels) uint8."""
+    names = [" ".join(name.replace("\\", "/").split()) for name in names]  # a backslash separates values in DICOM
     made = _identifiers(images, present, names, keep_empty_frames)
     algorithm = hd.AlgorithmIdentificationSequence(
         name="promise-seg", version=__version__, family=_FAMILY, source="promise-seg"
@@ -117,16 +117,16 @@ def _make(
         segmentation.PatientOrientation = images[0].get("PatientOrientation") or ""
     for organisation in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
         organisation.DimensionOrganizationUID = made("dimensions")
-    segmentation.SpecificCharacterSet = _UTF8  # names of segments may be in any script
+    segmentation.SpecificCharacterSet = _UTF8  # segment names may be in any script
     return segmentation
 
 
 def _identifiers(
     images: list[Dataset], present: np.ndarray, names: list[str], keep_empty_frames: bool
 ) -> Callable[..., UID]:
-    """Return a function that makes the identifier of a part of a segmentation from all that the segmentation says.
+    """Return a function that derives the identifier of a part of the segmentation from the whole content.
 
-    Source: DICOM PS3.5, B.2: a UUID, here one that is made from a name, as the only number behind 2.25.
+    Source: DICOM PS3.5, B.2: 2.25 followed by a UUID as a number; here a UUID that is derived from a name.
     """
     content = hashlib.sha256(np.packbits(present).tobytes())
     said = [__version__, present.shape, names, keep_empty_frames, [str(image.SOPInstanceUID) for image in images]]

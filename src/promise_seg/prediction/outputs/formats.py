@@ -1,4 +1,4 @@
-"""The formats of predictions, and their writers."""
+"""Output formats of predictions and their writers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,9 +22,11 @@ from promise_seg.vocabulary import OutputFormat
 
 @dataclass(frozen=True)
 class Writer:
-    """The writer of one format: the suffix of its files, and a function of labels and a path.
+    """The writer of one format.
 
-    The function returns what a user should know of the file that it wrote, if there is anything.
+    Args:
+        suffix: suffix of the files.
+        write: function that writes labels to a path; it returns a note for the user, or ``None``.
     """
 
     suffix: str
@@ -47,16 +49,19 @@ WRITERS = {output: Writer(SUFFIX_OF[output], write) for output, write in _WRITE.
 
 
 def writer_of(output: OutputFormat, keep_empty_frames: bool = False) -> Writer:
-    """Return the writer of a format; ``keep_empty_frames`` matters for DICOM segmentations."""
+    """Return the writer of a format; ``keep_empty_frames`` applies to DICOM segmentations only."""
     if output == OutputFormat.DICOM_SEG and keep_empty_frames:
         return Writer(WRITERS[output].suffix, partial(write_dicom_seg, keep_empty_frames=True))
     return WRITERS[output]
 
 
 def formats_for(source: Source, wanted: OutputFormat, instances: bool = False) -> list[OutputFormat]:
-    """Return the format that an input is written in, and behind it one to fall back on, if the input knows one.
+    """Return the format for an input, followed by fallback formats if the input has any.
 
-    With ``instances`` it is one that holds instance maps.
+    Args:
+        source: the input.
+        wanted: the requested format.
+        instances: whether the labels are an instance map, for which ``auto`` leaves out formats of named segments.
     """
     if wanted != OutputFormat.AUTO:
         return [wanted]
@@ -69,14 +74,14 @@ def formats_for(source: Source, wanted: OutputFormat, instances: bool = False) -
 
 
 WITHOUT_INSTANCES = (OutputFormat.DICOM_SEG, OutputFormat.NRRD)
-"""Formats of segments with a name each, which hold no instance maps."""
+"""Formats of named segments, which cannot hold instance maps."""
 
 
 def check_holds_instances(wanted: OutputFormat) -> None:
-    """Raise an error if a format cannot hold an instance map.
+    """Check that a format can hold an instance map.
 
     Raises:
-        SettingsError: that names those that can.
+        SettingsError: if it cannot, with the formats that can.
     """
     if wanted in WITHOUT_INSTANCES:
         possible = ", ".join(one for one in OutputFormat if one not in WITHOUT_INSTANCES)

@@ -1,4 +1,4 @@
-"""Outlines as GeoJSON, which QuPath opens by dragging the file onto the image.
+"""Write outlines as GeoJSON, which QuPath opens when the file is dragged onto the image.
 
 Source: https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 """
@@ -19,13 +19,13 @@ from promise_seg.prediction.outputs.reading_back import write_checked
 
 
 def write_geojson(labelled: Labelled, path: Path) -> None:
-    """A collection of polygons: each object of an instance map, or each connected part of a label.
+    """Write a collection of polygons: one for each object of an instance map or connected component of a label.
 
-    Coordinates are in pixels from the image's upper left corner, so that the centre of the first pixel is at
-    (0.5, 0.5); of a volume each polygon says in which plane it is.
+    Coordinates are in pixels from the image's upper left corner, so the centre of the first pixel is at (0.5, 0.5). For
+    a volume, each polygon states its plane.
     """
     features = [feature for index in range(len(labelled.slices)) for feature in _features(labelled, index)]
-    text = json.dumps({"type": "FeatureCollection", "features": features})  # thousands of points are no lines to read
+    text = json.dumps({"type": "FeatureCollection", "features": features})  # thousands of points: not indented
     shape = labelled.stack.shape
     planes = {labelled.source.number_of(index): index for index in range(len(labelled.slices))}
 
@@ -59,7 +59,7 @@ def _features(labelled: Labelled, index: int) -> Iterator[dict[str, Any]]:
 
 
 def _outlines(labelled: Labelled, one: LabelledSlice) -> Iterator[tuple[int, int, list[list[list[float]]]]]:
-    """Yield a number, the label and the rings of each object, or of each connected part of a label."""
+    """Yield number, label and rings of each object, or of each connected component of a label."""
     count = 0
     for label in labelled.names:
         parts = one.labels.astype(np.int32)
@@ -73,7 +73,7 @@ def _outlines(labelled: Labelled, one: LabelledSlice) -> Iterator[tuple[int, int
 
 
 def _rings(mask: BoolArray, left: int, top: int) -> list[list[list[float]]]:
-    """Return the outline of a connected mask (h, w) and those of its holes, between the pixels' centres."""
+    """Return the outline of a connected mask (h, w), followed by those of its holes, offset by ``left`` and ``top``."""
     from skimage.measure import find_contours  # takes long to import
 
     found = find_contours(np.pad(mask, 1).astype(np.float64), 0.5, fully_connected="high")
@@ -88,7 +88,7 @@ def _area(ring: Float64Array) -> float:
 
 
 def _without_straight(ring: Float64Array) -> Float64Array:
-    """Leave out the points of a closed ring at which it does not turn."""
+    """Remove the points of a closed ring at which its direction does not change."""
     points = ring[:-1]
     before, after = points - np.roll(points, 1, 0), np.roll(points, -1, 0) - points
     kept = points[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
@@ -96,7 +96,7 @@ def _without_straight(ring: Float64Array) -> Float64Array:
 
 
 def _drawn(features: list[dict[str, Any]], shape: tuple[int, ...], planes: dict[int, int]) -> Uint16Array:
-    """Return the labels (N, H, W) that features are of, with the index of each plane."""
+    """Draw features as labels of the given shape (N, H, W); ``planes`` maps slice numbers to indices."""
     from skimage.draw import polygon
 
     stack = np.zeros(shape, np.uint16)

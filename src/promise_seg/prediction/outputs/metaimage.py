@@ -1,4 +1,4 @@
-"""Labels as a MetaImage, voxel for voxel where the image lies.
+"""Write labels as a MetaImage with the geometry of the image.
 
 Source: https://itk.org/Wiki/ITK/MetaIO/Documentation
 """
@@ -15,9 +15,9 @@ from promise_seg.prediction.outputs.reading_back import stack_beside, stored_sta
 
 
 def write_metaimage(labelled: Labelled, path: Path) -> None:
-    """Write labels in the shape, axis order and place of the input; for a stack of slices as columns, rows and slices.
+    """Write labels in the shape, axis order and geometry of the input; a stack of slices as columns, rows, slices.
 
-    Inputs whose position is unknown give a file without directions and origin.
+    For inputs with unknown geometry, the file has no directions and no origin.
     """
     source = labelled.source
     labels = labels_columns_first(labelled)
@@ -45,7 +45,7 @@ def write_metaimage(labelled: Labelled, path: Path) -> None:
 
 
 def _place(labelled: Labelled, dimensions: int) -> list[str]:
-    """Return the lines that say where the labels lie."""
+    """Return the header lines with the geometry of the labels."""
     affine, spacing = affine_columns_first(labelled), labelled.source.spacing
     if affine is None or dimensions < 3:
         return [] if spacing is None or dimensions > 2 else [f"ElementSpacing = {_words(spacing[::-1])}"]

@@ -1,4 +1,4 @@
-"""Labels as NIfTI, voxel for voxel where the image lies. Written by ``nibabel``."""
+"""Write labels as NIfTI with the geometry of the image, using ``nibabel``."""
 
 from pathlib import Path
 
@@ -14,24 +14,24 @@ from promise_seg.prediction.outputs.columns_first import affine_columns_first, l
 from promise_seg.prediction.outputs.reading_back import stack_beside, write_checked
 
 _ORTHOGONAL = 1e-4
-"""The largest product of two directions, or difference of a length from 1, for which ITK reads an sform."""
+"""Largest scalar product of two directions, or deviation of a length from 1, for which ITK accepts an sform."""
 _SCANNER, _ALIGNED = 1, 2
 _LONGEST_SIDE = 32767
-"""The most voxels along an axis that the header of NIfTI-1 can state."""
+"""Largest number of voxels along an axis in a NIfTI-1 header."""
 
 
 def write_nifti(labelled: Labelled, path: Path) -> str | None:
-    """Labels in the shape, order and affine of a NIfTI input; of others as columns, rows and slices.
+    """Write labels in the shape, axis order and affine of a NIfTI input; for other inputs as columns, rows, slices.
 
-    The sform is the image's affine. ITK refuses an sform whose axes are not orthogonal, such as that of a CT with a
-    tilted gantry, and then takes the qform, which is orthogonal: slices are stacked along their normal, as ITK itself
-    reads the DICOM series.
+    The sform is the image's affine. ITK rejects an sform whose axes are not orthogonal, such as that of a CT with a
+    tilted gantry, and falls back to the qform. The qform is always orthogonal: slices are stacked along their normal,
+    as ITK itself reads the DICOM series.
 
     Returns:
-        a note, if programs of ITK show slices more than half a voxel from their place.
+        A note if programs based on ITK show slices more than half a voxel from their position; otherwise ``None``.
 
     Raises:
-        ImageError: if the image does not say where it lies, or what is written cannot be read back.
+        ImageError: if the geometry of the image is unknown, or the written file cannot be read back.
     """
     source, affine = labelled.source, affine_columns_first(labelled)
     if affine is None:
@@ -68,7 +68,7 @@ def _image(labelled: Labelled, affine: Float64Array) -> nib.Nifti1Image:
 
 
 def _note(path: Path, image: nib.Nifti1Image) -> str | None:
-    """Say so if the two transforms of a file place its last voxel more than half a voxel apart."""
+    """Return a note if the two transforms of a file differ by more than half a voxel at its last voxel."""
     sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
     if sform is None or qform is None or _is_orthogonal(sform):
         return None
@@ -84,9 +84,9 @@ def _note(path: Path, image: nib.Nifti1Image) -> str | None:
 
 
 def _stacked_straight(affine: Float64Array) -> Float64Array:
-    """Return an affine with orthogonal axes: the columns as they are, rows at right angles, slices along the normal.
+    """Return an affine with orthogonal axes: the first axis is kept, the others are made orthogonal to it.
 
-    Lengths are kept, also that of the step between slices, as in ITK.
+    The lengths of all axes are kept, including the step between slices, as in ITK.
     """
     straight = affine.copy()
     across, down, step = affine[:3, 0], affine[:3, 1], affine[:3, 2]
@@ -106,7 +106,7 @@ def _header_of(path: Path) -> nib.Nifti1Header:
 
 
 def _is_read_by_itk(header: nib.Nifti1Header) -> bool:
-    """Whether the qform is set, which is always orthogonal, or the sform is orthogonal, or none of them is set."""
+    """Whether the qform is set, which is always orthogonal, or the sform is orthogonal, or neither is set."""
     if int(header["qform_code"]) > 0 or int(header["sform_code"]) == 0:
         return True
     return _is_orthogonal(header.get_sform())
@@ -119,7 +119,7 @@ def _is_orthogonal(affine: Float64Array) -> bool:
 
 
 def _plain_header(source: NiftiVolume) -> nib.Nifti1Header:
-    """The input's header without what described its values."""
+    """Return the input's header, without fields that describe the intensities."""
     header = source.header.copy()
     header["cal_min"] = header["cal_max"] = 0
     header.set_slope_inter(1, 0)

@@ -1,6 +1,6 @@
-"""Write labels as an NRRD file that 3D Slicer opens as a segmentation, with ``pynrrd``.
+"""Write labels as an NRRD file that 3D Slicer opens as a segmentation, using ``pynrrd``.
 
-Source: the fields of segments are those of Slicer's own files,
+Source: the segment fields are those of Slicer's own files,
 https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html
 """
 
@@ -22,9 +22,9 @@ _PER_AXIS = ("space directions", "spacings", "units")
 
 
 def write_nrrd(labelled: Labelled, path: Path) -> None:
-    """Write labels in the shape, axis order and space of an NRRD input; for other inputs as columns, rows and slices.
+    """Write labels in the shape, axis order and space of an NRRD input; for other inputs as columns, rows, slices.
 
-    Inputs whose position is unknown give a file without a space, as an NRRD file need not have one.
+    For inputs with unknown geometry, the file has no space, which is optional in NRRD.
     """
     source = labelled.source
     array = labels_columns_first(labelled)
@@ -39,7 +39,7 @@ def write_nrrd(labelled: Labelled, path: Path) -> None:
 
 
 def _space(labelled: Labelled) -> dict[str, Any]:
-    """Return the fields that say where the labels lie; those of an NRRD input as they are."""
+    """Return the fields with the geometry of the labels; fields of an NRRD input are copied unchanged."""
     source, affine = labelled.source, affine_columns_first(labelled)
     if isinstance(source, NrrdVolume):
         header, axes = source.header, source.space_axes
@@ -61,7 +61,7 @@ def _at(values: Any, axes: list[int]) -> Any:
 
 
 def _segments(labelled: Labelled, array: Array) -> dict[str, str]:
-    """Return what Slicer shows of each label: its name, in letters that a header can have, and its colour."""
+    """Return the fields with each label's name, reduced to ASCII, and colour, which Slicer displays."""
     extent = " ".join(f"0 {size - 1}" for size in (*array.shape, 1)[:3])
     fields = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",

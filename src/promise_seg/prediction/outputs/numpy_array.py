@@ -1,4 +1,4 @@
-"""Labels as an array of NumPy."""
+"""Write labels as a NumPy array."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from promise_seg.prediction.outputs.reading_back import write_checked
 
 
 def write_npy(labelled: Labelled, path: Path) -> None:
-    """Write labels in the shape and axis order of the input's array; for a stack without a place (N, H, W)."""
+    """Write labels in the shape and axis order of the input's array; (N, H, W) for volumes without geometry."""
     frame, is_volume = labelled.source.frame, labelled.source.is_volume
     array = np.ascontiguousarray(labelled.labels.astype(labelled.dtype))
 
     def write(to: Path) -> None:
-        with to.open("wb") as file:  # np.save would add its suffix to a name
+        with to.open("wb") as file:  # np.save would append its suffix to a path
             np.save(file, array, allow_pickle=False)
 
     def read(written: Path) -> Array:

@@ -1,37 +1,36 @@
-"""Labels as PNG and as TIFF."""
+"""Write labels as PNG and TIFF."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 from PIL import Image
 
-from promise_seg.arrays import Uint16Array
-from promise_seg.files import Sync, replacing, replacing_folder
+from promise_seg.arrays import Array, Uint16Array
 from promise_seg.images.formats.tiff_slide import TiffSlide
 from promise_seg.images.geometry import Box
 from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.reading_back import check_same, faults_of_writing, stored_stack, write_checked
+from promise_seg.storage.files import Sync, replacing, replacing_folder
 
 LARGEST_WHOLE = 2**26
-"""The pixels of the largest picture that is written from one array."""
+"""Number of pixels above which an image is written tile by tile."""
 _SIDE = 512
 
 
-def grey_values(labels: Uint16Array, labelled: Labelled) -> npt.NDArray:
-    """Return labels as grey values: 0 and 255 for a plain mask, the labels themselves for classes and objects."""
+def grey_values(labels: Uint16Array, labelled: Labelled) -> Array:
+    """Return labels as grey levels: 0 and 255 for a binary mask, the labels themselves for classes and objects."""
     if labelled.is_binary and not labelled.are_instances:
         return np.where(labels > 0, 255, 0).astype(np.uint8)
     return labels.astype(labelled.dtype)
 
 
 def write_png(labelled: Labelled, path: Path) -> None:
-    """One PNG; for a volume a folder of that name, without the suffix, with one for each slice: ``000.png`` ...
+    """Write a PNG; for a volume, write a folder of the same name without the suffix, with a PNG for each slice.
 
-    Slices are numbered as they are counted, frames of a video as in the file; all numbers have as many digits as the
-    last.
+    The files are named by the number of the slice or, for a video, of the frame in the file: ``000.png`` and so on.
+    All numbers have as many digits as the last one, but at least three.
     """
     if not labelled.source.is_volume:
         grey = grey_values(labelled.slices[0].labels, labelled)
@@ -47,7 +46,7 @@ def write_png(labelled: Labelled, path: Path) -> None:
 
 
 def write_tiff(labelled: Labelled, path: Path) -> None:
-    """A TIFF with a page for each slice; of a large picture it is written tile by tile."""
+    """Write a TIFF with a page for each slice; a large image is written tile by tile."""
     if not labelled.source.is_volume and labelled.slices[0].labels.size > LARGEST_WHOLE:
         _write_tiles(labelled, path)
         return
@@ -60,12 +59,12 @@ def write_tiff(labelled: Labelled, path: Path) -> None:
 
 
 def _write_tiles(labelled: Labelled, path: Path) -> None:
-    """Write the TIFF of a picture by tiles, and read it back by strips of them."""
+    """Write the TIFF of a large image tile by tile, and read it back strip by strip."""
     labels = labelled.slices[0].labels
     height, width = labels.shape
     dtype = grey_values(labels[:1, :1], labelled).dtype
 
-    def tiles() -> Iterator[npt.NDArray]:
+    def tiles() -> Iterator[Array]:
         for top in range(0, height, _SIDE):
             for left in range(0, width, _SIDE):
                 yield grey_values(labels[top : top + _SIDE, left : left + _SIDE], labelled)

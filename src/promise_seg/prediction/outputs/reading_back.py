@@ -1,4 +1,4 @@
-"""Read labels back as their user would, before the file that holds them takes its place."""
+"""Write files of labels safely: each file is read back and compared before it replaces an existing one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,22 +8,27 @@ import numpy as np
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
-from promise_seg.files import Sync, replacing
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_labels
 from promise_seg.prediction.labelled import Labelled
+from promise_seg.storage.files import Sync, replacing
 
 
 def write_checked(
     labelled: Labelled, path: Path, write: Callable[[Path], object], read: Callable[[Path], Array], expected: Array
 ) -> None:
-    """Write a file beside ``path``, read it back, and only then put it in its place.
+    """Write a temporary file, read it back, and move it to ``path`` only if its content is correct.
 
-    Shape: ``expected``, and what ``read`` returns of a path: (N, H, W).
+    Args:
+        labelled: the labels.
+        path: path of the file.
+        write: function that writes the labels to a path.
+        read: function that reads labels (N, H, W) from a path.
+        expected: labels (N, H, W) that ``read`` must return.
 
     Raises:
-        ImageError: if it cannot be written or read back, or holds other values; ``path`` is then as it was before.
-        PromiseError: if the system cannot write there.
+        ImageError: if the file cannot be written or read back, or holds other values; ``path`` is left unchanged.
+        PromiseError: if the system cannot write to the folder.
     """
     with replacing(path, Sync.FILE) as temporary, faults_of_writing(labelled, temporary):
         write(temporary)
@@ -32,14 +37,14 @@ def write_checked(
 
 @contextmanager
 def faults_of_writing(labelled: Labelled, written: Path) -> Iterator[None]:
-    """Turn whatever writing and reading back run into, apart from the system's errors, into an error of the image."""
+    """Turn any error of writing and reading back, except operating system errors, into an :class:`ImageError`."""
     try:
         yield
     except OSError:
         raise
     except MemoryError:
         raise ImageError(f"{labelled.source.path}: not enough memory to write its labels") from None
-    except Exception as error:  # libraries raise whatever they run into
+    except Exception as error:  # libraries may raise any error
         if isinstance(error, PromiseError) and str(error).startswith(f"{labelled.source.path}: "):
             raise
         reason = first_line(error).removeprefix(f"{written}: ").replace(str(written), written.name).rstrip(".")
@@ -50,10 +55,10 @@ def faults_of_writing(labelled: Labelled, written: Path) -> Iterator[None]:
 
 
 def check_same(found: Array, expected: Array) -> None:
-    """Compare labels that were read back with those that were to be written.
+    """Check that labels that were read back equal the expected ones.
 
     Raises:
-        ImageError: if they differ.
+        ImageError: if they differ in shape or values.
     """
     if found.shape != expected.shape:
         raise ImageError(f"they come back as {_size(found)} pixels, but are {_size(expected)}")
@@ -66,11 +71,11 @@ def _size(stack: Array) -> str:
 
 
 def stored_stack(path: Path) -> Array:
-    """Return all slices of a file (N, H, W) as it stores them, by their number."""
+    """Return all slices of a file (N, H, W), in the order and with the values that it stores."""
     source = open_source(path)
     return np.stack([source.as_stored(index) for index in range(len(source))])
 
 
 def stack_beside(path: Path, labelled: Labelled) -> Array:
-    """Return the slices of a file (N, H, W) that is read as the mask of its image, matched by their place."""
+    """Return the slices (N, H, W) of a file that is read as the mask of its image, matched by position."""
     return np.stack([read_labels(path, labelled.source, index) for index in range(len(labelled.slices))])

@@ -1,4 +1,4 @@
-"""Labels as run-length codes, for one image or, as COCO JSON, for all. Coded by ``pycocotools``."""
+"""Write labels as run-length encoding, for one image or, as COCO JSON, for all images, using ``pycocotools``."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,20 +11,20 @@ from scipy import ndimage
 
 from promise_seg.arrays import BoolArray, IntArray, Uint16Array
 from promise_seg.errors import PromiseError, first_line
-from promise_seg.files import json_text, read_json_object, write_json
-from promise_seg.postprocessing import numbered_parts
 from promise_seg.prediction.labelled import Labelled, LabelledSlice
 from promise_seg.prediction.outputs.reading_back import write_checked
+from promise_seg.rules.postprocessing import numbered_parts
+from promise_seg.storage.files import json_text, read_json_object, write_json
 
 
 def encode_rle(mask: BoolArray) -> dict[str, Any]:
-    """A mask (H, W) as COCO's compressed code: ``{"size": [H, W], "counts": text}``."""
+    """Return a mask (H, W) in COCO's compressed encoding: ``{"size": [H, W], "counts": text}``."""
     code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")}
 
 
 def write_rle(labelled: Labelled, path: Path) -> None:
-    """A JSON file: for each slice its size and its objects, each with label, code, area, box and predicted IoU."""
+    """Write a JSON file with the size and objects of each slice: label, code, area, box and predicted IoU."""
     slices = []
     for index, one in enumerate(labelled.slices):
         height, width = one.labels.shape
@@ -37,7 +37,7 @@ def write_rle(labelled: Labelled, path: Path) -> None:
 
 
 def _coded(labelled: Labelled, one: LabelledSlice) -> Iterator[dict[str, Any]]:
-    """The objects of a slice; those of an instance map with their numbers."""
+    """Yield the encoded objects of a slice; for an instance map, with their numbers."""
     if one.objects is not None:
         (label,) = labelled.names
         windows = ndimage.find_objects(one.labels)
@@ -58,9 +58,12 @@ def _coded(labelled: Labelled, one: LabelledSlice) -> Iterator[dict[str, Any]]:
 def _code_in(
     label: int, mask: BoolArray, window: tuple[slice, slice], size: tuple[int, ...], score: float
 ) -> dict[str, Any]:
-    """The code of a mask (h, w) that fits its window of an image (H, W), with its facts, in the time of the window."""
+    """Return the encoded mask (h, w) of a window of an image (H, W) with its label, area, box and score.
+
+    The time taken depends on the size of the window only, not of the image.
+    """
     (rows, columns), (height, width) = window, size
-    across, down = np.nonzero(mask.T)  # column by column, as in the code
+    across, down = np.nonzero(mask.T)  # column by column, as in COCO's encoding
     places = (across + columns.start) * height + down + rows.start
     begins = np.flatnonzero(np.diff(places, prepend=-2) != 1)
     ends = np.append(begins[1:], len(places)) - 1
@@ -78,11 +81,11 @@ def _code_in(
 
 
 def read_rle(path: Path) -> Uint16Array:
-    """Return the labels (N, H, W) that a file of :func:`write_rle` holds."""
+    """Read the labels (N, H, W) from a file of :func:`write_rle`."""
     slices = json.loads(path.read_text(encoding="utf-8"))["slices"]
     stack = np.zeros((len(slices), slices[0]["height"], slices[0]["width"]), np.uint16)
     for labels, one in zip(stack, slices, strict=True):
-        by_columns = labels.ravel(order="F")  # as codes go through an image
+        by_columns = labels.ravel(order="F")  # as in COCO's encoding
         for found in one["objects"]:
             for begin, end in _runs(found["segmentation"]):
                 by_columns[begin:end] = found.get("id", found["label"])
@@ -91,17 +94,17 @@ def read_rle(path: Path) -> Uint16Array:
 
 
 def _runs(code: dict[str, Any]) -> IntArray:
-    """Return where each run of a code's foreground begins and ends, (N, 2), counted column by column."""
+    """Return the begin and end of each foreground run (N, 2), counted column by column."""
     ends = np.cumsum(_counts_of(code["counts"]))
     runs = ends[: len(ends) // 2 * 2].reshape(-1, 2)
     return np.asarray(runs, np.int64)
 
 
 def _counts_of(text: str) -> list[int]:
-    """Return the lengths of the runs of COCO's compressed code, background first.
+    """Decode the run lengths of COCO's compressed encoding, background first.
 
-    Source: ``rleFrString`` of ``maskApi.c`` in the COCO API: five bits in each character, the sixth says that more
-    follow; from the third run on, the difference to the run before the last is stored.
+    Source: ``rleFrString`` in ``maskApi.c`` of the COCO API. Each character holds five bits, and the sixth tells
+    whether more follow. From the fourth run on, the difference to the run two places before is stored.
     """
     counts: list[int] = []
     value = shift = 0
@@ -119,9 +122,9 @@ def _counts_of(text: str) -> list[int]:
 
 
 def write_coco(codes: Sequence[Path], path: Path) -> None:
-    """Join files of :func:`write_rle` to one data set in COCO's format for object detection.
+    """Join files of :func:`write_rle` into one data set in COCO's object detection format.
 
-    A slice of a volume is an image of its own, named ``<file>#<slice>``.
+    Each slice of a volume is an image of its own, named ``<file>#<slice>``.
 
     Raises:
         PromiseError: if a file cannot be read.

@@ -1,4 +1,4 @@
-"""The codes for what a segment shows, of SNOMED CT, that other programs understand. From ``pydicom``'s dictionary."""
+"""SNOMED CT codes for the content of a segment, from the dictionary of ``pydicom``."""
 
 from functools import cache
 
@@ -16,17 +16,17 @@ _CATEGORIES = (
     ("CID8134", ANATOMICAL),
     ("CID8135", ANATOMICAL),  # cells and nuclei
 )
-"""Context groups of what can be segmented, and the category of all their members; the first that has a code counts.
+"""Context groups of structures that can be segmented, with the category of all their members; the first match counts.
 
 Source: DICOM PS3.16, CID 7150 and 7151.
 """
 
 
 def category_and_type(name: str) -> tuple[Code, Code]:
-    """Return category and type of a segment by its name, or of a lesion if the name is not in the dictionary.
+    """Return the category and type of a segment by its name; those of a lesion for unknown names.
 
-    Case, spaces, hyphens and underscores do not matter. The dictionary has sides, views and breeds of cattle too: only
-    what DICOM lists as something to segment is taken.
+    Case, spaces, hyphens and underscores are ignored. Only codes that DICOM lists for segmentation are considered, as
+    the dictionary also has codes for sides, views and even breeds of cattle.
     """
     keyword = _keywords().get(_plain(name))
     if keyword is not None:
@@ -44,7 +44,7 @@ def _keywords() -> dict[str, str]:
 
 @cache
 def _members(group: str) -> frozenset[str]:
-    """Return the members by value, because some codes have several keywords."""
+    """Return the code values of a context group's members; values, because some codes have several keywords."""
     found = (getattr(codes.SCT, keyword, None) for keyword in getattr(codes, group).dir())
     return frozenset(code.value for code in found if code is not None)
 

@@ -1,4 +1,4 @@
-"""The suffixes of the files of predictions."""
+"""File name suffixes of the output formats."""
 
 from promise_seg.vocabulary import OutputFormat
 
@@ -14,4 +14,4 @@ SUFFIX_OF = {
     OutputFormat.COCO: ".json",
     OutputFormat.GEOJSON: ".geojson",
 }
-"""The suffix of each format."""
+"""File name suffix of each output format."""

@@ -22,10 +22,11 @@ import numpy as np
 from promise_seg.errors import PromiseError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.masks import MaskRule
-from promise_seg.images.readers import read_image, read_labels, read_mask
+from promise_seg.images.readers import read_image, read_labels
 from promise_seg.images.reading import Reading
 from promise_seg.images.windows import parse_window
 from promise_seg.vocabulary import Axis, MaskKind
+from tests.helpers import read_mask
 from tests.images.formats.fuzzing.cases import ODDITIES, make_case
 from tests.images.formats.fuzzing.seeds import Seed, seeds
 

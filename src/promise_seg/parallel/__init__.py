@@ -1,0 +1,1 @@
+"""Work that is divided: among threads, among the processes of one computer, and into numbered parts."""

@@ -1,0 +1,125 @@
+"""Tensors in safetensors files that hold the hash of their content, so that a flipped bit is noticed.
+
+The metadata of such a file have one entry, :data:`KEY`, whose value is JSON: the hash and the metadata that belong to
+the tensors. One entry alone makes equal content equal bytes, because safetensors writes several in random order. Files
+without the entry, of other programs and of earlier versions, are read as they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from promise_seg.storage.files import Sync, passing, write_whole
+
+KEY = "promise_seg"
+_SHA256, _METADATA = "sha256", "metadata"
+_FOLDER, _FILE = "tensors", "file"
+_WAY_OUT = "The disk or a copy damaged it: restore it from another copy, or make it again"
+
+
+class DamagedError(ValueError):
+    """The content of a file is not what was written into it."""
+
+
+class TensorFile(NamedTuple):
+    """Tensors on the CPU and texts, each by their names."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None, sync: Sync = Sync.ALL
+) -> None:
+    """Write tensors and texts, whole or not at all; equal content gives equal bytes.
+
+    Raises:
+        PromiseError: if the system cannot write there.
+    """
+    write_whole(path, lambda temporary: write_tensors(temporary, tensors, metadata), sync)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write as :func:`save_tensors` does, straight to ``path``: for folders that take their place as a whole.
+
+    No second copy of the tensors is made in memory, as the library writes one after the other. The file has the mode
+    that the library gives it.
+    """
+    found = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    texts = dict(metadata or {})
+    entry = {_SHA256: content_sha256(found, texts), _METADATA: texts}
+    # The library's writer makes a file beside its own, whose name does not say whose it is after a kill: so both are in
+    # a folder whose name does.
+    with passing(path.with_name(_FOLDER)) as folder:
+        folder.mkdir()
+        save_file(found, folder / _FILE, metadata={KEY: json.dumps(entry, sort_keys=True)})
+        (folder / _FILE).replace(path)
+        folder.rmdir()  # or else nothing was written: it would stay in a folder that takes its place as a whole
+
+
+def load_tensors(path: Path, *, check: bool = True) -> TensorFile:
+    """Read a file of :func:`save_tensors`, or any other of safetensors, which has no hash to compare.
+
+    Args:
+        path: of the file.
+        check: whether the content is compared with its hash, which takes about a second per gigabyte.
+
+    Raises:
+        DamagedError: if the content does not have its hash.
+        OSError, SafetensorError: if the file cannot be read.
+    """
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
+        found = file.metadata()
+    sha256, metadata = _entry(found)
+    if check and sha256 is not None and sha256 != content_sha256(tensors, metadata):
+        raise DamagedError(f"its content changed after it was written (its SHA-256 is another). {_WAY_OUT}")
+    return TensorFile(tensors, metadata)
+
+
+def tensor_names(path: Path) -> frozenset[str]:
+    """Read the names of the tensors alone.
+
+    Raises:
+        OSError, SafetensorError: if the file cannot be read.
+    """
+    with safe_open(path, "pt") as file:
+        return frozenset(file.keys())
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read the texts of a file alone, without comparing its hash.
+
+    Raises:
+        DamagedError: if they cannot be those of such a file.
+        OSError, SafetensorError: if the file cannot be read.
+    """
+    with safe_open(path, "pt") as file:
+        return _entry(file.metadata())[1]
+
+
+def _entry(found: Mapping[str, str] | None) -> tuple[str | None, dict[str, str]]:
+    """Return the hash, if there is one, and the texts of what safetensors found as metadata."""
+    if not found or KEY not in found:
+        return None, dict(found or {})
+    try:
+        entry: dict[str, Any] = json.loads(found[KEY])
+        return str(entry[_SHA256]), dict(entry[_METADATA])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedError(f"its metadata changed after it was written. {_WAY_OUT}") from error
+
+
+def content_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """Return the hash of names, types, shapes and bytes of contiguous tensors on the CPU, and of texts."""
+    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
