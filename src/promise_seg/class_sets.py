@@ -45,9 +45,9 @@ def check_class_set(folder: Path, labels: Sequence[int], *, one_model: bool = Fa
             "Choose another -o folder"
         )
     if is_class_set(folder) and is_one_model(folder) != one_model:
-        held, way_out = "a model for each class, trained one by one", "leave --one-model out to go on with it"
+        held, way_out = "a model for each class, trained one by one", "leave --one-model out to resume it"
         if not one_model:
-            held, way_out = "one model for all classes", "give --one-model to go on with it"
+            held, way_out = "one model for all classes", "give --one-model to resume it"
         raise CheckpointError(f"{folder}: contains {held}; {way_out}, or choose another -o folder")
 
 

@@ -51,7 +51,7 @@ def test_without_any_image_there_is_no_project(model, tmp_path):
 
 
 def test_a_manifest_stands_by_itself_and_names_files_that_are_there(model, images, tmp_path):
-    with pytest.raises(ManifestError, match="give one manifest by itself"):
+    with pytest.raises(ManifestError, match="give one manifest alone"):
         Project(model, [images, images.parent / "images"], tmp_path / "project")
     (images.parent / "images/1.png").unlink()
     with pytest.raises(ManifestError, match=r"manifest.csv:3: .*1.png: no such file"):

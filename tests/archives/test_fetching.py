@@ -265,7 +265,7 @@ def test_an_orthanc_that_stops_in_the_middle(archive, tmp_path, monkeypatch, com
     if not comes_back:
         (problem,) = found.problems
         assert "nothing answers at this host and port" in problem
-        assert "1 of 3 studies are done; nothing is lost, and the same command goes on with the others" in problem
+        assert "1 of 3 studies are done; nothing is lost, and the same command resumes with the others" in problem
         first = found.new
         assert 0 < first < 3
         found = promise_seg.fetch_archive(address, tmp_path)
@@ -288,7 +288,7 @@ def test_a_token_that_expires_in_the_middle(serve, tmp_path, monkeypatch):
     found = promise_seg.fetch_archive(server.address(), tmp_path)
     (problem,) = found.problems
     assert "no longer accepts the login (401): a token expires" in problem
-    assert "of 2 studies are done; nothing is lost, and the same command goes on with the others" in problem
+    assert "of 2 studies are done; nothing is lost, and the same command resumes with the others" in problem
     assert found.series < 2
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "second")
     assert promise_seg.fetch_archive(server.address(), tmp_path).problems == []

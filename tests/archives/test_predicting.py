@@ -264,7 +264,7 @@ def test_an_archive_that_stops_in_the_middle(archive, labeller, tmp_path, monkey
         return
     (problem,) = outcome.problems
     assert "nothing answers at this host and port" in problem
-    assert "of 3 studies are done; nothing is lost, and the same command goes on with the others" in problem
+    assert "of 3 studies are done; nothing is lost, and the same command resumes with the others" in problem
     assert outcome.predicted < 3
     again = promise_seg.predict_folder(labeller, address, out)
     assert (again.predicted, again.already_there, again.problems) == (3 - outcome.predicted, outcome.predicted, [])
@@ -285,7 +285,7 @@ def test_a_token_that_expires_in_the_middle(proxy, labeller, tmp_path, monkeypat
     outcome = predict(labeller, proxy, out, filters)
     (problem,) = outcome.problems
     assert "no longer accepts the login (401): a token expires" in problem
-    assert "of 3 studies are done; nothing is lost, and the same command goes on with the others" in problem
+    assert "of 3 studies are done; nothing is lost, and the same command resumes with the others" in problem
     assert outcome.predicted < 3
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "second")
     again = predict(labeller, proxy, out, filters)

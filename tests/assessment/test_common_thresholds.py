@@ -113,8 +113,8 @@ def test_older_evaluations_are_read_by_the_names_of_now(older):
 
 @pytest.mark.parametrize(
     ("measure", "words"),
-    [("maxEm", "An older version wrote it: evaluate again to have maxEm"),
-     ("adpFm", "An older version wrote it: evaluate again to have adpFm"),
+    [("maxEm", "It was written by an older version: evaluate again to get maxEm"),
+     ("adpFm", "It was written by an older version: evaluate again to get adpFm"),
      ("e_mean", "E_mean is now called meanEm"),
      ("panoptic_quality", "expected one of adpEm, dice, e_max, meanEm$")],
 )  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_benchmark_says_what_became_of_a_measure_and_scores_again_for_a_new_on
         "sams": ["nano"],
         "models": {"bare": {"variant": "sam"}},
     }
-    for name, words in (("e_max", "has given way to maxEm"), ("e_adaptive", "is now called adpEm"), ("x", "unknown")):
+    for name, words in (("e_max", "was replaced by maxEm"), ("e_adaptive", "is now called adpEm"), ("x", "unknown")):
         with pytest.raises(ValueError, match=f"measures: .*{words}"):
             BenchmarkSpec.model_validate(spec | {"measures": ["dice", name]})
     how = Assessment(prompts=PromptSource.APM)

@@ -145,7 +145,7 @@ def test_what_another_version_measured_still_has_a_heading():
 
 def test_names_of_before_are_known():
     assert about_older_name("e_mean") == "e_mean is now called meanEm"
-    assert "has given way to maxEm" in about_older_name("e_max")
+    assert "was replaced by maxEm" in about_older_name("e_max")
     assert about_older_name("dice") is None
 
 

@@ -43,5 +43,5 @@ def test_distances_are_in_the_unit_that_is_wanted(checked):
 
 def test_millimetres_need_a_file_that_knows_them(checked):
     mask = np.ones((30, 40), bool)
-    with pytest.raises(SettingsError, match=r"manifest\.csv:2: .*0\.png does not say how large its pixels are"):
+    with pytest.raises(SettingsError, match=r"manifest\.csv:2: .*0\.png has no known pixel size"):
         measure(mask.astype(np.float32), mask, mask, checked[0], Tolerance(1, Unit.MILLIMETRES))

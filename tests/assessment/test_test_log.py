@@ -95,7 +95,9 @@ def test_nothing_is_ever_taken_out_of_the_log(run, rows):
     lines = path.read_bytes().splitlines()
     assert lines[1:-1] == [b"damaged", b"\xff[]", b"null", b"cu"]
     assert [json.loads(lines[i])["dice"] for i in (0, -1)] == [0.5, 0.6]
-    assert found.damage_note.startswith(f"4 line(s) of {path} are damaged, so that there may have been more looks")
+    assert found.damage_note.startswith(
+        f"4 line(s) of {path} are damaged, so earlier looks at these test images may be missing"
+    )
     assert found.other_models == 1
 
 
@@ -104,7 +106,7 @@ def test_a_log_without_a_line_is_said_to_have_lost_them(run, rows):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     assert log_test(run, "m1", rows, {}).damage_note.startswith(
-        f"{path} is empty, so that there may have been more looks"
+        f"{path} is empty, so earlier looks at these test images may be missing"
     )
     assert log_test(run, "m1", rows, {}).damage_note is None
 

@@ -134,7 +134,7 @@ def test_without_the_places_of_slices_there_is_overlap_alone(changes, words):
 def test_without_the_size_of_pixels_too():
     (row, *_) = rows = [CheckedRow(**(vars(one) | {"spacing": None})) for one in rows_of(BOX)]
     assert row.stacking.spacing == SPACING[0]
-    assert scored(rows, BOX, BOX).scores()[0].volume.lacking == "it does not say how large its pixels are"
+    assert scored(rows, BOX, BOX).scores()[0].volume.lacking == "its pixel size is not known"
 
 
 def test_a_single_slice_of_a_volume_and_a_picture_are_no_volumes():

@@ -179,4 +179,4 @@ def test_epochs_that_its_log_lost_are_named_when_it_is_resumed(make, caplog):
     assert not caplog.text
     (make(epochs=1).folder / "log.jsonl").unlink()
     make(epochs=1)
-    assert "log.jsonl: has no line of epoch 1. The run goes on without it" in caplog.text
+    assert "log.jsonl: has no line of epoch 1. The run continues without it" in caplog.text

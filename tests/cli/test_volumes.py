@@ -75,4 +75,4 @@ def test_what_was_chosen_is_used_by_every_command_and_can_be_undone(run, tmp_pat
 def test_objects_are_told_apart_by_slices_and_that_is_said(run, tmp_path, capsys):
     options = ["--instances", "--slices", "agree", "-o", str(tmp_path / "out")]
     assert main(["predict", str(run / "run"), str(run / "i4.nii"), *options]) == 2
-    assert "--slices agree: with --instances, objects are told apart slice by slice" in capsys.readouterr().err
+    assert "--slices agree: with --instances, objects are separated slice by slice" in capsys.readouterr().err

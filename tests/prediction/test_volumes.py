@@ -178,7 +178,7 @@ def test_another_way_needs_another_folder_and_objects_are_told_apart_by_slices(s
         predict_folder(Labeller({1: predictor}), find_inputs([path]), tmp_path / "blend")
     with pytest.raises(PromiseError, match=r"contains predictions with --slices auto\. Choose another"):
         predict_folder(Labeller({1: predictor}, slices=Slices.EACH), find_inputs([path]), tmp_path / "auto")
-    with pytest.raises(SettingsError, match=r"objects are told apart slice by slice\. Leave one of them out"):
+    with pytest.raises(SettingsError, match=r"objects are separated slice by slice\. Leave one of them out"):
         Labeller({1: predictor}, instances=True, slices=Slices.AGREE)
 
 
@@ -198,7 +198,7 @@ def test_rows_of_images_and_of_instance_maps_are_left_as_they_are(sam, path, tmp
     joined = JoinedRows(predictor_with(sam=sam).model, instances, RULES["agreeing"])
     assert joined.of(instances[0]) is None
     assert joined.notes() == (
-        "the rule for volumes is not used: objects of instance maps are told apart slice by slice",
+        "the rule for volumes is not used: objects of instance maps are separated slice by slice",
     )
     single = Dataset.from_csv(tmp_path / "m.csv").rows[:1]
     assert JoinedRows(predictor_with(sam=sam).model, single, RULES["agreeing"]).of(single[0]) is None

@@ -166,7 +166,7 @@ def test_models_are_not_mixed_with_those_that_were_trained_otherwise(place):
     classes = Dataset.from_csv(place / "data/manifest.csv", classes="all")
     shared = {"sam": str(place / "sam"), "store": place / "store", "views": 1, "epochs": 1, "batch_size": 3}
     how = {"apm": "pretrained", "apm_side": 32, "device": "cpu"} | shared
-    with pytest.raises(CheckpointError, match="contains one model for all classes; give --one-model to go on with it"):
+    with pytest.raises(CheckpointError, match="contains one model for all classes; give --one-model to resume it"):
         train(classes, place / "organs", **how)
     with pytest.raises(CheckpointError, match=r"holds a run that differs in .*reading"):
         train(classes.of_class(1), place / "organs", **how)

@@ -82,7 +82,7 @@ def find_images(
         if missing := [path for path in named if not path.exists()]:
             raise ManifestError(f"{rows[missing[0].absolute()].where}: {missing[0]}: no such file or folder")
     elif csvs := [place for place in named if place.suffix.lower() in SUFFIXES]:
-        raise ManifestError(f"{csvs[0]}: give one manifest by itself, or images and folders without it")
+        raise ManifestError(f"{csvs[0]}: give one manifest alone, or images and folders without a manifest")
     inputs = [one for one in find_inputs(named, note, output, reading.channels) if not _is_below(one.path, output)]
     if not inputs:
         raise ImageError(f"{', '.join(map(str, named))}: no images found outside of the project {output}")

@@ -81,7 +81,7 @@ def read_scored(place: str | Path, prompts: str | None = None) -> SavedEvaluatio
         for scores, sha256 in ((path, summary.scores_sha256), (whole, summary.volumes_sha256)):
             if sha256 is not None and scores.is_file() and scores_sha256(scores) != sha256:
                 raise SettingsError(
-                    f"{scores}: is not what {summary_path.name} was made of: it was changed, or an evaluation was "
+                    f"{scores}: does not match {summary_path.name}: it was changed, or an evaluation was "
                     "interrupted. Run promise evaluate again"
                 )
     except FileNotFoundError as error:
@@ -253,7 +253,7 @@ def _lacks(run: SavedEvaluation, measure: str) -> str:
         return f"{words}. {older[0].upper()}{older[1:]}"
     new = find_measure(measure)
     is_older = BEST_OF_EACH_IMAGE in known and new is not None and not new.only_for_instances
-    return f"{words}. An older version wrote it: evaluate again to have {measure}" if is_older else words
+    return f"{words}. It was written by an older version: evaluate again to get {measure}" if is_older else words
 
 
 def _names(runs: list[SavedEvaluation]) -> dict[Path, str]:

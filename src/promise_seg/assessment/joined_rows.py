@@ -53,7 +53,7 @@ def collect_rows(
     numbers = [row.index for row in volume.rows]
     if len(set(numbers)) < len(numbers):  # slices are separate files, sorted by position
         numbers = list(range(len(numbers)))
-    stack = Stack(tuple(numbers), spacing, volume.lacking or ("" if spacing else "its voxels have no size"))
+    stack = Stack(tuple(numbers), spacing, volume.lacking or ("" if spacing else "its voxel size is not known"))
     collected = Collected(model, stack, keeps_features=keeps_features, mask_choice=mask_choice)
     for row in volume.rows:
         sample = Sample.of(row, model.sam, model.config.fit)
@@ -126,7 +126,7 @@ class JoinedRows:
         """Return a line for each reason why the rule was not applied in full, with the name of an example volume."""
         notes = [f"{name}: {words}" for words, name in self._notes.items()]
         if self._are_instances:
-            notes.append("the rule for volumes is not used: objects of instance maps are told apart slice by slice")
+            notes.append("the rule for volumes is not used: objects of instance maps are separated slice by slice")
         if self._are_tiled:
             notes.append(IN_TILES)
         if self._are_in_time:

@@ -321,7 +321,7 @@ def about_older_name(name: str) -> str | None:
     if name in RENAMED:
         return f"{name} is now called {RENAMED[name]}"
     if name == BEST_OF_EACH_IMAGE:
-        return f"{name}, with each image's own best threshold, has given way to maxEm, with one for all images"
+        return f"{name}, with each image's own best threshold, was replaced by maxEm, with one threshold for all images"
     return None
 
 

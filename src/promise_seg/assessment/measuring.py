@@ -57,9 +57,7 @@ def spacing_for(row: CheckedRow, unit: Unit) -> tuple[float, float]:
     if unit == Unit.PIXELS:
         return 1.0, 1.0
     if row.spacing is None:
-        raise SettingsError(
-            f"{row.row.where}: {row.name} does not say how large its pixels are; give --tolerance in px"
-        )
+        raise SettingsError(f"{row.row.where}: {row.name} has no known pixel size; give --tolerance in px")
     return row.spacing
 
 

@@ -62,7 +62,7 @@ def beside_note(runs: int) -> str | None:
 def damage_note(log: Path, lines: int) -> str:
     """Return the warning that a log has damaged lines or, if ``lines`` is 0, that it is unexpectedly empty."""
     what = f"{lines} line(s) of {log} are damaged" if lines else f"{log} is empty"
-    return f"{what}, so that there may have been more looks at these test images than are counted here"
+    return f"{what}, so earlier looks at these test images may be missing from the count"
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def _volume(
     name: str, group: str, rows: list[CheckedRow], count: int | None, step: float | None, lacking: str
 ) -> VolumeRows:
     if step is not None and rows[0].spacing is None:
-        step, lacking = None, "it does not say how large its pixels are"
+        step, lacking = None, "its pixel size is not known"
     if step is None or rows[0].spacing is None:
         return VolumeRows(name, group, tuple(rows), count, None, lacking)
     return VolumeRows(name, group, tuple(rows), count, (step, *rows[0].spacing))

@@ -53,7 +53,7 @@ def compare(
     count, groups = count_in_words(found.images, "image"), count_in_words(found.groups, "group")
     if found.volumes:
         count += f" and {count_in_words(found.volumes, 'volume')}"
-    print_table(head, rows, f"{count} in {groups}; groups are what is drawn and tested")
+    print_table(head, rows, f"{count} in {groups}; groups are resampled and tested")
     print_lines(found.notes, "warning")
     if output is not None:
         print_line(f"written: {output}")

@@ -59,7 +59,7 @@ def _sam_1(sam: Backbone) -> FrozenSam:
     """
     if not isinstance(sam, FrozenSam):
         raise CheckpointError(
-            f"--sam {sam.name}: is no SAM ViT-B, L or H, on which all models of the published code are based. Give the "
-            "SAM that the model was trained on"
+            f"--sam {sam.name}: is not a SAM ViT-B, L or H, on which all models of the published code are based. Give "
+            "the SAM that the model was trained on"
         )
     return sam

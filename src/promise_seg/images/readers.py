@@ -144,8 +144,8 @@ def pairing_by_number(mask: Source, image: Source) -> PairingByNumber | None:
     if have_places:
         return None
     return PairingByNumber(
-        "does not say where its slices lie, and neither does its image",
-        "images and masks in a format with places, such as NIfTI",
+        "has no slice positions, and neither has its image",
+        "images and masks in a format with positions, such as NIfTI",
     )
 
 

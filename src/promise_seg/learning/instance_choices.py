@@ -55,7 +55,7 @@ def choose_instance_rule(
     model.eval()
     rows = spread(rows, _MOST_ROWS)
     tries = len(PROMINENCES) + len(SHARES) + len(LEAST_SCORES)
-    tick = Stage(progress, "choosing how objects are told apart", tries * len(rows))
+    tick = Stage(progress, "choosing how objects are separated", tries * len(rows))
     best, best_f1 = InstanceRule(prominence=PROMINENCES[0]), -1.0
     for name, values in (("prominence", PROMINENCES), ("map_share", SHARES), ("least_score", LEAST_SCORES)):
         rules = [best.model_copy(update={name: value}) for value in values]

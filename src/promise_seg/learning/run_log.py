@@ -13,7 +13,7 @@ from promise_seg.storage.sealed import read_sealed_lines
 _LOG = logging.getLogger(__name__)
 
 LOG_FILE = "log.jsonl"
-WAY_OUT = "Restore it, or move it away to go on without it"
+WAY_OUT = "Restore it, or move it away to continue without it"
 
 
 def rounded(value: Any, digits: int = 6) -> Any:
@@ -50,7 +50,7 @@ def logged_epochs(path: Path, epochs: int) -> list[int]:
     """
     found = epochs_of(read_log(path), path)
     if lost := [str(epoch) for epoch in range(1, epochs + 1) if epoch not in found]:
-        _LOG.warning("%s: has no line of epoch %s. The run goes on without it", path, ", ".join(lost))
+        _LOG.warning("%s: has no line of epoch %s. The run continues without it", path, ", ".join(lost))
     return found
 
 

@@ -69,8 +69,9 @@ _MOST = 1_000_000
 class TrainSettings(BaseModel):
     """The settings of a run, apart from its data, SAM and device, saved in ``settings.json`` of the run.
 
-    A run resumes with the settings that it was begun with, and records of earlier versions lack the settings that were
-    added later. So the default of a new setting must reproduce the behaviour before that setting existed.
+    The defaults of new runs are those of :func:`make_settings`. A run resumes with the settings that it was begun with,
+    and records of earlier versions lack the settings that were added later. So a default here reproduces the behaviour
+    before its setting existed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -156,8 +156,8 @@ class TrainingRun:
         if any(row.foreground_pixels == 0 for row in self.rows[Split.TRAIN]):
             return ()
         return (
-            "every train row has an object, so the model cannot learn to see that there is none: it will segment "
-            "something in every image. Add rows whose mask is empty if you have such images",
+            "every train row has an object, so the model cannot learn to recognise images without one: it will "
+            "segment something in every image. Add rows whose mask is empty if you have such images",
         )
 
     @property
@@ -195,7 +195,7 @@ class TrainingRun:
         if changed:
             raise CheckpointError(
                 f"{path}: holds a run that differs in {', '.join(changed)}. "
-                "Give the same settings and data again to go on with it, or choose another -o folder."
+                "Give the same settings and data again to resume it, or choose another -o folder."
             )
 
     def _keep_log(self, epochs: int) -> None:
@@ -304,8 +304,8 @@ class TrainingRun:
             best = f"val Dice {self.best['dice']:.3f}, epoch {self.best['epoch'] + 1}"
             kept = f"The best model before it ({best}) is in {self._best_place}"
         raise SettingsError(
-            f"{self.folder}: training diverged in epoch {self.epoch + 1}: weights are no longer numbers. {kept}. Train "
-            f"into another folder with --learning-rate below {self.settings.learning_rate:g}"
+            f"{self.folder}: training diverged in epoch {self.epoch + 1}: its weights are NaN or infinite. {kept}. "
+            f"Train into another folder with --learning-rate below {self.settings.learning_rate:g}"
         )
 
     def _write(self, facts: dict[str, Any], improved: bool) -> None:

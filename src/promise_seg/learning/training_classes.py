@@ -117,8 +117,8 @@ class ClassesRun(TrainingRun):
         if not always:
             return ()
         return (
-            f"class {', '.join(map(str, always))}: in every train row, so the model cannot learn to see that there is "
-            "none: it will segment something in every image. Add rows without it if you have such images",
+            f"class {', '.join(map(str, always))}: in every train row, so the model cannot learn to recognise images "
+            "without it: it will segment something in every image. Add rows without it if you have such images",
         )
 
     def best_models(self) -> dict[int, PromiseModel]:

@@ -11,7 +11,7 @@ from promise_seg.assessment.evaluation import Assessment, dice_of_choices
 from promise_seg.assessment.overlaps import Overlap, ScoredRows
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.inference.masks import probs_in_image
+from promise_seg.inference.masks import Masks, probs_in_image
 from promise_seg.inference.rows import DecodedRow, decode_rows
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.model import PromiseModel
@@ -50,7 +50,7 @@ def validate(
     model.config = config.model_copy(update={"map_share": 0.0, "presence_threshold": None})
     try:
         found = decode_rows(model, rows, assessment, store)
-        decoded = [replace(one, own_instances=None) for one in found]  # these would keep the features of all rows
+        decoded = [_kept(one) for one in found]
     finally:
         model.config = config
     scored = ScoredRows(rows, as_volumes=settings.scores_volumes)
@@ -63,6 +63,13 @@ def validate(
         means = {choice: float(np.mean([one[choice] for one in dice])) for choice in choices}
     best = max(means, key=lambda choice: means[choice])
     return Validated(means[best], best)
+
+
+def _kept(decoded: DecodedRow) -> DecodedRow:
+    """Return what is needed of a row until all rows are decoded, without its features, in the computer's memory."""
+    masks = decoded.masks.to("cpu") if isinstance(decoded.masks, Masks) else decoded.masks
+    prompts = None if decoded.prompts is None else decoded.prompts.to("cpu")
+    return replace(decoded, own_instances=None, masks=masks, prompts=prompts)
 
 
 def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice], scored: ScoredRows) -> Validated:

@@ -67,7 +67,7 @@ class Labeller:
         if instances and (axes or slices not in (Slices.AUTO, Slices.EACH)):
             option = f"--axes {','.join(axes)}" if axes else f"--slices {slices}"
             raise SettingsError(
-                f"{option}: with --instances, objects are told apart slice by slice. Leave one of them out"
+                f"{option}: with --instances, objects are separated slice by slice. Leave one of them out"
             )
         first = next(iter(predictors.values())).model
         for label, predictor in predictors.items():

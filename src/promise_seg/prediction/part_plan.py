@@ -129,7 +129,7 @@ class PartPlan:
         if found.promise_seg != self.promise_seg:
             raise PromiseError(
                 f"{folder}: is predicted by promise-seg {found.promise_seg}, and this is {self.promise_seg}. Use the "
-                f"same version for all parts, or choose another -o folder. To go on with this version, {begin}"
+                f"same version for all parts, or choose another -o folder. To continue with this version, {begin}"
             )
         raise PromiseError(
             f"{folder}: {found.inputs:,} images are predicted in parts here, and the images that are given now "

@@ -171,7 +171,7 @@ def under_prefix(
     if len(ends) > 1:
         prefixes = ", ".join(repr(prefix) for prefix in sorted(ends))
         raise CheckpointError(
-            f"{where}: holds {len(ends)} SAMs, under the prefixes {prefixes}. Save the one that is wanted by itself"
+            f"{where}: holds {len(ends)} SAMs, under the prefixes {prefixes}. Save the wanted one as a separate file"
         )
     if not ends:
         return {name: name for name in stored}, None, ()

@@ -38,9 +38,9 @@ class Stack:
             lacking = "it does not say how far its slices are apart" if stacking is None else stacking.lacking
             return Stack(numbers, None, lacking)
         if source.spacing is None:
-            return Stack(numbers, None, "it does not say how large its pixels are")
+            return Stack(numbers, None, "its pixel size is not known")
         found = usable((stacking.spacing, *source.spacing))
-        return Stack(numbers, found, "" if found else "its voxels have no size")
+        return Stack(numbers, found, "" if found else "its voxel size is not known")
 
     @staticmethod
     def given(count: int, spacing: Sequence[float] | None) -> "Stack":

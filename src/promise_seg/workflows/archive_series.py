@@ -135,8 +135,8 @@ def connected(address: Address, credentials: Credentials, note: Note) -> Connect
 def how_far(error: ArchiveStoppedError, done: int, total: int) -> str:
     """Return the message about an archive that can no longer be reached, with the number of finished studies."""
     return (
-        f"{error}. So far, {done} of {total} studies are done; nothing is lost, and the same command goes on with the "
-        "others"
+        f"{error}. So far, {done} of {total} studies are done; nothing is lost, and the same command resumes with "
+        "the others"
     )
 
 

@@ -79,7 +79,7 @@ def _to_native(source: Path, place: Path, given: str | None, output: Path) -> li
     if found is None:
         sam, name = read.around_its_own_sam(), SAM_BESIDE
         notes: tuple[str, ...] = (
-            f"its SAM (sha256 {sam.sha256[:12]}) is none of those on this machine: written beside it, in "
+            f"its SAM (sha256 {sam.sha256[:12]}) is not on this machine: it was written next to the model, in "
             f"{output / SAM_FOLDER}. If you have it, give it with --sam",
         )
     else:

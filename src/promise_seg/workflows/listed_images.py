@@ -23,7 +23,7 @@ def find_images(
     """
     manifests = [place for place in places if str(place).lower().endswith(SUFFIXES)]
     if manifests and len(places) > 1:
-        raise ManifestError(f"{manifests[0]}: give one manifest by itself, or images and folders without it")
+        raise ManifestError(f"{manifests[0]}: give one manifest alone, or images and folders without a manifest")
     if manifests:
         places = list(dict.fromkeys(row.image for row in read_manifest(manifests[0])))
     return find_inputs(places, note, output, channels)

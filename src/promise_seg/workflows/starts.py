@@ -47,7 +47,7 @@ class Starts:
         channels = f", channels {reading.channels}" if reading.channels else ""
         apm = f", apm {settings.apm} with {settings.num_points} points" if settings.has_apm else ""
         return (
-            f"as {self.ref.name}, where nothing else is said: window {reading.window}{channels}, axis "
+            f"as {self.ref.name}, unless other options are given: window {reading.window}{channels}, axis "
             f"{reading.axis}, borders {crop}, fit {settings.fit}; trains variant {settings.variant}{apm}"
         )
 

@@ -239,7 +239,7 @@ class _Work:
         if run.finished:
             self.note(f"{run.folder}: this run is already finished")
         elif run.epoch:
-            self.note(f"{run.folder}: going on after epoch {run.epoch}")
+            self.note(f"{run.folder}: resuming after epoch {run.epoch}")
 
     def _check_start(self, start: StartingPoint, rows: Dataset) -> None:
         """Check that the model to start from was not trained on val rows, and warn if it was trained on test rows."""

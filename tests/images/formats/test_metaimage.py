@@ -82,7 +82,7 @@ def test_a_volume_without_a_place_is_taken_as_stored(tmp_path):
     source = open_source(write_metaimage(tmp_path / "a.mha", VOLUME, matrix=None, spacing=(0.5, 0.8, 2)))
     assert (source.frame, source.spacing, len(source)) == (None, (0.8, 0.5), 4)
     assert np.array_equal(source.values(1), VOLUME[1])
-    with pytest.raises(ImageError, match="does not say how the patient lies"):
+    with pytest.raises(ImageError, match="has no patient orientation"):
         open_source(tmp_path / "a.mha", Axis.CORONAL)
 
 
@@ -194,4 +194,4 @@ def test_a_spacing_that_is_none_is_unknown_with_a_note(tmp_path):
     path = write_metaimage(tmp_path / "a.mha", VOLUME, matrix=None, ElementSpacing="nan 1 1")
     source = open_source(path)
     assert source.spacing is None
-    assert source.notes == (f"{path}: its ElementSpacing is no size, so that its spacing is unknown",)
+    assert source.notes == (f"{path}: its ElementSpacing is not a valid size, so its spacing is unknown",)

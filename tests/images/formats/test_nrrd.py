@@ -119,7 +119,7 @@ def test_where_the_patient_is_not_told_slices_are_as_stored(tmp_path, header):
     assert np.array_equal(source.values(1), VOLUME[..., 1].T)
     assert source.spacing == ((0.8, 0.5) if header else None)
     assert formats_for(source, OutputFormat.AUTO) == [OutputFormat.NRRD]
-    with pytest.raises(ImageError, match=r"a\.nrrd: does not say how the patient lies in it, so it cannot"):
+    with pytest.raises(ImageError, match=r"a\.nrrd: has no patient orientation, so it cannot"):
         open_source(path, Axis.CORONAL)
 
 

@@ -80,7 +80,7 @@ def test_a_level_that_there_is_not(tmp_path):
         open_slide(path, 4)
     picture = tmp_path / "a.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ImageError, match=r"a\.png: has no level 1, as it is no pyramid"):
+    with pytest.raises(ImageError, match=r"a\.png: has no level 1, as it is not a pyramid"):
         open_slide(picture, 1)
 
 

@@ -58,7 +58,7 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
                 doubled = doubled or f"{other.name} and {name} have the id {item['id']}"
             images[item["id"]] = AnnotatedImage(name, f"{path}: {name}", size)
     if doubled:
-        raise ImageError(f"{path}: {doubled}, so their annotations cannot be told apart. Give each its own id")
+        raise ImageError(f"{path}: {doubled}, so their annotations cannot be distinguished. Give each its own id")
     lost = Counter[str]()
     for number, item in enumerate(listed(value["annotations"])):
         where = f"annotation {item.get('id', number) if isinstance(item, Mapping) else number}"

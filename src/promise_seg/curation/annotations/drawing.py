@@ -133,8 +133,7 @@ def _draw_objects(canvas: Canvas, source: Source, into: MaskFolder, where: str, 
 
 
 def _split_of(one: Annotated, folder: Path) -> Split | None:
-    """Return the split that the annotations state, otherwise that of the image's folders or the annotations' file name.
-    """
+    """Return the split that the annotations state, otherwise the split in names of folders or the annotation file."""
     inside = one.path.relative_to(folder).parts[:-1] if one.path.is_relative_to(folder) else ()
     ways = (
         splits_named(Path(one.image.split)),

@@ -92,8 +92,8 @@ def import_annotations(
     Raises:
         ImageError: if annotations cannot be read.
         ManifestError: if no image is left.
-        SettingsError: if a choice is unknown, or cannot be meant.
-        PromiseError: if something is in the way of what is to be written.
+        SettingsError: if an option is invalid.
+        PromiseError: if an output exists already, or cannot be written.
     """
     output, given = Path(output), [annotations] if isinstance(annotations, str | Path) else list(annotations)
     drawn_as, order = chosen(DrawnAs, masks, "--masks"), chosen(OnTop, on_top, "--on-top")

@@ -1,4 +1,4 @@
-"""Run lengths of Label Studio's brush: a bit stream of an image with four channels, in a format of its own.
+"""Run lengths of Label Studio's brush, in its own format: a bit stream of an image with four channels.
 
 Source: ``decode_rle`` of label-studio-converter (Apache-2.0), which follows ``@thi.ng/rle-pack``.
 """

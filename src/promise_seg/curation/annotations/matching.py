@@ -49,7 +49,7 @@ class ImageMatches:
         return self.bare + ([] if self.missing else self.unmentioned)
 
     def remarks(self, *, empty: bool) -> list[str]:
-        """Return a line for each kind of image that was left out; ``empty`` is whether :attr:`empty` images are kept."""
+        """Return a line per kind of image that was left out; ``empty`` is whether :attr:`empty` images are kept."""
         left = [one.path for one in self.bare + self.unmentioned]
         way_out = "If somebody looked at all of them and found no object, pass --empty to give them empty masks"
         if empty:

@@ -44,7 +44,7 @@ class _Contour:
 
 
 def read_rtstruct(path: Path, series: SeriesIndex) -> Document:
-    """Read the contours of all structures, and place them in the slices of the series that the structure set references.
+    """Read the contours of all structures, and place them in the slices of the referenced series.
 
     Contours of a structure in the same slice are combined as DICOM defines: a point is inside if it is in an odd number
     of them. An inner contour is thus a hole, as is a contour that a narrow channel (a keyhole) connects to the outer.

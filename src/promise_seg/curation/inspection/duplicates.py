@@ -1,4 +1,4 @@
-"""Near-duplicates: images that look the same although their files differ in size, quality, format or orientation."""
+"""Near-duplicates: images with the same content although they differ in size, quality, format or orientation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

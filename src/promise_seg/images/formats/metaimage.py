@@ -53,7 +53,7 @@ class MetaImageVolume(VolumeWithHeader):
                 spacing = None if sizes is None or not _are_lengths(sizes[:2]) else (sizes[1], sizes[0])
                 self.slice_spacing = None if sizes is None or not _are_lengths(sizes[2:3]) else sizes[2]
                 if sizes is not None and spacing is None and not self.notes:
-                    self.notes = (f"{path}: its ElementSpacing is no size, so that its spacing is unknown",)
+                    self.notes = (f"{path}: its ElementSpacing is not a valid size, so its spacing is unknown",)
                 self._leave_as_stored(path, array.swapaxes(0, 2), spacing, axis)
 
     @classmethod
@@ -75,7 +75,7 @@ def _arranged(path: Path, values: Array, dimensions: int) -> tuple[Array, int]:
         words = " x ".join(map(str, sizes))
         raise ImageError(
             f"{path}: has {dimensions} dimension{'s' * (dimensions != 1)} ({words}){' of channels' * bool(channels)}; "
-            "expected 2 or 3, and one more for channels. Save the volume that is wanted by itself"
+            "expected 2 or 3, and one more for channels. Save the wanted volume as a separate file"
         )
     array = values.reshape((*sizes[:3], *(1,) * (3 - len(sizes)), *more), order="F")
     if channels in ((3,), (4,)) and values.dtype == np.uint8:

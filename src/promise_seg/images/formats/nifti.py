@@ -190,7 +190,7 @@ def _plain(path: Path, array: Array, shape: tuple[int, ...]) -> Array:
         if array.dtype.names[:3] != ("R", "G", "B"):
             raise ImageError(f"{path}: holds values of an unknown kind ({array.dtype})")
         if len(shape) > 3:
-            raise ImageError(f"{path}: has {shape[3]} volumes in colour. Save the one that is wanted by itself")
+            raise ImageError(f"{path}: has {shape[3]} volumes in colour. Save the wanted one as a separate file")
         array = np.stack([array[name] for name in ("R", "G", "B")], -1)
         return array.reshape(*shape, *(1,) * (3 - len(shape)), 3)
     if np.iscomplexobj(array):

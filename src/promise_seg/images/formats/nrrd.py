@@ -97,7 +97,7 @@ def _arranged(path: Path, header: Header, values: Array) -> tuple[list[int], Arr
     are_colours = [kinds[a] in _COLOURS and values.shape[a] in (3, 4) and values.dtype == np.uint8 for a in channels]
     if len(space) not in (2, 3):
         found = f"{len(space)} dimension{'s' * (len(space) != 1)} ({' x '.join(map(str, values.shape))})"
-        raise ImageError(f"{path}: has {found}; expected 2 or 3. Save the volume that is wanted by itself")
+        raise ImageError(f"{path}: has {found}; expected 2 or 3. Save the wanted volume as a separate file")
     dropped = [axis for axis in others if values.shape[axis] == 1]
     array = values.transpose(*space, *dropped, *channels)
     shape = [values.shape[axis] for axis in space] + [1] * (3 - len(space))

@@ -126,7 +126,9 @@ class Picture(Source):
         if self._is_deep or image.mode == "L":
             return self._unstretched(np.asarray(image))
         if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} and np.ptp(np.asarray(image)[..., -1]):
-            raise ImageError(f"{self.path}: a mask with transparency, which may be what is meant; save it without")
+            raise ImageError(
+                f"{self.path}: a mask with transparency, which may be the mask itself. Save it without transparency"
+            )
         colours = self._converted("L" if image.mode in {"1", "LA", "La"} else "RGB")
         if colours.ndim == 3 and (colours.max(2) - colours.min(2)).max() <= NEARLY_GREY:
             return self._converted("L"), None

@@ -110,7 +110,7 @@ def _stacking(slices: int, affine: Float64Array, spacing: float) -> Stacking:
     """Return the stacking of slices, without their spacing if the axes of their affine are tilted."""
     axes = affine[:3, :3].T
     if not _have_lengths(axes):
-        return Stacking(slices, None, "its voxels have no size")
+        return Stacking(slices, None, "its voxel size is not known")
     if are_upright(axes):
         return Stacking(slices, spacing)
     return Stacking(slices, None, f"its slices are tilted by {_tilt_degrees(axes):.1f} degrees")

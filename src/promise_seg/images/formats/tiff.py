@@ -146,7 +146,9 @@ class TiffStack(Source):
         whole, is_see_through = self._decoded(int(self._grid[index, 0]))
         array = _picture(whole)
         if is_see_through:
-            raise ImageError(f"{self.path}: a mask with transparency, which may be what is meant; save it without")
+            raise ImageError(
+                f"{self.path}: a mask with transparency, which may be the mask itself. Save it without transparency"
+            )
         if self._white.of_labels and array.dtype.kind in "bu":
             return inverted(array, self._bits), None
         if self._colormap is None or array.ndim != 2 or self._writes_values:

@@ -45,7 +45,7 @@ def open_slide(path: str | Path, level: int = 0) -> "TiffSlide | None":
         if found is not None:
             return found
     if level and kind is not None:
-        raise ImageError(f"{path}: has no level {level}, as it is no pyramid that can be read. Leave --level out")
+        raise ImageError(f"{path}: has no level {level}, as it is not a pyramid that can be read. Leave --level out")
     return None
 
 

@@ -80,6 +80,6 @@ def refuse_axis(path: Path, axis: Axis) -> None:
     """
     if axis != Axis.AUTO:
         raise ImageError(
-            f"{path}: does not say how the patient lies in it, so it cannot be cut along the {axis} axis. Leave --axis "
+            f"{path}: has no patient orientation, so it cannot be sliced along the {axis} axis. Leave --axis "
             "out to take its slices as stored"
         )
