@@ -14,7 +14,9 @@ from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.inference.encoding import sam_features
+from promise_seg.learning.measuring_best import is_measured
 from promise_seg.learning.objective import training_losses
+from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_set import Draw, collate
 from promise_seg.learning.validation import Validated
@@ -111,12 +113,17 @@ def test_features_from_the_store_give_the_same_loss_as_fresh_ones(checked, tiny_
     assert torch.equal(total(stored), total(fresh_batch))
 
 
-def test_test_rows_are_never_read(checked, tiny_sam, store, accelerator, tmp_path):
+@pytest.mark.parametrize("new", [{}, {"apm": "pretrained", "apm_side": 32}], ids=["as before", "as new runs"])
+def test_test_rows_are_never_read(new, checked, tiny_sam, store, accelerator, tmp_path):
+    """Neither by the epochs, nor by what is measured and chosen at the end of new runs."""
     for row in checked:
         if row.row.split == Split.TEST:
             row.row.image.unlink()
             row.row.mask.unlink()
-    start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
+    values = make_settings(**new).model_dump() if new else {}
+    run = start(tmp_path / "a", checked, tiny_sam, store, accelerator, **values | {"epochs": 1})
+    run.run()
+    assert is_measured(run.folder) == bool(new)
 
 
 @pytest.mark.slow

@@ -65,6 +65,16 @@ def test_the_best_model_is_returned_and_a_finished_run_goes_on(place, fresh, few
     assert any("already finished" in note for note in notes)
 
 
+def test_test_rows_are_not_read_by_a_training_that_measures_and_calibrates(place, fresh, few):
+    data = Dataset.from_csv(fresh)
+    for row in data.test:
+        row.row.image.unlink()
+        row.row.mask.unlink()
+    model = train(data, place / "new", apm="pretrained", apm_side=32, **few | {"epochs": 1})
+    assert model.model.config.given
+    assert model.trust_model is not None
+
+
 @pytest.mark.slow
 def test_a_run_without_val_rows_says_what_it_took(place, fresh, few):
     fresh.write_text(fresh.read_text().replace(",val,", ",train,"))

@@ -43,7 +43,14 @@ CREATE TABLE models (
 );
 CREATE TABLE roles (name TEXT PRIMARY KEY, role TEXT NOT NULL, drawn INTEGER NOT NULL) WITHOUT ROWID;
 """
-_SCHEMAS = (_FIRST, _LISTED, _LEARNING)
+_CLASSES = """
+CREATE TABLE classes (label INTEGER PRIMARY KEY, name TEXT) WITHOUT ROWID;
+INSERT INTO classes SELECT DISTINCT json_extract(content, '$.label'), NULL FROM versions;
+ALTER TABLE images ADD COLUMN is_binary INTEGER;
+"""
+"""The labels that were named or used, with the names that somebody gave; and whether the mask that was written last is
+binary, which is not known for masks of earlier versions."""
+_SCHEMAS = (_FIRST, _LISTED, _LEARNING, _CLASSES)
 """The steps from each version of the schema to the next."""
 SCHEMA_VERSION = len(_SCHEMAS)
 

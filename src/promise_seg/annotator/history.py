@@ -286,6 +286,7 @@ def _written(connection: sqlite3.Connection, image: int, change: Change) -> tupl
     for number, one in change.objects.items():
         after[number] = None
         if one is not None:
+            connection.execute("INSERT OR IGNORE INTO classes (label) VALUES (?)", (one.label,))
             after[number] = connection.execute(
                 "INSERT INTO versions (image, object, content) VALUES (?, ?, ?)", (image, number, one.to_text())
             ).lastrowid

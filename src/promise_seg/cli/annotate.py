@@ -47,12 +47,7 @@ def annotate(
     *,
     names: Annotated[
         list[str] | None,
-        option(
-            "--name",
-            metavar="NAME",
-            about="Name of what is segmented; LABEL=NAME for one of several classes.",
-            panel=OUTPUT,
-        ),
+        option("--name", metavar="NAME", about="Name of what is segmented; LABEL=NAME for a class.", panel=OUTPUT),
     ] = None,
     output_format: Annotated[
         OutputFormat,

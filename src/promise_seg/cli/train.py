@@ -93,7 +93,7 @@ def train(
     ] = 16,
     foreground: Annotated[
         int | None,
-        option("--foreground", min=0, about="How many of the points are foreground; by default half.", panel=MODEL),
+        option("--foreground", min=0, about="How many points are foreground; by default half.", panel=MODEL),
     ] = None,
     apm_backbone: Annotated[
         str,
@@ -156,8 +156,7 @@ def train(
         option(
             "--init",
             metavar="MODEL",
-            about="Start from a run, a checkpoint or a .pt file of the published code: parts that fit are taken over, "
-            "and options that are not given are as there.",
+            about="Start from a run, a checkpoint or a .pt file of the published code: parts that fit are copied.",
             panel=MODEL,
         ),
     ] = None,

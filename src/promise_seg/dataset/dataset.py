@@ -110,9 +110,7 @@ class Dataset(Sequence[CheckedRow]):
             label=_joined(classes, "classes"), instances=instances, mask_threshold=mask_threshold, tile=tile,
             overlap=overlap, level=level,
         )  # fmt: skip
-        if not isinstance(like, Reading | None):
-            raise SettingsError(f"like {shown(like)}: expected how a model reads files, such as model.reading")
-        reading = options.applied_to(DEFAULT_READING if like is None else like)
+        reading = options.applied_to(_base_reading(like))
         if val_share is not None:
             check_share(val_share)
         seed, wanted = whole_number(seed, "seed", 0), _wanted_splits(split)
@@ -249,6 +247,17 @@ class Dataset(Sequence[CheckedRow]):
         checked = tuple(replace(one, row=replace(one.row, split=splits[one.row.where])) for one in self.rows)
         raise_all(leaks(checked))
         return replace(self, rows=checked, val_share=share)
+
+
+def _base_reading(like: object) -> Reading:
+    """Return the reading that options override: the one that a user gives, or else the default.
+
+    Raises:
+        SettingsError: if it is something else.
+    """
+    if not isinstance(like, Reading | None):
+        raise SettingsError(f"like {shown(like)}: expected how a model reads files, such as model.reading")
+    return like or DEFAULT_READING
 
 
 def _wanted_splits(split: object) -> set[str]:

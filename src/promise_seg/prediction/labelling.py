@@ -371,9 +371,9 @@ def parse_names(texts: str | Sequence[str], labels: Sequence[int]) -> dict[int, 
     """Parse names of labels: ``LABEL=NAME``, or just ``NAME`` if there is only one label.
 
     Raises:
-        SettingsError: if a text has neither form.
+        SettingsError: if a text has neither form, or a label gets two different names.
     """
-    names = {}
+    names: dict[int, str] = {}
     for text in [texts] if isinstance(texts, str) else texts:
         number, sign, name = text.partition("=")
         if not sign and len(labels) == 1:
@@ -381,5 +381,9 @@ def parse_names(texts: str | Sequence[str], labels: Sequence[int]) -> dict[int, 
         if not number.isdecimal() or not name.strip():
             known, example = ", ".join(map(str, labels)), f"{labels[0]}={name.strip() or text}"
             raise SettingsError(f"--name {text}: expected a name for one of the labels {known}, such as {example}")
-        names[int(number)] = name.strip()
+        if names.setdefault(int(number), name.strip()) != name.strip():
+            raise SettingsError(
+                f"--name {text}: the label {int(number)} has the name {names[int(number)]!r} already. Give each label "
+                "one name"
+            )
     return names

@@ -32,7 +32,7 @@ from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.training_rows import check_train_rows, check_val_rows, data_as_trained
 
 CALIBRATION, POSTPROCESSING = "a calibration", "post-processing"
-"""What is stored next to a model, for messages."""
+"""The kinds of files that are stored next to a model, for messages."""
 
 
 @dataclass(frozen=True)
