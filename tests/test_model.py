@@ -1,44 +1,92 @@
 """Promises of the method (docs/method.md): what is trained, what is frozen, what an untrained shift does."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import pytest
 import torch
 from pydantic import ValidationError
 
 from promise_seg.images.reading import Reading
-from promise_seg.model import ModelConfig, bare_model, choose_mask
+from promise_seg.model import ModelConfig, PromiseModel, bare_model, choose_mask
 from promise_seg.sam.backbone import Decoded, weights_sha256
+from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import ApmKind, Variant
 from tests.helpers import make_model, make_tiny_sam, some_points
 
 TRAINED = {Variant.APM: {"apm"}, Variant.IPS: {"ips"}, Variant.APM_IPS: {"apm", "ips"}}
+NEW = {"has_given_shift": True, "learns_quality": True}
+
+
+def new_model(sam, variant=Variant.APM_IPS, apm=ApmKind.HEATMAP) -> PromiseModel:
+    """With what new runs train beside: the quality of masks, and a shift for given prompts where there is one."""
+    config = make_model(sam, variant, apm).config
+    return PromiseModel(config.model_copy(update=NEW | {"has_given_shift": variant == Variant.APM_IPS}), sam)
+
+
+def parts_moved_by_a_step(model, images) -> set[str]:
+    """Train on masks, estimates of their quality, and the saliency, as far as there are any."""
+    model.train()
+    before = {name: p.detach().clone() for name, p in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.trainable_parameters().values(), lr=0.1)
+    output = model(model.encode(images), *([some_points(count=16)] if model.ips else []))
+    decoded = [one for one in (output.own, *output.given) if one is not None]
+    parts = [one.mask_logits for one in decoded] + [one.learned_iou for one in decoded if one.learned_iou is not None]
+    if output.proposal is not None and output.proposal.saliency_logits is not None:
+        parts.append(output.proposal.saliency_logits)
+    sum(part.square().mean() for part in parts).backward()
+    optimizer.step()
+    return {name.split(".")[0] for name, p in model.state_dict().items() if not torch.equal(p, before[name])}
 
 
 @pytest.mark.parametrize("apm", list(ApmKind))
 @pytest.mark.parametrize("variant", list(TRAINED))
 def test_one_step_moves_only_the_trainable_parts(variant, apm, images):
     sam = make_tiny_sam()
-    model = make_model(sam, variant, apm).train()
-    before = {name: p.detach().clone() for name, p in model.state_dict().items()}
-    optimizer = torch.optim.SGD(model.trainable_parameters().values(), lr=0.1)
-    output = model(model.encode(images), *([some_points(count=16)] if model.ips else []))
-    parts = [one.mask_logits for one in (output.own, *output.given) if one is not None]
-    if output.proposal is not None and output.proposal.saliency_logits is not None:
-        parts.append(output.proposal.saliency_logits)
-    sum(part.square().mean() for part in parts).backward()
-    optimizer.step()
-    moved = {name.split(".")[0] for name, p in model.state_dict().items() if not torch.equal(p, before[name])}
-    assert moved == TRAINED[variant]
+    assert parts_moved_by_a_step(make_model(sam, variant, apm), images) == TRAINED[variant]
     assert weights_sha256(sam.model) == sam.sha256
 
 
-@pytest.mark.parametrize("variant", [Variant.IPS, Variant.APM_IPS, Variant.APM, Variant.SAM])
-def test_with_the_shift_at_zero_and_a_user_s_prompts_it_is_sam(variant, tiny_sam, images):
-    model = make_model(tiny_sam, variant).eval()
+@pytest.mark.parametrize("apm", [ApmKind.HEATMAP, ApmKind.PRETRAINED])
+@pytest.mark.parametrize("variant", list(TRAINED))
+def test_one_step_of_a_new_model_moves_its_quality_and_its_second_shift_too(variant, apm, images):
+    sam = make_tiny_sam()
+    added = {"quality", "ips_given"} if variant == Variant.APM_IPS else {"quality"}
+    assert parts_moved_by_a_step(new_model(sam, variant, apm), images) == TRAINED[variant] | added
+    assert weights_sha256(sam.model) == sam.sha256
+
+
+POINTS, BOXES = some_points(), torch.tensor([[[3.0, 4.0, 20.0, 25.0]], [[8.0, 2.0, 30.0, 12.0]]])
+GIVEN = {
+    "points": POINTS,
+    "box": Prompts(boxes_xyxy_model=BOXES),
+    "box and point": replace(some_points(count=1), boxes_xyxy_model=BOXES),
+    "points and mask": replace(POINTS, mask_logits=10 * torch.eye(32).expand(2, 1, 32, 32) - 5),
+}
+
+
+@pytest.mark.parametrize("given", list(GIVEN))
+@pytest.mark.parametrize(
+    ("make", "variant"),
+    [(make_model, variant) for variant in (Variant.IPS, Variant.APM_IPS, Variant.APM, Variant.SAM)]
+    + [(new_model, variant) for variant in (Variant.IPS, Variant.APM_IPS, Variant.APM)],
+)
+def test_with_the_shift_at_zero_and_a_user_s_prompts_it_is_sam(make, variant, given, tiny_sam, images):
+    model = make(tiny_sam, variant).eval()
     features = model.encode(images)
-    own = model.decode(features, some_points())
-    plain = tiny_sam.decode(features, some_points())
+    own = model.decode(features, GIVEN[given])
+    plain = tiny_sam.decode(features, GIVEN[given])
     assert torch.equal(own.mask_logits, plain.mask_logits)
     assert torch.equal(own.iou, plain.iou)
+    if make is new_model:
+        assert torch.equal(own.learned_iou, plain.iou)
+
+
+def test_prompts_of_another_form_are_another_question(tiny_sam, images):
+    """So that the test before compares more than one answer."""
+    features = tiny_sam.encode(images)
+    answers = [tiny_sam.decode(features, prompts).mask_logits for prompts in GIVEN.values()]
+    assert all(not torch.equal(one, other) for one, other in combinations(answers, 2))
 
 
 def test_both_kinds_of_prompts_are_decoded_as_they_would_be_alone(tiny_sam, images):

@@ -52,7 +52,7 @@ def test_a_slice_that_is_shown_later_is_not_listed_with_an_empty_mask(model, vol
             tab.act("add", slice=index, **{"class": 1}, mask=bits_of(*RECTANGLE))
         tab.act("accept")
         tab.act("propose", slice=4)
-        project._refresh_manifest()
+        project.acceptances.write_manifest()
         assert [row.index for row in Dataset.from_csv(folder / "manifest.csv").rows] == [1, 2]
     with Project(model, [volume], folder):
         assert [row.index for row in Dataset.from_csv(folder / "manifest.csv").rows] == [1, 2]

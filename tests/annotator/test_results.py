@@ -67,8 +67,8 @@ def test_names_that_a_table_would_compute_are_paths(model, images, tmp_path, nam
     place.mkdir()
     (images.parent / "images/0.png").rename(place / f"{name}.png")
     with Project(model, [place], tmp_path / "project") as project:
-        project._results.write_manifest(
-            [project._results.manifest_entry(project.catalogue.image(1), f"masks/{name}.png", None)]
+        project.acceptances.results.write_manifest(
+            [project.acceptances.results.manifest_entry(project.catalogue.image(1), f"masks/{name}.png", None)]
         )
     row = (tmp_path / "project/manifest.csv").read_text().splitlines()[1]
     assert not [cell for cell in row.split(",") if cell[:1] in "=+-@"]
@@ -92,6 +92,83 @@ def test_several_classes_make_a_label_map_with_the_locked_one_on_top(model, imag
         assert labels[12, 12] == 2
     data = Dataset.from_csv(folder / "manifest.csv", classes="all")
     assert data.rows[0].class_pixels == ((1, 100), (2, 75))
+
+
+def accept_an_object_of(project, label, image=1, seed=0):
+    """Add an object of a class to an image, in rows of its own, and accept the image."""
+    tab = Tab(client_of(project), image, seed=seed)
+    tab.open()
+    tab.act("add", slice=0, **{"class": label}, mask=bits_of(slice(10 * label - 8, 10 * label), slice(0, 10)))
+    tab.act("accept")
+    return tab
+
+
+def values_of(folder, name="0"):
+    return np.unique(np.asarray(Image.open(folder / f"masks/{name}.png"))).tolist()
+
+
+def test_a_project_keeps_the_names_of_its_classes(model, images, folder):
+    """Without --name 2=tool, both classes were once written as 255."""
+    with Project(model, [images], folder, Options(names=("1=polyp", "2=tool"))) as project:
+        tab = accept_an_object_of(project, 1)
+        tab.act("add", slice=0, **{"class": 2}, mask=bits_of(slice(20, 25), slice(0, 10)))
+        tab.act("accept")
+    with Project(model, [images], folder) as project:
+        assert dict(project.classes) == {1: "polyp", 2: "tool"}
+        tab = Tab(client_of(project), 1, seed=3)
+        tab.open()
+        tab.act("reopen")
+        tab.act("accept")
+        project.export_coco()
+    assert values_of(folder) == [0, 1, 2]
+    content = json.loads((folder / "exports/coco.json").read_text())
+    assert content["categories"] == [{"id": 1, "name": "polyp"}, {"id": 2, "name": "tool"}]
+    assert {one["category_id"] for one in content["annotations"]} == {1, 2}
+
+
+def test_a_class_cannot_get_another_name_but_classes_can_be_added(model, images, folder):
+    with Project(model, [images], folder) as project:
+        assert dict(project.classes) == {1: "object"}
+    with Project(model, [images], folder, Options(names=("polyp",))) as project:  # nobody named it before
+        assert dict(project.classes) == {1: "polyp"}
+    with pytest.raises(SettingsError, match=r"--name 1=tool: .*the class 1 is named 'polyp'.* give 1=polyp"):
+        Project(model, [images], folder, Options(names=("1=tool",)))
+    with Project(model, [images], folder, Options(names=("2=tool",))) as project:
+        assert dict(project.classes) == {1: "polyp", 2: "tool"}
+
+
+def test_masks_become_label_maps_when_a_class_is_added(model, images, folder):
+    """Otherwise 255 would be a third class in training."""
+    with Project(model, [images], folder) as project:
+        for image in (1, 3):
+            accept_an_object_of(project, 1, image, seed=image)
+    assert values_of(folder) == values_of(folder, "2") == [0, 255]
+    listed = (folder / "manifest.csv").read_text()
+    only = images.parent / "images/0.png"  # the other one is not given again
+    with Project(model, [only], folder, Options(names=("2=tool",))):
+        pass
+    assert values_of(folder) == values_of(folder, "2") == [0, 1]
+    assert (folder / "manifest.csv").read_text().splitlines()[2] == listed.splitlines()[2]  # its split and group stay
+    data = Dataset.from_csv(folder / "manifest.csv", classes="all")
+    assert [row.class_pixels for row in data.rows] == [((1, 80),)] * 2
+
+
+def test_projects_of_before_keep_the_classes_of_their_objects(model, images, folder):
+    with Project(model, [images], folder, Options(names=("1=polyp", "2=tool"))) as project:
+        accept_an_object_of(project, 2)
+        (folder / "masks/0.png").write_bytes((images.parent / "masks/0.png").read_bytes())
+        with project.catalogue._database.writing() as connection:
+            for step in ("DROP TABLE classes", "ALTER TABLE images DROP COLUMN is_binary", "PRAGMA user_version = 3"):
+                connection.execute(step)
+    with Project(model, [images], folder) as project:
+        assert dict(project.classes) == {1: "object", 2: "class 2"}
+    assert values_of(folder) == [0, 2]  # it was once written as a binary mask
+
+
+def test_a_label_has_one_name(model, images, folder):
+    with pytest.raises(SettingsError, match="--name 1=b: the label 1 has the name 'a' already"):
+        Project(model, [images], folder, Options(names=("1=a", "1=b")))
+    assert not folder.exists()
 
 
 def test_a_volume_is_one_file_and_the_slices_that_were_looked_at_are_learned_from(model, volume, folder):
@@ -118,7 +195,7 @@ def test_slices_are_named_as_ranges():
 
 
 def test_a_format_that_cannot_hold_an_image_is_said(client, project, folder):
-    project._results = Results(folder, project.classes, OutputFormat.NIFTI)
+    project.acceptances.results = Results(folder, project.classes, OutputFormat.NIFTI)
     tab = Tab(client, 1)
     tab.open()
     answer = tab.send({"type": "accept"})
@@ -218,7 +295,7 @@ def test_an_accepted_picture_with_nothing_in_it_is_listed(model, folder, images)
     """It was once left out of the manifest, unless the model had proposed something: a training never saw it."""
     with Project(model, [images], folder) as project:
         accept_one_with_nothing_in_it(project)
-        assert [entry.image for _, entry in project._to_learn_from()] == [
+        assert [entry.image for _, entry in project.acceptances.to_learn_from()] == [
             "../data/images/0.png",
             "../data/images/1.png",
         ]
@@ -246,4 +323,4 @@ def test_a_volume_that_nobody_looked_into_is_not_learned_from(model, volume, fol
         tab = Tab(client_of(project), 1)
         tab.open()
         tab.act("accept")
-        assert project._to_learn_from() == []
+        assert project.acceptances.to_learn_from() == []

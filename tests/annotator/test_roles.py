@@ -79,7 +79,7 @@ def test_what_earlier_rounds_learned_from_is_known_by_its_file_and_its_content(p
     accept(client, 1, 3, 5)
     client.post(f"{API}/training", json={})
     (work,) = Round.all_of(folder)
-    listed = dict(project._to_learn_from())
+    listed = dict(project.acceptances.to_learn_from())
     trained = {row.image.resolve() for row in read_manifest(work.folder / "train.csv") if row.split == "train"}
     by_file = Seen(folder, project.catalogue, [model])
     assert {number: by_file.has(number, one) for number, one in listed.items()} == {

@@ -111,15 +111,6 @@ def test_a_store_that_may_not_be_written_is_done_without_and_said_once(store, ca
     assert record.message.endswith("encoded whenever they are needed; name another --store")
 
 
-def test_a_full_disk_ends_the_work(store, monkeypatch):
-    def refuse(*_args, **_options):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(tensor_files, "save_file", refuse)
-    with pytest.raises(PromiseError, match="No space left on device"):
-        store.put(KEY, some_features())
-
-
 def test_an_entry_that_may_not_be_read_is_encoded_anew(store, caplog, monkeypatch):
     def refuse(*_args, **_options):
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -190,20 +181,10 @@ def test_reading_an_entry_notes_its_use_and_not_a_change(store):
     assert path.stat().st_mtime == 2000
 
 
-def test_a_full_disk_names_what_helps(store, monkeypatch):
+def test_a_full_disk_ends_the_work_and_names_what_helps(store, monkeypatch):
     def refuse(*_args, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tensor_files, "save_file", refuse)
     with pytest.raises(PromiseError, match=r"cannot write.*promise features prune frees.*--store-precision int8"):
         store.put(KEY, some_features())
-
-
-def test_features_without_an_embedding_are_rounded_as_they_are_stored(tmp_path):
-    """Those of a frozen backbone of an auto-prompter, for which SAM's stages are not kept."""
-    store = FeatureStore(tmp_path / "eight", "int8")
-    maps = Features({"map_0": torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))})
-    store.put(KEY, maps)
-    kept = store.get(KEY, ())
-    assert kept is not None
-    assert torch.equal(kept.tensors["map_0"], store.rounded(maps).tensors["map_0"])

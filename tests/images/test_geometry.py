@@ -46,6 +46,16 @@ def test_points_and_masks_move_together(fit):
     np.testing.assert_allclose([columns.mean(), rows.mean()], centre, atol=0.6)
 
 
+@pytest.mark.parametrize(("seam", "edge"), [(12, 3), (14, 3), (15, 4), (16, 4)])
+def test_a_pixel_of_a_smaller_map_is_of_the_object_at_its_centre(seam, edge):
+    """Each pixel takes the place of four, and its centre is where the third of them begins."""
+    labels = np.ones((32, 32), np.uint16)
+    labels[:, seam:] = 2
+    found = Geometry(32, 32, 8).labels_to_model(labels)
+    assert found[0].tolist() == [1] * edge + [2] * (8 - edge)
+    assert np.array_equal(found, Geometry(32, 32, 8).labels_to_model(labels.T).T)
+
+
 def test_padding_lies_right_or_below_and_is_black():
     geometry = Geometry(50, 100, 128, Fit.PAD)
     image = geometry.image_to_model(np.full((50, 100, 3), 200, np.uint8))

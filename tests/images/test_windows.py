@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -8,6 +11,7 @@ from promise_seg.images.readers import read_image
 from promise_seg.images.reading import make_reading
 from promise_seg.images.windows import PRESETS, parse_window
 
+DOCS = Path(__file__).parents[2] / "docs"
 VALUES = np.array([[-1000, -160, 40], [50, 240, 1000]], np.int16)
 
 
@@ -51,6 +55,14 @@ def test_what_is_no_window(text):
         SettingsError, match=r"--window .*: expected own, percentile .*, LEVEL,WIDTH, or one of abdomen"
     ):
         parse_window(text)
+
+
+def test_presets_are_what_the_page_says():
+    (line,) = [one for one in (DOCS / "data-format.md").read_text().splitlines() if "a CT window with this" in one]
+    assert "level and width" in line
+    said = {name: (float(level), float(width)) for name, level, width in re.findall(r"`(.*?)` \((.*?), (.*?)\)", line)}
+    assert said == PRESETS
+    assert set(said.values()) >= {(30, 150), (-600, 1500)}
 
 
 @pytest.mark.parametrize("name", PRESETS)

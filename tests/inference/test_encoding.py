@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Box, Geometry
 from promise_seg.inference import encoding
 from promise_seg.inference.encoding import Sample, encode_missing, encode_one, sam_features
 from promise_seg.monitoring import hooks
 from promise_seg.monitoring.monitored import monitored
-from promise_seg.vocabulary import Fit
+from promise_seg.vocabulary import Fit, StorePrecision
 
 
 @pytest.fixture
@@ -61,14 +62,16 @@ def test_a_stopped_run_keeps_what_it_encoded(samples, tiny_sam, store, monkeypat
     assert encode_missing(samples, tiny_sam, store) == 10 - 2
 
 
-def test_stored_features_equal_fresh_ones(samples, tiny_sam, store):
-    fresh = sam_features(samples[:1], tiny_sam, None)
-    sam_features(samples[:1], tiny_sam, store)
-    stored = sam_features(samples[:1], tiny_sam, store)
-    assert torch.equal(fresh.embedding, stored.embedding)
-    assert torch.equal(fresh.tensors["stages"], stored.tensors["stages"])
-    assert fresh.embedding.stride() == stored.embedding.stride()
-    assert fresh.tensors["stages"].stride() == stored.tensors["stages"].stride()
+@pytest.mark.parametrize("precision", list(StorePrecision))
+def test_stored_features_equal_fresh_ones(samples, tiny_sam, tmp_path, precision):
+    store = FeatureStore(tmp_path / "features", precision)
+    bare, fresh, stored = (sam_features(samples[:1], tiny_sam, one) for one in (None, store, store))
+    for one in [fresh, bare] if precision == StorePrecision.FP16 else [fresh]:
+        assert one.tensors.keys() == stored.tensors.keys()
+        for name, tensor in one.tensors.items():
+            assert torch.equal(tensor, stored.tensors[name])
+            assert tensor.stride() == stored.tensors[name].stride()
+    assert torch.equal(bare.embedding, stored.embedding) == (precision == StorePrecision.FP16)
 
 
 @pytest.mark.parametrize("stages", [(), (1, 3)])

@@ -11,7 +11,7 @@ from promise_seg.images.geometry import Box, Geometry
 from promise_seg.instances import outlining
 from promise_seg.instances.finding import find_instances
 from promise_seg.instances.proposing import propose_objects
-from promise_seg.model import ABSENT_LOGIT
+from promise_seg.model import ABSENT_LOGIT, choose_mask
 from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.vocabulary import ApmKind, Fit, Variant
@@ -168,3 +168,26 @@ def test_objects_are_asked_for_where_the_mask_of_the_model_has_them(tiny_sam, fe
     counts = np.bincount(labels_of(model, features, Geometry(64, 64, 32)).ravel())[1:]
     assert len(counts) == len(found)
     assert counts.min() > 100
+
+
+def test_in_a_second_pass_sam_sees_its_own_mask_of_each_object(tiny_sam, features):
+    model, asked, answers = drawn_model(tiny_sam, TOUCHING), [], []
+    answer = model.sam_masks
+
+    def watch(features, prompts, **more):
+        asked.append(prompts)
+        answers.append(answer(features, prompts, **more))
+        return answers[-1]
+
+    model.sam_masks = watch
+    rule, geometry = InstanceRule(map_share=0.5), Geometry(32, 32, 32)
+    once = find_instances(model, features, geometry, rule)
+    assert [prompts.mask_logits for prompts in asked] == [None]
+    model.config = model.config.model_copy(update={"second_pass": True})
+    twice = find_instances(model, features, geometry, rule)
+    _, first, second = asked
+    assert first.mask_logits is None
+    assert torch.equal(second.mask_logits, choose_mask(answers[1], model.config.mask_choice).mask_logits)
+    assert second.per_image == first.per_image == 3
+    assert torch.equal(second.boxes_xyxy_model, first.boxes_xyxy_model)
+    assert [one.predicted_iou for one in twice.objects] != [one.predicted_iou for one in once.objects]

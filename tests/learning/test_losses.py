@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from promise_seg.learning.losses import (
+    map_loss,
     mask_iou,
     mask_loss,
     point_loss,
@@ -10,6 +11,7 @@ from promise_seg.learning.losses import (
     targets_of_sets,
     token_affinity_loss,
 )
+from tests.instances.drawn import discs
 
 
 def test_the_mask_loss_takes_logits():
@@ -26,6 +28,23 @@ def test_the_mask_loss_takes_logits():
 
 def test_the_mask_loss_is_one_value_for_each_mask():
     assert mask_loss(torch.randn(2, 3, 4, 8, 8), torch.rand(2, 1, 1, 8, 8)).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize("near", [(1, 5), (3, 5), (2, 9)], ids=["two outside", "one inside", "beside a corner"])
+def test_a_wrong_cell_at_an_outline_costs_more_than_one_far_away_by_the_edge_weight(near):
+    """In the cross-entropy; the soft Dice knows no places."""
+    target = torch.zeros(1, 16, 16)
+    target[0, 3:11, 3:8] = 1
+
+    def cost(place, edge_weight):
+        logits = (target * 2 - 1) * 20
+        logits[0][place] *= -1
+        return float(map_loss(logits, target, edge_weight) - mask_loss(logits, target, bce_weight=0).mean())
+
+    far = (14, 14)
+    for edge_weight in (0, 2, 3.5):
+        assert cost(far, edge_weight) == pytest.approx(20 / 16**2, rel=1e-3)
+        assert cost(near, edge_weight) == pytest.approx((1 + edge_weight) * 20 / 16**2, rel=1e-3)
 
 
 def test_the_iou_counts_pixels_and_two_empty_masks_are_alike():
@@ -59,6 +78,32 @@ def test_points_on_their_side_cost_nothing_and_others_are_led_there():
     assert bad.grad[0, 1, 0] < 0, "the background point should move right, out of the mask"
 
 
+def point_cost(mask, x, y, label=1):
+    """What one point costs, in a model frame with eight pixels for each of the mask."""
+    distance = torch.from_numpy(signed_distances(mask))[None]
+    return float(point_loss(torch.tensor([[[x, y]]]), torch.tensor([[label]]), distance, 8 * len(mask)))
+
+
+def test_points_are_compared_with_the_outline_at_their_x_and_y():
+    mask = np.zeros((16, 16), bool)
+    mask[2:6, 8:14] = True
+    assert point_cost(mask, 87.5, 31.5) == 0
+    assert point_cost(mask, 31.5, 87.5) > 0.1
+    assert point_cost(mask, 87.5, 31.5, label=0) > 0.1
+    assert point_cost(mask, 31.5, 87.5, label=0) == 0
+    row, column = 9, 3  # whose centre is here in the model frame
+    assert point_cost(mask, 8 * (column + 0.5) - 0.5, 8 * (row + 0.5) - 0.5) == pytest.approx(
+        0.02 - signed_distances(mask)[row, column], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_point_on_the_outline_costs_the_margin(label):
+    mask = np.zeros((16, 16), bool)
+    mask[2:6, 8:14] = True
+    assert point_cost(mask, 63.5, 31.5, label) == pytest.approx(0.02, abs=1e-6)
+
+
 def test_points_that_are_no_numbers_do_not_crash_the_process():
     points_xy_model = torch.full((1, 2, 2), float("nan"), requires_grad=True)
     point_loss(points_xy_model, torch.tensor([[1, 0]]), torch.zeros(1, 32, 32), 128).backward()
@@ -73,6 +118,14 @@ def test_affinity_rewards_tokens_that_are_alike_within_objects_only():
     assert token_affinity_loss(mixed_tokens, instances) > 2
 
 
+@pytest.mark.parametrize("instances", [[0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 2, 3]])
+def test_pairs_of_one_object_weigh_as_much_as_all_others_however_many_there_are(instances):
+    """Where all tokens are alike, with logits of 6 for all pairs, those of one object are right and others wrong."""
+    alike = torch.ones(1, 4, 2)
+    right, wrong = (torch.nn.functional.softplus(torch.tensor(logit)).item() for logit in (-6.0, 6.0))
+    assert token_affinity_loss(alike, torch.tensor([instances])).item() == pytest.approx((right + wrong) / 2, rel=5e-3)
+
+
 @pytest.mark.parametrize("place", [(slice(8, 12), slice(8, 12)), (slice(9, 11), slice(9, 10))])
 def test_the_target_of_a_set_is_the_whole_object_that_its_region_touches_however_small_the_region(place):
     """The second region has no cell that a coarser grid of every second cell would keep."""
@@ -83,3 +136,13 @@ def test_the_target_of_a_set_is_the_whole_object_that_its_region_touches_however
     found = targets_of_sets(regions, torch.tensor([[1]]), target)
     assert found.sum().item() == pytest.approx(9 * 0.8)
     assert found[0, 0, 4:7, 4:7].min() == pytest.approx(0.8)
+
+
+def test_a_region_on_a_third_of_a_disc_asks_for_all_of_it_and_nothing_of_another():
+    labels = discs((9, 10, 6), (24, 23, 5))
+    one, other = (torch.from_numpy(labels == number).float() for number in (1, 2))
+    regions = torch.zeros(1, 32, 32)
+    regions[0, :8], regions[0, 20:23] = one[:8], 2 * other[20:23]
+    assert 0.2 < (regions == 1).sum() / one.sum() < 0.4
+    found = targets_of_sets(regions, torch.tensor([[1, 2]]), (one + other)[None])
+    assert torch.equal(found, torch.stack([one, other])[None])

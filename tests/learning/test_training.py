@@ -113,7 +113,13 @@ def test_features_from_the_store_give_the_same_loss_as_fresh_ones(checked, tiny_
     assert torch.equal(total(stored), total(fresh_batch))
 
 
-@pytest.mark.parametrize("new", [{}, {"apm": "pretrained", "apm_side": 32}], ids=["as before", "as new runs"])
+@pytest.mark.parametrize(
+    "new",
+    [
+        pytest.param({}, id="settings of older runs"),
+        pytest.param({"apm": "pretrained", "apm_side": 32}, id="settings of new runs", marks=pytest.mark.slow),
+    ],
+)
 def test_test_rows_are_never_read(new, checked, tiny_sam, store, accelerator, tmp_path):
     """Neither by the epochs, nor by what is measured and chosen at the end of new runs."""
     for row in checked:

@@ -9,6 +9,7 @@ from promise_seg.checkpoint import load_checkpoint, read_config, read_weights
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.images.geometry import shrink_mask
+from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.learning import epoch_steps, measuring_best
 from promise_seg.learning.answering import ANSWERS_FILE
 from promise_seg.learning.run_log import read_log
@@ -33,6 +34,24 @@ def start(folder, rows, store, accelerator, **values) -> TrainingRun:
 def results(folder):
     names = ("best/config.json", "best/model.safetensors", "last/model.safetensors", ANSWERS_FILE)
     return {name: (folder / name).read_bytes() for name in names}
+
+
+@torch.no_grad()
+def proposed(model, row):
+    """What a model proposes for the image of a row."""
+    sample = Sample.of(row, model.sam, model.config.fit)
+    return model.eval().propose(model_features([sample], model, None))
+
+
+def saliency_dice(model, rows) -> float:
+    """The mean Dice of the saliency on the rows, as the map has it."""
+    found = []
+    for row in rows:
+        saliency = proposed(model, row).saliency_logits[0] > 0
+        mask = torch.from_numpy(Sample.of(row, model.sam, model.config.fit).mask())[None]
+        truth = shrink_mask(mask, len(saliency))[0] > 0.5
+        found.append(2 * float((saliency & truth).sum()) / float(saliency.sum() + truth.sum()))
+    return float(np.mean(found))
 
 
 @pytest.fixture
@@ -98,23 +117,28 @@ def test_the_model_says_how_it_answers_and_what_it_learned(checked, store, accel
 
 
 @pytest.mark.slow
-def test_the_objective_falls(checked, store, accelerator, tmp_path):
+def test_the_objective_falls_and_the_saliency_nears_the_truth(checked, store, accelerator, tmp_path):
     run = start(tmp_path / "run", checked, store, accelerator, epochs=12, views=1, learning_rate=2e-3)
+    before = saliency_dice(run.model, checked)
     log = [run.train_epoch()]
     for epoch in range(1, 12):
         run.epoch = epoch
         log.append(run.train_epoch())
     for name in ("saliency", "distance", "mask"):
         assert np.mean([one[name] for one in log[-3:]]) < np.mean([one[name] for one in log[:3]]), name
+    assert saliency_dice(run.model, checked) > max(before + 0.1, 0.8)
 
 
 @pytest.mark.slow
 def test_presence_is_learned_where_images_without_an_object_are(with_empty_rows, store, accelerator, tmp_path):
-    run = start(tmp_path / "run", with_empty_rows, store, accelerator, epochs=6, learning_rate=3e-3)
+    run = start(tmp_path / "run", with_empty_rows, store, accelerator, epochs=6, learning_rate=1e-3)
     assert run.notes == ()
     model = run.run()
     assert model.config.apm.learns_presence
     assert model.config.presence_threshold is not None
+    learned = np.array([float(proposed(run.model, row).presence_logits.sigmoid()) for row in with_empty_rows])
+    has_object = np.array([row.foreground_pixels > 0 for row in with_empty_rows])
+    assert learned[has_object].mean() > learned[~has_object].mean() + 0.2
     model.config = model.config.model_copy(update={"presence_threshold": 0.5})  # where so short a training gains little
     with torch.no_grad():
         model.apm.decoder.presence.bias.sub_(1000)  # now it is sure that there is nothing

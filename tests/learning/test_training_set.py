@@ -16,6 +16,7 @@ from promise_seg.learning.objective import training_losses
 from promise_seg.learning.training_set import Draw, EpochDraws, collate
 from promise_seg.model import ModelOutput
 from promise_seg.prompting.apm import IMAGE
+from promise_seg.prompting.oracle import oracle_box
 from promise_seg.sam.backbone import Decoded
 from promise_seg.vocabulary import Fit, Recipe
 from tests.files import write_nifti
@@ -76,7 +77,8 @@ def with_instances(manifest):
     return check_rows(read_manifest(manifest), make_reading(instances=True))
 
 
-def test_oracle_points_ask_for_one_object_and_own_points_for_all(manifest, tiny_sam, store, accelerator, tmp_path):
+def test_points_and_boxes_ask_for_one_object_and_own_prompts_for_all(manifest, tiny_sam, store, accelerator, tmp_path):
+    """Points lie on their side of this object's outline, and the box is around it, but for what a person misses."""
     rows = with_instances(manifest)
     run = start(tmp_path / "run", rows, tiny_sam, store, accelerator)
     seen = set()
@@ -85,9 +87,46 @@ def test_oracle_points_ask_for_one_object_and_own_points_for_all(manifest, tiny_
         whole, one = item.target > 0.5, item.oracle_target > 0.5
         assert not (one & ~whole).any()
         assert 0 < one.sum() < whole.sum()
+        x, y = item.oracle_points_xy_model[0, 0].long().T
+        assert torch.equal(one[0, y, x], item.oracle_labels[0, 0] == 1)
+        box = torch.from_numpy(oracle_box(one[0].numpy()))
+        size = (box[2:] - box[:2] + 1).repeat(2)
+        assert ((item.oracle_boxes[0, 0] - box).abs() <= 0.15 * size + 1e-3).all()
         seen.add(float(item.oracle_target.sum()))
     assert len(seen) == 2
     assert run.run().config.reading.masks == "instances"
+
+
+def test_instances_and_the_object_that_is_asked_for_move_with_the_view(
+    manifest, tiny_sam, store, accelerator, tmp_path
+):
+    run = start(tmp_path / "run", with_instances(manifest), tiny_sam, store, accelerator, views=5)
+    count = len(run.training_set)
+    for number, sample in enumerate(run.training_set.samples(5)):
+        view, row = divmod(number, count)
+        assert np.array_equal(sample.instances() > 0, sample.mask())
+        item = run.training_set.item(Draw(row, view, (number,)), with_inputs=False)
+        whole, one = item.target > 0.5, item.oracle_target > 0.5
+        assert one.any()
+        assert not (one & ~whole).any()
+
+
+@pytest.mark.parametrize("view", range(4))
+def test_an_image_that_the_auto_prompter_sees_stays_on_its_mask(view, checked, tiny_sam, store, accelerator, tmp_path):
+    """Whatever else is done to its colours with each draw."""
+    run = start(tmp_path / "run", checked, tiny_sam, store, accelerator, apm="pretrained", apm_options={"side": 32})
+    for row in range(3):
+        item = run.training_set[Draw(row, view, (view, row))]
+        grey, inside = item.features[IMAGE][0].float().mean(-1), item.target[0] > 0.5
+        assert grey[inside].mean() > grey[~inside].mean() + 50
+
+
+def test_presence_is_that_of_an_object_in_the_view(manifest, tiny_sam, store, accelerator, tmp_path):
+    for number in (0, 2):
+        Image.fromarray(np.zeros((30, 40), np.uint8)).save(manifest.parent / f"masks/{number}.png")
+    run = start(tmp_path / "run", check_rows(read_manifest(manifest)), tiny_sam, store, accelerator)
+    items = [run.training_set.item(Draw(row, 0, (1,)), with_inputs=False) for row in range(4)]
+    assert torch.equal(collate(items).presence, torch.tensor([0.0, 1.0, 0.0, 1.0]))
 
 
 def test_binary_masks_are_asked_for_as_they_are(checked, tiny_sam, store, accelerator, tmp_path):

@@ -29,9 +29,12 @@ SMALL[0] = False
 
 @pytest.fixture
 def chosen(monkeypatch):
-    """Chooses for a model whose first mask and saliency find some slices, and whose other masks others."""
+    """Chooses for a model whose first mask and saliency find some slices, and whose other masks others.
 
-    def choose(first, others, saliency=None, **settings):
+    ``learned_iou`` is what the model has learned of its three masks, for each slice.
+    """
+
+    def choose(first, others, saliency=None, learned_iou=None, **settings):
         def decode(model, rows, *_):
             for row in rows:
                 sample = Sample(row, None, SIDE, Fit.STRETCH)
@@ -39,12 +42,14 @@ def chosen(monkeypatch):
                 prompts = Prompts()
                 if saliency is not None:
                     prompts = Proposal(saliency_logits=logits(saliency[row.index])[None], regions=torch.zeros(1, 2, 2))
-                yield DecodedRow(sample, Masks(logits(masks), torch.zeros(1, 3), sample.geometry), prompts=prompts)
+                learned = None if learned_iou is None else torch.tensor([learned_iou[row.index]])
+                found = Masks(logits(masks), torch.zeros(1, 3), sample.geometry, learned)
+                yield DecodedRow(sample, found, prompts=prompts)
 
         monkeypatch.setattr(validation, "decode_rows", decode)
         monkeypatch.setattr(CheckedRow, "mask", lambda row: TRUTH[row.index])
         config = SimpleNamespace(model_copy=lambda update: None)
-        model = SimpleNamespace(apm=None, quality=None, config=config)
+        model = SimpleNamespace(apm=None, quality=learned_iou, config=config)
         return validate(model, rows_of(TRUTH), None, TrainSettings(**settings))
 
     return choose
@@ -66,6 +71,18 @@ def test_so_is_the_share_of_the_map(chosen):
     assert by_slices.map_share > 0.5
     assert by_volumes.map_share < 0.5
     assert {by_slices.map_share, by_volumes.map_share} <= set(SHARES)
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"scores_volumes": True}, {"saliency": TRUTH}], ids=["images", "volumes", "with a map"]
+)
+def test_what_was_learned_of_the_masks_chooses_where_it_finds_the_best_one_of_each_image(chosen, values):
+    knowing = [[0.9, 0.2, 0.1], [0.1, 0.9, 0.2], [0.1, 0.2, 0.9]]
+    mistaken = [[0.1, 0.2, 0.9], [0.9, 0.1, 0.2], [0.9, 0.1, 0.2]]
+    found = chosen(LARGE, SMALL, learned_iou=knowing, **values)
+    assert (found.mask_choice, found.dice) == (MaskChoice.LEARNED, 1)
+    assert chosen(LARGE, SMALL, learned_iou=mistaken, **values).mask_choice != MaskChoice.LEARNED
+    assert chosen(LARGE, SMALL, **values).mask_choice != MaskChoice.LEARNED
 
 
 def test_the_protocol_of_the_paper_scores_each_image(chosen, monkeypatch):

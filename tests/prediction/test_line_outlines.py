@@ -13,6 +13,7 @@ from promise_seg.storage.sealed import opened_line, sealed_line
 TEXTS = st.text(st.sampled_from('a/.\\"é{}[]:, \n') | st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
     ['", "lines": [{"', '}], "problem": "", "state": [[1, 2]], "stem": "x"}', '"mask": "masks/x.png"', "folder/one"]
 )
+PLAIN = st.text("abcXYZ019 /._-", min_size=1, max_size=12)
 NUMBERS = st.integers(0, 2**70) | st.integers(0, 2**62)
 
 
@@ -37,8 +38,19 @@ def test_lines_have_their_outlines_in_columns(monkeypatch):
         assert [len(column) for column in outlines_of(none)] == [len(none), 0, 0, 0, 0, 0, 0]
 
 
+@given(PLAIN, PLAIN, PLAIN, PLAIN, st.floats(1e-3, 1e20), st.integers(0, 10**18 - 1), st.integers(0, 2**63 - 1))
+def test_an_ordinary_line_has_the_outline_that_the_whole_line_says(stem, key, image, points, at, size, changed):
+    line = line_of(stem, key, at=at, state=((size, changed),), image=image, points=points)
+    found, whole = outline_of(line), Entry(**opened_line(line))
+    assert found == (stem.encode(), key.encode(), at, size, changed, SUFFIXES.index(".nii.gz"))
+    assert (stem, key, at, [[size, changed]]) == (whole.stem, whole.key, whole.at, whole.state)
+    assert whole.lines[0]["mask"] == f"masks/{stem}.nii.gz"
+
+
 @given(TEXTS, TEXTS, TEXTS, TEXTS, st.floats(0, 1e20), st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2), TEXTS)
-def test_an_outline_is_what_the_whole_line_says(stem, key, image, points, at, state, problem):
+def test_an_outline_is_what_the_whole_line_says_whatever_that_is_or_there_is_none(
+    stem, key, image, points, at, state, problem
+):
     line = line_of(stem, key, at=at, state=state, problem=problem, image=image, points=points)
     found, whole = outline_of(line), Entry(**opened_line(line))
     if found is not None:

@@ -21,6 +21,17 @@ def test_mask_and_points_are_where_they_belong():
     assert (image == 100).all()
 
 
+def test_a_box_is_where_it_belongs():
+    image = np.full((80, 80, 3), 100, np.uint8)
+    picture = draw_overlay(image, np.zeros((80, 80), bool), boxes_xyxy_image=np.array([[10, 5, 60, 20]], np.float32))
+    for row, column in ((5, 30), (20, 30), (12, 10), (12, 60)):
+        red, green, blue = picture[row, column].tolist()
+        assert green > max(red, blue) + 100  # as FOREGROUND_COLOUR, with soft edges
+    assert (picture[12, 30] == 100).all()
+    assert (picture[30, 5] == 100).all()
+    assert (picture[30:] == 100).all()
+
+
 def prediction(mask):
     nothing = np.zeros((0, 2), np.float32)
     return Prediction(mask, mask.astype(np.float32), nothing, np.zeros(0, np.int64), 0.5)

@@ -12,9 +12,12 @@ from promise_seg.model import PromiseModel
 from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.trust import calibrating
 from promise_seg.trust.calibrating import SIGNS, calibrate, draw_rows, ensure_calibrated, recalibrate
+from promise_seg.trust.calibration_report import rank_correlation
+from promise_seg.trust.signals import Signals
 from promise_seg.trust.trust_file import TRUST_FILE
 from promise_seg.vocabulary import TrainAlso, Variant
 from tests.helpers import make_model, no_numbers
+from tests.trust.test_empty_detection import with_a_group_like_no_other
 
 pytestmark = pytest.mark.slow  # each command or training takes a second or more
 
@@ -144,3 +147,35 @@ def test_a_model_whose_training_diverged_is_refused(tiny_sam, model, rows, tmp_p
     with pytest.raises(CheckpointError, match=r"parameters hold NaN or infinity .* its training diverged"):
         ensure_calibrated(tmp_path / "best", rows["train"] + rows["val"], sam=tiny_sam)
     assert not (tmp_path / "best" / TRUST_FILE).exists()
+
+
+def noise(seed, count=12):
+    """Examples whose signals say nothing of their Dice, each in a group of its own."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.uniform(size=(count, 4))
+    signals = [Signals(*of_one, peak=0.9, area_share=0.1) for of_one in drawn.tolist()]
+    groups = [f"g{number}" for number in range(count)]
+    return calibrating.Examples(signals, rng.uniform(size=count), np.ones(count, bool), groups)
+
+
+def test_the_quality_of_trust_is_not_that_of_the_rows_it_was_fitted_to(model, rows, trust, monkeypatch):
+    """Of noise the fit itself finds something to say; judged without its own group nothing is left of it."""
+    fitted, stated = [], []
+    for seed in range(6):
+        examples = noise(seed)
+        monkeypatch.setattr(calibrating, "_examples", lambda *_, found=examples: found)
+        calibration = recalibrate(model, trust, rows["val"]).calibration
+        values = np.array([one.values(tuple(SIGNS)) for one in examples.signals])
+        fitted.append(rank_correlation(calibration.line.at(values), examples.dice) or 0.0)
+        stated.append(calibration.quality.rank_correlation or 0.0)
+    assert np.mean(fitted) > 0.3
+    assert np.mean(stated) < 0.1
+
+
+def test_the_quality_of_empty_detection_is_not_that_of_the_rows_it_was_fitted_to(model, rows, trust, monkeypatch):
+    seen, has_object, groups = with_a_group_like_no_other()
+    examples = calibrating.Examples(seen, np.linspace(0, 1, len(seen)), has_object, groups)
+    monkeypatch.setattr(calibrating, "_examples", lambda *_: examples)
+    calibration = recalibrate(model, trust, rows["val"]).calibration
+    assert np.array_equal(calibration.empty_detection.nothing_here(seen), ~has_object)
+    assert calibration.quality.nothing_here.false_alarms == groups.count("b")

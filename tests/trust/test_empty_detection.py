@@ -4,7 +4,6 @@ import pytest
 from promise_seg.trust.empty_detection import (
     LEAST_OF_A_KIND,
     EmptyDetection,
-    best_threshold,
     decide_out_of_fold,
     fit_empty_detection,
 )
@@ -60,8 +59,19 @@ def test_signals_that_say_nothing_take_no_object_away():
     assert learned <= 2
 
 
-def test_the_best_threshold_and_of_equal_ones_the_lowest():
-    scores = np.array([0.1, 0.2, 0.3, 0.4])
-    assert best_threshold(scores, np.array([False, False, True, True])) == pytest.approx(0.25)
-    assert best_threshold(scores, np.array([False, True, False, True])) == pytest.approx(0.15)
-    assert best_threshold(scores, np.array([True, True, False, False])) == pytest.approx(0.1)  # all have something
+def with_a_group_like_no_other():
+    """Ten groups; the masks of nothing in group ``b`` are surer than those in the others, and less so than of objects.
+
+    Without ``b``, the threshold lies in the middle, below its masks.
+    """
+    faint, less_faint, sure = (signals(peak) for peak in (0.5, 0.75, 0.9))
+    seen = [faint] * 18 + [sure] * 18 + [less_faint] * 3
+    return seen, np.isin(np.arange(39), range(18, 36)), [f"g{number % 9}" for number in range(36)] + ["b"] * 3
+
+
+def test_an_image_is_decided_on_without_its_group():
+    seen, has_object, groups = with_a_group_like_no_other()
+    assert np.array_equal(fit_empty_detection(seen, has_object, groups).nothing_here(seen), ~has_object)
+    decided = decide_out_of_fold(seen, has_object, groups)
+    assert np.array_equal(decided[:36], ~has_object[:36])
+    assert not decided[36:].any()

@@ -23,6 +23,10 @@ def test_slices_come_from_the_peaks_of_trust_and_from_neighbours_that_are_done()
         done.add(number)
 
 
+def test_a_peak_of_less_than_half_the_highest_trust_gets_its_mask_from_a_neighbour():
+    assert list(carrying_order([0.9, 0.1, 0.3, 0.1])) == [(0, []), (1, [0]), (2, [1]), (3, [2])]
+
+
 def test_every_order_reaches_all_slices_once():
     rng = np.random.default_rng(0)
     for trust in (np.zeros(5), np.ones(4), np.array([0.3]), rng.random(30)):

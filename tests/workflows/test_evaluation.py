@@ -2,6 +2,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,41 @@ def test_a_table_needs_pandas(place, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(SettingsError, match="pip install pandas"):
         found.to_pandas()
+
+
+class Table(list):
+    """As much of a table of pandas as is asked of it: a list of rows."""
+
+    from_records = classmethod(lambda cls, rows: cls(rows))
+
+    def assign(self, **columns):
+        return Table(row | columns for row in self)
+
+
+@pytest.fixture
+def stand_in_for_pandas(monkeypatch):
+    def concat(tables, *, ignore_index):
+        assert ignore_index
+        return Table(row for table in tables for row in table)
+
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=Table, concat=concat))
+
+
+@pytest.mark.usefixtures("stand_in_for_pandas")
+def test_a_table_has_the_rows_of_records(place):
+    data = place / "data/manifest.csv"
+    first, second = (evaluate(place / name, data, output=place / name, prompts="box", device="cpu")
+                     for name in ("apm", "ips"))  # fmt: skip
+    assert first.to_pandas() == first.records()
+    compared = compare([first, second])
+    assert compared.to_pandas() == compared.records() != []
+
+
+@pytest.mark.usefixtures("stand_in_for_pandas")
+def test_a_table_of_a_set_names_the_class_of_each_row(place):
+    found = evaluate(place / "set", place / "classes/manifest.csv", device="cpu")
+    expected = [row | {"class": label} for label in (1, 3) for row in found[label].records()]
+    assert found.to_pandas() == expected != []
 
 
 def test_a_set_is_scored_class_by_class(place):

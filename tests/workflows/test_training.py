@@ -65,6 +65,7 @@ def test_the_best_model_is_returned_and_a_finished_run_goes_on(place, fresh, few
     assert any("already finished" in note for note in notes)
 
 
+@pytest.mark.slow
 def test_test_rows_are_not_read_by_a_training_that_measures_and_calibrates(place, fresh, few):
     data = Dataset.from_csv(fresh)
     for row in data.test:

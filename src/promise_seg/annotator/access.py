@@ -1,4 +1,4 @@
-"""Access control: a browser that opened the printed address once, at an address where the server listens."""
+"""Access control: one-time addresses, the sessions that they open, and the hosts under which the server answers."""
 
 import hmac
 import secrets
@@ -10,16 +10,16 @@ from starlette.requests import cookie_parser
 
 COOKIE = "promise_annotator"
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
-"""The names of this computer for itself."""
+"""The names by which this computer reaches itself."""
 
 
 @dataclass
 class Access:
-    """The one-time token, the sessions that were opened with it, and the host names that requests may use.
+    """The one-time token, the open sessions, and the host names that requests may use.
 
     Args:
         port: the TCP port on which the server listens.
-        hosts: host names that requests may use besides those of this computer.
+        hosts: host names that requests may use in addition to the loopback names.
         secure: whether the server speaks TLS.
         shown: the host in the printed address.
     """
@@ -39,7 +39,7 @@ class Access:
 
     @property
     def token(self) -> str:
-        """The token that is valid now."""
+        """The one-time token that is valid now."""
         return self._token
 
     @property
@@ -49,11 +49,11 @@ class Access:
 
     @property
     def cookie_name(self) -> str:
-        """The name of the cookie: one for each port, as browsers keep cookies by host alone."""
+        """The name of the cookie. It contains the port, because browsers share cookies between the ports of a host."""
         return f"{COOKIE}_{self.port}"
 
     def exchange(self, token: str) -> str | None:
-        """Return a new session for the token; ``None`` if the token is wrong or was used before."""
+        """Return a new session for a token, and replace the token; ``None`` if the token is wrong or already used."""
         with self._lock:
             if not hmac.compare_digest(token.encode(), self._token.encode()):
                 return None
@@ -63,12 +63,12 @@ class Access:
             return session
 
     def set_cookie(self, session: str) -> str:
-        """Return the header that hands a session to the browser."""
+        """Return the value of the ``Set-Cookie`` header that gives a session to the browser."""
         secure = "; Secure" if self.secure else ""
         return f"{self.cookie_name}={session}; Path=/; HttpOnly; SameSite=Strict{secure}"
 
     def has_session(self, cookies: str) -> bool:
-        """Whether a ``Cookie`` header holds the cookie of an open session, next to any others."""
+        """Whether a ``Cookie`` header contains the cookie of an open session."""
         found = cookie_parser(cookies).get(self.cookie_name)
         if found is None:
             return False
@@ -77,7 +77,7 @@ class Access:
             return any(hmac.compare_digest(given, known.encode()) for known in self._sessions)
 
     def is_own_host(self, host: str) -> bool:
-        """Whether a ``Host`` header names this server and nothing else."""
+        """Whether a ``Host`` header names this server."""
         names = (*_LOCAL, *self.hosts)
         known = {f"{name}:{self.port}".lower() for name in names}
         if self.port == (443 if self.secure else 80):

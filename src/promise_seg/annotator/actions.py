@@ -26,7 +26,7 @@ from promise_seg.annotator.refusals import Refusal, invalid, unknown
 from promise_seg.annotator.segmenter import Segmenter
 
 _SAME_DICE = 0.5
-"""Masks of one class in one slice that overlap more are of the same object."""
+"""Masks of the same class and slice with at least this Dice belong to the same object."""
 _STATES = {"accept": "done", "skip": "skipped", "reopen": "open"}
 
 
@@ -82,11 +82,11 @@ class Image:
             raise invalid("class", f"there is no class {label}, but {', '.join(map(str, self.labels))}")
 
     def checked_mask(self, given: GivenMask) -> MaskBits:
-        """Return a mask that a client sent, cut to its own bounding box; a :class:`Refusal` if it does not fit."""
+        """Return a client's mask, cropped to its bounding box; raise a :class:`Refusal` if it is not a valid mask."""
         return MaskBits.of(given.as_bits.mask(self.height, self.width))
 
     def check_prompts(self, prompts: Prompts) -> None:
-        """Raise a :class:`Refusal` for prompts outside of the image and boxes without an area."""
+        """Raise a :class:`Refusal` for points outside of the image and for boxes without an area."""
         for point in prompts.points:
             if not (-0.5 <= point.x <= self.width - 0.5 and -0.5 <= point.y <= self.height - 0.5):
                 size = f"{self.width} x {self.height} pixels"
@@ -140,7 +140,7 @@ class Actions:
 
     def _propose(self, index: int) -> Change:
         self._image.check_slice(index)
-        if self._image.now.state != "open":  # what is finished was looked at as it is: its masks are written
+        if self._image.now.state != "open":  # a finished image was reviewed without them, and its masks are written
             return Change(is_work=False)
         if index in self._image.now.proposed:
             return Change(proposed=index, is_work=False)
@@ -157,7 +157,7 @@ class Actions:
         return Change(objects, proposed=index, is_work=False, model=using)
 
     def _is_there(self, index: int, label: int, prompts: Prompts, answer: Answer) -> bool:
-        """Whether such an object exists already, for example because it was propagated from another slice."""
+        """Whether an object like this exists already, for example because it was propagated from another slice."""
         size = (self._image.height, self._image.width)
         alike = (one for one in self._image.objects if one.slice == index and one.label == label)
         return any(dice_of(one.mask, answer.mask, *size) >= _SAME_DICE for one in alike)
@@ -180,7 +180,7 @@ class Actions:
         return one if prompts.is_empty else self._with_prompts(one, prompts)
 
     def _with_prompts(self, one: AnnotatedObject, prompts: Prompts) -> AnnotatedObject:
-        """Return the object with other prompts and the model's answer to them."""
+        """Return the object with new prompts and the model's answer to them."""
         return self.answered(replace(one, prompts=prompts, automatic=False, candidate=None))
 
     def answered(self, one: AnnotatedObject) -> AnnotatedObject:
@@ -244,7 +244,7 @@ def _step(one: AnnotatedObject) -> Change:
 
 
 def _refining(one: AnnotatedObject) -> AnnotatedObject:
-    """Return the object with its present mask as the mask that the model starts from."""
+    """Return the object without prompts, with its current mask as the one that the model starts from."""
     if one.mask.is_empty:
         raise invalid("object", "its mask is empty, so there is nothing to refine")
     return replace(

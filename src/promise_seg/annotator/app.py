@@ -1,4 +1,4 @@
-"""The HTTP API of docs/annotator-api.md: it turns requests into calls of the project, and refusals into answers."""
+"""The HTTP API of docs/annotator-api.md, which maps requests to methods of the project and refusals to responses."""
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -45,8 +45,8 @@ def create_app(project: Project, access: Access, layer: Layer = lambda app: app)
     """Return the ASGI application of a project behind its guard.
 
     Args:
-        project: the project, in use.
-        access: who may send requests.
+        project: the project, inside of its ``with`` statement.
+        access: the access control.
         layer: wraps the application inside of the guard, for example to count requests.
     """
     app = FastAPI(
@@ -65,7 +65,7 @@ def create_app(project: Project, access: Access, layer: Layer = lambda app: app)
 
 
 def _add_answers(app: FastAPI) -> None:
-    """Answer refusals, invalid requests and errors in the same form."""
+    """Give the responses to refused requests, invalid requests and errors the same form."""
 
     @app.exception_handler(Refusal)
     async def refused(request: Request, refusal: Refusal) -> Response:
@@ -91,90 +91,90 @@ def _add_answers(app: FastAPI) -> None:
 def _add_project(app: FastAPI, project: Project) -> None:
     @app.get(f"{ROOT}/project", responses=links.OF_PROJECT)
     def facts() -> dict[str, Any]:
-        """Everything that a client needs to know of the project."""
+        """Return the project's model, classes and limits, and the number of images by state."""
         return project.facts()
 
     @app.get(f"{ROOT}/images", responses=links.OF_IMAGES)
     def images(order: Literal["trust", "name", "state"] = "trust") -> dict[str, Any]:
-        """The list of images."""
+        """List the images; by default, the image with the lowest trust score comes first."""
         return {"images": project.images(order)}
 
     @app.post(f"{ROOT}/export")
     def export(body: ExportBody) -> dict[str, Any]:
-        """Write all accepted masks into one file."""
+        """Write all accepted masks to one COCO file in the project's folder."""
         return project.export_coco()
 
 
 def _add_images(app: FastAPI, project: Project) -> None:
     @app.get(f"{ROOT}/images/{{number}}", responses=links.OF_IMAGE)
     def image(number: int) -> dict[str, Any]:
-        """Everything about an image except its pixels."""
+        """Return the state and the objects of an image, without its pixels."""
         return project.image(_within(number))
 
     @app.get(f"{ROOT}/images/{{number}}/thumbnail", response_class=Response, responses=links.PNG)
     def thumbnail(number: int) -> Response:
-        """A small PNG of the image."""
+        """Return the middle slice of an image as a small PNG."""
         return Response(project.pictures.thumbnail(_within(number)), media_type="image/png")
 
     @app.get(f"{ROOT}/images/{{number}}/slices/{{index}}/pixels", response_class=Response, responses=links.PNG)
     def pixels(number: int, index: int, low: Value = None, high: Value = None) -> Response:
-        """A slice as PNG."""
+        """Return a slice as PNG, optionally with the window from ``low`` to ``high``."""
         return Response(project.pictures.pixels(_within(number), index, low, high), media_type="image/png")
 
     @app.post(f"{ROOT}/images/{{number}}/lease", responses=links.OF_LEASE)
     def hold(number: int, body: LeaseBody) -> dict[str, Any]:
-        """Hold an image, or extend the lease of the client that holds it."""
+        """Hold an image, or renew the lease of the client that holds it, and return the image."""
         return project.hold(_within(number), body)
 
     @app.delete(f"{ROOT}/images/{{number}}/lease")
     def let_go(number: int, body: ReleaseBody) -> dict[str, Any]:
-        """Release an image, so that others can hold it."""
+        """Release an image, so that other clients can hold it."""
         project.leases.give_back(number, body.client)
         return {}
 
     @app.post(f"{ROOT}/images/{{number}}/preview")
     def preview(number: int, body: PreviewBody) -> dict[str, Any]:
-        """The mask that these prompts would give. Nothing is changed."""
+        """Return the mask that prompts would give, without changing anything."""
         return preview_of(project, _within(number), body)
 
     @app.get(f"{ROOT}/images/{{number}}/propagation")
     def propagation(number: int) -> dict[str, Any]:
-        """The progress of the propagation that is running."""
+        """Return the progress of the propagation that is running on an image."""
         return project.propagations.facts(_within(number))
 
     @app.delete(f"{ROOT}/images/{{number}}/propagation")
     def cancel(number: int, body: StopBody) -> dict[str, Any]:
-        """Cancel the propagation after its current slice."""
+        """Cancel the propagation on an image after its current slice."""
         project.propagations.cancel(_within(number))
         return project.propagations.facts(number)
 
     @app.post(f"{ROOT}/images/{{number}}/actions", responses=links.OF_ACTION)
     def act(number: int, body: ActionBody) -> dict[str, Any]:
-        """Do an action; one that is sent again with the same id is not repeated."""
+        """Carry out an action on a held image. An action that is sent again with the same id is not repeated."""
         return project.act(_within(number), body)
 
 
 def _add_training(app: FastAPI, project: Project) -> None:
     @app.get(f"{ROOT}/training", responses=links.OF_TRAINING)
     def training() -> dict[str, Any]:
-        """Training on accepted images: whether it is offered, and its progress."""
+        """Return the state of training on accepted images, its progress, and the last result."""
         return project.training_facts()
 
     @app.post(f"{ROOT}/training", responses=links.OF_TRAINING)
     def train(body: TrainBody) -> dict[str, Any]:
-        """Train on the accepted images in the background."""
+        """Start training on the accepted images in the background, or resume an interrupted training."""
         project.learning.begin(anew=body.anew)
         return project.training_facts()
 
     @app.delete(f"{ROOT}/training", responses=links.OF_TRAINING)
     def stop(body: StopBody) -> dict[str, Any]:
-        """Stop training. The finished epochs are kept."""
+        """Stop the training. Finished epochs are kept."""
         project.learning.training.cancel()
         return project.training_facts()
 
 
 def _add_page(app: FastAPI) -> None:
-    """Serve the files of the page by their names: no path is made of what a client sends."""
+    """Serve the files of the page by their names. No path is built from what a client sends."""
     known = page_files()
 
     def read(name: str) -> Response:
@@ -193,7 +193,7 @@ def _add_page(app: FastAPI) -> None:
 
 
 def page_files() -> dict[str, Callable[[], bytes]]:
-    """Return a function for each file of the page that reads it, by its path in the page's folder."""
+    """Return a mapping from the path of each file, relative to the page's folder, to a function that reads the file."""
     found: dict[str, Callable[[], bytes]] = {}
     folders = [("", files("promise_seg.annotator") / "page")]
     while folders:
@@ -214,7 +214,7 @@ def _previews(project: Project) -> Callable[[WebSocket, int], Awaitable[None]]:
 
 
 def _within(number: int) -> int:
-    """Raise a :class:`Refusal` for numbers that are too large for the database."""
+    """Return the number of an image; raise a :class:`Refusal` if it is negative, or too large for the database."""
     if not 0 <= number < 2**31:
         raise unknown("This image")
     return number

@@ -1,4 +1,4 @@
-"""Masks as compressed bits in a bounding box, as the API sends them and the project stores them."""
+"""Masks as compressed bits of a bounding box, the form in which the API sends and the project stores them."""
 
 import base64
 import binascii
@@ -20,8 +20,8 @@ class MaskBits:
     """A mask, stored as the compressed bits of a box of whole pixels.
 
     Args:
-        box: left, top, width and height, in pixels of the image.
-        bits: base64 of the compressed bits, row by row without padding, the first pixel in the highest bit.
+        box: left, top, width and height of the box, in pixels of the image.
+        bits: base64 of the zlib-compressed bits, row by row without padding, with the first pixel in the highest bit.
     """
 
     box: Box = (0, 0, 0, 0)
@@ -47,7 +47,7 @@ class MaskBits:
         """Return the mask as an array (height, width) of bool.
 
         Raises:
-            Refusal: if the box is not inside of the image, or the bits are not those of the box.
+            Refusal: if the box is not inside of the image, or the bits are damaged or too few or too many for it.
         """
         full = np.zeros((height, width), bool)
         left, top, across, down = self.box

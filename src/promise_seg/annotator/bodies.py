@@ -1,4 +1,4 @@
-"""The bodies of requests as pydantic models. All lengths and numbers have limits, and unknown fields are refused."""
+"""The bodies of requests as pydantic models. Lengths and numbers are limited, and unknown fields are refused."""
 
 from typing import Annotated, Literal
 
@@ -24,13 +24,13 @@ Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^
 
 
 class Body(BaseModel):
-    """Base of all bodies of requests and their parts."""
+    """Base class of the bodies of requests and their parts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GivenPoint(Body):
-    """A point in pixel indices of the image; ``label`` is 1 for foreground and 0 for background."""
+    """A point prompt in pixels of the image; ``label`` is 1 for foreground and 0 for background."""
 
     x: Coordinate
     y: Coordinate
@@ -38,7 +38,7 @@ class GivenPoint(Body):
 
 
 class GivenMask(Body):
-    """A mask as the compressed bits of a box, see docs/annotator-api.md."""
+    """A mask as the compressed bits of a box: left, top, width, height; see docs/annotator-api.md."""
 
     box: tuple[Side, Side, Side, Side]
     bits: Annotated[str, Field(max_length=LARGEST_BODY)]
@@ -50,7 +50,7 @@ class GivenMask(Body):
 
 
 class GivenPrompts(Body):
-    """All prompts of an object, in pixel indices of the image; ``box`` is left, top, right, bottom."""
+    """The prompts of an object in pixels of the image; ``box`` is left, top, right, bottom."""
 
     points: Annotated[tuple[GivenPoint, ...], Field(max_length=MOST_POINTS)] = ()
     box: tuple[Edge, Edge, Edge, Edge] | None = None
@@ -62,14 +62,14 @@ class GivenPrompts(Body):
 
 
 class Propose(Body):
-    """Add the model's own objects of a slice."""
+    """Add the objects that the model proposes in a slice."""
 
     type: Literal["propose"]
     slice: Number
 
 
 class Add(GivenPrompts):
-    """Add an object without prompts, from prompts, or from a mask."""
+    """Add an object: an empty one, or one from prompts or from a mask."""
 
     type: Literal["add"]
     slice: Number
@@ -85,14 +85,14 @@ class Remove(Body):
 
 
 class SetPrompts(GivenPrompts):
-    """Set all prompts of an object."""
+    """Replace all prompts of an object, and update its mask."""
 
     type: Literal["prompts"]
     object: Number
 
 
 class Stroke(Body):
-    """Add the pixels of a mask to an object, or erase them."""
+    """Add the pixels of a mask to an object, or erase them from it."""
 
     type: Literal["stroke"]
     object: Number
@@ -101,7 +101,7 @@ class Stroke(Body):
 
 
 class Properties(Body):
-    """Set properties of an object; those that are left out stay."""
+    """Set properties of an object; omitted properties keep their values."""
 
     type: Literal["properties"]
     object: Number
@@ -112,7 +112,7 @@ class Properties(Body):
 
 
 class Choose(Body):
-    """Take another of SAM's candidates."""
+    """Choose one of SAM's candidate masks, 0 to 2; ``null`` for the model's own choice."""
 
     type: Literal["candidate"]
     object: Number
@@ -120,7 +120,7 @@ class Choose(Body):
 
 
 class Propagate(Body):
-    """Propagate objects of a slice to the slices after it, or before it, up to the slice ``last``."""
+    """Propagate objects of a slice to all slices up to ``last``; by default, all objects that are not hidden."""
 
     type: Literal["propagate"]
     slice: Number
@@ -130,25 +130,25 @@ class Propagate(Body):
 
 
 class OnObject(Body):
-    """Return to the model's own prompts, or start to refine the present mask."""
+    """Restore the model's own prompts of an object, or start to refine its current mask."""
 
     type: Literal["automatic", "refine"]
     object: Number
 
 
 class OnImage(Body):
-    """Undo, redo, or set the state of the whole image."""
+    """Undo or redo a change of objects, or accept, skip or reopen the image."""
 
     type: Literal["undo", "redo", "accept", "skip", "reopen"]
 
 
 ShortAction = Propose | Add | Remove | SetPrompts | Stroke | Properties | Choose | OnObject | OnImage
-"""An action that takes a moment."""
+"""Any action except propagation, which can take minutes."""
 Action = Annotated[ShortAction | Propagate, Field(discriminator="type")]
 
 
 class ActionBody(Body):
-    """An action with its own id, the client that sends it, and the revision of the image that it is based on."""
+    """An action, its unique id, the client that sends it, and the revision of the image that it is based on."""
 
     id: Id
     client: Id
@@ -157,7 +157,7 @@ class ActionBody(Body):
 
 
 class LeaseBody(Body):
-    """A request to hold an image; with ``propose``, the proposal of that slice is added if it has been computed."""
+    """A request to hold an image. ``take`` takes it from its holder; ``propose`` adds a slice's ready proposals."""
 
     client: Id
     user: Name | None = None
@@ -172,23 +172,23 @@ class ReleaseBody(Body):
 
 
 class ExportBody(Body):
-    """A request for an export."""
+    """A request to export all accepted masks."""
 
     format: Literal["coco"]
 
 
 class TrainBody(Body):
-    """A request to train on the accepted images; with ``anew``, an interrupted training is not resumed."""
+    """A request to train on the accepted images; ``anew`` begins a new round instead of resuming one."""
 
     anew: Flag = False
 
 
 class StopBody(Body):
-    """A request to stop the work that is running."""
+    """A request to stop a propagation or the training; its body is empty."""
 
 
 class PreviewBody(GivenPrompts):
-    """A request for the mask that prompts would give; ``n`` is the number of the request in its browser tab."""
+    """A request for the mask that prompts would give; ``n`` numbers the requests, and the response repeats it."""
 
     n: Number
     slice: Number

@@ -1,4 +1,4 @@
-"""The images of a project: each is found and read once, and identified by its content from then on."""
+"""The images of a project. Each is read once when it is added; the hash of its content identifies it afterwards."""
 
 import itertools
 import logging
@@ -28,7 +28,7 @@ from promise_seg.storage.remote_paths import RemotePath, as_path
 _STATES = ("open", "done", "skipped")
 _LOG = logging.getLogger(__name__)
 _OPEN = 4
-"""How many opened files are kept."""
+"""The number of image files that are kept open."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class ProjectImage:
     input: Input
     row: Row | None = None
     shares_folder: bool = False
-    """Whether it is one of several series of a folder, which a manifest cannot name apart."""
+    """Whether the image is one of several series in a folder, which a manifest cannot distinguish."""
 
     @property
     def stamp(self) -> str:
-        """The sizes and modification times of all files; if they are the same as before, so is the content."""
+        """The sizes, modification times and inodes of all files; if they are unchanged, so is the content."""
         parts = []
         for path in self.files:
             facts = path.stat()
@@ -60,10 +60,10 @@ class ProjectImage:
 def find_images(
     places: Iterable[str | Path], reading: Reading, output: Path, note: Callable[[str], object]
 ) -> list[ProjectImage]:
-    """Find the images that a user names by files, folders, or one manifest.
+    """Find the images that a user gives as files, folders, or one manifest.
 
     Raises:
-        ImageError: if there are none.
+        ImageError: if there are no images, or they are on another computer.
         ManifestError: if the manifest cannot be used.
     """
     named = [as_path(place) for place in places]
@@ -96,10 +96,10 @@ def find_images(
 
 
 def _refuse_addresses(named: Iterable[Path]) -> None:
-    """Raise an error for addresses of other computers, from which the annotator does not fetch images.
+    """Check that no path is an address of another computer, from which the annotator does not fetch images.
 
     Raises:
-        ImageError: if there is an address, with the first one.
+        ImageError: if there is such an address; the message names the first one.
     """
     if (remote := next((path for path in named if isinstance(path, RemotePath)), None)) is not None:
         raise ImageError(
@@ -109,7 +109,7 @@ def _refuse_addresses(named: Iterable[Path]) -> None:
 
 
 def _shared_folders(inputs: Iterable[Input], note: Callable[[str], object]) -> set[Path]:
-    """Return the folders that hold several series, and note what this means for the names of images."""
+    """Return the folders that hold several series, and note that these are left out of the manifest."""
     counts = Counter(one.path for one in inputs if one.files)
     shared = {path: count for path, count in counts.items() if count > 1}
     for path, count in shared.items():
@@ -129,7 +129,7 @@ class Catalogue:
 
     Args:
         database: the database of the project.
-        reading: the reading of the model, by which files are read.
+        reading: the options by which the model reads files.
     """
 
     def __init__(self, database: Database, reading: Reading) -> None:
@@ -156,15 +156,15 @@ class Catalogue:
             raise PromiseError(f"none of {len(given)} image(s) can be read: {reasons[0]}")
 
     def _owners_of_stems(self) -> dict[str, int]:
-        """Return the names that the files of images have, in lower case, each with the first image of that name."""
+        """Return a mapping from the case-folded stem of the output files to the first image with this stem."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id, stem FROM images ORDER BY id DESC").fetchall()
         return {str(stem).casefold(): int(number) for number, stem in rows}
 
     def _again(self, image: ProjectImage, row: sqlite3.Row, owners: dict[str, int]) -> int:
-        """Return the number of an image that is recorded already; one that could not be read is tried again."""
+        """Return the number of an image that is recorded already. If it could not be read before, read it again."""
         number = int(row["id"])
-        if owners[row["stem"].casefold()] < number:  # as earlier versions let it be
+        if owners[row["stem"].casefold()] < number:  # earlier versions allowed the same stem twice
             stem = _free_stem(row["stem"], owners)
             self._write("UPDATE images SET stem = :stem WHERE id = :id", {"stem": stem, "id": number})
             owners[stem.casefold()] = number
@@ -212,14 +212,14 @@ class Catalogue:
         return [number for (number,) in rows if number in self._given]
 
     def states(self) -> dict[str, int]:
-        """Return the number of readable images in each state, by one query of the database."""
+        """Return the number of readable images in each state, with a single database query."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id, state FROM images WHERE fault IS NULL").fetchall()
         found = Counter(state for number, state in rows if number in self._given)
         return {state: found[state] for state in _STATES}
 
     def faults(self) -> list[tuple[str, str]]:
-        """Return the names of the images that could not be read, and why."""
+        """Return the name of each image that could not be read, with the reason."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT id, name, fault FROM images WHERE fault IS NOT NULL ORDER BY id")
             return [(row["name"], row["fault"]) for row in rows.fetchall() if row["id"] in self._given]
@@ -230,7 +230,7 @@ class Catalogue:
         Raises:
             Refusal: if there is no image of this number.
         """
-        if number not in self._given:  # nor a number that the database cannot even look for
+        if number not in self._given:  # also catches numbers that are too large for SQLite
             raise unknown(f"The image {number}")
         with self._database.reading() as connection:
             row: sqlite3.Row | None = connection.execute(
@@ -247,40 +247,43 @@ class Catalogue:
         return [row for row in rows if row["id"] in self._given]
 
     def image(self, number: int) -> ProjectImage:
-        """Return an image with its files."""
+        """Return an image with its files; raise a :class:`Refusal` if there is no image of this number."""
         self.row(number)
         return self._given[number]
 
     def accepted(self) -> list[sqlite3.Row]:
-        """Return the database rows of all accepted images, including those that were not given at this start."""
+        """Return the database rows of all accepted images, including images that were given only at earlier starts."""
         with self._database.reading() as connection:
             return connection.execute("SELECT * FROM images WHERE state = 'done' ORDER BY id").fetchall()
 
     def is_given(self, number: int) -> bool:
-        """Whether an image is among those that were given at this start."""
+        """Whether an image was given at this start of the annotator."""
         return number in self._given
 
-    def note_mask(self, number: int, mask: str, listed: str) -> None:
-        """Record the path of an image's masks below the project's folder, and its rows of the manifest."""
+    def note_mask(self, number: int, mask: str, listed: str, *, is_binary: bool) -> None:
+        """Record the path of an image's masks, relative to the project's folder, its manifest entry as text, and
+        whether the mask is binary instead of a label map."""
         with self._database.writing() as connection:
-            connection.execute("UPDATE images SET mask = ?, listed = ? WHERE id = ?", (mask, listed, number))
+            connection.execute(
+                "UPDATE images SET mask = ?, listed = ?, is_binary = ? WHERE id = ?", (mask, listed, is_binary, number)
+            )
 
     def note_trust(self, number: int, trust: float | None) -> None:
-        """Record the trust score of the proposal of an image."""
+        """Record the trust score of an image's proposal, 0 to 1."""
         with self._database.writing() as connection:
             connection.execute("UPDATE images SET trust = ? WHERE id = ?", (trust, number))
 
     def forget_trust(self) -> None:
-        """Remove the trust scores of open images, whose proposals a new model will replace."""
+        """Remove the trust scores of open images, because a new model will replace their proposals."""
         with self._database.writing() as connection:
             connection.execute("UPDATE images SET trust = NULL WHERE state = 'open'")
 
     def is_changed(self, number: int) -> bool:
-        """Whether files of an image are missing or were changed since it was read first."""
+        """Whether files of an image are missing, or were changed since the image was first read."""
         return self.row_is_changed(self.row(number))
 
     def row_is_changed(self, row: sqlite3.Row) -> bool:
-        """Whether files of the image of a database row were changed, see :meth:`is_changed`."""
+        """Like :meth:`is_changed`, for the image of a database row."""
         number, image = int(row["id"]), self._given[row["id"]]
         try:
             if (stamp := image.stamp) == row["stamp"]:
@@ -298,11 +301,11 @@ class Catalogue:
     def _note_stamp(self, number: int, stamp: str) -> None:
         try:
             self._write("UPDATE images SET stamp = :stamp WHERE id = :id", {"stamp": stamp, "id": number})
-        except PromiseError as error:  # as on a full disk: then the content is compared once more after a restart
+        except PromiseError as error:  # for example on a full disk; the content is then compared again after a restart
             _LOG.info("%s", error)
 
     def check_unchanged(self, number: int) -> None:
-        """Check that the files of an image are those that were read first.
+        """Check that the files of an image are unchanged since the image was first read.
 
         Raises:
             Refusal: if files are missing or were changed.
@@ -314,10 +317,10 @@ class Catalogue:
             )  # fmt: skip
 
     def source(self, number: int) -> Source:
-        """Open an image, or return it if it is among the few that are kept open.
+        """Return an opened image. The most recently used images are kept open.
 
         Raises:
-            Refusal: if the files were changed, or can no longer be read.
+            Refusal: if the files are missing, were changed, or can no longer be read.
         """
         self.check_unchanged(number)
         key = number, str(self.row(number)["sha256"])
@@ -336,20 +339,20 @@ class Catalogue:
 
 
 def _free_stem(stem: str, taken: Collection[str]) -> str:
-    """Return a name for the files of an image that no other image of the project has, with a number if need be.
+    """Return a stem for the output files of an image that no other image of the project has, with a number if needed.
 
-    Images of another start of the project may be called the same.
+    Images that were given at another start of the project may have the same name.
 
     Args:
-        stem: the name that the image would have by itself.
-        taken: the names of the others, in lower case.
+        stem: the preferred stem.
+        taken: the stems of the other images, case-folded.
     """
     names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
     return next(name for name in names if name.casefold() not in taken)
 
 
 def _name(given: Input) -> str:
-    """The name of an image in the list: the path of its file or series below the folder that was given."""
+    """Return the name of an image in the list: the path of its file or series, relative to the given folder."""
     folder, slash, _ = given.stem.rpartition("/")
     return given.stem if given.files else f"{folder}{slash}{given.path.name}"
 
@@ -366,7 +369,7 @@ def readable(name: str) -> Iterator[None]:
         with guarded(name):
             try:
                 yield
-            except Refusal as refusal:  # which has nothing to do with the file
+            except Refusal as refusal:  # a refusal has nothing to do with the file
                 refused = refusal
     except PromiseError as error:
         raise Refusal(422, "unreadable", str(error)) from error

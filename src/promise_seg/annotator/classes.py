@@ -58,7 +58,8 @@ def _store(database: Database, given: Mapping[int, str]) -> None:
     try:
         with database.writing() as connection:
             connection.executemany(
-                "INSERT INTO classes (label, name) VALUES (?, ?) ON CONFLICT (label) DO UPDATE SET name = excluded.name",
+                "INSERT INTO classes (label, name) VALUES (?, ?) "
+                "ON CONFLICT (label) DO UPDATE SET name = excluded.name",
                 list(given.items()),
             )
     except Refusal as refusal:

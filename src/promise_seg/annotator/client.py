@@ -1,4 +1,4 @@
-"""A client of the annotator for programs, with the methods of a model in Python.
+"""A Python client of the annotator, with prompts and masks as in the Python API of a model.
 
 Only the standard library and NumPy are needed. The protocol is in docs/annotator-api.md.
 """
@@ -17,7 +17,7 @@ from promise_seg.errors import PromiseError
 
 ROOT = "/api/v1"
 PATIENCE_SECONDS = 600.0
-"""How long an answer may take: the first of an image waits for the encoder."""
+"""The default timeout of an answer. The first answer about an image waits for the encoder."""
 _TRIES = 3
 
 
@@ -26,7 +26,7 @@ class RemoteError(PromiseError):
 
     Args:
         code: the code of the refusal, such as ``held``; ``unreachable`` if there was no answer.
-        message: one sentence on the cause and what to do.
+        message: one sentence with the cause and the way out.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -37,7 +37,7 @@ class RemoteError(PromiseError):
 def connect(
     link: str, user: str | None = None, *, timeout: float = PATIENCE_SECONDS, tls: ssl.SSLContext | None = None
 ) -> "Client":
-    """Open a session at an annotator.
+    """Open a session with an annotator.
 
     Args:
         link: the address that ``promise annotate`` prints; it can be used once.
@@ -46,7 +46,7 @@ def connect(
         tls: an SSL context that trusts the certificate, if the system does not.
 
     Raises:
-        RemoteError: if there is no answer, or the link was used before.
+        RemoteError: if the link is malformed or was used before, or there is no answer.
     """
     parts = urlsplit(link)
     token = parse_qs(parts.query).get("token", [""])[0]
@@ -60,7 +60,7 @@ def connect(
 
 
 class Client:
-    """A session at an annotator, as :func:`connect` returns it. Several threads may use it.
+    """A session with an annotator, as :func:`connect` returns it. Several threads may share it.
 
     Args:
         address: the scheme, host and port of the server.
@@ -109,8 +109,8 @@ class Client:
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request of the HTTP API, and return the answer.
 
-        If the connection breaks, the request is sent again if it changes nothing, or is an action, whose id prevents
-        that it is done twice. After a timeout it is not sent again.
+        If the connection breaks, requests that only read are sent again, as are actions, whose ids prevent that they
+        are carried out twice. After a timeout, nothing is sent again.
 
         Args:
             method: the HTTP method.
@@ -137,7 +137,7 @@ class Client:
         return _answered(status, text)
 
     def project(self) -> dict[str, Any]:
-        """Return the facts of the project: its classes, its model, its limits."""
+        """Return the project's model, classes and limits, and the number of images by state."""
         return self.ask("GET", "/project")
 
     def images(self, order: Literal["trust", "name", "state"] = "trust") -> list[ImageEntry]:
@@ -157,7 +157,7 @@ class Client:
         return RemoteImage(self, image, take=take)
 
     def export(self) -> dict[str, Any]:
-        """Write all accepted masks as COCO into the project's folder; return the file's name and its counts."""
+        """Write all accepted masks to a COCO file in the project's folder; return the file's name and its counts."""
         return self.ask("POST", "/export", {"format": "coco"})
 
     def train(self, *, anew: bool = False) -> dict[str, Any]:
@@ -169,11 +169,11 @@ class Client:
         return self.ask("POST", "/training", {"anew": anew})
 
     def training(self) -> dict[str, Any]:
-        """Return the progress of training, and the result of the last one."""
+        """Return the state and progress of training, and the result of the last finished round."""
         return self.ask("GET", "/training")
 
     def stop_training(self) -> dict[str, Any]:
-        """Stop training. The finished epochs are kept."""
+        """Stop the training. Finished epochs are kept."""
         return self.ask("DELETE", "/training", {})
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Score the proposals of models on the held-out images; the mean Dice decides which of two models is used."""
+"""Score a model's proposals on the held-out images, to decide by the mean Dice which of two models is used."""
 
 from collections.abc import Sequence
 
@@ -21,17 +21,17 @@ def held_out_dice(
     progress: Progress = silent,
     stage: str = "comparing",
 ) -> float:
-    """Return the mean Dice of a model's own proposals over classes and images.
+    """Return the mean Dice of a model's own proposals over classes and images, 0 to 1.
 
-    A class for which the model makes no proposals, as with a bare SAM, counts as empty masks.
+    For a class in which the model makes no proposals, as with a bare SAM, empty masks are scored.
 
     Args:
         model: the model to score.
         rows: the held-out images.
-        labels: the classes of the project.
+        labels: the labels of the project's classes.
         store: the store of features.
-        progress: told of each image.
-        stage: the name of this stage in the progress.
+        progress: called for each image.
+        stage: the name of this stage in progress reports.
     """
     models, found = models_of(model), []
     for label in labels:

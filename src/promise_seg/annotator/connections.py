@@ -1,4 +1,4 @@
-"""Connections with a timeout for the headers of a request."""
+"""HTTP connections with a timeout for the headers of a request."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ HEADER_SECONDS = 30.0
 
 
 class PatientConnection(H11Protocol):
-    """A connection that is closed if the headers do not arrive in time; for bodies, the guard does this."""
+    """A connection that is closed if the headers do not arrive in time; the guard has the timeout for bodies."""
 
     _waiting: asyncio.TimerHandle | None = None
 
@@ -21,7 +21,7 @@ class PatientConnection(H11Protocol):
         self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Handle the data that arrived; the timeout goes on until all headers are there."""
+        """Handle data that arrived; the timeout runs until all headers have arrived."""
         self._wait()
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:

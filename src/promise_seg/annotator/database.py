@@ -1,4 +1,4 @@
-"""The SQLite file of a project. Acknowledged changes survive a crash of the server or system, and a power cut."""
+"""The SQLite file of a project. Acknowledged changes survive crashes of the server or system, and power cuts."""
 
 import sqlite3
 import threading
@@ -51,12 +51,12 @@ ALTER TABLE images ADD COLUMN is_binary INTEGER;
 """The labels that were named or used, with the names that somebody gave; and whether the mask that was written last is
 binary, which is not known for masks of earlier versions."""
 _SCHEMAS = (_FIRST, _LISTED, _LEARNING, _CLASSES)
-"""The steps from each version of the schema to the next."""
+"""The migrations from each version of the schema to the next."""
 SCHEMA_VERSION = len(_SCHEMAS)
 
 
 class Database:
-    """The connection of a server to the database of its project. Threads share it and take turns.
+    """The connection of a server to the database of its project. Threads share the connection and take turns.
 
     The write-ahead log is synchronised to the disk at each commit, so a finished transaction is never lost.
 
@@ -102,13 +102,13 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read in one transaction."""
+        """Read while no other thread writes, so that all results belong to the same state."""
         with self._lock:
             yield self.connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Write in one transaction, all of it or nothing, which is on the disk at the end of the block.
+        """Write in one transaction, which is either on the disk at the end of the block or rolled back.
 
         Raises:
             Refusal: if the changes cannot be stored, for example on a full disk; then nothing was changed.
@@ -129,7 +129,7 @@ class Database:
             self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
-        """Close the file. If a server ends without this, nothing is lost."""
+        """Close the file. Nothing is lost if the server ends without closing it."""
         with self._lock:
             self.connection.close()
 

@@ -1,6 +1,6 @@
 """Encode the next images and compute their proposals in the background, so that they open without delay.
 
-Their trust scores, by which the list of images is ordered, are known afterwards.
+This also computes the trust scores by which the list of images is ordered.
 """
 
 import logging
@@ -14,11 +14,11 @@ from promise_seg.annotator.segmenter import Segmenter
 
 _LOG = logging.getLogger(__name__)
 _NICENESS = 10
-"""The thread has this priority, so that it gives way to the page and to what somebody waits for."""
+"""The niceness that is added to the thread on Linux, so that it gives way to requests of the page."""
 
 
 class EncodeAhead:
-    """A thread that encodes one image after the other.
+    """A background thread that encodes one image after the other.
 
     Args:
         segmenter: the models that encode and propose.
@@ -52,11 +52,11 @@ class EncodeAhead:
             self._thread.join()
 
     def _work(self) -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
+        if sys.platform == "linux":  # only there, each thread has its own priority
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
         while True:
             self._news.clear()
-            if self._stopping.is_set():  # in this order: else the news of the end could be cleared away
+            if self._stopping.is_set():  # after the clear, which could otherwise drop the wake-up of stop()
                 return
             target = self._wanted()
             if target is None:
@@ -64,7 +64,7 @@ class EncodeAhead:
                 continue
             try:
                 self._note_trust(*target, self._segmenter.look_ahead(*target))
-            except Refusal as refusal:  # as of an image that changed meanwhile: whoever opens it is told
+            except Refusal as refusal:  # for example of a changed image; whoever opens it gets the message
                 _LOG.info("image %d: %s", target[0], refusal.message)
             except Exception:
                 _LOG.warning("image %d cannot be encoded ahead", target[0], exc_info=True)

@@ -1,4 +1,4 @@
-"""The checks that every request passes first: host, origin, session, and the type and size of its body."""
+"""The checks that every request must pass first: host, origin, session, and the type and size of its body."""
 
 import asyncio
 import json
@@ -13,10 +13,10 @@ from promise_seg.annotator.bodies import LARGEST_BODY, LONGEST_NAME
 from promise_seg.annotator.refusals import Refusal
 
 BODY_SECONDS = 30.0
-"""How long a body may take to arrive."""
+"""The longest time in which a body must arrive."""
 DEEPEST = 16
 _STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{}]', re.DOTALL)
-"""Strings, the last of which may lack its end, and the brackets outside of them."""
+"""Matches JSON strings, of which the last may be unterminated, and the brackets outside of strings."""
 _SAFE = ("GET", "HEAD")
 _METHODS = (*_SAFE, "POST", "DELETE")
 _NO_SESSION = (
@@ -44,7 +44,7 @@ class Guard:
 
     Args:
         app: the application behind the guard.
-        access: who may send requests.
+        access: the access control.
         body_seconds: the longest time in which a body must arrive, in seconds.
     """
 
@@ -52,7 +52,7 @@ class Guard:
         self._app, self._access, self._body_seconds = app, access, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on to the application, or answer it with a refusal."""
+        """Pass a request on to the application, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -71,7 +71,7 @@ class Guard:
         await self._app(scope, receive if body is None else _once(body, receive), _with_headers(send))
 
     def _check_place(self, asked: "RequestHead") -> None:
-        """Raise a :class:`Refusal` for other hosts, other origins and methods that are not used."""
+        """Raise a :class:`Refusal` for foreign hosts and origins, control characters in the path, and other methods."""
         hosts = asked.all_of("host")
         if len(hosts) != 1 or not self._access.is_own_host(hosts[0]):
             raise Refusal(403, "foreign", "This server answers under its own address alone")
@@ -98,7 +98,7 @@ class Guard:
         await _answer(send, 303, b"", headers)
 
     async def _body(self, asked: "RequestHead", receive: Receive) -> bytes:
-        """Read the whole body; raise a :class:`Refusal` if it is too large, too slow, or not JSON."""
+        """Return the whole body; raise a :class:`Refusal` if it is too large, too slow or incomplete, or not JSON."""
         length = asked.header("content-length")
         if length and (not length.isdecimal() or int(length) > LARGEST_BODY):
             raise _too_large()
@@ -155,10 +155,10 @@ class RequestHead:
 
 
 def check_json(body: bytes | str) -> Any:
-    """Parse the JSON of a body.
+    """Return the value of the JSON of a body.
 
     Raises:
-        Refusal: if it is not standard JSON, or nested too deeply.
+        Refusal: if the body is not standard JSON, or is nested too deeply.
     """
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     if _depth(text) > DEEPEST:
@@ -170,7 +170,7 @@ def check_json(body: bytes | str) -> Any:
 
 
 def _depth(text: str) -> int:
-    """Return the depth of nested brackets in JSON; brackets in strings do not count."""
+    """Return the depth to which brackets are nested in JSON, ignoring brackets in strings."""
     depth = deepest = 0
     for found in _STRINGS_AND_BRACKETS.finditer(text):
         first = text[found.start()]
@@ -203,7 +203,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _once(body: bytes, receive: Receive) -> Receive:
-    """Return an ASGI ``receive`` that delivers a body which was read already."""
+    """Return an ASGI ``receive`` that first delivers a body that was read already."""
     waiting = [body]
 
     async def again() -> Message:

@@ -1,7 +1,7 @@
 """The log of all changes of an image, with undo and redo.
 
-Each event records the versions of the objects that it changed, before and after. Undo restores the versions before the
-event without running the model again. Nothing is ever deleted: undone events stay in the log.
+Each event records the versions of the changed objects before and after it. Undo restores the versions before the event
+without running the model again. Nothing is ever deleted: undone events stay in the log.
 """
 
 import hashlib
@@ -18,18 +18,18 @@ from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal, unknown
 
 LONGEST_PAUSE = 60.0
-"""Seconds between two actions that count as work; a longer pause counts as this."""
+"""The longest time between two actions that counts as work, in seconds; longer pauses count as this much."""
 
 RENEWAL = "renew"
-"""The kind of event that takes the proposals of an earlier model away."""
+"""The type of the events that remove the proposals of an earlier model."""
 
 DONE, UNDONE, FORGOTTEN = "done", "undone", "forgotten"
-"""The states of a step of undo; ``forgotten`` are undone ones after which there was another."""
+"""The states of an undo step; ``forgotten`` are undone steps that a later step made impossible to redo."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """The identity of an action: the id that the client gave it, the hash of its content, its kind, and the user."""
+    """The identity of an action: the id that the client gave it, the hash of its content, its type, and the user."""
 
     id: str
     sha256: str
@@ -59,14 +59,14 @@ class Change:
     """The effect of an action.
 
     Args:
-        objects: the new versions of objects, by their numbers; ``None`` for an object that is removed.
+        objects: maps the number of each changed object to its new version, or to ``None`` if it is removed.
         state: the new state of the image; ``None`` to leave it.
-        proposed: the slice whose proposal was requested, if one was.
-        is_work: whether it counts as work of a person; showing a slice does not.
-        is_step: whether undo reverts it.
-        go: -1 for undo and 1 for redo.
+        proposed: the index of the slice whose proposal was requested, if any.
+        is_work: whether the action counts as work of a person; showing a slice does not.
+        is_step: whether it is a step that undo reverts.
+        go: -1 for undo, 1 for redo, 0 for other actions.
         model: the number of the model that made the proposals.
-        note: a sentence for the user if not everything was done.
+        note: a sentence for the user if the action was done only in part.
     """
 
     objects: Mapping[int, AnnotatedObject | None] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Outcome:
     note: str = ""
 
     def for_client(self) -> dict[str, Any]:
-        """Return the JSON of docs/annotator-api.md, without the Dice."""
+        """Return the outcome as JSON for clients, without the Dice; see docs/annotator-api.md."""
         return {
             "revision": self.revision, "changed": [one.for_client() for one in self.changed],
             "removed": list(self.removed), "state": self.state, "can_undo": self.can_undo, "can_redo": self.can_redo,
@@ -117,7 +117,7 @@ class History:
             return _state(connection, image)
 
     def objects(self, image: int) -> list[AnnotatedObject]:
-        """Return the objects of an image, the lowest in the stack first."""
+        """Return the objects of an image, from the lowest to the topmost."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT content FROM current JOIN versions ON versions.id = version WHERE current.image = ? "
@@ -127,7 +127,7 @@ class History:
         return [AnnotatedObject.from_text(content) for (content,) in rows]
 
     def object(self, image: int, number: int) -> AnnotatedObject | None:
-        """Return the object of an image with a number; ``None`` if there is no such object."""
+        """Return an object of an image by its number; ``None`` if there is no such object."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT content FROM current JOIN versions ON versions.id = version WHERE current.image = ? AND "
@@ -153,10 +153,10 @@ class History:
             return _step(connection, image, DONE) is not None, _step(connection, image, UNDONE) is not None
 
     def answered(self, image: int, request: Request) -> Outcome | None:
-        """Return the result of an action that was done before; ``None`` if it was not.
+        """Return the result of an action if it was done before; otherwise ``None``.
 
         Raises:
-            Refusal: if its id was used for another action.
+            Refusal: if the id was used for another action.
         """
         with self._database.reading() as connection:
             event = connection.execute("SELECT * FROM events WHERE action_id = ?", (request.id,)).fetchone()
@@ -183,7 +183,7 @@ class History:
             now = _state(connection, image)
             check_revision(now, revision)
             if connection.execute("SELECT 1 FROM events WHERE action_id = ?", (request.id,)).fetchone() is not None:
-                raise _repeated(request)  # of another image, which was committed meanwhile
+                raise _repeated(request)  # on another image, committed meanwhile
             before, after, step = (
                 _moved(connection, image, change) if change.go else _written(connection, image, change)
             )
@@ -209,7 +209,7 @@ class History:
             return _outcome(connection, event)
 
     def renew(self, image: int, model: int | None) -> bool:
-        """Remove the proposals of an earlier model from an open image that nobody worked on, which are then made anew.
+        """Remove the proposals of an earlier model from an open image that nobody worked on, to be made anew.
 
         Args:
             image: the number of the image.
@@ -218,7 +218,7 @@ class History:
         Returns:
             Whether there were such proposals.
         """
-        with self._database.reading() as connection:  # an image is opened from a full disk too
+        with self._database.reading() as connection:  # read first, so that images can be opened on a full disk
             if not _is_outdated(connection, image, model):
                 return False
         with self._database.writing() as connection:
@@ -245,7 +245,7 @@ def check_revision(now: ImageState, revision: int) -> None:
     """Check that a change is based on the newest revision.
 
     Raises:
-        Refusal: if it is based on an older one, with the newest revision.
+        Refusal: if the change is based on an older revision; the refusal contains the newest one.
     """
     if now.revision != revision:
         raise Refusal(
@@ -255,7 +255,7 @@ def check_revision(now: ImageState, revision: int) -> None:
 
 
 Versions = dict[int, int | None]
-"""The version of each object; ``None`` where it is not there."""
+"""Maps the number of each object to its version; ``None`` if the object does not exist."""
 
 
 def _state(connection: sqlite3.Connection, image: int) -> ImageState:
@@ -280,7 +280,7 @@ def _version(connection: sqlite3.Connection, image: int, number: int) -> int | N
 
 
 def _written(connection: sqlite3.Connection, image: int, change: Change) -> tuple[Versions, Versions, None]:
-    """Write new versions of the changed objects, and return the versions of before and after."""
+    """Write new versions of the changed objects, and return the versions before and after the change."""
     before: Versions = {number: _version(connection, image, number) for number in change.objects}
     after: Versions = {}
     for number, one in change.objects.items():
@@ -294,7 +294,7 @@ def _written(connection: sqlite3.Connection, image: int, change: Change) -> tupl
 
 
 def _moved(connection: sqlite3.Connection, image: int, change: Change) -> tuple[Versions, Versions, int | None]:
-    """Undo or redo one step; return the versions before and after it, and the revision of that step."""
+    """Return the versions before and after undoing or redoing one step, and the revision of that step."""
     event = _step(connection, image, DONE if change.go < 0 else UNDONE)
     if event is None:
         return {}, {}, None
@@ -308,7 +308,7 @@ def _versions(text: str) -> Versions:
 
 
 def _step(connection: sqlite3.Connection, image: int, step: str) -> sqlite3.Row | None:
-    """Return the event that undo reverts, or that redo repeats."""
+    """Return the event that undo would revert (``done``) or redo would repeat (``undone``), if any."""
     order = "DESC" if step == DONE else "ASC"
     row: sqlite3.Row | None = connection.execute(
         f"SELECT * FROM events WHERE image = ? AND step = ? ORDER BY revision {order} LIMIT 1", (image, step)
@@ -333,7 +333,7 @@ def _after(now: ImageState, change: Change, *, touched: bool) -> ImageState:
 
 
 def _note_step(connection: sqlite3.Connection, image: int, change: Change, step: int | None) -> None:
-    if change.is_step:  # what could have been redone is forgotten
+    if change.is_step:  # undone steps can no longer be redone
         connection.execute("UPDATE events SET step = ? WHERE image = ? AND step = ?", (FORGOTTEN, image, UNDONE))
     elif step is not None:
         new = UNDONE if change.go < 0 else DONE
@@ -341,7 +341,7 @@ def _note_step(connection: sqlite3.Connection, image: int, change: Change, step:
 
 
 def _note_work(connection: sqlite3.Connection, now: ImageState, user: str, *, counts: bool) -> None:
-    """Write the new state of an image; ``counts`` says whether a person did something."""
+    """Write the new state of an image and its working time; ``counts`` is whether the action counts as an edit."""
     at = datetime.now(UTC).timestamp()
     connection.execute(
         "UPDATE images SET revision = ?, state = ?, proposed = ?, next_object = ?, user = ?, edits = edits + ?, "

@@ -1,8 +1,8 @@
-"""The process that learns: ``python -m promise_seg.annotator.learner ROUND``. It trains a model and compares it
-with the one before.
+"""The training process, ``python -m promise_seg.annotator.learner ROUND``: train a model and compare it with the one
+before.
 
-Each line of its output is JSON: progress, a note, or the error that ended it. It ends when its standard input is
-closed, so it never outlives the server. The finished epochs are kept, and the same command resumes.
+Each line of output is JSON: progress, a note, or the error that ended the process. The process ends when its standard
+input is closed, so it never outlives the server. Finished epochs are kept, and the same command resumes.
 """
 
 import _thread
@@ -27,14 +27,14 @@ from promise_seg.workflows.models import load
 from promise_seg.workflows.training import train
 
 _PATIENCE_SECONDS = 30.0
-"""How long the end of a step is waited for."""
+"""The longest wait for the end of a training step, in seconds, before the process exits."""
 _POLITE = 10
-"""How much the page goes before training, as ``nice`` counts it."""
+"""The niceness that is added to the process, so that it gives way to the page."""
 Say = Callable[[dict[str, Any]], None]
 
 
 def learn(work: Round, say: Say) -> HeldOutScores:
-    """Train on the images of a round, or resume that, and compare the new model with the one before.
+    """Train on the images of a round, or resume its training, and compare the new model with the one before.
 
     Raises:
         PromiseError: if training or scoring fails.
@@ -77,9 +77,9 @@ def _end_with_the_server() -> None:
 
 
 def main(folder: str) -> int:
-    """Run one round, and return the exit code."""
+    """Run the round in a folder, and return the exit code: 0, 2 after an error, 130 if it was interrupted."""
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever libraries print is no progress
+    os.dup2(2, 1)  # output of libraries goes to the log, because it is not progress
 
     def say(value: dict[str, Any]) -> None:
         print(json.dumps(value), file=lines, flush=True)
@@ -102,4 +102,4 @@ def main(folder: str) -> int:
 if __name__ == "__main__":
     code = main(sys.argv[1])
     sys.stdout.flush()
-    os._exit(code)  # the thread that waits for the end of the input would hold it
+    os._exit(code)  # otherwise, the thread that reads standard input would keep the process alive

@@ -23,7 +23,7 @@ from promise_seg.workflows.models import AnyModel, load
 
 _LOG = logging.getLogger(__name__)
 DEFAULT_AFTER = 20
-"""How many images are accepted before training on them is offered."""
+"""The default number of newly accepted images after which training is offered."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class LearningOptions:
 
     Args:
         after: the number of newly accepted images after which training is offered; 0 for never.
-        sam: the SAM of the model, if it has moved since training; for ``bare``, the SAM to use.
+        sam: the SAM of the model, if it was moved since training; for ``bare``, the SAM to use.
         image_size: the side of the input of a bare SAM, in pixels.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         always_segment: whether the model is used with ``--always-segment``.
@@ -49,12 +49,12 @@ class LearningOptions:
     command: Sequence[str] = COMMAND
 
     def opened(self, folder: Path) -> AnyModel:
-        """Load the model that was trained into a folder."""
+        """Load the model whose training run is in a folder."""
         return load(folder, sam=self.sam, device=self.device, always_segment=self.always_segment)
 
 
 class Accepted(Protocol):
-    """Returns the accepted images that can be used for training, in the order of acceptance, each with its number."""
+    """Returns the numbers and entries of accepted images that can be used for training, in the order of acceptance."""
 
     def __call__(self) -> list[tuple[int, ManifestEntry]]: ...
 
@@ -68,7 +68,7 @@ class Learning:
         catalogue: the images of the project.
         given: the model that the user gave.
         options: see :class:`LearningOptions`.
-        note: told which model is used, if it is not the given one.
+        note: called with a sentence if the model in use is not the given one, or a trained one is not used.
     """
 
     def __init__(
@@ -97,20 +97,20 @@ class Learning:
         accepted: Accepted,
         change: Callable[[AnyModel, KnownModel], object],
     ) -> None:
-        """Connect it with the project, once, before training can begin.
+        """Connect the training with the project, once, before it can begin.
 
         Args:
             labels: the labels of the project's classes.
             store: the folder of stored features; ``None`` for the user's.
             accepted: returns the images that can be used for training.
-            change: called with a model that replaces the one in use.
+            change: called with a model that replaces the one in use, and its record.
         """
         self._labels, self._store, self._accepted, self._change = tuple(labels), store, accepted, change
 
     def _known_of_given(self, note: Callable[[str], object]) -> KnownModel:
-        """Return the model to use: the newest one that was trained here from the given model, or else that one."""
+        """Return the model to use: the newest one that was trained here from the given model, or the given model."""
         rounds = Round.all_of(self.folder)
-        if rounds and self._is_due(rounds[-1]):  # the server ended before it took over
+        if rounds and self._is_due(rounds[-1]):  # the server ended before the new model took over
             self._take_over(rounds[-1], note)
         learned = self.lineage.learned_from(self._given_hashes)
         if learned is not None and learned.folder is not None:
@@ -133,7 +133,7 @@ class Learning:
         return result is not None and result.is_better and not self._took_over(work) and self._is_of_given(work)
 
     def _is_of_given(self, work: Round) -> bool:
-        """Whether a round started from the model that is given now; rounds of other models are left alone."""
+        """Whether a round descends from the model that is given now; rounds of other models are ignored."""
         try:
             return work.job().given in self._given_hashes
         except PromiseError:
@@ -153,14 +153,14 @@ class Learning:
         return self.lineage.learned(model, work.name, work.job().given, {} if result is None else result.as_json())
 
     def _finish(self, work: Round) -> None:
-        """Use the new model if it is better than the one before."""
+        """Use the new model of a finished round if it is better than the one before."""
         if self._is_due(work):
             model = self.options.opened(work.run)
             self.known = self._noted(work, model)
             self.model = model
             try:
                 self._change(model, self.known)
-            except Exception:  # it answers by now: what else is to be renewed does not take that back
+            except Exception:  # the new model is in use all the same
                 _LOG.warning("%s is in use, but not all that the model before made was forgotten", model, exc_info=True)
 
     def begin(self, *, anew: bool = False) -> None:
@@ -170,7 +170,7 @@ class Learning:
             anew: begin a new round with the images that are accepted now, instead of resuming.
 
         Raises:
-            Refusal: if training is running already, or there are too few images.
+            Refusal: if training is running already, there are too few groups, or an image or record cannot be read.
         """
         rounds = Round.all_of(self.folder)
         goes_on = not anew and self.training.state == TrainingState.INTERRUPTED and bool(rounds)
@@ -193,7 +193,7 @@ class Learning:
         return Round.new(self.folder, self._job(len(images)), used, names)
 
     def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
-        """Return the accepted images that can be used for training, which test rows never are."""
+        """Return the accepted images that can be used for training; test rows are left out."""
         return [(number, listed) for number, listed in self._accepted() if listed.split != Split.TEST]
 
     def _job(self, images: int) -> Job:
@@ -210,11 +210,11 @@ class Learning:
         )  # fmt: skip
 
     def names(self) -> dict[int, str]:
-        """Return the names of all models by their numbers."""
+        """Return the names of all models of the project by their numbers."""
         return {one.number: one.name for one in self.lineage.all()}
 
     def facts(self) -> dict[str, Any]:
-        """Return the JSON for clients, see docs/annotator-api.md."""
+        """Return the state of training as JSON for clients, see docs/annotator-api.md."""
         accepted = len(self._to_learn_from())
         rounds = Round.all_of(self.folder)
         finished = [(one, found) for one in rounds if (found := one.result()) is not None]

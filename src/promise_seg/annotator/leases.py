@@ -1,4 +1,4 @@
-"""Leases: each image is held by one tab of one person at a time."""
+"""Leases: only one client, a browser tab or a program, can change an image at a time."""
 
 import threading
 import time
@@ -13,13 +13,13 @@ LEASE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Lease:
-    """The right of one tab to change an image.
+    """The right of one client to change an image.
 
     Args:
         client: the id of the browser tab or program.
-        user: the name of the person who works there.
-        since: the time at which it was taken.
-        ends: the time at which it ends unless it is extended, in seconds of the clock of :class:`Leases`.
+        user: the name of the person.
+        since: the time at which the lease was taken, in UTC.
+        ends: the time at which the lease ends unless it is extended, in seconds of the clock of :class:`Leases`.
     """
 
     client: str
@@ -28,12 +28,12 @@ class Lease:
     ends: float
 
     def as_json(self) -> dict[str, str]:
-        """Return the JSON for other clients."""
+        """Return the holder of the lease as JSON for other clients."""
         return {"user": self.user, "since": self.since}
 
 
 class Leases:
-    """The leases of all images. They are kept in memory; after a restart of the server each tab asks again.
+    """The leases of all images. They are kept in memory; after a restart of the server, each client asks again.
 
     Args:
         clock: returns a monotonic time, in seconds.
@@ -44,7 +44,7 @@ class Leases:
         self._held: dict[int, Lease] = {}
 
     def holder(self, image: int) -> Lease | None:
-        """Return the lease of an image that is valid now; ``None`` if nobody holds the image."""
+        """Return the current lease of an image; ``None`` if nobody holds the image."""
         with self._lock:
             return self._holder(image)
 
@@ -56,7 +56,7 @@ class Leases:
         """Give the lease of an image to a client, or extend it.
 
         Raises:
-            Refusal: if another client holds it, unless it is taken by force.
+            Refusal: if another client holds the image and ``by_force`` is not set.
         """
         with self._lock:
             held = self._holder(image)
@@ -71,7 +71,7 @@ class Leases:
             self._held[image] = Lease(client, user, since, self._clock() + LEASE_SECONDS)
 
     def check(self, image: int, client: str) -> Lease:
-        """Extend the lease of a client and return it, also if it has ended and no other client took the image since.
+        """Extend the lease of a client and return it, even after it has ended, unless another client took the image.
 
         Raises:
             Refusal: if the client does not hold the image.

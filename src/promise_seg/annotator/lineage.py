@@ -1,6 +1,6 @@
-"""The models of a project: those that were given, and those that were trained from them here.
+"""The models of a project: the models that users gave, and the models that were trained from them here.
 
-Each has a number, by which objects refer to the model that made them.
+Each model has a number, by which objects refer to the model that made them.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ from promise_seg.workflows.models import AnyModel, Model
 def identity_of(model: AnyModel) -> str:
     """Return the hash of a model, or of all models of its classes, and of their SAM.
 
-    A bare SAM is identified by its weights, the size of its input and the fit of images, so the hash depends neither on
-    the place of its file nor on the version of this package.
+    A bare SAM is identified by its weights, its input size and the fit of images, so the hash depends neither on the
+    path of its file nor on the version of this package.
     """
     return _hashed(model, _facts_of)
 
 
 def identities_of(model: AnyModel) -> frozenset[str]:
-    """Return all hashes by which a model can be recorded: for a bare SAM, earlier versions recorded another one."""
+    """Return all hashes by which a model can be recorded; earlier versions used another one for a bare SAM."""
     return frozenset((identity_of(model), _hashed(model, _trained_facts_of)))
 
 
@@ -55,10 +55,10 @@ class KnownModel:
     Args:
         number: the number by which objects refer to it.
         name: the name that the user gave, or the folder in which it was trained.
-        given: the hash of the model that the user gave, from which this one was trained, directly or not.
-        folder: the folder of its run, relative to the project's; ``None`` for a model that was given.
+        given: the hash of the model that the user gave and that this one was trained from, directly or indirectly.
+        folder: the folder of its run, relative to the project's folder; ``None`` for a model that the user gave.
         since: the time of its first use.
-        facts: its scores when it replaced the model before.
+        facts: its scores when it replaced the model before; empty for a model that the user gave.
     """
 
     number: int
@@ -74,7 +74,7 @@ class KnownModel:
         return cls(row["id"], row["name"], row["given"], row["folder"], row["since"], json.loads(row["facts"]))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON for clients, see docs/annotator-api.md."""
+        """Return the model as JSON for clients, see docs/annotator-api.md."""
         return {"id": self.number, "name": self.name, "learned": self.folder is not None, "since": self.since}
 
 
@@ -95,17 +95,17 @@ class Lineage:
         return [KnownModel.of_row(row) for row in rows]
 
     def learned_from(self, hashes: Collection[str]) -> KnownModel | None:
-        """Return the newest model that was trained from the one with these hashes and replaced it, if there is one."""
+        """Return the newest model that was trained here from the given model with one of these hashes, if any."""
         return next((one for one in reversed(self.all()) if one.folder is not None and one.given in hashes), None)
 
     def learned_from_others(self, hashes: Collection[str]) -> tuple[str, ...]:
-        """Return the names of other given models from which models were trained here, the newest first."""
+        """Return the names of the other given models from which models were trained here, the newest first."""
         others = {one.given for one in self.all() if one.folder is not None and one.given not in hashes}
         names = (one.name for one in reversed(self.all()) if one.folder is None and one.given in others)
         return tuple(dict.fromkeys(names))
 
     def given(self, name: str, sha256: str, hashes: Collection[str]) -> KnownModel:
-        """Return the record of a model that a user gave, found by any of the hashes, or create it."""
+        """Return the record of a model that the user gave, found by any of its hashes, or create it."""
         known = (one for one in reversed(self.all()) if one.folder is None and one.given in hashes)
         return next(known, None) or self._add(name, sha256, sha256, None, {})
 

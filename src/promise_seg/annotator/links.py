@@ -1,7 +1,7 @@
-"""Links of the OpenAPI document: the operations that can follow an answer, and their parameters.
+"""Links of the OpenAPI document: the operations that can follow a response, and their parameters.
 
-Each link gives the body of the next request by expressions that refer to the previous request and its answer. The id of
-an action is left out, because the client creates a new one for each action.
+Each link describes the body of the next request with expressions that refer to the previous request and its response.
+The id of an action is left out, because the client creates a new one for each action.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ _NEWEST = _CLIENT | {"revision": "$response.body#/revision"}
 
 
 class Fault(BaseModel):
-    """A refusal: a code for programs, and a sentence for the user."""
+    """The reason for a refusal: a code for programs, and a sentence for the user."""
 
     model_config = ConfigDict(extra="allow")
     code: str
@@ -22,7 +22,7 @@ class Fault(BaseModel):
 
 
 class Refused(BaseModel):
-    """The body of the answer to a request that was refused."""
+    """The body of the response to a request that was refused."""
 
     error: Fault
 
@@ -31,7 +31,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Refused, "description": "The request is refused, with the reason"},
     "5XX": {"model": Refused, "description": "The program failed, or the disk is full or read-only"},
 }
-"""Answers that any operation may give."""
+"""Error responses that any operation may give."""
 PNG: dict[int | str, dict[str, Any]] = {200: {"description": "A picture", "content": {"image/png": {}}}}
 
 
@@ -59,7 +59,7 @@ _ON_IMAGE = {name: _act(type=name) for name in ("undo", "redo", "accept", "skip"
 
 
 def _on_object(place: str) -> dict[str, Any]:
-    """Return the links to actions on the object at a place of the answer."""
+    """Return the links to actions on the object at a place of the response."""
     number, mask = f"$response.body#/{place}/id", f"$response.body#/{place}/mask"
     return {
         "remove": _act(type="remove", object=number),
@@ -85,7 +85,7 @@ OF_IMAGES = _linked(
         for n in range(3)
     }
 )
-"""The list of images leads to each of them."""
+"""The links from the list of images to its first three images."""
 OF_IMAGE = _linked({"hold": _one("hold"), "pixels": _one("pixels", index=0), "propagation": _one("propagation")})
 OF_LEASE: dict[int | str, dict[str, Any]] = _linked(
     {
@@ -99,7 +99,7 @@ OF_LEASE: dict[int | str, dict[str, Any]] = _linked(
     | _ON_IMAGE
     | _on_object("list/0")
 ) | {409: REFUSALS["4XX"] | {"links": {"take": _one("hold") | {"requestBody": _CLIENT | {"take": True}}}}}
-"""A lease allows to act on its image; where somebody else has it, it can be taken over."""
+"""The links from a lease to actions on its image; after a refusal, to taking the image over."""
 OF_ACTION = _linked(
     {
         "act": _act(),
@@ -112,7 +112,7 @@ OF_ACTION = _linked(
     | _ON_IMAGE
     | _on_object("changed/0")
 )
-"""One action leads to the next."""
+"""The links from one action to the next."""
 OF_TRAINING = _linked(
     {"stop": {"operationId": "stop"}, "train": {"operationId": "train"}, "images": {"operationId": "images"}}
 )

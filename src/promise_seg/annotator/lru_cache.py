@@ -13,7 +13,7 @@ class LruCache(Generic[Key, Value]):
     """A thread-safe cache of the most recently used values.
 
     Args:
-        most: the number of values that are kept.
+        most: the greatest number of values that are kept.
     """
 
     def __init__(self, most: int) -> None:

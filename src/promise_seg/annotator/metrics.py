@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 _OTHER = "other"
 Layer = Callable[[ASGIApp], ASGIApp]
-"""A layer around a server."""
+"""A function that wraps an ASGI application in another."""
 
 
 def metrics_layer(
     project: Project, port: int | None, host: str = LOCAL, note: Callable[[str], object] = str
 ) -> AbstractContextManager[Layer]:
-    """Serve metrics of a project within a ``with`` block, which gets the layer that counts the server's requests.
+    """Serve metrics of a project within a ``with`` block, whose value is the layer that counts the server's requests.
 
     Args:
-        project: the project whose images are counted at each request for metrics.
-        port: the port for Prometheus; 0 for any free one, ``None`` for no metrics.
+        project: the project; its images are counted at each request for metrics.
+        port: the port for Prometheus; 0 for any free port, ``None`` for no metrics.
         host: the address of this computer at which metrics are served. There is no password.
         note: called with the address of the metrics.
 
@@ -77,7 +77,7 @@ def counting_in(registry: "CollectorRegistry", states: Callable[[], Mapping[str,
             try:
                 await app(scope, receive, sending)
             finally:
-                # Not the address but its pattern, so that there are as many routes as in the program.
+                # The pattern of the route, not the path, so that the number of label values is limited.
                 route = getattr(scope.get("route"), "path", _OTHER)
                 seconds.labels(route, scope["method"], status).observe(time.perf_counter() - started)
 
@@ -87,7 +87,7 @@ def counting_in(registry: "CollectorRegistry", states: Callable[[], Mapping[str,
 
 
 class _Images:
-    """A collector of the numbers of images by state, which counts them at each request for metrics."""
+    """A collector that counts the images by state at each request for metrics."""
 
     def __init__(self, states: Callable[[], Mapping[str, int]]) -> None:
         self._states = states

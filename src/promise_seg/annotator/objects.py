@@ -1,4 +1,4 @@
-"""One object of an image: its prompts, its mask, and the strokes that were painted on it."""
+"""An object of an image: its prompts, its mask, and the strokes that were painted on it."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +10,7 @@ from promise_seg.arrays import BoolArray
 
 @dataclass(frozen=True)
 class Point:
-    """A point in pixel indices of the image; ``label`` is 1 for foreground and 0 for background."""
+    """A point prompt in pixels of the image; ``label`` is 1 for foreground and 0 for background."""
 
     x: float
     y: float
@@ -19,7 +19,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Prompts:
-    """All prompts of an object: points, and a box as left, top, right, bottom: indices of its first and last pixels."""
+    """The prompts of an object: points, and a box as left, top, right, bottom, its first and last pixels."""
 
     points: tuple[Point, ...] = ()
     box: tuple[float, float, float, float] | None = None
@@ -32,9 +32,10 @@ class Prompts:
 
 @dataclass(frozen=True)
 class Answer:
-    """The model's answer to prompts: a mask, the scores of SAM's three candidates, and which of them the mask is.
+    """The model's answer to prompts: a mask, the scores of SAM's three candidates, and the index of the chosen one.
 
-    ``model`` is the number of the model in the project; ``None`` if no model made the mask.
+    Scores are predicted IoUs; ``score`` is that of the mask. ``model`` is the number of the model in the project,
+    ``None`` if no model made the mask.
     """
 
     mask: MaskBits = EMPTY
@@ -55,12 +56,12 @@ class AnnotatedObject:
         id: the number of the object in its image.
         slice: the index of its slice.
         label: the label of its class.
-        prompts: the prompts that the model was given.
+        prompts: the prompts of the object.
         answer: the model's answer; without prompts, the mask with which the object was created.
-        automatic: whether these are the model's own prompts.
-        started_from: the mask that the model gets as an input, if it refines one.
+        automatic: whether the prompts are the model's own.
+        started_from: the mask that the model gets as an input, if it refines a mask.
         added, erased: the painted and erased pixels, which are applied on top of every answer.
-        imported: whether it was created from a mask.
+        imported: whether the object was created from a mask.
         candidate: the index of the candidate that the user chose; ``None`` for the model's own choice.
         mask: the answer with the painted and erased pixels.
     """
@@ -87,7 +88,7 @@ class AnnotatedObject:
         return not (self.added.is_empty and self.erased.is_empty)
 
     def answered(self, answer: Answer, height: int, width: int) -> "AnnotatedObject":
-        """Return the object with another answer, on which painted and erased pixels are applied again."""
+        """Return the object with a new answer, to which the painted and erased pixels are applied again."""
         return replace(self, answer=answer, mask=self._composed(answer.mask, height, width))
 
     def with_stroke(self, stroke: BoolArray, *, adds: bool) -> "AnnotatedObject":
@@ -105,7 +106,7 @@ class AnnotatedObject:
         return MaskBits.of(full & ~self.erased.mask(height, width))
 
     def for_client(self) -> dict[str, Any]:
-        """Return the JSON of docs/annotator-api.md."""
+        """Return the object as JSON for clients, see docs/annotator-api.md."""
         return {
             "id": self.id, "slice": self.slice, "class": self.label,
             "points": [asdict(point) for point in self.prompts.points],

@@ -6,7 +6,7 @@ from promise_seg.annotator.bits import MaskBits
 
 
 def dice_of(one: MaskBits, other: MaskBits, height: int, width: int) -> float:
-    """Return the Dice of two masks of an image, 0 to 1; 0 if either mask is empty."""
+    """Return the Dice of two masks of an image (height, width), 0 to 1; 0 if either mask is empty."""
     if one.is_empty or other.is_empty or not _boxes_meet(one, other):
         return 0.0
     first, second = one.mask(height, width), other.mask(height, width)

@@ -1,4 +1,4 @@
-"""Slices of images, windowed and encoded as PNG, whatever the format of the file."""
+"""Slices of images of any format, windowed and encoded as PNG."""
 
 import io
 from typing import Any
@@ -16,10 +16,10 @@ THUMBNAIL_SIDE = 160
 
 
 class Pictures:
-    """The PNGs that the page shows.
+    """The PNG images that the page shows.
 
     Args:
-        catalogue: the images.
+        catalogue: the images of the project.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -30,7 +30,7 @@ class Pictures:
         """Return a slice as PNG, windowed as for the model, or from the value ``low`` (black) to ``high`` (white).
 
         Raises:
-            Refusal: if the image cannot be read, or has no such slice or window.
+            Refusal: if the image cannot be read, has no such slice, or cannot have such a window.
         """
         self._catalogue.check_slice(number, index)
         if (low is None) != (high is None):
@@ -47,16 +47,17 @@ class Pictures:
             return _png(source.shown(spread(values, low, high), values))
 
     def thumbnail(self, number: int) -> bytes:
-        """Return a PNG of the middle slice, reduced to the size of a thumbnail."""
+        """Return the middle slice as PNG, reduced to at most 160 x 160 pixels."""
         rgb = self._rgb(number, middle(int(self._catalogue.row(number)["slices"])))
         small = Image.fromarray(rgb)
         small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         return _png(np.asarray(small))
 
     def window(self, number: int) -> dict[str, float] | None:
-        """Return the range of values of an image; ``None`` for colours and 8-bit grey levels, which need no window.
+        """Return the range of an image's values, ``lowest`` to ``highest``, and its window, ``low`` to ``high``.
 
-        It is computed once per image, because it may need all slices of a volume.
+        ``None`` for colours and 8-bit grey levels, which need no window. It is computed once per image, because it may
+        need all slices of a volume.
         """
         self._catalogue.check_unchanged(number)
         if number not in self._windows:

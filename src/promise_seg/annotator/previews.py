@@ -1,4 +1,4 @@
-"""Masks while somebody drags a prompt: of all requests that wait, only the newest is answered."""
+"""Preview masks while a prompt is dragged. Only the newest waiting request is answered."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 
 async def serve_previews(socket: WebSocket, project: Project, number: int) -> None:
-    """Answer the preview requests of one browser tab about one image, until the tab disconnects."""
+    """Answer preview requests for an image over a WebSocket, until the client disconnects."""
     await socket.accept()
     newest: asyncio.Queue[str] = asyncio.Queue(maxsize=1)
     receiving = asyncio.create_task(_receive(socket, newest))
@@ -31,7 +31,7 @@ async def serve_previews(socket: WebSocket, project: Project, number: int) -> No
             answer = await asyncio.to_thread(answer_to, project, number, asking.result())
             try:
                 await socket.send_json(answer)
-            except (WebSocketDisconnect, RuntimeError):  # it left while it was answered
+            except (WebSocketDisconnect, RuntimeError):  # the client disconnected meanwhile
                 return
     finally:
         for task in (asking, receiving):
@@ -52,7 +52,7 @@ async def _receive(socket: WebSocket, newest: "asyncio.Queue[str]") -> None:
 
 
 def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
-    """Return the JSON that answers a request."""
+    """Return the JSON response to a preview request; a refusal or an error is part of the response."""
     asked: Any = None
     try:
         asked = check_json(text)
@@ -70,7 +70,7 @@ def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
 
 
 def preview_of(project: Project, number: int, body: PreviewBody) -> dict[str, Any]:
-    """Return the preview of an object.
+    """Return the preview of an object as JSON.
 
     Raises:
         Refusal: if the prompts are not possible, or the image cannot be read.
@@ -84,6 +84,6 @@ def preview_of(project: Project, number: int, body: PreviewBody) -> dict[str, An
 
 
 def _number_of(asked: Any) -> int | None:
-    """Return the number ``n`` of a request that cannot be answered, if it has one."""
+    """Return the number ``n`` of a request that is refused, if it has a valid one."""
     number = asked.get("n") if isinstance(asked, dict) else None
     return number if isinstance(number, int) and abs(number) < 2**53 else None

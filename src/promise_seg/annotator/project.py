@@ -4,13 +4,14 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Row
 from threading import Lock
 from typing import Any, Self
 
 from promise_seg._version import __version__
+from promise_seg.annotator.accepting import Acceptances
 from promise_seg.annotator.actions import Actions, Image
 from promise_seg.annotator.bodies import (
     LARGEST_BODY,
@@ -24,7 +25,7 @@ from promise_seg.annotator.bodies import (
     Propose,
 )
 from promise_seg.annotator.catalogue import Catalogue, find_images
-from promise_seg.annotator.classes import classes_of
+from promise_seg.annotator.classes import classes_of, given_names
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.encode_ahead import EncodeAhead
 from promise_seg.annotator.history import Change, History, Outcome, Request, check_revision
@@ -35,11 +36,10 @@ from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import MANIFEST, ManifestEntry, Place, Results
+from promise_seg.annotator.results import Results
 from promise_seg.annotator.segmenter import Segmenter
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
-from promise_seg.errors import PromiseError
 from promise_seg.features.store import FeatureStore
 from promise_seg.progress import Progress, silent
 from promise_seg.storage.locks import alone_in
@@ -59,11 +59,11 @@ class Options:
 
     Args:
         names: the names of classes, as ``NAME`` or ``LABEL=NAME``.
-        user: the name of the person, unless the address names one.
-        truth: whether the Dice with the ground truth is shown.
+        user: the name of the user, unless the address gives another name.
+        truth: whether to show the Dice with the ground truth.
         output_format: the format of masks.
         store: the folder of stored features; ``None`` for the user's.
-        learning: the options of training on accepted images.
+        learning: the options of training on accepted images, see :class:`LearningOptions`.
     """
 
     names: Sequence[str] = ()
@@ -82,7 +82,7 @@ class Project:
         places: files and folders of images, or one manifest.
         folder: the folder of the project, which is created if it does not exist.
         options: see :class:`Options`.
-        progress: told of each image that is read.
+        progress: called for each image that is read.
         note: called with a sentence on images that are left out.
 
     Raises:
@@ -99,32 +99,34 @@ class Project:
         note: Callable[[str], object] = lambda words: None,
     ) -> None:
         self.folder, self.options = Path(folder), options or Options()
-        self.classes = classes_of(model, self.options.names)
+        given_names(model, self.options.names)  # errors come before anything is written
         store = FeatureStore(self.options.store)
-        found = find_images(places, model.reading, self.folder, note)  # before anything is written
+        found = find_images(places, model.reading, self.folder, note)  # errors come before anything is written
         check_output(self.folder)
         with ExitStack() as opened:
             opened.enter_context(alone_in(self.folder, "annotating"))
             self._database = Database(self.folder)
             opened.callback(self._database.close)
+            self.classes = classes_of(self._database, model, self.options.names)
             self.history = History(self._database)
             self.catalogue = Catalogue(self._database, model.reading)
             self.catalogue.add(found, progress)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
-            self.learning.join(list(self.classes), self.options.store, self._to_learn_from, self._use)
+            results = Results(self.folder, self.classes, self.options.output_format)
+            self.acceptances = Acceptances(self.folder, self.catalogue, self.history, self.learning, results)
+            self.learning.join(list(self.classes), self.options.store, self.acceptances.to_learn_from, self._use)
             number = self.learning.known.number
             self.segmenter = Segmenter(self.learning.model, self.catalogue, store, number)
-            self._results = Results(self.folder, self.classes, self.options.output_format)
             self.leases = Leases()
             self.propagations = Propagations()
             self._locks = {number: Lock() for number in self.catalogue.numbers}
-            self._manifest_lock = Lock()
-            self._manifest_is_due = False
+            for fault in self.acceptances.write_label_maps(progress):
+                note(fault)
             try:
-                self._refresh_manifest()
-            except Refusal as refusal:  # it is written with the next acceptance
+                self.acceptances.write_manifest()
+            except Refusal as refusal:  # the next acceptance writes it
                 note(f"manifest.csv is not up to date: {refusal.message}")
             self._upcoming = Upcoming(self.catalogue)
             self._ahead = EncodeAhead(self.segmenter, self._upcoming.next, self._note_trust)
@@ -141,7 +143,7 @@ class Project:
         self._opened.close()
 
     def facts(self) -> dict[str, Any]:
-        """Return the facts of the project as JSON for clients, see docs/annotator-api.md."""
+        """Return the project's model, classes, counts and limits as JSON for clients, see docs/annotator-api.md."""
         colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
         return {
             "name": self.folder.absolute().name, "version": __version__, "api": API,
@@ -175,9 +177,9 @@ class Project:
         }  # fmt: skip
 
     def image(self, number: int) -> dict[str, Any]:
-        """Return the facts and objects of an image as JSON for clients."""
+        """Return the state and the objects of an image as JSON for clients, see docs/annotator-api.md."""
         entry = self._entry(self.catalogue.row(number), self.history.count(number))
-        with self._database.reading():  # all of one revision, whatever is done meanwhile
+        with self._database.reading():  # all from the same revision
             objects, now = self.history.objects(number), self.history.state(number)
             can_undo, can_redo = self.history.steps(number)
         window = None if entry["changed"] else self.pictures.window(number)
@@ -196,7 +198,7 @@ class Project:
         if (before := self.leases.holder(number)) is not None and before.client == body.client:
             self.leases.take(number, body.client, user, by_force=body.take)  # its own action may take minutes
         else:
-            with self._locks[number]:  # an action of whoever held it before ends first
+            with self._locks[number]:  # wait for an action of the previous holder
                 self.leases.take(number, body.client, user, by_force=body.take)
                 self._renew(number)
                 if body.propose is not None:
@@ -209,7 +211,7 @@ class Project:
         if self.segmenter.proposes:
             try:
                 self.history.renew(number, self.segmenter.in_use.number)
-            except Refusal as refusal:  # as on a full disk: the proposals of before are there to be looked at
+            except Refusal as refusal:  # for example on a full disk
                 _LOG.warning("image %d keeps the proposals of an earlier model: %s", number, refusal.message)
 
     def _propose_at_once(self, number: int, client: str, index: int) -> None:
@@ -221,14 +223,14 @@ class Project:
         body = ActionBody(id=str(uuid.uuid4()), client=client, revision=now.revision, action=action)
         try:
             self._done(number, body, self.history.objects(number))
-        except Refusal as refusal:  # as on a full disk: the client is told when it asks by itself
+        except Refusal as refusal:  # for example on a full disk; the client gets the error when it sends propose
             _LOG.info("image %d opens without its proposals: %s", number, refusal.message)
 
     def act(self, number: int, body: ActionBody) -> dict[str, Any]:
-        """Do an action once, and return its result when it is on the disk.
+        """Carry out an action once, and return its result as JSON when the change is on the disk.
 
         Raises:
-            Refusal: if the action is not done; then nothing was changed.
+            Refusal: if the action is refused and nothing changed, or it was done but the manifest cannot be written.
         """
         self.catalogue.row(number)
         with self._locks[number]:
@@ -240,8 +242,8 @@ class Project:
                 touched = {one.slice for one in before if one.id in done.removed}
             else:
                 touched = set()
-                if self._manifest_is_due:
-                    self._refresh_manifest()
+                if self.acceptances.manifest_is_due:
+                    self.acceptances.write_manifest()
             touched |= {one.slice for one in done.changed}
             objects = [] if self.truth is None else self.history.objects(number)
             return done.for_client() | {"dice": self._dice(number, touched, objects)}
@@ -257,10 +259,10 @@ class Project:
             self._upcoming.looked_at(number, change.proposed)
             self._ahead.wake()
         if change.state == "done":
-            self._accept(number, objects)
+            self.acceptances.write(number, objects)
         outcome = self.history.commit(number, body.revision, request, change)
         if change.state == "done" or outcome.state != image.now.state:
-            self._refresh_manifest()
+            self.acceptances.write_manifest()
         return outcome
 
     def _change(self, number: int, body: ActionBody, image: Image) -> Change:
@@ -270,7 +272,7 @@ class Project:
         goes_on = self.propagations.goes_on(number)
 
         def noted(done: int, total: int) -> bool:
-            self.leases.check(number, body.client)  # held for longer, however long it takes
+            self.leases.check(number, body.client)  # extends the lease before each slice
             return goes_on(done, total)
 
         try:
@@ -284,54 +286,6 @@ class Project:
             self.history.state(number), objects, row["height"], row["width"], row["slices"], list(self.classes)
         )
 
-    def _accept(self, number: int, objects: list[AnnotatedObject]) -> None:
-        """Write the masks of an accepted image, before it is recorded as done and listed in the manifest."""
-        image, row = self.catalogue.image(number), self.catalogue.row(number)
-        place, source = Place(row["stem"], row["height"], row["width"]), self.catalogue.source(number)
-        mask = self._results.write_masks(image, place, source, objects, self.learning.names())
-        listed = self._results.manifest_entry(image, mask, self._slices_to_learn(number))
-        self.catalogue.note_mask(number, mask, listed.to_text())
-
-    def _refresh_manifest(self) -> None:
-        """Write the manifest anew with all accepted images, also if others are accepted at the same time.
-
-        Raises:
-            Refusal: if it cannot be written. The acceptance is kept; sending the action again writes the manifest.
-        """
-        with self._manifest_lock:
-            rows = [self._manifest_entry(row) for row in self.catalogue.accepted() if row["mask"] is not None]
-            images = [one for one in rows if one is not None]
-            if not images and not (self.folder / MANIFEST).exists():
-                return
-            self._manifest_is_due = True
-            try:
-                self._results.write_manifest(images)
-            except PromiseError as error:
-                raise Refusal(
-                    507, "not-stored",
-                    f"What you did is stored, but the manifest is not up to date: {str(error).rstrip('.')}. Free space "
-                    "or make the project's folder writable, and try again",
-                ) from error  # fmt: skip
-            self._manifest_is_due = False
-
-    def _manifest_entry(self, row: Row) -> ManifestEntry | None:
-        """Return the manifest entry of an accepted image; ``None`` if a manifest cannot name it or it is missing."""
-        number, kept = int(row["id"]), None if row["listed"] is None else ManifestEntry.from_text(row["listed"])
-        if kept is not None and row["slices"] == 1:  # earlier versions left out pictures in which there is nothing
-            kept = replace(kept, slices=None)
-        if not self.catalogue.is_given(number):
-            return kept if kept is not None and (self.folder / kept.image).exists() else None
-        image = self.catalogue.image(number)
-        slices = self._slices_to_learn(number) if kept is None else kept.slices
-        return None if image.shares_folder else self._results.manifest_entry(image, row["mask"], slices)
-
-    def _slices_to_learn(self, number: int) -> list[int] | None:
-        """Return the slices of a volume that somebody viewed, which the manifest lists; ``None`` for all, as of any
-        picture."""
-        count = self.catalogue.row(number)["slices"]
-        looked_at = {*self.history.state(number).proposed, *(one.slice for one in self.history.objects(number))}
-        return None if len(looked_at) >= count or count == 1 else sorted(looked_at)
-
     def _dice(self, number: int, slices: Iterable[int], objects: list[AnnotatedObject]) -> dict[str, float] | None:
         if self.truth is None:
             return None
@@ -344,42 +298,30 @@ class Project:
             self.catalogue.note_trust(number, trust)
         self._upcoming.note_done(number)
 
-    def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
-        """Return the accepted images with unchanged files that a manifest can name, in the order of acceptance."""
-        rows = sorted(self.catalogue.accepted(), key=lambda row: (row["last_at"] or 0.0, row["id"]))
-        found = [(int(row["id"]), self._manifest_entry(row)) for row in rows if row["mask"] is not None]
-        return [
-            (number, listed)
-            for number, listed in found
-            if listed is not None
-            and listed.slices != ()
-            and not (self.catalogue.is_given(number) and self.catalogue.is_changed(number))
-        ]
-
     def _use(self, model: AnyModel, known: KnownModel) -> None:
-        """Use another model from now on; proposals that nobody edited are made anew later."""
+        """Use another model from now on. Proposals that nobody edited are replaced when their images are opened."""
         self.segmenter.use(model, known.number)
         try:
             self.catalogue.forget_trust()
-        except Refusal as refusal:  # as on a full disk: then it is of the model before until each is looked at
+        except Refusal as refusal:  # for example on a full disk; old scores stay until new ones are computed
             _LOG.warning("the trust of images is that of an earlier model: %s", refusal.message)
         self._upcoming.again()
         self._ahead.wake()
 
     def preview(self, number: int, body: PreviewBody) -> AnnotatedObject:
-        """Return an object with other prompts and the model's answer, as JSON. Nothing is changed."""
+        """Return an object with the prompts of a preview and the model's answer to them. Nothing is stored."""
         self.catalogue.row(number)
         one = None if body.object is None else self.history.object(number, body.object)
-        image = self._image(number, [] if one is None else [one])  # the others do not matter, however many there are
+        image = self._image(number, [] if one is None else [one])  # other objects do not affect a preview
         return Actions(self.segmenter, number, image).previewed(body)
 
     def training_facts(self) -> dict[str, Any]:
-        """Return the facts of training on accepted images as JSON for clients."""
+        """Return the state of training on accepted images as JSON for clients, see docs/annotator-api.md."""
         return self.learning.facts()
 
     def export_coco(self) -> dict[str, Any]:
         """Write all accepted masks as COCO into the folder; return the file's name and its counts."""
-        return self._results.write_coco([
+        return self.acceptances.results.write_coco([
             (row["name"], row["width"], row["height"], row["slices"], self.history.objects(row["id"]))
             for row in self.catalogue.accepted()
         ])  # fmt: skip

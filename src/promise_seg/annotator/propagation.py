@@ -1,4 +1,4 @@
-"""Propagation of objects from one slice to the following or preceding slices, which is one step of undo."""
+"""Propagation of objects from one slice to the following or preceding slices, as one undo step."""
 
 import logging
 import threading
@@ -17,9 +17,9 @@ from promise_seg.annotator.segmenter import Segmenter
 
 _LOG = logging.getLogger(__name__)
 LEAST_DICE = 0.3
-"""Masks of two neighbouring slices that overlap less are not of one object: it ended."""
+"""The least Dice of an object's masks in neighbouring slices; with a lower one, the object has ended."""
 GoesOn = Callable[[int, int], bool]
-"""Is told how many of how many slices are done, and says whether to go on."""
+"""A function that gets the numbers of finished slices and of all slices, and returns whether to continue."""
 
 
 class Propagations:
@@ -32,7 +32,7 @@ class Propagations:
         self._closed = False
 
     def goes_on(self, image: int) -> GoesOn:
-        """Register a propagation of an image; return the function that records its progress and whether to go on."""
+        """Register a propagation of an image; return the function that records its progress."""
         with self._lock:
             self._far[image] = 0, 0
 
@@ -61,7 +61,7 @@ class Propagations:
             self._cancelled.discard(image)
 
     def facts(self, image: int) -> dict[str, Any]:
-        """Return the progress of an image's propagation as JSON for clients."""
+        """Return the progress of an image's propagation as JSON for clients, see docs/annotator-api.md."""
         with self._lock:
             done, total = self._far.get(image, (0, 0))
             return {"running": image in self._far, "done": done, "total": total}
@@ -77,20 +77,20 @@ class _Chain:
 
 
 def propagated(segmenter: Segmenter, number: int, image: Image, action: Propagate, goes_on: GoesOn) -> Change:
-    """Return the change that propagates objects of a slice to other slices.
+    """Return the change that propagates objects of a slice to all slices up to another.
 
-    In the next slice, the model is prompted with the box of the object's mask in this one, or with the object's own
-    prompts. If a person made an object of the same class there, that object stays and is propagated instead; proposals
-    that nobody edited are replaced. An object ends where its mask is empty or hardly overlaps that of the slice before,
-    where a slice cannot be read, and where the image can have no more objects. The objects made until then are kept,
-    with a note.
+    In the next slice, the model is prompted with the box of the object's mask in the present slice, or with the
+    object's own prompts. If a person made an object of the same class there, that object stays and is propagated
+    instead; proposals that nobody edited are replaced. An object ends where its mask is empty or hardly overlaps that
+    of the slice before. Propagation also ends at a slice that cannot be read, and when the image can have no more
+    objects; the objects made until then are kept, with a note.
 
     Args:
         segmenter: the models that make the masks.
         number: the number of the image.
         image: the state of the image before the action.
         action: the objects, the slice they are in, and the last slice.
-        goes_on: called after each slice; returns whether to go on.
+        goes_on: called before each slice; returns whether to continue.
 
     Raises:
         Refusal: if there is no such slice, there are no objects to propagate, or the first slice failed.
@@ -147,7 +147,7 @@ def _next(
     segmenter: Segmenter, number: int, image: Image, chain: _Chain, index: int, fresh: int, source: str,
     present: Sequence[AnnotatedObject],
 ) -> AnnotatedObject | None:  # fmt: skip
-    """Propagate a chain by one slice, and return the object that is new there, if any."""
+    """Propagate a chain by one slice, and return the new object in that slice, if any."""
     last, size = chain.last, (image.height, image.width)
     alike = [one for one in present if one.label == last.label and not _may_go(one)]
     best = max(alike, key=lambda one: dice_of(one.mask, last.mask, *size), default=None)
@@ -157,7 +157,7 @@ def _next(
     prompts = last.prompts if source == "prompts" and not last.prompts.is_empty else Prompts(box=_box_of(last.mask))
     try:
         answer = segmenter.answer(number, index, last.label, prompts)
-    except (Refusal, RuntimeError, MemoryError) as error:  # what was made until here is none the worse
+    except (Refusal, RuntimeError, MemoryError) as error:  # the objects made until here are kept
         _LOG.info("image %d, slice %d", number, index, exc_info=True)
         chain.is_over, chain.error = True, error if isinstance(error, Refusal) else failed()
         return None

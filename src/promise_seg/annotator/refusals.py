@@ -9,22 +9,22 @@ class Refusal(Exception):
     Args:
         status: the HTTP status.
         code: the code for programs, see docs/annotator-api.md.
-        message: a sentence for the user, with what to do.
-        more: further entries of the answer.
+        message: a sentence for the user, with the way out.
+        more: further entries of the response.
     """
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
         self.status, self.code, self.more = status, code, more
-        self.message = message.encode("utf-8", "backslashreplace").decode()  # of what a client sent, half a pair
+        self.message = message.encode("utf-8", "backslashreplace").decode()  # a client may have sent lone surrogates
 
     def as_json(self) -> dict[str, Any]:
-        """Return the body of the answer."""
+        """Return the body of the response as JSON."""
         return {"error": {"code": self.code, "message": self.message, **self.more}}
 
 
 def unknown(what: str) -> Refusal:
-    """Return the refusal of something that does not exist."""
+    """Return the refusal of a request for something that does not exist."""
     return Refusal(404, "unknown", f"{what} does not exist. Reload the page")
 
 
@@ -35,5 +35,5 @@ def failed() -> Refusal:
 
 
 def invalid(field: str, message: str) -> Refusal:
-    """Return the refusal of a value."""
+    """Return the refusal of an invalid value of a field."""
     return Refusal(422, "invalid", f"{field}: {message}")

@@ -26,8 +26,8 @@ class ImageEntry:
     Args:
         id, name: the number and the name of the image.
         state: ``open``, ``done`` or ``skipped``.
-        trust: the trust score of its proposal, 0 to 1; ``None`` if it is not known yet.
-        width, height, slices: the size in pixels, and the number of slices.
+        trust: the trust score of its proposal, 0 to 1; ``None`` if the score is not known yet.
+        width, height, slices: the size of each slice in pixels, and the number of slices.
         objects: the number of objects.
     """
 
@@ -56,7 +56,7 @@ class RemotePrediction:
         mask: the mask of the model, with the painted pixels of the object.
         predicted_iou: the IoU that SAM predicts for it; ``None`` without prompts.
         candidates: the predicted IoU of each of SAM's three masks.
-        chosen: the index of the mask among them.
+        chosen: the index of ``mask`` among these three masks.
     """
 
     mask: BoolArray
@@ -74,12 +74,12 @@ class RemoteObject:
     Args:
         id: the number of the object in the image.
         slice, label: the index of its slice, and the label of its class.
-        points_xy, point_labels, box_xyxy: its prompts, in pixel indices; labels are 1 and 0.
+        points_xy, point_labels, box_xyxy: its prompts, in pixel indices; labels are 1 (foreground) and 0 (background).
         mask: the mask with the painted and erased pixels.
         predicted_iou: the IoU that SAM predicts for it; ``None`` without prompts.
-        automatic: whether these are the model's own prompts.
-        locked, accepted: whether a person marked it so.
-        model: the number of the model that answered.
+        automatic: whether the prompts are the model's own.
+        locked, accepted: whether the object was locked or accepted.
+        model: the number of the model that made the mask; ``None`` if no model did.
     """
 
     id: int
@@ -109,7 +109,7 @@ class RemoteObject:
 class RemoteImage:
     """An image that this client holds, see :meth:`~promise_seg.annotator.client.Client.open`.
 
-    When a method returns, its change is on the disk of the server. Attributes are those of the last answer.
+    When a method returns, its change is on the disk of the server. Attributes have the values of the last answer.
     """
 
     def __init__(self, client: "Client", image: int, *, take: bool = False) -> None:
@@ -119,7 +119,7 @@ class RemoteImage:
         self.hold(take=take)
 
     def hold(self, *, take: bool = False) -> None:
-        """Hold the image for another minute, as every action does, and fetch the changes that others made meanwhile."""
+        """Extend the lease by a minute, as every action does, and fetch the changes that other clients made."""
         body = {"client": self._client.id, "user": self._client.user, "take": take}
         answer = self._client.ask("POST", f"/images/{self.id}/lease", body)
         self.name, self.state = str(answer["name"]), str(answer["state"])
@@ -128,7 +128,7 @@ class RemoteImage:
         self.objects = {one["id"]: self._object(one) for one in answer["list"]}
 
     def let_go(self) -> None:
-        """Release the image, so that others can hold it."""
+        """Release the image, so that other clients can hold it."""
         self._client.ask("DELETE", f"/images/{self.id}/lease", {"client": self._client.id})
 
     def __enter__(self) -> Self:
@@ -138,7 +138,7 @@ class RemoteImage:
         self.let_go()
 
     def propose(self, index: int = 0) -> list[RemoteObject]:
-        """Add the model's own objects of a slice, unless that was done before, and return the new ones."""
+        """Add the objects that the model proposes in a slice, unless that was done before, and return them."""
         return self._changed(self._act({"type": "propose", "slice": index}))
 
     def predict(
@@ -155,13 +155,13 @@ class RemoteImage:
         """Return the model's mask for prompts. Nothing is changed.
 
         Args:
-            points_xy: pixel indices, whole numbers being pixel centres.
-            point_labels: 1 for foreground and 0 for background; by default all are foreground.
+            points_xy: points in pixel indices; whole numbers are pixel centres.
+            point_labels: labels of the points, 1 for foreground and 0 for background; by default all are 1.
             box_xyxy: indices of the box's first and last pixels: left, top, right, bottom.
             index: the index of the slice.
             label: the label of the class whose model is used; by default the first.
-            number: the number of the object whose painted pixels and starting mask are used; by default a new one.
-            candidate: which of SAM's three masks to take; by default the model's own choice.
+            number: the number of the object whose painted pixels and starting mask are used; by default none.
+            candidate: the index of SAM's mask to use, 0 to 2; by default the model's own choice.
         """
         body = {
             "n": 0,
@@ -196,11 +196,11 @@ class RemoteImage:
         point_labels: Sequence[int] | None = None,
         box_xyxy: Box | None = None,
     ) -> RemoteObject:
-        """Set all prompts of an object, and update its mask."""
+        """Replace all prompts of an object, and return it with its new mask."""
         return self._one({"type": "prompts", "object": number, **_prompts(points_xy, point_labels, box_xyxy)})
 
     def paint(self, number: int, mask: npt.ArrayLike, *, erase: bool = False) -> RemoteObject:
-        """Add the pixels of a mask (H, W) to an object, or erase them."""
+        """Add the pixels of a mask (H, W) to an object, or erase them from it; return the object."""
         mode = "erase" if erase else "add"
         return self._one({"type": "stroke", "object": number, "mode": mode, "mask": self._bits(mask)})
 
@@ -217,9 +217,9 @@ class RemoteImage:
         self._act({"type": "redo"})
 
     def accept(self) -> None:
-        """Accept the image: its masks are written, and the manifest lists it.
+        """Accept the image: write its masks, and list it in the manifest.
 
-        If the disk was full, call it again when there is space; nothing is done twice.
+        If the disk was full, call this again when there is space; nothing is done twice.
         """
         self._act({"type": "accept"})
 
@@ -235,7 +235,7 @@ class RemoteImage:
         body = {"client": self._client.id, "revision": self.revision, "action": dict(action)}
         if body != {name: value for name, value in self._sent.items() if name != "id"}:
             self._sent = {"id": str(uuid4()), **body}
-        answer = self._client.ask("POST", f"/images/{self.id}/actions", self._sent)  # again under the same id
+        answer = self._client.ask("POST", f"/images/{self.id}/actions", self._sent)  # a retry keeps its id
         self._sent = {}
         self.revision, self.state, self.dice = int(answer["revision"]), str(answer["state"]), answer["dice"]
         self.objects |= {one["id"]: self._object(one) for one in answer["changed"]}

@@ -1,4 +1,4 @@
-"""The files that a project writes for other programs: masks, prompts, a manifest for training, and COCO."""
+"""The files that a project writes for other programs: masks, prompts, a manifest for training, and a COCO file."""
 
 import csv
 import io
@@ -36,7 +36,7 @@ class ManifestEntry:
 
     Args:
         image, split, mask, group: the cells of its rows; paths are relative to the project's folder.
-        slices: the slices that were viewed before it was accepted; ``None`` for all.
+        slices: the indices of the slices that were viewed before the image was accepted; ``None`` for all slices.
     """
 
     image: str
@@ -76,6 +76,15 @@ class Results:
     def __init__(self, folder: Path, names: Mapping[int, str], output: OutputFormat = OutputFormat.AUTO) -> None:
         self.folder, self.names, self.output = folder, dict(names), output
 
+    @property
+    def has_one_class(self) -> bool:
+        """Whether the only class is that of binary masks, with the label 1."""
+        return list(self.names) == [1]
+
+    def is_binary(self, objects: Sequence[AnnotatedObject]) -> bool:
+        """Whether the mask of an image with these objects is binary, instead of a label map."""
+        return self.has_one_class and all(one.label == 1 for one in objects)
+
     def write_masks(
         self,
         image: ProjectImage,
@@ -84,11 +93,11 @@ class Results:
         objects: Sequence[AnnotatedObject],
         models: Mapping[int, str],
     ) -> str:
-        """Write the masks and prompts of an accepted image; return the path of the masks below the folder.
+        """Write the masks and prompts of an accepted image; return the path of the masks, relative to the folder.
 
         Args:
             image: the image.
-            place: the name of its files, and its size.
+            place: the name of its files, and its size in pixels.
             source: the same image, opened.
             objects: all objects of the image.
             models: the names of the models by the numbers that objects refer to.
@@ -108,8 +117,7 @@ class Results:
         for index in range(len(source)):
             inside = [one for one in objects if one.slice == index]
             slices.append(LabelledSlice(label_map(inside, place.height, place.width), origins))
-        is_binary = list(self.names) == [1]
-        return Labelled(source, tuple(slices), self.names, is_binary, separate_objects=False)
+        return Labelled(source, tuple(slices), self.names, self.is_binary(objects), separate_objects=False)
 
     def _write(self, image: ProjectImage, place: Place, labelled: Labelled) -> Path:
         formats = formats_for(labelled.source, self.output)
@@ -142,7 +150,7 @@ class Results:
         write_text(self.folder / MANIFEST, manifest_text(images))
 
     def write_coco(self, images: Sequence[tuple[str, int, int, int, Sequence[AnnotatedObject]]]) -> dict[str, Any]:
-        """Write all objects of accepted images as COCO; return the file's name and its counts.
+        """Write all objects of accepted images to a COCO file; return the name of the file and its counts.
 
         Args:
             images: the name, width and height in pixels, number of slices, and objects of each image.
@@ -184,7 +192,7 @@ def manifest_text(images: Sequence[ManifestEntry]) -> str:
 
 
 def label_map(objects: Sequence[AnnotatedObject], height: int, width: int) -> np.ndarray:
-    """Return the label map (H, W) of one slice. Where objects overlap, a locked one wins, then the topmost."""
+    """Return the label map (H, W) uint16 of one slice. Where objects overlap, locked ones win, then the topmost."""
     labels = np.zeros((height, width), np.uint16)
     for one in sorted(objects, key=lambda one: (one.locked, one.id)):
         labels[one.mask.mask(height, width)] = one.label
@@ -202,7 +210,7 @@ def _annotation(one: AnnotatedObject, height: int, width: int) -> dict[str, Any]
 def _prompts(
     image: ProjectImage, objects: Sequence[AnnotatedObject], names: Mapping[int, str], models: Mapping[int, str]
 ) -> dict[str, Any]:
-    """Return the final prompts of an image as JSON, with which its masks can be computed again."""
+    """Return the final prompts of an image as JSON, from which its masks can be computed again."""
     used = {one.answer.model for one in objects}
     kept = ("id", "slice", "class", "points", "box", "automatic", "refines", "painted", "imported", "score", "model")
     return {
@@ -214,7 +222,7 @@ def _prompts(
 
 
 def _ranges(slices: Sequence[int]) -> list[str]:
-    """Return slices as ranges of a manifest: ``3-7``, or ``9`` for a single slice."""
+    """Return slices as cells of a manifest: ``3-7`` for a range, ``9`` for a single slice."""
     ordered = sorted(set(slices))
     breaks = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(ordered)) if other != one + 1), len(ordered)]
     parts = [ordered[first:last] for first, last in pairwise(breaks)]

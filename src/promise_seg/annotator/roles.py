@@ -1,7 +1,7 @@
-"""The use of each accepted image in training: for learning, for choosing the best epoch, or held out for comparison.
+"""The role of each accepted image: training, choosing the best epoch, or held out to compare models.
 
-A group keeps its use for ever, so that no model is scored on images that it or an earlier one was trained on. A group
-that a model was trained on nevertheless, because another model was given later, is used for learning.
+A group keeps its role indefinitely, so that no model is scored on images that it or an earlier model was trained on. A
+group that a model was trained on nevertheless, because another model was given later, is used for training.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from promise_seg.vocabulary import Split
 
 
 class Role(StrEnum):
-    """The use of a group of images."""
+    """The role of a group of images."""
 
     TRAIN = "train"
     VAL = "val"
@@ -22,11 +22,11 @@ class Role(StrEnum):
 
 
 _TURNS = (Role.TRAIN, Role.HELD_OUT, Role.VAL, Role.TRAIN, Role.TRAIN)
-"""The uses of groups in the order in which they are first accepted, again and again: a fifth is held out."""
+"""The roles of new groups, repeated in the order in which they are first accepted; a fifth is held out."""
 
 
 class Roles:
-    """The uses of all groups, stored in the project's database.
+    """The roles of all groups, stored in the project's database.
 
     Args:
         database: the database of the project.
@@ -36,16 +36,16 @@ class Roles:
         self._database = database
 
     def of(self, groups: Iterable[tuple[str, str, bool | None]]) -> dict[str, Role]:
-        """Return the use of each group; groups without a use get one.
+        """Return the role of each group; assign one to groups without a role.
 
-        A group for choosing or comparison that a model has been trained on since is used for learning from then on, and
-        the next new group takes its place.
+        A group for validation or comparison that a model has been trained on since becomes a training group, and the
+        next new group takes its place.
 
         Args:
             groups: the name of each group, its split in the user's manifest, and whether a model was trained on one of
                 its images, ``None`` if that is unknown; in the order of acceptance, without groups of test rows.
         """
-        given = list(groups)  # before the database is held: to look at an image takes a while
+        given = list(groups)  # before the database is locked, because reading images takes a while
         with self._database.writing() as connection:
             rows = connection.execute("SELECT * FROM roles").fetchall()
             known = {row["name"]: Role(row["role"]) for row in rows}
@@ -65,12 +65,12 @@ class Roles:
 
 
 def _is_spoilt(role: Role, split: str, was_trained_on: bool | None) -> bool:
-    """Whether a group must be used for learning from now on; ``val`` rows of the user are left to training."""
+    """Whether a group must be used for training from now on; the user's ``val`` rows keep their role."""
     return bool(was_trained_on) and role != Role.TRAIN and not (role == split == Split.VAL)
 
 
 def _next(drawn: Mapping[Role, int]) -> Role:
-    """Return the first use, in the order in which uses are given, that has too few groups."""
+    """Return the role of the next new group: the first one in the order of turns that has too few groups."""
     left = Counter(drawn)
     for role in cycle(_TURNS):
         left[role] -= 1

@@ -1,4 +1,4 @@
-"""A round of training in the project's folder: its images, its run, and the scores of the new model."""
+"""Rounds of training in the project's folder: images, training run, and scores of the new model."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ LEARNING = "learning"
 TRAIN, HELD_OUT = "train.csv", "held-out.csv"
 _JOB, _RESULT = "job.json", "result.json"
 _UP = "../../"
-"""The way from a round's folder to that of the project."""
+"""The relative path from a round's folder to the project's folder."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Job:
 
     Args:
         model: the name of the model that training starts from.
-        given: the hash of the model that the user gave, from which that one was trained, directly or not.
-        sam: the SAM of that model, if it has moved since training; for a bare SAM, the SAM to use.
-        image_size: the side of the input of a bare SAM, in pixels; ``None`` for the choice of training.
+        given: the hash of the model that the user gave and that ``model`` was trained from, directly or indirectly.
+        sam: the SAM of that model, if it was moved since training; for a bare SAM, the SAM to use.
+        image_size: the side of the input of a bare SAM, in pixels; ``None`` for the default of training.
         classes: the classes of label maps, as for ``promise train --class``; ``None`` for plain masks.
         labels: the labels of the project's classes.
         device: the device to train on.
@@ -53,10 +53,10 @@ class Job:
 
 @dataclass(frozen=True)
 class HeldOutScores:
-    """The scores of the new model and of the one before on the held-out images.
+    """The scores of the new model and of the model before on the held-out images.
 
     Args:
-        before, after: the mean Dice of the model before and of the new one.
+        before, after: the mean Dice of the model before and of the new model, 0 to 1.
         images, groups: the numbers of images and slices, and of groups, that were held out.
         trained: the number of images and slices that were used for training.
         accepted: the number of accepted images.
@@ -75,7 +75,7 @@ class HeldOutScores:
         return self.after > self.before
 
     def as_json(self) -> dict[str, Any]:
-        """Return the JSON for clients, see docs/annotator-api.md."""
+        """Return the scores as JSON for clients, see docs/annotator-api.md."""
         return asdict(self) | {"better": self.is_better}
 
 
@@ -95,23 +95,23 @@ class Round:
     def new(
         cls, project: Path, job: Job, images: Iterable[tuple[ManifestEntry, Role]], used: Iterable[str] = ()
     ) -> Self:
-        """Begin a round. Masks are copied, because images may be accepted again while the round runs.
+        """Create a round. Masks are copied, because images may be accepted again while the round runs.
 
         Args:
             project: the folder of the project.
             job: the options of the round.
-            images: the images for training and for comparison.
-            used: the names of earlier rounds, which are not used again even if their folders are gone.
+            images: the entries of all images of the round, with their roles.
+            used: the runs of earlier rounds, whose numbers are not used again even if their folders are gone.
 
         Raises:
-            Refusal: if it cannot be written.
+            Refusal: if the round cannot be written.
         """
         names = [one.name for one in (project / LEARNING).glob("*")] + [Path(name).parent.name for name in used]
         numbers = [int(name) for name in names if name.isdecimal()]
         made = cls(project / LEARNING / f"{max(numbers, default=0) + 1:03}")
         with storing():
             made._fill(project, list(images))
-            write_sealed(made.folder / _JOB, asdict(job))  # at the end: without it there is no round
+            write_sealed(made.folder / _JOB, asdict(job))  # written last, because this file makes the folder a round
         return made
 
     def _fill(self, project: Path, images: Sequence[tuple[ManifestEntry, Role]]) -> None:
@@ -140,24 +140,24 @@ class Round:
 
     @property
     def run(self) -> Path:
-        """The folder of its run."""
+        """The folder of the training run."""
         return self.folder / "run"
 
     @property
     def log(self) -> Path:
-        """The file with the output of its process."""
+        """The file with the log output of the training process."""
         return self.folder / "log.txt"
 
     @property
     def name(self) -> str:
-        """The path of its run, relative to the project's folder."""
+        """The path of the training run, relative to the project's folder."""
         return f"{LEARNING}/{self.folder.name}/run"
 
     def job(self) -> Job:
-        """Return its options.
+        """Return the options of the round.
 
         Raises:
-            PromiseError: if they cannot be read.
+            PromiseError: if the options cannot be read.
         """
         try:
             found = {name: value for name, value in read_sealed(self.folder / _JOB).items() if name in _FIELDS}
@@ -170,7 +170,7 @@ class Round:
         write_sealed(self.folder / _RESULT, asdict(result))
 
     def result(self) -> HeldOutScores | None:
-        """Return the result of the round; ``None`` if it has not ended, or the result cannot be read."""
+        """Return the result of the round; ``None`` if the round has not ended or the result cannot be read."""
         try:
             return HeldOutScores(**read_sealed(self.folder / _RESULT))
         except (OSError, ValueError, TypeError):

@@ -33,16 +33,17 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 @dataclass(frozen=True)
 class Place:
-    """The address at which the server listens.
+    """The address at which the server listens, and its TLS certificate.
 
     Args:
         host: an IP address or a host name of this computer.
-        port: the first port to try; 0 for any free one.
+        port: the first port to try; 0 for any free port.
         certificate, key: the files of the TLS certificate and its private key.
         insecure: whether other computers may connect without TLS.
 
     Raises:
-        SettingsError: if other computers could connect without TLS and ``insecure`` is not set.
+        SettingsError: if other computers could connect without TLS and ``insecure`` is not set, or the certificate and
+            key cannot be used.
     """
 
     host: str = LOCAL
@@ -96,7 +97,7 @@ class Place:
 
 
 def _own_addresses() -> tuple[str, ...]:
-    """Return the IP addresses of this computer in its networks."""
+    """Return the IP addresses of this computer to which its name resolves, with IPv6 addresses in brackets."""
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
     except OSError:
@@ -105,7 +106,7 @@ def _own_addresses() -> tuple[str, ...]:
 
 
 def listening_socket(place: Place, note: Callable[[str], object]) -> socket.socket:
-    """Return a socket that listens at the given port, or at the next free one, which is noted.
+    """Return a socket that listens at the given port, or at the next free port with a note.
 
     Raises:
         SettingsError: if there is no such host, or no free port.
@@ -115,7 +116,7 @@ def listening_socket(place: Place, note: Callable[[str], object]) -> socket.sock
         try:
             kind = socket.getaddrinfo(place.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             found = socket.socket(kind[0], socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
+        except (OSError, UnicodeError) as error:  # UnicodeError for a name that no host can have
             raise _not_ours(place, error) from error
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -142,7 +143,7 @@ def _not_ours(place: Place, error: OSError | UnicodeError) -> SettingsError:
 
 
 class _Quiet(uvicorn.Server):
-    """A server that does not handle signals, which the program around it does."""
+    """A server that leaves signals to the program around it."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -152,10 +153,10 @@ class _Quiet(uvicorn.Server):
 
 @contextmanager
 def _ending_first(server: uvicorn.Server) -> Iterator[None]:
-    """Let a signal end the server before it ends the program: what was asked for is answered, and nothing new is taken.
+    """Let a signal end the server before it ends the program: running requests are answered, new ones are not accepted.
 
-    A signal that stopped the event loop at any place would leave requests behind that are neither answered nor ended,
-    and the program would wait for their threads. Signals that are ignored, as with ``nohup``, stay so.
+    A signal that stopped the event loop at an arbitrary point would leave requests that are neither answered nor ended,
+    and the program would wait for their threads. Signals that are ignored, as with ``nohup``, stay ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -165,7 +166,7 @@ def _ending_first(server: uvicorn.Server) -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         del frame
         server.should_exit, server.force_exit = True, bool(received)
-        log.setLevel(logging.CRITICAL)  # requests that are given up are no news
+        log.setLevel(logging.CRITICAL)  # do not log requests that are cut off at the end
         received.append(number)
 
     log = logging.getLogger("uvicorn.error")
@@ -202,7 +203,7 @@ def serve(
     note: Callable[[str], object],
     layer: Layer = lambda app: app,
 ) -> None:
-    """Serve a project until a signal comes, which then does to the program what it would have done.
+    """Serve a project until a signal arrives; the signal is raised again after the server has ended.
 
     Args:
         project: the project, inside of its ``with`` statement.
@@ -217,7 +218,7 @@ def serve(
     listening = listening_socket(place, note)
     access = place.access(listening.getsockname()[1])
     server = _server(project, place, access, layer)
-    say(access.address)  # the socket listens already: whoever comes now waits for a moment
+    say(access.address)  # the socket listens already, so early requests wait for a moment
     with listening, _ending_first(server):
         asyncio.run(server.serve([listening]))
 
@@ -227,7 +228,7 @@ def running(project: Project, place: Place | None = None) -> Iterator[Access]:
     """Serve a project in another thread within a ``with`` block, for programs and tests.
 
     Yields:
-        The access control, which has the address and the one-time token.
+        The access control, with the address and the one-time token.
     """
     place = place or Place(port=0)
     listening = listening_socket(place, lambda words: None)

@@ -1,4 +1,4 @@
-"""The images that models were trained on, so that no model is scored on them."""
+"""The images that models were trained on, so that no model is scored on its own training images."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,10 +39,10 @@ class Seen:
         self._paths = frozenset[Path]().union(*(_learned_from(one) for one in rounds))
 
     def has(self, number: int, listed: ManifestEntry) -> bool | None:
-        """Return whether a model was trained on an accepted image; ``None`` if its file cannot be read.
+        """Return whether a model was trained on an accepted image; ``None`` if the image cannot be read.
 
         Raises:
-            Refusal: if an image that was given at this start cannot be read.
+            Refusal: if the image was given at this start and cannot be read.
         """
         path = self._folder / listed.image
         if path.resolve() in self._paths:
@@ -72,6 +72,6 @@ def _learned_from(work: Round) -> frozenset[Path]:
     """Return the files of the images that a round is trained on."""
     try:
         rows = read_manifest(work.folder / TRAIN)
-    except ManifestError:  # a round that cannot be resumed; what it learned from is beside its run
+    except ManifestError:  # a round that cannot be resumed; its run records the training images
         return frozenset()
     return frozenset(row.image.resolve() for row in rows if row.split == Split.TRAIN)

@@ -1,4 +1,4 @@
-"""The models of the annotator: features of slices, proposals, and answers to prompts, by the code of ``predict``."""
+"""The models of the annotator: features of slices, proposals, and answers to prompts, with the code of ``predict``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,23 +27,23 @@ from promise_seg.sam.features import Features
 from promise_seg.workflows.models import AnyModel, Model, label_of
 
 _KEPT = 8
-"""How many encoded slices are kept in memory."""
+"""The number of encoded slices that are kept in memory."""
 _LOOKED_AT = 512
-"""The proposals of so many slices are kept in memory; they are small."""
+"""The number of slices whose proposals and trust scores, which are small, are kept in memory."""
 _SURE_LOGIT = 8.0
-"""The logit of a pixel that surely belongs to a mask which the model is to start from."""
+"""The logit of pixels that lie completely inside of the mask from which the model starts."""
 
 Encoded = Mapping[int, EncodedImage]
-"""A slice as the model of each class needs it."""
+"""Maps the label of each class to a slice, encoded for the model of the class."""
 Proposal = tuple[int, Prompts, Answer]
-"""A class, and the prompts and the mask that its model proposes."""
+"""The label of a class, and the prompts and the answer that its model proposes."""
 Place = tuple[int | None, int, int]
-"""The number of the model, that of the image, and the slice."""
+"""The number of the model, the number of the image, and the index of the slice."""
 
 
 @dataclass(frozen=True)
 class InUse:
-    """The models in use: one, or one for each class, and their number in the project."""
+    """The models in use by the label of their class, and their common number in the project."""
 
     models: Mapping[int, Model]
     number: int | None = None
@@ -80,7 +80,7 @@ class Segmenter:
         self._proposed: LruCache[Place, list[Proposal]] = LruCache(_LOOKED_AT)
 
     def use(self, model: AnyModel, number: int) -> None:
-        """Use another model from now on; requests that are running are still answered by the one before."""
+        """Use another model from now on; running requests are still answered by the previous model."""
         self.in_use = InUse(models_of(model), number)
         for kept in (self._encoded, self._trust, self._proposed):
             kept.clear()
@@ -95,7 +95,7 @@ class Segmenter:
         return (self.in_use.number, number, index) in self._encoded
 
     def look_ahead(self, number: int, index: int) -> float | None:
-        """Compute features and proposals of a slice before somebody opens it, and return its trust score."""
+        """Compute the features and proposals of a slice in advance, and return its trust score, see :meth:`trust`."""
         trust = self.trust(number, index)
         self.proposals(number, index)
         self.encoded(number, index)
@@ -144,7 +144,7 @@ class Segmenter:
     def _put(self, key: FeatureKey, features: Features) -> None:
         try:
             self._store.put(key, features)
-        except PromiseError:  # a full disk is no reason to stop: the features are here
+        except PromiseError:  # for example on a full disk; the features are still in memory
             return
 
     def proposals(self, number: int, index: int) -> list[Proposal]:
@@ -177,8 +177,8 @@ class Segmenter:
             number, index: the number of the image, and the index of the slice.
             label: the label of the class whose model is used.
             prompts: at least one prompt.
-            started_from: the mask that the model gets as an input.
-            candidate: the index of the mask to take; ``None`` for the model's own choice.
+            started_from: the mask that the model gets as an input, if any.
+            candidate: the index of the candidate mask to use; ``None`` for the model's own choice.
 
         Raises:
             Refusal: if the prompts are not possible, or the image cannot be read.
@@ -201,7 +201,7 @@ class Segmenter:
     def trust(self, number: int, index: int) -> float | None:
         """Return the trust score of the proposal of a slice, 0 to 1; ``None`` without proposals.
 
-        It is the expected Dice, or the predicted IoU of a model that is not calibrated; of several models, the lowest.
+        It is the expected Dice, or the predicted IoU if the model is not calibrated; the lowest of all models.
         """
         using = self.in_use
         key = (using.number, number, index)
@@ -216,12 +216,12 @@ class Segmenter:
 
 
 def models_of(model: AnyModel) -> dict[int, Model]:
-    """Return models by the label of the class that each segments; a model without a class has label 1."""
+    """Return models by the label of the class that they segment; a model without a class has label 1."""
     return {label_of(model.model) or 1: model} if isinstance(model, Model) else dict(model)
 
 
 def _prompts_of(one: Prediction, geometry: Geometry) -> Prompts:
-    """Return the prompts of a prediction with those outside of the image moved to its edge."""
+    """Return the prompts of a prediction; prompts outside of the image are moved to its edge."""
     inside = clipped_points(one.points_xy, geometry)
     pairs = zip(inside.tolist(), one.point_labels.tolist(), strict=True)
     points = tuple(Point(float(x), float(y), int(label)) for (x, y), label in pairs)
@@ -239,7 +239,7 @@ def _answer_of(one: Prediction, using: InUse) -> Answer:
 
 
 def _logits_of(bits: MaskBits, geometry: Geometry, side: int) -> Float32Array:
-    """Return the low-resolution logits (side, side) of a mask: certain, except in cells that its outline divides."""
+    """Return the logits (side, side) float32 of a mask: -8 outside, 8 inside, in between in cells on its outline."""
     framed = geometry.mask_to_model(bits.mask(geometry.height, geometry.width))
     share = shrink_mask(torch.from_numpy(framed)[None], side)[0].numpy()
     return np.asarray((share - 0.5) * 2 * _SURE_LOGIT, np.float32)

@@ -17,9 +17,9 @@ from promise_seg.errors import PromiseError, first_line
 
 COMMAND = (sys.executable, "-m", "promise_seg.annotator.learner")
 _PATIENCE_SECONDS = 40.0
-"""How long a process may take to end by itself."""
+"""The longest wait for the process to end, in seconds, before it is killed."""
 _STOPPED = 130
-"""The exit code of a process that ended because it was told to."""
+"""The exit code of a process that was interrupted."""
 
 
 class TrainingState(StrEnum):
@@ -33,11 +33,11 @@ class TrainingState(StrEnum):
 
 @dataclass(frozen=True)
 class Progressing:
-    """The progress of the process.
+    """The progress of the training process.
 
     Args:
-        stage, done, total, note: the values of its last line of progress.
-        since: the monotonic time at which this stage began, in seconds, and ``first`` how much was done then.
+        stage, done, total, note: the values of its last progress line.
+        since, first: the monotonic time at which this stage began, in seconds, and the value of ``done`` then.
     """
 
     stage: str = ""
@@ -48,7 +48,7 @@ class Progressing:
     first: int = 0
 
     def then(self, line: dict[str, Any], now: float) -> "Progressing":
-        """Return the progress after another line of the output."""
+        """Return the progress after another progress line; ``now`` is a monotonic time in seconds."""
         stage, done, total = str(line["stage"]), int(line["done"]), int(line["total"])
         if stage != self.stage or done < self.done:
             return Progressing(stage, done, total, str(line["note"]), now, done)
@@ -70,7 +70,7 @@ class Progressing:
 
 @dataclass
 class _Work:
-    """A process and its round."""
+    """A training process, its round, and its progress."""
 
     round: Round
     process: subprocess.Popen[bytes]
@@ -80,10 +80,10 @@ class _Work:
 
 
 class Training:
-    """Runs the training process, one at a time.
+    """A runner of training processes, one at a time.
 
     Args:
-        finished: called in another thread with a round that ended by itself, before its state becomes idle.
+        finished: called in another thread with a round that ended without an error, before the state becomes idle.
         command: the command line of the process, without its last argument, the folder of the round.
         clock: returns a monotonic time, in seconds.
     """
@@ -107,17 +107,17 @@ class Training:
 
     @property
     def state(self) -> TrainingState:
-        """The present state."""
+        """The present state; a round that is being prepared does not count as running yet."""
         return self._state
 
     def start(self, begin: Callable[[], Round]) -> None:
         """Begin a round, or resume one.
 
         Args:
-            begin: returns the round; it is called when no other round is running, and may take long.
+            begin: returns the round; called only when no other round is running, and may take long.
 
         Raises:
-            Refusal: if a round is running already, or cannot begin.
+            Refusal: if a round is running already, or the round cannot begin.
         """
         with self._lock:
             if self._work is not None or self._begins:
@@ -133,7 +133,7 @@ class Training:
 
     def _go(self, work: Round) -> None:
         with self._lock:
-            if self._is_cancelled:  # while it was prepared
+            if self._is_cancelled:  # during the preparation
                 self._state, self._reason = TrainingState.INTERRUPTED, ""
                 return
             try:
@@ -147,7 +147,7 @@ class Training:
             self._thread.start()
 
     def _opened(self, work: Round) -> subprocess.Popen[bytes]:
-        """Start the process in its own group, so that Ctrl+C in the terminal reaches the server, which then ends it."""
+        """Start the process in its own group, so that Ctrl+C reaches only the server, which then ends the process."""
         with work.log.open("ab") as log:
             return subprocess.Popen(
                 [*self._command, str(work.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
@@ -182,11 +182,11 @@ class Training:
                 work.reason = str(said["error"])
             elif "stage" in said:
                 work.far = work.far.then(said, self._clock())
-        except (ValueError, KeyError, TypeError):  # cut off, as of a process that was killed
+        except (ValueError, KeyError, TypeError):  # an incomplete line, for example of a killed process
             return
 
     def cancel(self) -> None:
-        """Ask the process to end. The finished epochs are kept."""
+        """Ask the process to end. Finished epochs are kept."""
         with self._lock:
             self._is_cancelled = True
             if self._work is not None and not self._work.is_cancelled:
@@ -208,7 +208,7 @@ class Training:
             thread.join()
 
     def facts(self) -> dict[str, Any]:
-        """Return the JSON for clients, see docs/annotator-api.md."""
+        """Return the state and progress as JSON for clients, see docs/annotator-api.md."""
         with self._lock:
             work, reason = self._work, self._reason
             state = TrainingState.RUNNING if self._begins else self._state

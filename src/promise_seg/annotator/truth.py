@@ -30,7 +30,10 @@ class Truth:
                 )
 
     def dice(self, number: int, index: int, objects: list[AnnotatedObject]) -> float | None:
-        """Return the Dice of the union of a slice's objects, 0 to 1; ``None`` if the mask or image cannot be read."""
+        """Return the Dice of the union of a slice's objects with the ground truth, 0 to 1.
+
+        1 if both are empty; ``None`` if the mask or image cannot be read, or their sizes differ.
+        """
         truth = self._mask(number, index)
         if truth is None:
             return None
@@ -49,7 +52,7 @@ class Truth:
             source = self._catalogue.source(number)
             with guarded(row.mask):
                 labels = read_labels(row.mask, source, index)
-        except (PromiseError, Refusal):  # the image may have changed meanwhile: what was done is done all the same
+        except (PromiseError, Refusal):  # the files may have changed meanwhile, which must not undo the action
             return None
         label = self._catalogue.reading.label
         found = labels == label if label is not None else labels != 0

@@ -1,4 +1,4 @@
-"""The order of encoding ahead: the neighbours of the slice that is shown, then the images after it in the list."""
+"""The order of encoding ahead: the opened image, the neighbours of viewed slices, then the other images."""
 
 from collections import deque
 from threading import Lock
@@ -6,7 +6,7 @@ from threading import Lock
 from promise_seg.annotator.catalogue import Catalogue
 
 MOST_AHEAD = 200
-"""How many images are encoded before somebody opens them."""
+"""The number of images that are encoded before they are opened."""
 
 
 def middle(slices: int) -> int:
@@ -31,7 +31,7 @@ class Upcoming:
         self._shown: tuple[int, int] | None = None
 
     def opened(self, number: int) -> None:
-        """Record that an image was opened: its features come first, because they may no longer be in memory."""
+        """Record that an image was opened. It is encoded next, because its features may no longer be in memory."""
         slices = int(self._catalogue.row(number)["slices"])
         with self._lock:
             self._current = number
@@ -39,7 +39,7 @@ class Upcoming:
             self._opened.add(number)
 
     def looked_at(self, number: int, index: int) -> None:
-        """Record that a slice is viewed: its neighbours come next."""
+        """Record that a slice was viewed. Its neighbours are encoded next."""
         count = int(self._catalogue.row(number)["slices"])
         with self._lock:
             self._slices.extend((number, other) for other in (index - 1, index + 1) if 0 <= other < count)
@@ -61,9 +61,9 @@ class Upcoming:
             self._done.clear()
 
     def next(self) -> tuple[int, int] | None:
-        """Return the number and slice of the next image to encode; ``None`` if there is none.
+        """Return the number of the next image to encode and the index of its slice; ``None`` if there is none.
 
-        Each image is returned once each time that it is opened.
+        A slice is returned only once, except the middle slice of an image each time that the image is opened.
         """
         numbers = self._catalogue.numbers
         with self._lock:

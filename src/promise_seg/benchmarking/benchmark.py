@@ -1,4 +1,4 @@
-"""Run a whole benchmark: every cell, and the tables of what there is after each."""
+"""Run a whole benchmark: train and score every cell, and update the tables as results arrive."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,18 +19,18 @@ from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
 
 CELLS = "cells"
-"""The stage that counts them; all others are of one cell."""
+"""The progress stage that counts cells; all other stages are of a single cell."""
 
 
 @dataclass(frozen=True)
 class BenchmarkOutcome:
-    """How a benchmark ended.
+    """The outcome of a benchmark.
 
     Args:
-        spec: what was asked for.
-        cells: all that there are.
-        files: that were written.
-        failed: cells that could not be run, and why; what is finished is kept for another try.
+        spec: the spec of the benchmark.
+        cells: all cells, in the order in which they run.
+        files: the files that were written.
+        failed: maps the name of each failed cell to its error; finished parts of the cell are kept for another try.
     """
 
     spec: BenchmarkSpec
@@ -49,20 +49,19 @@ def benchmark(
     progress: Progress = silent,
     note: Note = no_note,
 ) -> BenchmarkOutcome:
-    """Train and score many models on many data sets. Finished parts are kept: the same call goes on.
+    """Train and score many models on many data sets. Finished parts are kept; the same call resumes.
 
     Args:
         spec: a YAML file, or ``paper`` for the published table.
-        output: folder of all runs, the tables and the report.
-        plan: only say which cells there are.
+        output: the folder for all runs, the tables and the report.
+        plan: whether this is a dry run, which only returns the cells.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        store: the feature store, or its folder; by default the user's.
-        progress: told of the cells, and of the stages of each.
-        note: told what a user should know, a line each.
+        store: the feature store, or its folder; by default the user's feature store.
+        progress: called for the cells, and for the stages of each cell.
+        note: called with notes and warnings for the user, one line each.
 
     Raises:
-        PromiseError: with what is wrong with the spec, any of its data, or a SAM. What is wrong with one cell does not
-            stop the others.
+        PromiseError: if the spec, its data or a SAM has problems. A cell that fails does not stop the other cells.
     """
     wanted = read_spec(str(spec))
     if plan:
@@ -83,10 +82,10 @@ def benchmark(
 
 
 def _run_all(running: Benchmark, writer: Writer, progress: Progress, note: Note) -> None:
-    """Run every cell; what there is, is written after each.
+    """Run every cell, and write the files again after each.
 
-    Cells with scores from before come first, and nothing is written before all of them were looked through: tables of
-    an earlier run are not replaced by smaller ones.
+    Cells with scores from an earlier run come first, and nothing is written before all of them were read, so the tables
+    of that run are not replaced by smaller ones.
     """
     cells = running.cells()
     noted: set[str] = set()
@@ -94,7 +93,7 @@ def _run_all(running: Benchmark, writer: Writer, progress: Progress, note: Note)
         progress(CELLS, number, len(cells), cell.name)
         if cell.sam.name not in noted:
             noted.add(cell.sam.name)
-            with suppress(PromiseError):  # the cell itself will say so
+            with suppress(PromiseError):  # running the cell reports the error
                 sam = running.sam(cell)
                 for line in sam.notes:
                     note(f"{sam.name}: {line}")

@@ -1,4 +1,4 @@
-"""The run card of a benchmark: what it ran on, and how to reproduce it."""
+"""The run card of a benchmark: its data, SAMs, versions and settings, and the command that reproduces it."""
 
 import shlex
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def card_section(benchmark: Benchmark, scores: Sequence[LineScores], spec: str) 
     Args:
         benchmark: the benchmark.
         scores: its scores.
-        spec: the spec, as the user named it.
+        spec: the name or path of the spec, as the user gave it.
     """
     pairs = [("Seeds", ", ".join(map(str, benchmark.spec.seeds)))]
     for data in benchmark.spec.data:

@@ -1,4 +1,4 @@
-"""The cells of a benchmark: one model, trained on one data set with one SAM and one seed, and where it is kept."""
+"""The cells of a benchmark: one model, trained on one data set with one SAM and one seed, and its folders."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -10,7 +10,7 @@ from promise_seg.vocabulary import PromptSource, Protocol
 
 
 def folder_name(test: str) -> str:
-    """Return the name of a test set, which may be any value of a column, as the name of a folder."""
+    """Return the folder name for a test set, whose own name may be any value of a column."""
     return re.sub(r"[^A-Za-z0-9 _+-]", "_", test).strip() or "_"
 
 
@@ -34,7 +34,7 @@ class Cell:
         return f"{self.data.name}/{self.sam.name}/{self.model.name}"
 
     def folder(self, output: Path) -> Path:
-        """Return the folder of the run, as promise train writes it."""
+        """Return the folder of the run, with the files that ``promise train`` writes."""
         return output / self.name
 
     def scores_folder(self, output: Path, test: str) -> Path:
@@ -48,7 +48,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableLine:
-    """A line of the table: a model with one kind of prompts, over its seeds; ``missing`` are seeds not scored yet."""
+    """A line of the table: a model with one kind of prompts, over its seeds; ``missing`` are seeds without scores."""
 
     data: str
     sam: str
@@ -59,7 +59,7 @@ class TableLine:
     missing: tuple[int, ...] = ()
 
     def of_seeds(self, there: Collection[int]) -> "TableLine":
-        """Return the line over the seeds that are ``there``; the others are missing."""
+        """Return the line over the seeds that are in ``there``; its other seeds are missing."""
         missing = (*self.missing, *(seed for seed in self.seeds if seed not in there))
         return replace(self, seeds=tuple(seed for seed in self.seeds if seed in there), missing=missing)
 
@@ -67,13 +67,13 @@ class TableLine:
     def rivals_key(self) -> tuple[str, str, str, bool]:
         """A key that is equal for lines that may be compared.
 
-        These have the same data, SAM and protocol, and either all or none of their prompts read the ground truth.
+        Such lines have the same data, SAM and protocol, and either both or neither have prompts from the ground truth.
         """
         return self.data, self.sam, str(self.protocol), self.reads_truth
 
     @property
     def name(self) -> str:
-        """The name of the model with a short name of its prompts."""
+        """The name of the model, with a short name of the prompts unless it is a rival."""
         words = {"apm": "own", "oracle": "oracle", "box": "box", "none": "no prompts"}
         return self.model.name if self.model.is_rival else f"{self.model.name}, {words[str(self.prompts)]}"
 
@@ -84,14 +84,14 @@ class TableLine:
 
     @property
     def reads_truth(self) -> bool:
-        """Whether its prompts are made from the ground truth."""
+        """Whether the prompts are made from the ground truth."""
         return self.prompts.reads_truth
 
 
 def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
-    """Yield all cells in the order in which they run: whole seeds first, to have all lines if interrupted.
+    """Yield all cells, seed by seed, so that an interrupted benchmark has as many lines as possible.
 
-    A model with seeds of its own uses these instead.
+    A model with its own seeds uses these instead of the general seeds.
     """
     seeds = list(dict.fromkeys([*spec.seeds, *(seed for model in spec.models for seed in model.seeds or ())]))
     for seed in seeds:
@@ -105,7 +105,7 @@ def cells_of(spec: BenchmarkSpec) -> Iterator[Cell]:
 
 
 def cells_of_line(spec: BenchmarkSpec, line: TableLine) -> list[Cell]:
-    """Return the cells that a line averages, one for each seed."""
+    """Return the cells whose results a line averages, one for each seed."""
     data = next(one for one in spec.data if one.name == line.data)
     sam = next(one for one in spec.sams if one.name == line.sam)
     return [Cell(data, sam, line.model, seed) for seed in line.seeds]

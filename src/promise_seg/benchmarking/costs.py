@@ -1,4 +1,4 @@
-"""The CPU time that training a model of a benchmark takes."""
+"""The CPU time for training the models of a benchmark, and for encoding their views."""
 
 import time
 from pathlib import Path
@@ -17,17 +17,17 @@ _TIMED = 8
 
 
 class EncodingCost(TypedDict):
-    """The CPU time for encoding one view, measured on a few."""
+    """The CPU time for encoding one view, averaged over a few timed views."""
 
     timed_views: int
     cpu_seconds_per_view: float
 
 
 def log_of(folder: Path) -> list[dict[str, float]]:
-    """Return the epochs of a run; none if it has not started.
+    """Return the log entries of a run, one for each epoch; empty if the run has not started.
 
     Raises:
-        CheckpointError: if its log is damaged.
+        CheckpointError: if the log is damaged.
     """
     return read_log(folder / LOG_FILE)
 
@@ -38,19 +38,19 @@ def training_seconds(folder: Path) -> float:
 
 
 def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings: TrainSettings) -> EncodingCost:
-    """Measure the CPU time to encode one view, once for a data set and SAM, whatever is in the feature store.
+    """Measure the CPU time to encode one view, once for a data set and SAM, without the feature store.
 
     Args:
-        folder: the folder where the result is saved.
+        folder: the folder of the data set and SAM, where the result is saved.
         sam: the SAM that encodes.
-        rows: the rows, of which a few are encoded.
+        rows: rows of the data set; the first few are encoded.
         settings: the settings, which define how images become squares.
     """
     path = folder / ENCODING_FILE
     if (known := known_encoding_cost(folder)) is not None:
         return known
     images = [Sample.of(row, sam, settings.fit).image() for row in rows[: _TIMED + 1]]
-    encode_images(sam, images[:1])  # the first is always slower
+    encode_images(sam, images[:1])  # warm up, because the first run is slower
     started = time.process_time()
     encode_images(sam, images[1:] or images)
     views = max(1, len(images) - 1)
@@ -60,7 +60,7 @@ def encoding_cost(folder: Path, sam: Backbone, rows: list[CheckedRow], settings:
 
 
 def known_encoding_cost(folder: Path) -> EncodingCost | None:
-    """Return what was measured before; ``None`` if there is nothing, or it cannot be read."""
+    """Return the cost that was measured before; ``None`` if it was not measured, or cannot be read."""
     try:
         found = read_sealed(folder / ENCODING_FILE)
         return EncodingCost(
@@ -71,7 +71,7 @@ def known_encoding_cost(folder: Path) -> EncodingCost | None:
 
 
 def views_of(rows: list[CheckedRow], settings: TrainSettings) -> int:
-    """Return how many views are encoded before a run: one of each val image, several of each train image."""
+    """Return the number of views that are encoded before a run: one per val image, one or more per train image."""
     train = sum(row.row.split == Split.TRAIN for row in rows)
     val = sum(row.row.split == Split.VAL for row in rows)
     different = min(1, settings.views) if settings.augmentation == Recipe.NONE else settings.views

@@ -1,4 +1,4 @@
-"""The training of all models of a benchmark as charts: Dice on val rows over epochs, and over what it cost."""
+"""Charts of the training of all models of a benchmark: Dice on val rows over epochs and over CPU time."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _Points = list[tuple[float, float]]
 
 
 class _Curve(NamedTuple):
-    """The training of a model, averaged over seeds of equal length: mean Dice on val rows."""
+    """The mean Dice of a model on val rows, averaged over seeds, up to the last epoch that all seeds have."""
 
     over_epochs: _Points
     over_seconds: _Points
@@ -62,7 +62,7 @@ def _curve_of(benchmark: Benchmark, line: TableLine) -> _Curve | None:
     for number, epoch in enumerate(zip(*logs, strict=False), start=1):
         spent += sum(one.get("cpu_seconds", 0.0) for one in epoch) / len(epoch)
         if any("val_dice" not in one for one in epoch):
-            continue  # an epoch after which the val rows were not scored
+            continue  # the val rows were not scored after this epoch
         dice = sum(one["val_dice"] for one in epoch) / len(epoch)
         curve.over_epochs.append((float(number), dice))
         curve.over_seconds.append((spent, dice))

@@ -1,4 +1,4 @@
-"""The data of a benchmark, read and checked at the start to avoid failures after hours."""
+"""The data of a benchmark, which are read and checked before anything is trained."""
 
 from dataclasses import dataclass, replace
 
@@ -15,23 +15,23 @@ _NO_VALUE = "(empty)"
 
 @dataclass(frozen=True)
 class TestSet:
-    """Test rows under one heading of the table."""
+    """A test set: its name in the table, and its rows."""
 
-    __test__ = False  # not a class of tests
+    __test__ = False  # for pytest: not a test class
 
     name: str
     rows: tuple[CheckedRow, ...]
 
 
 class DataSets:
-    """All rows of all data sets.
+    """The checked rows of all data sets of a benchmark.
 
     Args:
         spec: the spec of the benchmark.
-        checking: told of each row that was checked.
+        checking: called for each row that is checked.
 
     Raises:
-        PromiseError: if there are problems; it lists those of all data sets.
+        PromiseError: if a data set has problems; the message lists the problems of its rows.
     """
 
     def __init__(self, spec: BenchmarkSpec, checking: Progress = silent) -> None:
@@ -48,8 +48,8 @@ class DataSets:
                     self._check_tests(data, protocol)
 
     def rows(self, data: DataSpec, protocol: Protocol) -> list[CheckedRow]:
-        """Return checked rows of a data set; the published procedure crops the border unless the spec says
-        otherwise."""
+        """Return the checked rows of a data set; the published procedure crops black borders unless ``crop_border`` is
+        set in the spec."""
         return self._rows[data.name, _crops(data, protocol)]
 
     def of_split(self, data: DataSpec, protocol: Protocol, split: Split) -> list[CheckedRow]:
@@ -57,7 +57,11 @@ class DataSets:
         return [row for row in self.rows(data, protocol) if row.row.split == split]
 
     def tests(self, data: DataSpec, protocol: Protocol) -> list[TestSet]:
-        """Return the test sets on which the models of a data set are scored."""
+        """Return the test sets on which the models of a data set are scored.
+
+        Raises:
+            ManifestError: if a manifest lacks the column that ``by`` names.
+        """
         found = []
         for other in self.spec.tests_of(data):
             rows = self.of_split(other, protocol, Split.TEST)
@@ -90,7 +94,7 @@ class DataSets:
         self._rows[data.name, reading.crop_border] = rows
 
     def _check_tests(self, data: DataSpec, protocol: Protocol) -> None:
-        """Check that test sets have folders of their own, and no images that were trained on or used for validation."""
+        """Check that test sets have different folders, and no images that are train or val rows of the data set."""
         known = {row.image_sha256: row for row in self.rows(data, protocol) if row.row.split != Split.TEST}
         places: set[str] = set()
         for test in self.tests(data, protocol):
@@ -115,16 +119,16 @@ def _crops(data: DataSpec, protocol: Protocol) -> bool:
 
 
 def protocols_of(spec: BenchmarkSpec, data: DataSpec) -> list[Protocol]:
-    """Return a protocol for each way in which files are read: the published one crops them, unless the spec says so."""
+    """Return one protocol for each way of reading the files; only ``crop_border`` depends on it, if it is not set."""
     found = list(dict.fromkeys(spec.protocol_of(model) for model in spec.models))
     return found if data.crop_border is None else found[:1]
 
 
 def manifest_rows(data: DataSpec) -> list[Row]:
-    """Return the rows of a data set, with validation rows taken from train if it is trained on and has none.
+    """Return the rows of a data set; if it is trained on and has no val rows, some train rows become val rows.
 
     Raises:
-        PromiseError: if the rows cannot be read.
+        PromiseError: if the manifest cannot be read, or ``mask_folder`` cannot replace its masks.
     """
     try:
         rows = read_manifest(data.manifest)
@@ -139,7 +143,7 @@ def manifest_rows(data: DataSpec) -> list[Row]:
 
 
 def _of_one_name(rows: list[Row], data: DataSpec) -> list[Row]:
-    """Raise an error if masks differ only by their folder."""
+    """Return the rows; raise an error if masks in different folders have the same file name."""
     first: dict[str, Row] = {}
     for row in rows:
         other = first.setdefault(row.mask.name, row)

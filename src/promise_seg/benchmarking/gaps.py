@@ -1,4 +1,4 @@
-"""The parts that are missing from a benchmark that was interrupted or failed in part."""
+"""The runs that are missing from a benchmark that was interrupted or failed in part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from promise_seg.benchmarking.running import Benchmark
 
 @dataclass(frozen=True)
 class Gap:
-    """A cell without scores, and its error; ``None`` if it has not run yet."""
+    """A cell without scores, all seeds of its line, and its error, ``None`` if the cell has not run yet."""
 
     cell: Cell
     seeds: tuple[int, ...]
@@ -18,7 +18,7 @@ class Gap:
 
     @property
     def why(self) -> str:
-        """Why there is no number."""
+        """The reason why there are no scores."""
         return "not run yet" if self.error is None else f"failed: {self.error}"
 
     def as_json(self) -> dict[str, Any]:
@@ -31,7 +31,7 @@ class Gap:
 
 
 def gaps_in(benchmark: Benchmark) -> list[Gap]:
-    """Return all cells without scores, in the order of their seeds; none once a benchmark is finished."""
+    """Return all cells without scores, in the order of their seeds; empty if the benchmark is finished."""
     return [
         Gap(cell, cell.model.seeds or benchmark.spec.seeds, benchmark.failed.get(cell.name))
         for cell in cells_of(benchmark.spec)
@@ -40,14 +40,14 @@ def gaps_in(benchmark: Benchmark) -> list[Gap]:
 
 
 def count_words(gaps: Sequence[Gap]) -> str:
-    """Return a sentence on how much is missing."""
+    """Return a sentence with the number of missing and failed runs."""
     failed = sum(gap.error is not None for gap in gaps)
     words = f", {failed} of them failed" if failed else ""
     return f"Not finished: {len(gaps)} run{'' if len(gaps) == 1 else 's'} missing{words}."
 
 
 def gap_words(gaps: Sequence[Gap]) -> list[str]:
-    """Return, for each model on each data set with each SAM, which seeds are missing, and why."""
+    """Return a line for each model, data set and SAM with the missing seeds and the reasons."""
     lines = []
     for name in dict.fromkeys(gap.cell.name_without_seed for gap in gaps):
         own = [gap for gap in gaps if gap.cell.name_without_seed == name]

@@ -1,4 +1,4 @@
-"""A benchmark as a page: tables, charts and differences, and what is needed to reproduce it."""
+"""The report of a benchmark: tables, charts, differences, and everything needed to reproduce it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ _KINDS = {False: "automatic", True: "prompts from the ground truth"}
 
 
 def render_benchmark(benchmark: Benchmark, scores: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> str:
-    """Render a benchmark as one HTML file without images."""
+    """Return the report of a benchmark as HTML, without images of the data."""
     sections = [_summary(benchmark, scores)]
     gaps = gaps_in(benchmark)
     if gaps:
@@ -41,7 +41,7 @@ def render_benchmark(benchmark: Benchmark, scores: Sequence[LineScores], pairs: 
 
 
 def _missing(gaps: Sequence[Gap]) -> Section:
-    """Return the section on missing runs, for no one to mistake a part for the whole."""
+    """Return the section on missing runs, so that nobody takes the report for a finished one."""
     rows = tuple(
         (gap.cell.data.name, gap.cell.sam.name, gap.cell.model.name, str(gap.cell.seed), " ".join(gap.why.split()))
         for gap in gaps
@@ -56,7 +56,7 @@ def _missing(gaps: Sequence[Gap]) -> Section:
 
 
 def _summary(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
-    """Return the summary: what is compared, the best of each kind, and warnings for the reader."""
+    """Return the summary: the models and seeds, the best model for each kind of prompts, and warnings."""
     measure = benchmark.spec.measures[0]
     word, sign = heading_of(measure), -1 if lower_is_better(measure) else 1
     blocks: list[Block] = [Text(f"{len(benchmark.spec.models)} models, seeds {_list(benchmark.spec.seeds)}.")]
@@ -88,8 +88,8 @@ def _summary(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
 
 
 class _Where:
-    """The leading cells of a row: the test set and, if there are several, the training data, the SAM and the
-    protocol."""
+    """The leading cells of a row: the training data, the SAM and the protocol, each only if the lines differ in it, and
+    the test set."""
 
     def __init__(self, scores: Sequence[LineScores]) -> None:
         def several(of: Callable[[TableLine], str]) -> bool:
@@ -111,7 +111,7 @@ def _list(values: Sequence[object] | dict) -> str:
 
 
 def _part(benchmark: Benchmark, data: str, sam: str, scores: Sequence[LineScores]) -> Section:
-    """Return the table of one data set and SAM, and a chart of its first measure for each test set."""
+    """Return the table of one data set and SAM, with a chart of the first measure for each test set."""
     measure = benchmark.spec.measures[0]
     grid = Grid(scores, benchmark.spec.measures)
     blocks: list[Block] = [

@@ -1,6 +1,6 @@
 """The plainest rivals, which need no training: Otsu's threshold, and the mean mask.
 
-Each chooses the little that it has to choose on train rows alone.
+Their few parameters are fitted on train rows alone.
 """
 
 from abc import ABC, abstractmethod
@@ -23,31 +23,31 @@ from promise_seg.prompting.separating import depths
 from promise_seg.vocabulary import MaskKind
 
 MEAN_SIDE = 128
-"""The side of the square in which masks are averaged, in pixels."""
+"""The side of the square to which masks are resized before they are averaged, in pixels."""
 _THRESHOLDS = np.linspace(0.05, 0.95, 19)
 _STAGE = "fitting"
 
 
 class PlainRule(ABC):
-    """A way to get a mask that is chosen on train rows once, and held in a few numbers.
+    """A rule that makes masks and whose few parameters are fitted once on train rows.
 
-    ``version`` is raised when these numbers change their meaning.
+    ``version`` is raised when the meaning of the parameters changes.
     """
 
     version: ClassVar[int] = 1
     separates: ClassVar[bool] = False
-    """Whether it tells the objects of instance maps apart."""
+    """Whether the rule separates objects if masks are instance maps."""
 
     @abstractmethod
     def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
-        """Choose on train rows; returns all that :meth:`mask` needs."""
+        """Fit the rule on train rows, and return the parameters that :meth:`mask` needs."""
 
     @abstractmethod
     def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
-        """Return the mask (H, W) of a row in the image frame, from what :meth:`fit` returned."""
+        """Return the mask (H, W) of a row in the image frame, with the parameters that :meth:`fit` returned."""
 
     def instances(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> Callable[[], Uint16Array] | None:
-        """Return what finds the separate objects of a row, if the rule tells them apart: their map (H, W)."""
+        """Return a function that makes the instance map (H, W) of a row; ``None`` if objects are not separated."""
         return None
 
 
@@ -56,7 +56,7 @@ def _dice(mask: BoolArray, truth: BoolArray) -> float:
 
 
 def otsu_mask(image: Uint8Array, *, is_bright: bool) -> BoolArray:
-    """Return the pixels on one side of Otsu's threshold of the grey levels.
+    """Return the pixels above (``is_bright``) or not above Otsu's threshold of the grey levels.
 
     Shape: (H, W, 3) uint8 RGB to (H, W). Source: Otsu, A threshold selection method from gray-level histograms, 1979.
     """
@@ -70,7 +70,7 @@ def _grey(image: Uint8Array) -> Uint8Array:
 
 
 class Side(IntEnum):
-    """The side of Otsu's threshold that is foreground: in all images the same, or in each the one with fewer pixels."""
+    """The side of Otsu's threshold that is foreground: the same for all images, or the smaller side of each image."""
 
     DARK = 0
     BRIGHT = 1
@@ -78,9 +78,9 @@ class Side(IntEnum):
 
 
 class OtsuRule(PlainRule):
-    """Otsu's threshold. Which side of it is foreground is what train rows decide by mean Dice.
+    """Otsu's threshold. The foreground is the side of it with the best mean Dice on train rows.
 
-    Of instance maps, objects that touch are told apart by a watershed of the distances to the background.
+    If masks are instance maps, touching objects are separated by a watershed of the distances to the background.
     """
 
     version = 2
@@ -113,7 +113,7 @@ class OtsuRule(PlainRule):
         return self._of_side(row, Side(int(fitted["side"])))
 
     def _of_side(self, row: CheckedRow, side: Side) -> BoolArray:
-        """Return the mask; pixels of a black border that is cropped away have no say, and are background."""
+        """Return the mask (H, W). Pixels of a cropped border do not affect the threshold, and are background."""
         mask = np.zeros((row.height, row.width), bool)
         kept = row.crop or Box(0, 0, row.width, row.height)
         part = slice(kept.top, kept.bottom), slice(kept.left, kept.right)
@@ -125,7 +125,7 @@ class OtsuRule(PlainRule):
 
 class MeanMaskRule(PlainRule):
     """The mean of all train masks, each stretched to a square, above the threshold with the best mean Dice on train
-    rows: what can be known of an image without a look at it."""
+    rows. This mask does not depend on the image."""
 
     def fit(self, rows: Sequence[CheckedRow], progress: Progress) -> dict[str, Tensor]:
         masks = [self._frame(row).mask_to_model(row.mask()) for row in counted(rows, progress, _STAGE)]
@@ -134,7 +134,7 @@ class MeanMaskRule(PlainRule):
         return {"mean": torch.from_numpy(mean), "threshold": torch.tensor(_THRESHOLDS[int(np.argmax(dice))])}
 
     def mask(self, row: CheckedRow, fitted: Mapping[str, Tensor]) -> BoolArray:
-        mean = self._frame(row).logits_to_image(fitted["mean"])  # what is cropped away is far below any threshold
+        mean = self._frame(row).logits_to_image(fitted["mean"])  # cropped pixels are far below any threshold
         return (mean > fitted["threshold"]).numpy()
 
     def _frame(self, row: CheckedRow) -> Geometry:

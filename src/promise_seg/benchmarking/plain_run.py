@@ -1,4 +1,4 @@
-"""A rival without training as a run of a benchmark: fitted once, kept in a file, scored like every other model."""
+"""The run of a rival without training: it is fitted once, saved to a file, and scored like every other model."""
 
 import json
 import time
@@ -30,7 +30,7 @@ _CERTAIN = 10.0
 
 @dataclass(frozen=True)
 class _MaskInImage(Masks):
-    """A single mask that is known in the image frame (H, W), and need not be mapped there."""
+    """A single mask (H, W) that is given in the image frame, so that it need not be mapped there."""
 
     mask: BoolArray | None = None
 
@@ -41,18 +41,18 @@ class _MaskInImage(Masks):
 
 
 class PlainRun:
-    """A rule that is fitted on train rows, or was fitted before.
+    """The run of a rule that is fitted on train rows, or was fitted before.
 
     Args:
-        folder: the folder for what is chosen.
+        folder: the folder for the fitted values.
         name: the name of the rule.
         rule: the rule.
-        train: the rows to choose on.
-        sam: the SAM, of which only the input size is used, and only where the published procedure scores.
-        fit: how images become squares there.
+        train: the train rows to fit on.
+        sam: the SAM; only its input size is used, and only for the scores of the published procedure.
+        fit: the way in which images become squares for these scores.
 
     Raises:
-        CheckpointError: if the folder contains what was chosen on other rows or for another rule, or is damaged.
+        CheckpointError: if the folder contains damaged values, or values of other rows or another rule.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class PlainRun:
 
     @property
     def finished(self) -> bool:
-        """Whether all is chosen."""
+        """Whether the rule is fitted."""
         return bool(self.fitted)
 
     def run(self, progress: Progress = silent) -> None:
-        """Choose on train rows, unless that was done before; the result is written with the CPU seconds that it
+        """Fit the rule on train rows, unless that was done before, and write the values with the CPU seconds that it
         took."""
         if self.finished:
             return
@@ -98,7 +98,7 @@ class PlainRun:
         save_tensors(self.path, self.fitted, {"facts": json.dumps(facts)})
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
-        """Evaluate by the requested protocol; the predicted IoU is NaN, because none is predicted."""
+        """Evaluate the rule by the requested protocol. The predicted IoU is NaN, because a rule predicts none."""
         return [score_row(self._decoded(row), MaskChoice.FIRST, how, full=True) for row in rows]
 
     def _decoded(self, row: CheckedRow) -> DecodedRow:
@@ -109,12 +109,12 @@ class PlainRun:
         return DecodedRow(sample, masks, own_instances=self.rule.instances(row, self.fitted))
 
     def best_sha256(self) -> str:
-        """Return the hash of what was chosen."""
+        """Return the hash of the fitted values."""
         return state_sha256(self.fitted)
 
 
 def fitting_seconds(folder: Path) -> float:
-    """Return the CPU seconds that a rule took to be fitted; 0 if it is not there, or cannot be read."""
+    """Return the CPU seconds of fitting the rule in a folder; 0 if there is none, or it cannot be read."""
     try:
         return float(json.loads(read_metadata(folder / RULE_FILE)["facts"])["cpu_seconds"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):

@@ -1,6 +1,6 @@
-"""A U-Net whose encoder was trained on ImageNet, and its recipe: the strongest plain network that we know of here.
+"""A U-Net whose encoder was trained on ImageNet, and its recipe: the strongest plain network that we know.
 
-The recipe was found by cross-validation on train rows. No test row took part in it.
+The recipe was chosen by cross-validation on train rows, without any test rows.
 """
 
 from typing import Any, Self
@@ -15,12 +15,12 @@ from promise_seg.prompting.map_decoders import OUTLINE_CHANNELS, OUTLINE_STRIDE,
 SIDE = 256
 """The default side of the input in pixels."""
 SIDE_STEP = 32
-"""Sides must be multiples of this, because the coarsest feature map has a cell for so many pixels."""
+"""Sides must be multiples of this, the stride of the coarsest feature map in pixels."""
 DECODER_WIDTHS = (128, 64, 48)
 BATCH = 8
 LEARNING_RATE = 1e-3
 ENCODER_SHARE = 0.5
-"""The learning rate of the encoder, as a share of that of the decoder."""
+"""The learning rate of the encoder, as a share of the learning rate of the decoder."""
 WARM_UP_STEPS = 20
 EDGE_WEIGHT = 2.0
 RECIPE: list[Any] = [BATCH, LEARNING_RATE, ENCODER_SHARE, WARM_UP_STEPS, EDGE_WEIGHT, 2]
@@ -28,9 +28,9 @@ RECIPE: list[Any] = [BATCH, LEARNING_RATE, ENCODER_SHARE, WARM_UP_STEPS, EDGE_WE
 
 
 class _Decoder(nn.Module):
-    """A decoder from the coarsest map to the finest: enlarge, concatenate the next finer map, two convolutions.
+    """A decoder from the coarsest map to the finest: enlarge, concatenate the next finer map, convolve twice.
 
-    The ``fine`` one goes on to half of the image's side, where it also sees the pixels, as the auto-prompter does.
+    A ``fine`` decoder continues to half of the image's side, where it also gets the pixels, as the auto-prompter does.
     """
 
     def __init__(self, widths: tuple[int, ...], outputs: int, *, fine: bool) -> None:
@@ -57,13 +57,13 @@ class _Decoder(nn.Module):
 class PretrainedUnet(nn.Module):
     """The U-Net: images (B, S, S, 3) RGB in [0, 255] to logits (B, outputs, S / 4, S / 4) over the whole frame.
 
-    The batch norms of the encoder keep the statistics of ImageNet; their weights learn as all others do. All is in the
-    memory format ``channels_last``, which takes half the time on CPUs.
+    With ``fine``, the logits are (B, outputs, S / 2, S / 2). The batch norms of the encoder keep the statistics of
+    ImageNet, but their weights are trained. The memory format is ``channels_last``, which halves the time on CPUs.
 
     Args:
         encoder: a network with feature maps at a quarter to a 32nd of the side.
-        outputs: how many maps it makes.
-        fine: whether these are at half of the side instead of a quarter.
+        outputs: the number of output maps.
+        fine: whether these maps have half of the side instead of a quarter.
     """
 
     def __init__(self, encoder: ImageBackbone, outputs: int = 1, *, fine: bool = False) -> None:
@@ -76,7 +76,7 @@ class PretrainedUnet(nn.Module):
         return found
 
     def train(self, mode: bool = True) -> Self:
-        """Put the decoder into training mode; the encoder stays in evaluation mode, for its batch norms."""
+        """Set the mode of the decoder; the encoder stays in evaluation mode because of its batch norms."""
         super().train(mode)
         self.encoder.eval()
         return self

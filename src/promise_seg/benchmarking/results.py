@@ -1,4 +1,4 @@
-"""The results of a benchmark: means over images and seeds for each line of the table and each test set."""
+"""The results of a benchmark: means over images and seeds, for each line of the table and each test set."""
 
 import math
 import re
@@ -27,8 +27,9 @@ _BUFFERS = re.compile(r"running_|num_batches")
 class LineScores:
     """A line of the table on one test set: the evaluation of each seed, in the order of the line's seeds.
 
-    ``values`` has for each measure the mean over seeds of each image, by the image's content; ``groups`` are theirs.
-    ``cpu_seconds`` are those of training and encoding, averaged over seeds; ``None`` if they are not known.
+    ``values`` maps each measure to the mean over seeds of each image, by the hash of the image; ``groups`` maps each
+    image to its group. ``cpu_seconds`` is the CPU time for training and encoding, averaged over seeds; ``None`` if it
+    is not known.
     """
 
     line: TableLine
@@ -40,7 +41,7 @@ class LineScores:
     _intervals: dict[str, Interval] = field(default_factory=dict, repr=False, compare=False)
 
     def of_seeds(self, there: Collection[int]) -> "LineScores":
-        """Return the scores over the seeds that are ``there``."""
+        """Return the scores over the seeds that are in ``there``."""
         if set(self.line.seeds) <= set(there):
             return self
         chosen = [one for seed, one in zip(self.line.seeds, self.seeds, strict=True) if seed in there]
@@ -63,13 +64,13 @@ class LineScores:
         return [float(seed.summary.mean[measure]) for seed in self.seeds]
 
     def object_dice(self) -> float | None:
-        """The mean Dice over objects and seeds, if each object was prompted separately."""
+        """Return the mean Dice over objects and seeds; ``None`` unless objects were prompted separately."""
         found = [seed.summary.object_dice for seed in self.seeds if seed.summary.object_dice is not None]
         return sum(found) / len(found) if found else None
 
 
 def found_in(benchmark: Benchmark, before: Sequence[LineScores] = ()) -> list[LineScores]:
-    """Return all lines in the order of the table, over the seeds that are done; lines without any are left out.
+    """Return all lines in the order of the table, over their finished seeds; lines without such seeds are left out.
 
     Args:
         benchmark: the benchmark, finished or not.
@@ -119,7 +120,7 @@ class Pair:
 
 
 def pairs_of(scores: Sequence[LineScores], measure: str) -> list[Pair]:
-    """Compare every two lines that may be compared. P-values are corrected for all comparisons made at once."""
+    """Compare all pairs of lines that may be compared. P-values are Holm-corrected for all these comparisons."""
     made = []
     for rivals in combinations(scores, 2):
         if not rivals[0].is_rival_of(rivals[1]):
@@ -145,7 +146,7 @@ def _of_common_seeds(first: LineScores, second: LineScores) -> tuple[LineScores,
 
 
 def as_json(benchmark: Benchmark, scores: Sequence[LineScores], pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Return all numbers of the tables, and how they were obtained, as JSON."""
+    """Return all numbers of the tables as JSON, with the spec, the costs and the hashes of the models."""
     gaps = gaps_in(benchmark)
     return {
         "format_version": 1,
@@ -215,16 +216,16 @@ def parameters_of(benchmark: Benchmark, line: TableLine) -> int:
 
 
 def cost_of(benchmark: Benchmark, line: TableLine) -> float | None:
-    """Return the mean CPU seconds of training, without encoding; ``None`` for models that are not trained."""
+    """Return the mean CPU seconds of training over seeds, without encoding; ``None`` if no time was recorded."""
     cells = cells_of_line(benchmark.spec, line)
     found = [seconds_of(cell.model, cell.folder(benchmark.output)) for cell in cells]
     return sum(found) / len(found) if any(found) else None
 
 
 def whole_cost_of(benchmark: Benchmark, line: TableLine) -> float | None:
-    """Return the mean CPU seconds of all that a line needs before it can predict: training, and encoding its views.
+    """Return the mean CPU seconds that a line needs before it can predict: training, and encoding its views.
 
-    They are 0 for the bare SAM, and ``None`` if the time of encoding was not measured.
+    The result is 0 for the bare SAM, and ``None`` if encoding is needed and its time was not measured.
     """
     training = cost_of(benchmark, line) or 0.0
     if not line.model.is_promise:

@@ -1,4 +1,4 @@
-"""The separate objects of a rival, where masks are instance maps: a watershed of its mask, by a rule chosen on rows."""
+"""Separate the objects in the mask of a rival, if masks are instance maps, by a watershed whose rule is fitted."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,16 +13,16 @@ from promise_seg.learning.object_sizes import spread
 from promise_seg.prompting.separating import separate
 
 AREA_QUANTILES = (0.0, 0.01, 0.05)
-"""Areas below which these shares of the true objects are; each is tried as the least area of an object."""
+"""Quantiles of the areas of ground-truth objects; each is tried as the least area of an object."""
 _MOST_ROWS = 40
 
 
 class ObjectRule(NamedTuple):
-    """How the objects of a mask are told apart.
+    """The rule by which the objects of a mask are separated.
 
     Args:
-        prominence: how far a peak of the depths rises above the pass to a higher one, so that it is an object.
-        least_area: objects of fewer pixels are left out.
+        prominence: the least height of a peak of the depths above the saddle to a higher peak, for it to be an object.
+        least_area: the least area of an object, in pixels; smaller objects are left out.
     """
 
     prominence: float
@@ -30,7 +30,7 @@ class ObjectRule(NamedTuple):
 
 
 class Foreground(NamedTuple):
-    """The foreground that a rival found in an image: its ``mask`` (H, W), and the ``depth`` (H, W) of each pixel inside
+    """The foreground that a rival finds in an image: the ``mask`` (H, W), and the ``depth`` (H, W) of each pixel inside
     of its object, 0 to 1."""
 
     mask: BoolArray
@@ -47,13 +47,13 @@ def objects_of(found: Foreground, rule: ObjectRule) -> Uint16Array:
 
 
 def choose_object_rule(rows: Sequence[CheckedRow], find: Callable[[CheckedRow], Foreground]) -> ObjectRule:
-    """Return the rule with the best F1, the mean over IoU of 0.5 ... 0.95 and over some rows.
+    """Return the rule with the best F1, averaged over IoU thresholds from 0.5 to 0.95 and over rows.
 
-    One choice after the other: how far peaks rise, then the least area.
+    The prominence is chosen first, then the least area.
 
     Args:
-        rows: with instance maps; of many, some are taken, evenly.
-        find: what the rival finds in a row.
+        rows: rows with instance maps; at most 40 evenly spaced rows are used.
+        find: returns the foreground that the rival finds in a row.
     """
     rows = spread(rows, _MOST_ROWS)
     found = [find(row) for row in rows]

@@ -1,4 +1,4 @@
-"""The run of a rival, of whichever kind: something to train or fit, and to score."""
+"""The runs of rivals, which are trained or fitted, and scored."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,20 +18,20 @@ from promise_seg.sam.backbone import Backbone
 
 
 class RivalRun(Protocol):
-    """Anything that is trained or fitted in a folder, and resumes there."""
+    """A rival that is trained or fitted in a folder, and resumes there."""
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether training or fitting is finished."""
 
     def run(self, progress: Progress) -> object:
         """Train or fit to the end."""
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
-        """Score rows."""
+        """Return the scores of rows."""
 
     def best_sha256(self) -> str:
-        """Return the hash of what was trained or fitted."""
+        """Return the hash of the trained weights or the fitted values."""
 
 
 def rival_run(
@@ -43,19 +43,19 @@ def rival_run(
     settings: TrainSettings,
     cpu_seconds: float | None,
 ) -> RivalRun:
-    """Make or resume the run of a rival.
+    """Create or resume the run of a rival.
 
     Args:
         model: the rival.
         folder: the folder of the run.
-        train: rows to train on.
-        val: rows that select the epoch.
-        sam: the SAM of the models that it is compared with.
-        settings: the settings of these models, of which seed, fit and augmentation are used.
-        cpu_seconds: the time that it has, if it is trained for as long as another model.
+        train: training rows.
+        val: validation rows, which select the best epoch.
+        sam: the SAM of the models with which the rival is compared.
+        settings: the settings of these models; seed, fit and augmentation are used.
+        cpu_seconds: the CPU time for training, if the rival has the budget of another model.
 
     Raises:
-        CheckpointError: if the folder contains a run on other data or with other settings.
+        CheckpointError: if the folder contains a run on other data or with other settings, or a damaged run.
     """
     if model.variant in PLAIN:
         rule = OtsuRule() if model.variant == OTSU else MeanMaskRule()

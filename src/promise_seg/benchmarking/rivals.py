@@ -1,4 +1,4 @@
-"""The rivals of a benchmark by name, and how a spec asks for them."""
+"""The rivals of a benchmark by name, and the short form in which a spec lists them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ RIVALS = (*UNETS, *PLAIN)
 """The variants of models that are neither SAM nor promise-seg."""
 
 EPOCHS, PATIENCE = 100, 20
-"""The upper bound of epochs with early stopping, and after how many without a gain it stops."""
+"""The greatest number of epochs with early stopping, and the number of epochs without a gain after which it stops."""
 _EARLY = {"epochs": EPOCHS, "patience": PATIENCE}
 KNOWN: dict[str, dict[str, Any]] = {
     OTSU: {"variant": OTSU},
@@ -22,26 +22,26 @@ KNOWN: dict[str, dict[str, Any]] = {
     PRETRAINED_UNET: {"variant": PRETRAINED_UNET},
     "pretrained-unet-early-stopping": {"variant": PRETRAINED_UNET, **_EARLY},
 }
-"""The models that the names under ``rivals`` stand for. U-Nets without epochs get the time of another model."""
+"""The models that the names under ``rivals`` stand for. U-Nets without epochs get the CPU time of another model."""
 
 
 def with_rivals(values: Any) -> Any:
-    """Replace ``rivals`` in the values of a spec by models, after those that are there.
+    """Replace ``rivals`` in the values of a spec by models, which are added after the listed models.
 
     A U-Net without early stopping gets the CPU time of the last model of promise-seg that the spec lists.
 
     Args:
-        values: the values as read from YAML; what is wrong with anything but ``rivals`` is left to others.
+        values: the values as read from YAML; only ``rivals`` is checked here.
 
     Raises:
-        ValueError: for a name that is not known, or options that are not a mapping.
+        ValueError: for an unknown or duplicate name, invalid options, or a U-Net whose duration is not defined.
     """
     if not isinstance(values, dict) or "rivals" not in values:
         return values
     others = {name: value for name, value in values.items() if name != "rivals"}
     models = _as_list(others.get("models"))
     if models is None:
-        return others  # what is wrong with them will be said
+        return others  # validation of the spec reports the error
     own = [m for m in models if isinstance(m, dict) and m.get("variant") in ("apm", "ips", "apm+ips")]
     timed = own[-1].get("name") if own else None
     return others | {"models": [*models, *(_model(*rival, timed) for rival in _wanted(values["rivals"]))]}
@@ -56,7 +56,7 @@ def _as_list(models: Any) -> list[Any] | None:
 
 
 def _wanted(rivals: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return the names with their options: of a list of names, or of a mapping from names to options."""
+    """Return names with options, given a list of names or a mapping from names to options."""
     entries: Any = dict.fromkeys(rivals) if isinstance(rivals, list) and _are_names(rivals) else rivals
     choices = ", ".join(KNOWN)
     if not isinstance(entries, dict):
@@ -80,7 +80,7 @@ def _are_names(rivals: list[Any]) -> bool:
 
 
 def _model(name: str, options: dict[str, Any], timed: str | None) -> dict[str, Any]:
-    """Return the model of one rival as the spec would list it."""
+    """Return the entry of a rival as a spec would list it under ``models``."""
     model = {"name": name, **KNOWN[name], **options}
     if model["variant"] in UNETS and not {"epochs", "budget_of"} & set(model):
         if timed is None:

@@ -1,4 +1,4 @@
-"""Run the cells of a benchmark: train, score, save. Finished parts are never repeated."""
+"""Run the cells of a benchmark: train, score and save. Finished parts are never repeated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,22 +32,22 @@ from promise_seg.workflows.one_run import run_and_calibrate
 
 
 class Benchmark:
-    """A spec with its data and SAMs, and a folder of results.
+    """A running benchmark: the spec, its data and SAMs, and the folder of results.
 
-    ``done`` names the cells that were run or were finished before; ``failed`` those that failed, with the reason.
+    ``done`` contains the names of cells that have finished; ``failed`` maps the names of failed cells to their errors.
 
-    Data are read and checked, and every SAM is tried, before anything is trained.
+    Data are read and checked, and every SAM is loaded once, before anything is trained.
 
     Args:
         spec: the spec.
         output: the folder of all runs.
         store: the feature store.
         accelerator: the device and precision.
-        checking: told of each row that was checked.
-        note: called with what a user should know about a cell.
+        checking: called for each row that is checked.
+        note: called with notes and warnings for the user.
 
     Raises:
-        PromiseError: if any of the data or a SAM has problems.
+        PromiseError: if the data or a SAM have problems, or ``budget_of`` is used on another device than the CPU.
     """
 
     def __init__(
@@ -68,17 +68,17 @@ class Benchmark:
                 "early stopping instead, or run with --device cpu"
             )
         if any(model.pretrained_side for model in spec.models):
-            load_backbone()  # to miss its weights now, and not after hours
+            load_backbone()  # to find out now if its weights are missing
         self.data = DataSets(spec, checking)
         for data in spec.data:
             if words := divided_warning(self.data.manifests[data.name]):
                 note(f"{data.name}: {words}")
         self._sams: dict[str, Backbone] = {}
-        for sam in reversed(spec.sams):  # the first stays
+        for sam in reversed(spec.sams):  # so that the first one stays in memory
             self._load(sam.name)
 
     def _load(self, name: str) -> Backbone:
-        """Load a SAM and cache it; only one at a time, because they are large."""
+        """Return a SAM by its name. Only one SAM is kept in memory, because they are large."""
         if name not in self._sams:
             self._sams.clear()
             sam = next(one for one in self.spec.sams if one.name == name)
@@ -102,12 +102,12 @@ class Benchmark:
         return self.spec.protocol_of(cell.model)
 
     def cells(self) -> list[Cell]:
-        """Return all cells in the order in which they run: those with earlier scores come first, to be in all
-        tables."""
+        """Return all cells in the order in which they run: cells with scores of an earlier run come first, so that all
+        tables contain them."""
         return sorted(cells_of(self.spec), key=lambda cell: not self.has_scores(cell))
 
     def has_scores(self, cell: Cell) -> bool:
-        """Whether a cell has scores, with any settings, and so has the model whose time it takes."""
+        """Whether a cell and the cell of its ``budget_of`` model have scores, whatever their settings."""
         paths = (
             path
             for test in self.tests(cell)
@@ -118,7 +118,7 @@ class Benchmark:
         return all(path.exists() for path in paths) and (timed is None or self.has_scores(timed))
 
     def attempt(self, cell: Cell, progress: Progress = silent) -> bool:
-        """Run a cell and return whether it succeeded. Errors that a user can fix are recorded in ``failed``."""
+        """Run a cell and return whether it succeeded. Errors that the user can fix are recorded in ``failed``."""
         try:
             self.run(cell, progress)
         except PromiseError as error:
@@ -127,7 +127,7 @@ class Benchmark:
         return True
 
     def run(self, cell: Cell, progress: Progress = silent) -> None:
-        """Train and score one cell, or the parts of it that are missing."""
+        """Train and score one cell, or only the parts of it that are missing."""
         self._run(cell, progress)
         self.done.add(cell.name)
 
@@ -146,7 +146,7 @@ class Benchmark:
                 self._score(cell, model, test, prompts, progress)
 
     def settings(self, cell: Cell) -> TrainSettings:
-        """Return the settings of a cell: those of the spec, and otherwise those that promise train would choose."""
+        """Return the settings of a cell: those of the spec, and otherwise the defaults of ``promise train``."""
         begun = settings_of_run(cell.folder(self.output))
         settings = self.spec.settings(cell.data, cell.model, cell.seed, begun)
         if not cell.model.is_promise or self.spec.gives(cell.data, cell.model, "epochs"):
@@ -187,7 +187,7 @@ class Benchmark:
         with alone_in(cell.folder(self.output), "training"):
             run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._cpu_budget(cell))
             if not run.finished and self.accelerator.device.type == "cpu":
-                encoding_cost(self._costs_folder(cell), sam, rows, settings)  # for the table to compare whole costs
+                encoding_cost(self._costs_folder(cell), sam, rows, settings)  # for comparing whole costs in the table
             run.run(progress)
         how = Assessment(prompts=PromptSource.NONE, seed=cell.seed, protocol=self.protocol(cell))
         for test in self.tests(cell):
@@ -228,9 +228,9 @@ class Benchmark:
         return self.output / cell.data.name / cell.sam.name
 
     def encoding_cost(self, cell: Cell) -> EncodingCost | None:
-        """Return the CPU time to encode one view of a cell's data with its SAM, if it was needed."""
+        """Return the CPU time to encode one view of a cell's data with its SAM; ``None`` if it was not measured."""
         return known_encoding_cost(self._costs_folder(cell))
 
     def views(self, cell: Cell) -> int:
-        """Return how many views are encoded before a cell is trained, whichever models share them."""
+        """Return the number of views that are encoded before a cell is trained, even if cells share them."""
         return views_of(self.rows(cell), self.settings(cell))

@@ -1,4 +1,4 @@
-"""The scores of a cell on a test set: compute them, or recognise that they exist."""
+"""The scores of a cell on a test set: write them, or check whether valid scores exist."""
 
 import hashlib
 import json
@@ -28,14 +28,14 @@ from promise_seg.workflows.noting import Note, no_note
 
 
 class CellSubject(Subject):
-    """Everything that the scores of a cell depend on, except how they are computed.
+    """Everything that the scores of a cell depend on, except the options of the evaluation.
 
     Args:
-        trained_on: the name of the data set.
+        trained_on: the name of the data set that the model was trained on.
         data_sha256, groups_sha256: hashes of the test rows and of their groups.
         sam_sha256: the hash of the SAM's weights.
-        promise_seg_version: the version that scored.
-        code_sha256: the hash of the code that scored; unknown before.
+        promise_seg_version: the version of promise-seg that computed the scores.
+        code_sha256: the hash of the code that computed the scores; ``None`` until then.
     """
 
     trained_on: str
@@ -47,7 +47,7 @@ class CellSubject(Subject):
 
 
 def subject_of_cell(cell: Cell, test: TestSet, sam: Backbone, model_sha256: str) -> CellSubject:
-    """Return what the scores of a cell on a test set depend on."""
+    """Return the subject of the scores of a cell on a test set: everything that they depend on."""
     return CellSubject(
         model=cell.model.name,
         variant=cell.model.variant,
@@ -69,24 +69,26 @@ def cell_of(summary: EvaluationSummary) -> CellSubject:
     """Return the subject of a summary that :func:`write_scores` wrote.
 
     Raises:
-        ValidationError: if another command wrote it.
+        ValidationError: if another command wrote the summary.
     """
     return CellSubject.model_validate(summary.as_json())
 
 
 def _groups_sha256(test: TestSet) -> str:
-    """Return the hash of the rows' groups, which intervals depend on."""
+    """Return the hash of the groups of the test rows, on which intervals depend."""
     return hashlib.sha256(json.dumps([row.row.group for row in test.rows]).encode()).hexdigest()
 
 
 def is_scored(
     folder: Path, how: Assessment, subject: CellSubject, measures: Collection[str] = (), note: Note = no_note
 ) -> bool:
-    """Whether scores that depend on exactly this exist; unreadable scores do not count, nor do those of an older
-    version that lack one of the ``measures`` of the table. Damaged ones are noted."""
+    """Whether complete scores of exactly this subject exist.
+
+    Scores of an earlier version that lack one of the ``measures`` do not count, nor do damaged scores, which are noted.
+    """
     table, means = result_paths(folder, how.prompts, how.protocol)
     if not means.exists():
-        return False  # it is written last
+        return False  # the summary is written last
     try:
         known = read_sealed(means)
         lines = table.read_text(encoding="utf-8").count("\n")
@@ -107,20 +109,20 @@ def is_scored(
 
 
 def _of_any_mask(measures: Collection[str]) -> list[str]:
-    """Return the measures that are not only defined for the objects of instance maps."""
+    """Return the measures that are defined for any mask, not only for instance maps."""
     return [one.name for one in map(find_measure, measures) if one is not None and not one.only_for_instances]
 
 
 def write_scores(
     folder: Path, run: Path, cell: Cell, how: Assessment, results: Sequence[Result], subject: CellSubject
 ) -> None:
-    """Write what ``promise evaluate`` writes, and log the look at test rows next to a trained model.
+    """Write the files that ``promise evaluate`` writes, and log the look at test rows next to a trained model.
 
     Args:
         folder: the folder for the scores.
-        run: the run of the model.
+        run: the folder of the model's run.
         cell: the cell that was scored.
-        how: the way in which it was scored.
+        how: the options of the evaluation.
         results: the results of all images.
         subject: see :func:`subject_of_cell`.
     """
@@ -137,7 +139,7 @@ def write_scores(
 
 
 def finish_scores(folder: Path, run: Path, how: Assessment, subject: CellSubject) -> None:
-    """Finish the look at test rows of scores that are complete: a process may have been killed just before."""
+    """Complete the log entry of finished scores, in case the process was killed before it was complete."""
     mean = read_scored(result_paths(folder, how.prompts, how.protocol)[0]).summary.mean
     finish_left_behind(run, subject.model_sha256, _noted(how, mean["dice"]))
 

@@ -19,7 +19,7 @@ from promise_seg.validation import faults_of
 from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
-"""Names that are valid folder names on every system."""
+"""Pattern of names that are valid folder names on every system, except the reserved names of Windows."""
 _NOT_FOR_TRAINING = {"variant": "set it for each model", "seed": "list seeds under seeds"}
 _SETTINGS = {option: setting for setting, option in OPTIONS.items()}
 _NO_FOLDERS = ("con", "prn", "aux", "nul")
@@ -33,11 +33,11 @@ class _Part(BaseModel):
 
 
 class DataSpec(_Part, ReadingOptions):
-    """A manifest, how its files are read, and which test sets its models are scored on.
+    """A manifest, the options for reading its files, and the test sets on which its models are scored.
 
-    ``tests`` names the data sets whose test rows are scored, by default its own; a data set with ``by``, a column of
-    its manifest, yields one test set for each value of it. ``mask_folder`` contains masks with the same file names that
-    replace those of the manifest.
+    ``tests`` names the data sets whose test rows are scored, by default the data set itself. With ``by``, a column of
+    the manifest, the test rows are one test set for each value of the column. ``mask_folder`` contains masks that
+    replace the masks of the manifest with the same file names.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
@@ -64,7 +64,7 @@ class DataSpec(_Part, ReadingOptions):
 
     @property
     def reading(self) -> Reading:
-        """How its files are read.
+        """The options by which its files are read.
 
         Raises:
             SettingsError: if the options contradict each other.
@@ -73,7 +73,7 @@ class DataSpec(_Part, ReadingOptions):
 
 
 class SamSpec(_Part):
-    """A SAM, as in ``--sam`` and ``--image-size``; ``name`` is its name in tables."""
+    """A SAM, as for ``--sam`` and ``--image-size``; ``name`` is its name in tables and folders."""
 
     name: str = Field(pattern=NAME_PATTERN)
     source: str
@@ -83,11 +83,11 @@ class SamSpec(_Part):
 class ModelSpec(_Part):
     """A model, with a line of the table for each kind of prompts.
 
-    ``variant`` is one of promise-seg, ``sam`` for the bare SAM, or one of the rivals: ``unet``, MONAI's BasicUNet from
-    scratch; ``pretrained-unet``, whose encoder was trained on ImageNet; ``otsu`` and ``mean-mask``, which need no
-    training. A U-Net is trained on the same rows, for as much CPU time as encoding and training the model ``budget_of``
-    took, or for some ``epochs``; with ``patience``, until so many epochs brought no gain. ``side`` is that of the
-    input of ``pretrained-unet`` in pixels.
+    ``variant`` is a variant of promise-seg, ``sam`` for the bare SAM, or a rival: ``unet``, MONAI's BasicUNet trained
+    from scratch; ``pretrained-unet``, whose encoder was trained on ImageNet; ``otsu`` and ``mean-mask``, which need no
+    training. A U-Net is trained on the same rows, either for the CPU time that encoding and training the model
+    ``budget_of`` took, or for ``epochs``; with ``patience``, it stops after this number of epochs without a gain.
+    ``side`` is the side of the input of ``pretrained-unet`` in pixels.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
@@ -117,12 +117,12 @@ class ModelSpec(_Part):
 
     @property
     def pretrained_side(self) -> int | None:
-        """The side of the input of a pretrained U-Net; ``None`` for any other model."""
+        """The side of the input of a pretrained U-Net in pixels; ``None`` for any other model."""
         return (self.side or SIDE) if self.variant == PRETRAINED_UNET else None
 
     @property
     def scored_with(self) -> tuple[PromptSource, ...]:
-        """The given prompts, or all that make sense: own prompts with an APM, oracle points if prompts are read."""
+        """The kinds of prompts to score with: the given ones, or own prompts (with an APM) and oracle points."""
         if self.is_rival:
             return (PromptSource.NONE,)
         own = (PromptSource.APM,) if "apm" in self.variant else ()
@@ -158,9 +158,9 @@ class ModelSpec(_Part):
 class BenchmarkSpec(_Part):
     """The spec of a benchmark.
 
-    Settings under ``training`` are those of promise train, with underscores. Settings of a data set override general
-    settings, and settings of a model override both. ``rivals``, a list of names or a mapping from names to options, is
-    a short form of models (see :func:`~promise_seg.benchmarking.rivals.with_rivals`).
+    Settings under ``training`` are those of ``promise train``, with underscores. Settings of a data set override
+    general settings, and settings of a model override both. ``rivals``, a list of names or a mapping from names to
+    options, is a short form of models (see :func:`~promise_seg.benchmarking.rivals.with_rivals`).
     """
 
     SHORT_FORMS: ClassVar[tuple[str, ...]] = ("rivals",)
@@ -217,7 +217,7 @@ class BenchmarkSpec(_Part):
         return self
 
     def _trainings(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return all places that have settings."""
+        """Return all training settings of the spec, each with its place in the spec."""
         return [
             ("training", self.training),
             *((f"data.{data.name}.training", data.training) for data in self.data),
@@ -264,23 +264,23 @@ class BenchmarkSpec(_Part):
         return str(self.settings(self.data[0], self.models[0], self.seeds[0]).precision)
 
     def tests_of(self, data: DataSpec) -> tuple[DataSpec, ...]:
-        """Return the data sets whose test rows the models of a data set are scored on."""
+        """Return the data sets on whose test rows the models of a data set are scored."""
         return tuple(other for other in self.data if other.name in (data.tests or (data.name,)))
 
     def settings(
         self, data: DataSpec, model: ModelSpec, seed: int, begun: TrainSettings | None = None
     ) -> TrainSettings:
-        """Return the settings of one run; a bare SAM or a rival has those that an ``ips`` would have.
+        """Return the settings of one run; for a bare SAM or a rival, those of an ``ips`` model.
 
         Raises:
-            SettingsError: with the name of each invalid value.
+            SettingsError: if settings are invalid; the message names each of them.
         """
         values = {_SETTINGS.get(k, k): v for k, v in self._training(data, model).items()}
         variant = model.variant if model.is_promise else Variant.IPS
         return make_settings(begun, **values | {"variant": str(variant), "seed": seed})
 
     def gives(self, data: DataSpec, model: ModelSpec, setting: str) -> bool:
-        """Whether the spec gives a setting of promise train for the runs of a model on a data set."""
+        """Whether the spec contains a setting of ``promise train`` for the runs of a model on a data set."""
         return setting in self._training(data, model)
 
     def _training(self, data: DataSpec, model: ModelSpec) -> dict[str, Any]:
@@ -302,7 +302,7 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
     Paths in a file are relative to its folder, paths in an included spec to the working directory.
 
     Raises:
-        SettingsError: if there is no such spec, or with everything that is wrong in it.
+        SettingsError: if there is no such spec, or it is invalid; the message lists all problems.
     """
     path = Path(place)
     if str(place) in included_specs() and not path.exists():
@@ -324,7 +324,7 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
         raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise SettingsError(f"{place}: {faults_of(error, BenchmarkSpec, 'spec')}") from error
-    except (ValueError, RecursionError) as error:  # a date that is none, a number of thousands of digits, deep nesting
+    except (ValueError, RecursionError) as error:  # invalid dates, numbers with thousands of digits, deep nesting
         raise SettingsError(f"{place}: holds a value that cannot be read: {first_line(error)}") from error
     _try_all(spec, str(place))
     return spec.model_copy(
@@ -336,10 +336,10 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
 
 
 class _NoDoubledKeys(yaml.SafeLoader):
-    """A YAML loader that refuses duplicate keys, of which YAML would use the last."""
+    """A YAML loader that refuses duplicate keys, of which YAML would silently use the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Read a mapping, before entries of others are merged into it."""
+        """Read a mapping and check its keys, before entries of other mappings are merged into it."""
         node = super().compose_mapping_node(anchor)
         keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for number, key in enumerate(keys):
@@ -351,7 +351,7 @@ class _NoDoubledKeys(yaml.SafeLoader):
 
 
 def _try_all(spec: BenchmarkSpec, place: str) -> None:
-    """Create all settings and readings once, to avoid failures after hours."""
+    """Create all settings and readings once, so that invalid ones are reported before training starts."""
     problems = []
     precisions = set()
     for data in spec.data:
@@ -373,8 +373,8 @@ def _try_all(spec: BenchmarkSpec, place: str) -> None:
 
 
 def _sam_in_folder(sam: SamSpec, folder: Path) -> SamSpec:
-    """Resolve a path relative to the spec if it exists there; otherwise it is a name, or relative to the working
-    directory."""
+    """Resolve the source of a SAM relative to the spec if it exists there; otherwise it is a name, or a path relative
+    to the working directory."""
     beside = folder / sam.source
     return sam.model_copy(update={"source": str(beside)}) if beside.exists() else sam
 

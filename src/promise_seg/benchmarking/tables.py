@@ -1,4 +1,4 @@
-"""The table of a benchmark in Markdown, CSV and LaTeX."""
+"""The tables of a benchmark in Markdown, CSV and LaTeX."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ _LATEX = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"~": r"\textasciitild
 
 
 def _number(one: LineScores, measure: str) -> str:
-    """Return the mean over all seeds with its interval; a dash if there is no such measure."""
+    """Format the mean over all images and seeds with its interval; a dash if the line lacks the measure."""
     if measure not in one.values:
         return "-"
     interval = one.interval(measure)
@@ -25,23 +25,23 @@ def _number(one: LineScores, measure: str) -> str:
 
 
 def p_words(p_value: float) -> str:
-    """Format a p-value with three digits, never as zero."""
+    """Format a p-value with three decimals; ``<0.001`` if it is smaller."""
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def seeds_words(line: TableLine) -> str:
-    """Return the number of seeds of a line, and of how many if some are missing."""
+    """Format the number of seeds of a line, such as ``3``, or ``2 of 3`` if seeds are missing."""
     count = len(line.seeds)
     return f"{count} of {count + len(line.missing)}" if line.missing else str(count)
 
 
 def seconds_words(seconds: float) -> str:
-    """Format CPU seconds: whole ones from ten on."""
+    """Format CPU seconds: two significant digits below ten, whole seconds above."""
     return f"{seconds:,.0f}" if seconds >= 10 or seconds == 0 else f"{seconds:.2g}"
 
 
 def _is_best(one: LineScores, measure: str, scores: Sequence[LineScores]) -> bool:
-    """Whether a line is the best of those that it may be compared with, if there are any."""
+    """Whether a line is the best of several lines that may be compared."""
     if measure not in one.values:
         return False
     rivals = [other.interval(measure).mean for other in scores if other.is_rival_of(one) and measure in other.values]
@@ -50,16 +50,16 @@ def _is_best(one: LineScores, measure: str, scores: Sequence[LineScores]) -> boo
 
 
 def _has_seconds(scores: Sequence[LineScores]) -> bool:
-    """Whether the CPU seconds are worth a column: there are rivals to compare them with, and all are known."""
+    """Whether the table has a column of CPU seconds: there are rivals, and the seconds of all lines are known."""
     return any(one.line.model.is_rival for one in scores) and all(one.cpu_seconds is not None for one in scores)
 
 
 class Grid:
-    """The table as cells: a line for each model and kind of prompts, columns for each test set and measure.
+    """A table as cells: a line for each model and kind of prompts, a column for each test set and measure.
 
-    All lines have the same training data and SAM. If they differ in the number of seeds or the protocol, or lack seeds,
-    there is a column for that; and one for the CPU seconds if there are rivals to compare them with, and all are known.
-    ``best`` are the cells (line, column) to emphasise.
+    All lines have the same training data and SAM. Further columns follow if needed: the seeds, if their number differs
+    or some are missing; the CPU seconds, if there are rivals and all are known; the protocol, if it differs. ``best``
+    contains the cells (line, column) to emphasise.
     """
 
     def __init__(self, scores: Sequence[LineScores], measures: Sequence[str]) -> None:
@@ -97,13 +97,13 @@ class Grid:
 
 
 def parts(scores: Sequence[LineScores]) -> list[tuple[str, str, list[LineScores]]]:
-    """Group lines into tables: all lines of the same data set and SAM."""
+    """Group lines into tables, each with the data set, the SAM and the lines of both."""
     keys = dict.fromkeys((one.line.data, one.line.sam) for one in scores)
     return [(data, sam, [f for f in scores if (f.line.data, f.line.sam) == (data, sam)]) for data, sam in keys]
 
 
 def caption_of(data: str, sam: str, scores: Sequence[LineScores], *, bold: bool = True) -> str:
-    """Return the caption of a table: what it shows, and how to read it."""
+    """Return the caption of a table, with the numbers of images, groups and seeds."""
     seeds = sorted({len(one.line.seeds) for one in scores})
     count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     sizes = "; ".join(
@@ -118,7 +118,7 @@ def caption_of(data: str, sam: str, scores: Sequence[LineScores], *, bold: bool 
 
 
 def markdown(scores: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
-    """Return a table for each training data set and SAM, preceded by what is missing."""
+    """Return a Markdown table for each training data set and SAM, preceded by a list of the missing runs."""
     texts = []
     if gaps:
         missing = "\n".join(f"- {words}" for words in gap_words(gaps))
@@ -137,7 +137,10 @@ def _md(cells: Sequence[str]) -> str:
 
 
 def latex(scores: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:
-    """The same for LaTeX, with ``\\usepackage{booktabs}``; what is missing as comments, and in captions."""
+    """Return a LaTeX table for each training data set and SAM, for ``\\usepackage{booktabs}``.
+
+    Missing runs are listed in comments and counted in the captions.
+    """
     texts = []
     for data, sam, chosen in parts(scores):
         grid = Grid(chosen, measures)
@@ -166,7 +169,7 @@ def _tex(cells: Sequence[str]) -> str:
 
 
 def long_csv(scores: Sequence[LineScores], gaps: Sequence[Gap] = ()) -> str:
-    """Return every measure as a line of its own, for other programs; with ``seeds_missing`` while any are missing."""
+    """Return a CSV with one line per measure, for other programs; with ``seeds_missing`` if runs are missing."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(

@@ -1,4 +1,4 @@
-"""A resumable training run of a U-Net on the rows of a benchmark: for some epochs, for some time, or to its end."""
+"""A resumable training run of a U-Net on the rows of a benchmark, limited by epochs, CPU time or early stopping."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -40,9 +40,9 @@ STATE_FILE = "state.safetensors"
 class UnetSettings:
     """The duration of training, in epochs or CPU seconds, and the fit and recipe of views, as for the other models.
 
-    With ``patience``, training stops after so many epochs without a gain on ``val``, and ``epochs`` is the upper bound.
-    With ``side``, the network is the pretrained one, and this is the side of its input; otherwise it is BasicUNet, at
-    the input size of the SAM.
+    With ``patience``, training stops after this number of epochs without a gain on ``val``, and ``epochs`` is the upper
+    bound. With ``side``, the network is the pretrained U-Net with this input side in pixels; otherwise it is BasicUNet
+    at the input size of the SAM.
     """
 
     seed: int
@@ -55,19 +55,19 @@ class UnetSettings:
 
 
 class UnetRun:
-    """A resumable training run; continues after the last complete epoch and keeps the best epoch on ``val``.
+    """A resumable training run, which continues after the last complete epoch and keeps the best epoch on ``val``.
 
-    Each epoch sees each image once, in a new view, because nothing needs to be stored.
+    Each epoch uses each image once, in a new view, because no features have to be stored.
 
     Args:
         folder: the folder for weights, state and log.
-        train: rows to train on.
-        val: rows that select the epoch.
-        sam: the SAM, of which only the input size and the device are used.
+        train: training rows.
+        val: validation rows, which select the best epoch.
+        sam: the SAM; only its input size and device are used.
         settings: the settings of this run.
 
     Raises:
-        CheckpointError: if the folder contains a run on other data or with other settings.
+        CheckpointError: if the folder contains a run on other data or with other settings, or a damaged run.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class UnetRun:
         self._identity |= {"separates": True} if self.separates else {}
         if (folder / STATE_FILE).exists():
             self._resume()
-            logged_epochs(folder / LOG_FILE, self.epoch)  # it must be sound to be resumed
+            logged_epochs(folder / LOG_FILE, self.epoch)  # check that the log is not damaged
 
     def _resume(self) -> None:
         path = self.folder / STATE_FILE
@@ -112,8 +112,8 @@ class UnetRun:
                 raise ValueError("it has other settings or data")
             self.unet.load_state_dict(weights)
             self.epoch, self.cpu_seconds, self.best_dice = facts["epoch"], facts["cpu_seconds"], facts["best_dice"]
-            self.best_epoch = facts.get("best_epoch", 0)  # runs from before have no patience that needs it
-            self.cpu_budget = facts["budget"]  # as it was at the start: a finished run stays finished
+            self.best_epoch = facts.get("best_epoch", 0)  # runs of earlier versions do not need it
+            self.cpu_budget = facts["budget"]  # the budget at the start, so that a finished run stays finished
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path}: contains a U-Net that cannot be resumed: {first_line(error)}. Choose another -o folder"
@@ -121,14 +121,14 @@ class UnetRun:
 
     @property
     def finished(self) -> bool:
-        """Whether the epochs or the CPU time are used up, or there was no gain for as many epochs as allowed."""
+        """Whether the epochs or the CPU time are used up, or ``patience`` epochs passed without a gain."""
         patience = self.settings.patience
         if patience is not None and self.epoch - self.best_epoch >= patience:
             return True
         return self._share_done(self.epoch, self.cpu_seconds) >= 1
 
     def _share_done(self, epochs: float, cpu_seconds: float) -> float:
-        """Return how much of the training is done, from 0 to 1."""
+        """Return the share of the training that is done, 0 to 1."""
         if self.settings.epochs is not None:
             return min(1.0, epochs / self.settings.epochs)
         if self.cpu_budget is None:
@@ -136,9 +136,9 @@ class UnetRun:
         return min(1.0, cpu_seconds / self.cpu_budget)
 
     def run(self, progress: Progress = silent) -> nn.Module:
-        """Train to the end and return the best by validation, in evaluation mode.
+        """Train to the end and return the best network by validation, in evaluation mode.
 
-        ``progress`` is told the thousandths that are done, as the end may be a number of epochs or a time.
+        Progress is reported in thousandths, because the duration may be a number of epochs or a time.
         """
         memory = [] if self.finished else [self._in_memory(row) for row in self.train_rows]
         while not self.finished:
@@ -156,7 +156,7 @@ class UnetRun:
 
     @torch.no_grad()
     def _val_dice(self) -> float:
-        """Return the mean Dice on val rows, at the size of each image; without what only final scores are worth."""
+        """Return the mean Dice on val rows, at the size of each image, without the steps of the final evaluation."""
         self.unet.eval()
         dice = []
         for row in self.val:
@@ -166,7 +166,7 @@ class UnetRun:
         return float(np.mean(dice))
 
     def _words(self, epoch: int) -> str:
-        """Return the number of the epoch, and the best so far."""
+        """Format the number of the epoch and the best Dice so far."""
         bound = f" of at most {self.settings.epochs}" if self.settings.patience is not None else ""
         best = f" in epoch {self.best_epoch}" if self.best_epoch else ""
         return f"epoch {epoch}{bound}, best val Dice {max(self.best_dice, 0):.3f}{best}"
@@ -184,10 +184,10 @@ class UnetRun:
         save_training_state(self.folder / STATE_FILE, [self.optimizer], dict(self.unet.state_dict()), state)
 
     def best(self) -> nn.Module:
-        """Load the weights of the best epoch, in evaluation mode.
+        """Return the network of the best epoch, in evaluation mode.
 
         Raises:
-            CheckpointError: if they cannot be read.
+            CheckpointError: if its weights cannot be read.
         """
         path = self.folder / BEST_FILE
         unet = self.kind.empty()
@@ -204,7 +204,7 @@ class UnetRun:
         return torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
 
     def _in_memory(self, row: CheckedRow) -> tuple[Uint8Array, Array]:
-        """Return image and mask of a row in the model frame; where objects are told apart, the instance map."""
+        """Return the image (S, S, 3) and the mask or instance map (S, S) of a row in the model frame."""
         sample = self._sample(row)
         return sample.image(), sample.instances() if self.separates else sample.mask()
 
@@ -232,7 +232,7 @@ class UnetRun:
         return float(np.mean(losses))
 
     def _batch(self, memory: list[tuple[Uint8Array, Array]], chosen: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return new views of some images (B, S, S, 3) uint8, and what is to be learned (B, outputs, S, S) float32."""
+        """Return new views of some images, (B, S, S, 3) uint8, and their targets, (B, outputs, S, S) float32."""
         images, targets = [], []
         for i in chosen:
             row = self.train_rows[i]
@@ -249,9 +249,9 @@ class UnetRun:
             yield row, self.kind.predict(best, self._on_device(self._sample(row).image())).cpu()
 
     def evaluate(self, rows: Sequence[CheckedRow], how: Assessment) -> list[Result]:
-        """Evaluate the best U-Net by the requested protocol; its predicted IoU is NaN, because it predicts none.
+        """Evaluate the best U-Net by the requested protocol. The predicted IoU is NaN, because a U-Net predicts none.
 
-        Objects of instance maps are told apart by the rule that is best on the val rows.
+        If masks are instance maps, objects are separated by the rule that is best on the val rows.
         """
         rule = None
         if self.separates:
@@ -263,7 +263,7 @@ class UnetRun:
         ]
 
     def _decoded(self, row: CheckedRow, logits: torch.Tensor, rule: ObjectRule | None = None) -> DecodedRow:
-        """A row with its only mask, of which nothing is predicted."""
+        """Return a row with its only mask, whose predicted IoU is NaN."""
         sample, nothing = self._sample(row), torch.full((1, 1), float("nan"))
         masks = Masks(logits[None, :1], nothing, sample.geometry)
         if rule is None:
@@ -281,9 +281,9 @@ class UnetRun:
 
 
 def _targets(mask: Array, view: AnyView) -> Float32Array:
-    """Return what is to be learned of a mask or instance map in a view.
+    """Return the targets of a mask or instance map in a view: the mask and, for an instance map, the depths.
 
-    Shape: (S, S) bool, or uint16 of an instance map, to (outputs, S, S) float32.
+    Shape: (S, S) bool for a mask, uint16 for an instance map, to (outputs, S, S) float32 in [0, 1].
     """
     if mask.dtype == bool:
         return view.apply_to_mask(mask)[None].astype(np.float32)

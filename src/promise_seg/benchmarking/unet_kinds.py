@@ -27,12 +27,12 @@ LEARNING_RATE = 1e-3
 
 
 class UnetKind(ABC):
-    """A network, how it is trained, and how it predicts.
+    """A network with its training recipe and its prediction.
 
     Args:
         side: the side of its input in pixels.
         recipe: the recipe of the data set for augmented views.
-        separates: whether it also learns how deep inside of its object each place lies, to tell objects apart.
+        separates: whether it also learns the depth of each pixel inside of its object, to separate objects.
     """
 
     def __init__(self, side: int, recipe: Recipe, *, separates: bool = False) -> None:
@@ -40,20 +40,20 @@ class UnetKind(ABC):
 
     @property
     def outputs(self) -> int:
-        """How many maps the network makes: that of the mask, and one of the depths where objects are told apart."""
+        """The number of output maps: one for the mask, and one for the depths if objects are separated."""
         return 2 if self.separates else 1
 
     @property
     @abstractmethod
     def identity(self) -> list[Any]:
-        """Everything about network and recipe that a resumed run must have in common, as JSON."""
+        """The properties of network and recipe that must not change when a run is resumed, as JSON."""
 
     @abstractmethod
     def start(self) -> nn.Module:
-        """Build the network as training begins with it."""
+        """Build the network with the weights from which training starts."""
 
     def empty(self) -> nn.Module:
-        """Build the network to be filled with trained weights."""
+        """Build the network for loading trained weights."""
         return self.start()
 
     @abstractmethod
@@ -65,17 +65,17 @@ class UnetKind(ABC):
         """Return the learning rate of each group.
 
         Args:
-            done: the share of the training that is over, from 0 to 1.
-            step: the number of steps that are over.
+            done: the share of the training that is done, 0 to 1.
+            step: the number of finished steps.
         """
 
     @abstractmethod
     def batches(self, order: Array) -> Sequence[Array]:
-        """Divide the images of an epoch, in their order, into batches."""
+        """Divide the indices of the images of an epoch into batches, in the given order."""
 
     @abstractmethod
     def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
-        """Return the view of an image in an epoch, counted from 1."""
+        """Return the view of an image in an epoch; epochs are counted from 1."""
 
     @abstractmethod
     def logits(self, unet: nn.Module, images: Tensor) -> Tensor:
@@ -83,10 +83,10 @@ class UnetKind(ABC):
 
     @abstractmethod
     def mask_loss(self, mask_logits: Tensor, masks: Tensor) -> Tensor:
-        """Return the loss of masks, a scalar. Shape: logits (B, h, h), masks (B, S, S) in {0, 1}."""
+        """Return the scalar loss of the masks. Shape: logits (B, h, h), masks (B, S, S) in {0, 1}."""
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss, a scalar: of masks and, where there are any, of depths.
+        """Return the scalar loss: that of the masks plus, if objects are separated, that of the depths.
 
         Shape: logits (B, outputs, h, h), targets (B, outputs, S, S) in [0, 1].
         """
@@ -97,7 +97,7 @@ class UnetKind(ABC):
         return found
 
     def predict(self, unet: nn.Module, image: Tensor) -> Tensor:
-        """Return the logits by which an image is finally scored. Shape: (S, S, 3) to (outputs, h, h)."""
+        """Return the logits for the evaluation of an image. Shape: (S, S, 3) to (outputs, h, h)."""
         return self.logits(unet, image[None])[0]
 
 
@@ -137,8 +137,8 @@ class ScratchKind(UnetKind):
 
 
 class PretrainedKind(UnetKind):
-    """A U-Net on the ImageNet-pretrained EfficientNet-Lite0, with a recipe of its own, found by cross-validation on
-    train rows."""
+    """A U-Net on the ImageNet-pretrained EfficientNet-Lite0, with its own recipe, which was chosen by cross-validation
+    on train rows."""
 
     @property
     def identity(self) -> list[Any]:
@@ -159,7 +159,7 @@ class PretrainedKind(UnetKind):
         return [rate, rate * pretrained_unet.ENCODER_SHARE]
 
     def batches(self, order: Array) -> Sequence[Array]:
-        """Divide the images into batches of nearly the same size: batch norms need several images."""
+        """Divide the indices into batches of nearly the same size, because batch norms need several images."""
         return np.array_split(order, -(-len(order) // pretrained_unet.BATCH))
 
     def view(self, image_sha256: str, seed: int, epoch: int) -> AnyView:
@@ -174,6 +174,6 @@ class PretrainedKind(UnetKind):
         return losses.map_loss(mask_logits, target, pretrained_unet.EDGE_WEIGHT)
 
     def predict(self, unet: nn.Module, image: Tensor) -> Tensor:
-        """Return the mean logits of the image and its two mirror images."""
+        """Return the mean logits of the image and of its vertical and horizontal flips."""
         plain, flip_x, flip_y = self.logits(unet, torch.stack([image, image.flip(1), image.flip(0)]))
         return (plain + flip_x.flip(2) + flip_y.flip(1)) / 3

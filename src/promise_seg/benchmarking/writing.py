@@ -1,4 +1,4 @@
-"""Write the files of a benchmark, finished or not."""
+"""Write the tables and the report of a benchmark, finished or not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from promise_seg.storage.files import write_json, write_text
 
 
 class Writer:
-    """A writer that updates the files of a benchmark whenever there are more results.
+    """A writer that updates the files of a benchmark as results arrive.
 
     Args:
         benchmark: the running benchmark.
-        spec: the spec, as the user named it.
+        spec: the name or path of the spec, as the user gave it.
     """
 
     def __init__(self, benchmark: Benchmark, spec: str) -> None:
@@ -25,7 +25,7 @@ class Writer:
         self._found: list[LineScores] = []
 
     def write(self) -> None:
-        """Write all ``files`` again."""
+        """Write all files with the present results; ``files`` lists their paths."""
         self._found = found_in(self.benchmark, self._found)
         pairs = pairs_of(self._found, self.benchmark.spec.measures[0])
         self.files = write_all(self.benchmark, self._found, pairs, self.spec)

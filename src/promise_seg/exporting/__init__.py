@@ -1,1 +1,1 @@
-"""Models as ONNX files, with a description of them and a program that runs them without PyTorch."""
+"""Export models as ONNX files, with a description and a program that runs them without PyTorch."""

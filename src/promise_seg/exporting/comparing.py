@@ -1,4 +1,4 @@
-"""Exported files compared with PyTorch: the same outputs for the same inputs."""
+"""Check that exported files give the same outputs as PyTorch."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from promise_seg.errors import SettingsError, first_line
 from promise_seg.exporting.graph import Graph
 
 TOLERANCE = 1e-3
-"""How far outputs may be from PyTorch's, in their own units; of values above 1, relative to the largest."""
+"""Maximum difference from PyTorch's outputs: absolute, or relative to the largest value if that is above 1."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How an exported file agrees with PyTorch.
+    """The agreement of an exported file with PyTorch.
 
     Args:
-        file: its name.
-        cases: how many inputs were tried.
-        difference: the largest of any output, of values above 1 relative to the largest.
+        file: name of the file.
+        cases: number of inputs that were tried.
+        difference: largest difference of any output, measured as for :data:`TOLERANCE`.
     """
 
     file: str
@@ -32,17 +32,17 @@ class Agreement:
 
 
 def compare(graph: Graph, folder: Path) -> Agreement:
-    """Run an exported graph on all its examples, on a CPU.
+    """Run an exported graph on all its examples on the CPU, and compare the outputs with PyTorch's.
 
     Raises:
-        SettingsError: if ONNX Runtime cannot run it, or if it is further from PyTorch than :data:`TOLERANCE`.
+        SettingsError: if ONNX Runtime cannot run the graph, or if outputs differ by more than :data:`TOLERANCE`.
     """
     examples = graph.examples
     try:
         session = open_session(folder / graph.file)
         names = {port.name for port in session.get_inputs()} | {p.name for p in session.get_overridable_initializers()}
         found = [session.run(None, arrays_of(example, names)) for example in examples]
-    except Exception as error:  # of ONNX Runtime, whose exceptions have no common base
+    except Exception as error:  # exceptions of ONNX Runtime have no common base class
         raise SettingsError(
             f"{graph.part} was exported, but ONNX Runtime cannot run it: {first_line(error)}"
         ) from error
@@ -63,7 +63,7 @@ def compare(graph: Graph, folder: Path) -> Agreement:
 
 
 def open_session(path: Path, threads: int = 0) -> Any:
-    """Return a session of ONNX Runtime on a CPU, with so many threads; 0 for all."""
+    """Open a session of ONNX Runtime on the CPU with a number of threads; 0 for all."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -73,7 +73,7 @@ def open_session(path: Path, threads: int = 0) -> Any:
 
 
 def arrays_of(tensors: dict[str, Tensor], names: Collection[str]) -> dict[str, np.ndarray]:
-    """Return those tensors as arrays that have one of these names."""
+    """Return the tensors with one of the names as arrays."""
     return {name: tensor.numpy() for name, tensor in tensors.items() if name in names}
 
 

@@ -1,4 +1,4 @@
-"""The decoder with its shift as a graph: features and prompts in, masks out."""
+"""The decoder with its token shift as a graph, from features and prompts to masks."""
 
 import torch
 from torch import Tensor
@@ -16,21 +16,21 @@ from promise_seg.vocabulary import MaskChoice
 
 _CHOICES = list(MaskChoice)
 _COUNTS = ((1, 1, 0), (1, 0, 1), (1, 2, 1), (3, 1, 0), (2, 16, 0), (2, 3, 1), (4, 0, 1), (1, 0, 0))
-"""Sets of prompts, points of each, and boxes of each, by which the graph is checked; it is traced with the sixth."""
+"""Number of prompt sets, and of points and boxes in each, with which the graph is checked; the sixth is traced."""
 _TRACED = 5
 
 
 class DecoderGraph(Graph):
-    """K sets of prompts of one image to a mask each.
+    """Decode K sets of prompts of one image to one mask each.
 
-    It answers given prompts as the model does before it mixes in the auto-prompter's map: by their form, with the
-    shift, the choice among SAM's masks and the estimate of their quality that belong to it. The model's own prompts are
-    told apart by ``own_prompts``.
+    The graph decodes given prompts like the model, but without mixing in the auto-prompter's saliency map. The token
+    shift, the choice among SAM's masks and the IoU estimate depend on the form of the prompts. The input
+    ``own_prompts`` marks the model's own prompts.
 
     Args:
-        model: any variant.
-        encoder: whose outputs it reads.
-        name: of the model, for messages.
+        model: model of any variant.
+        encoder: encoder graph whose outputs are read.
+        name: name of the model in messages.
     """
 
     _shifted: Tensor
@@ -64,7 +64,7 @@ class DecoderGraph(Graph):
     def _shift(
         self, embedding: Tensor, form: tuple[Tensor, Tensor, Tensor], number: Tensor, own: Tensor
     ) -> Tensor | None:
-        """The shift of the mask tokens, (1, M, C), for the model's own prompts or for given ones of a form."""
+        """Return the shift (1, M, C) of the mask tokens, for the model's own prompts or for given prompts of a form."""
         if self.model.ips is None:
             return None
         of_own = self.model.ips(embedding)
@@ -75,7 +75,7 @@ class DecoderGraph(Graph):
         return torch.where(own[:, None, None], of_own, of_given * self._shifted[number])
 
     def _chosen(self, decoded: Decoded, choice: Tensor) -> tuple[Tensor, ...]:
-        """The outputs; see :func:`~promise_seg.model.choose_mask`, which this does without a branch."""
+        """Return the outputs; a version of :func:`~promise_seg.model.choose_mask` without branches."""
         iou = decoded.iou[:, 0]
         scored = iou
         if self.model.quality is not None and decoded.tokens is not None:
@@ -121,7 +121,7 @@ class DecoderGraph(Graph):
 
 
 def _form_of(prompts: OpenPrompts) -> tuple[Tensor, Tensor, Tensor]:
-    """The number of points, whether one of them is foreground, and whether there are boxes, as tensors ()."""
+    """Return the number of points, whether any is foreground, and whether there are boxes, as scalar tensors."""
     points = (prompts.point_labels >= 0).sum(-1).amax()
     has_foreground = (prompts.point_labels == FOREGROUND).sum() > 0
     has_boxes = torch.ones_like(prompts.boxes_xyxy_model).sum() > 0

@@ -1,4 +1,4 @@
-"""The description of an exported model, for programs that run it: ``model.json``."""
+"""The description of an exported model, ``model.json``, for programs that run it."""
 
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
@@ -12,7 +12,7 @@ from promise_seg.storage.hashing import file_sha256
 
 FORMAT_VERSION = 1
 FORMAT = "promise-seg onnx"
-"""The format that a description names, by which it is known."""
+"""Name of the format in a description, which identifies it."""
 DESCRIPTION_FILE = "model.json"
 
 
@@ -20,10 +20,10 @@ def describe(model: PromiseModel, graphs: Mapping[Graph, Collection[str]], folde
     """Return the description of an exported model.
 
     Args:
-        model: the same.
-        graphs: with the names of the inputs that each has in its file.
-        folder: that holds its graphs and all other files that belong to it.
-        opset: version of ONNX's operators.
+        model: model that was exported.
+        graphs: maps each graph to the names of the inputs in its file.
+        folder: folder with the graphs and all other files of the export.
+        opset: version of the ONNX operators.
     """
     config, sam = model.config, model.sam
     mean, std = sam.input_scale

@@ -1,4 +1,4 @@
-"""The image encoder as a graph: an image in, all that prompter and decoder read of it out."""
+"""The image encoder as a graph, from an image to the features for prompter and decoder."""
 
 from functools import cached_property
 
@@ -14,16 +14,17 @@ _ABOUT = {
     "stage": "outputs of the encoder's blocks, for the prompter",
     "": "finer features, for the decoder",
 }
-"""The meaning of features, by the beginnings of their names."""
+"""Descriptions of features, by the prefixes of their names."""
 
 
 class EncoderGraph(Graph):
-    """An image of the model frame to its features: the embedding, the stages that the prompter reads, and what the
-    decoder needs beside it.
+    """Encode an image in the model frame.
+
+    The outputs are the embedding, the stages that the prompter reads, and further features for the decoder.
 
     Args:
-        model: any variant.
-        name: of the model, for messages.
+        model: model of any variant.
+        name: name of the model in messages.
     """
 
     def __init__(self, model: PromiseModel, name: str) -> None:
@@ -50,5 +51,5 @@ class EncoderGraph(Graph):
 
     @cached_property
     def features(self) -> list[dict[str, Tensor]]:
-        """The outputs for the examples."""
+        """The outputs for each example."""
         return [self.run(example) for example in self.examples]

@@ -1,20 +1,20 @@
-"""The packages that exporting needs, and the versions of ONNX that it can write."""
+"""Check the packages that exporting requires, and the versions of ONNX operators."""
 
 from importlib.util import find_spec
 
 from promise_seg.errors import SettingsError
 
 OLDEST_OPSET, NEWEST_OPSET = 17, 20
-"""The first opset with a layer norm of its own, to the last that PyTorch's exporter knows."""
+"""First opset with an operator for layer norms, and last opset that PyTorch's tracing exporter supports."""
 USUAL_OPSET = 17
-"""The opset that the most programs can run: those since ONNX Runtime 1.12."""
+"""Default opset, which most programs can run: ONNX Runtime supports it since version 1.12."""
 
 
 def check_packages() -> None:
-    """Raise an error if a package is missing.
+    """Check that all required packages are installed.
 
     Raises:
-        SettingsError: that names it, and the command that installs it.
+        SettingsError: if a package is missing, with the command that installs it.
     """
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if missing:
@@ -26,10 +26,10 @@ def check_packages() -> None:
 
 
 def check_opset(opset: int) -> None:
-    """Raise an error if a version of ONNX's operators cannot be written.
+    """Check that a version of the ONNX operators can be written.
 
     Raises:
-        SettingsError: that names those that can.
+        SettingsError: if it cannot, with the versions that can.
     """
     if OLDEST_OPSET <= opset <= NEWEST_OPSET:
         return

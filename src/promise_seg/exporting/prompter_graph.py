@@ -1,4 +1,4 @@
-"""The auto-prompter as a graph: features and, for those that look at it, the image in; points or maps out."""
+"""The auto-prompter as a graph, from features, and the image if the APM reads it, to points or maps."""
 
 import torch
 from torch import Tensor
@@ -20,12 +20,12 @@ _ABOUT = {
 
 
 class PrompterGraph(Graph):
-    """Features to what an APM finds by arithmetic alone.
+    """Run the part of an APM that can be expressed as a graph: points, or maps in which objects are found.
 
     Args:
-        model: with an APM.
-        encoder: whose outputs it reads.
-        name: of the model, for messages.
+        model: model with an APM.
+        encoder: encoder graph whose outputs are read.
+        name: name of the model in messages.
     """
 
     def __init__(self, model: PromiseModel, encoder: EncoderGraph, name: str) -> None:
@@ -37,7 +37,7 @@ class PrompterGraph(Graph):
             shape = (1, apm.image_side, apm.image_side, 3)
             read.append(Port(IMAGE, shape, torch.uint8, "the image by itself, RGB pixels in a frame of this side"))
         super().__init__("prompter", f"{name}: the auto-prompter {config.kind}", read, [])
-        self.apm, self._encoder = apm, (encoder,)  # in a tuple, as its weights are not the prompter's
+        self.apm, self._encoder = apm, (encoder,)  # in a tuple, so that it is not a submodule
         found = self.apm.graph_outputs(Features(self.examples[0]))
         self.outputs = tuple(ports_of(found, _ABOUT))
 

@@ -1,7 +1,7 @@
-"""Trace a graph of PyTorch into an ONNX file.
+"""Trace a PyTorch graph into an ONNX file.
 
-The tracing exporter is used, though PyTorch has a newer one: with that, the decoder cannot be exported, whose numbers
-of points and boxes may be zero; and it takes longer.
+PyTorch's tracing exporter is used because its newer exporter is slower, and cannot export the decoder, whose numbers of
+points and boxes may be zero.
 """
 
 import io
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 LARGEST_FILE = 1_800_000_000
-"""Bytes of weights above which they go into a file of their own: a file of ONNX cannot have 2 GB."""
+"""Size of the weights in bytes above which they go into a separate file: an ONNX file is limited to 2 GB."""
 _EXPM1 = "aten::expm1"
 
 
 def write_graph(graph: Graph, folder: Path, opset: int) -> list[str]:
-    """Write a graph into a folder: its file, and one with its weights if they are too large for it.
+    """Write a graph into a folder, with a separate file for its weights if they are too large.
 
     Args:
-        graph: in evaluation mode, on a CPU.
-        folder: that exists.
-        opset: version of ONNX's operators.
+        graph: graph in evaluation mode, on the CPU.
+        folder: existing folder.
+        opset: version of the ONNX operators.
 
     Returns:
-        The names of those of its inputs that have a say in its outputs: the file has no others.
+        The names of the inputs in the file; inputs that do not affect the outputs are left out.
 
     Raises:
-        SettingsError: if PyTorch cannot trace the graph, or ONNX lacks what it needs.
+        SettingsError: if PyTorch cannot trace the graph, or ONNX lacks an operator.
     """
     import onnx
 
-    raw = folder / f".{graph.name}"  # where many files come to be if weights are too large for one
+    raw = folder / f".{graph.name}"  # the exporter writes many files if weights are large
     raw.mkdir()
     _trace(graph, raw / graph.file, opset)
     model = onnx.load(raw / graph.file)
@@ -63,7 +63,7 @@ def write_graph(graph: Graph, folder: Path, opset: int) -> list[str]:
 def _trace(graph: Graph, path: Path, opset: int) -> None:
     first = graph.examples[0]
     ports = (*graph.inputs, *graph.outputs)
-    said = io.StringIO()  # of a graph that cannot be exported, all of it is printed
+    said = io.StringIO()  # a graph that cannot be exported is printed
     try:
         with warnings.catch_warnings(), redirect_stdout(said), _symbols(opset), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -79,7 +79,7 @@ def _trace(graph: Graph, path: Path, opset: int) -> None:
             )
     except OSError:
         raise
-    except Exception as error:  # of the exporter, or of a part that cannot be traced: their kinds are many
+    except Exception as error:  # errors of the exporter or of traced code, of many types
         raise SettingsError(
             f"{graph.part} cannot be exported: {first_line(error)}. Its operators have no counterpart in opset {opset} "
             f"of ONNX, or PyTorch {torch.__version__} cannot trace them"
@@ -88,12 +88,12 @@ def _trace(graph: Graph, path: Path, opset: int) -> None:
 
 @contextmanager
 def _symbols(opset: int) -> Iterator[None]:
-    """Teach the exporter those operators that it lacks, for a while."""
+    """Register operators that the exporter lacks, until the block is left."""
 
-    symbols: Any = torch.onnx  # whose functions are not declared as its own
+    symbols: Any = torch.onnx  # its type stubs lack these functions
 
     def expm1(graph: Any, value: Any) -> Any:
-        """exp(x) - 1 without cancellation: with t = tanh(x / 2), it is 2 t / (1 - t)."""
+        """Return exp(x) - 1 without cancellation, as 2 t / (1 - t) with t = tanh(x / 2)."""
         two, one = (graph.op("Constant", value_t=torch.tensor(number)) for number in (2.0, 1.0))
         half = graph.op("Tanh", graph.op("Div", value, two))
         return graph.op("Div", graph.op("Mul", two, half), graph.op("Sub", one, half))
@@ -106,7 +106,7 @@ def _symbols(opset: int) -> Iterator[None]:
 
 
 def _declare(model: "ModelProto", graph: Graph) -> None:
-    """State the shapes of inputs and outputs, some of which the exporter cannot infer, and the defaults of inputs."""
+    """Set the shapes of inputs and outputs, some of which the exporter cannot infer, and the defaults of inputs."""
     import onnx
 
     ports = {port.name: port for port in (*graph.inputs, *graph.outputs)}
@@ -115,5 +115,5 @@ def _declare(model: "ModelProto", graph: Graph) -> None:
         value.CopyFrom(onnx.helper.make_tensor_value_info(port.name, kind, port.shape))
     for value in model.graph.input:
         default = ports[value.name].default
-        if default is not None:  # an initial value of the same name
+        if default is not None:  # stored as an initializer with the same name
             model.graph.initializer.append(onnx.numpy_helper.from_array(default.numpy(), value.name))

@@ -1,4 +1,4 @@
-"""One model as a folder of ONNX files, their description and a program that runs them."""
+"""Write a model as a folder of ONNX files, with a description and a program that runs them."""
 
 from pathlib import Path
 
@@ -15,16 +15,16 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.storage.files import json_text, read_json_object
 
 _PROGRAM = Path(__file__).with_name("program")
-"""The folder with the program's files, which import each other and nothing of promise-seg."""
+"""Folder of the program's files, which import each other but nothing from promise-seg."""
 _COMPILED = "__pycache__"
 
 
 def graphs_of(model: PromiseModel, name: str) -> list[Graph]:
-    """Return the graphs of a model; without an auto-prompter there are two.
+    """Return the graphs of a model: encoder, auto-prompter if it has one, and decoder.
 
     Args:
-        model: on a CPU; it is put into evaluation mode.
-        name: of the model, for messages.
+        model: model on the CPU; it is put into evaluation mode.
+        name: name of the model in messages.
     """
     model.eval()
     encoder = EncoderGraph(model, name)
@@ -37,17 +37,17 @@ def graphs_of(model: PromiseModel, name: str) -> list[Graph]:
 def write_model(
     model: PromiseModel, folder: Path, opset: int, name: str, progress: Progress = silent
 ) -> list[Agreement]:
-    """Write a model into a folder that exists, and compare each of its graphs with PyTorch.
+    """Write a model into a folder, and compare each of its graphs with PyTorch.
 
     Args:
-        model: any variant, on a CPU.
-        folder: empty.
-        opset: version of ONNX's operators.
-        name: of the model, for messages.
-        progress: told of each graph.
+        model: model of any variant, on the CPU.
+        folder: existing, empty folder.
+        opset: version of the ONNX operators.
+        name: name of the model in messages.
+        progress: called after each graph.
 
     Raises:
-        SettingsError: if a part cannot be exported, or differs from PyTorch.
+        SettingsError: if a graph cannot be exported, or its outputs differ from PyTorch's.
     """
     inputs, found = {}, []
     for graph in counted(graphs_of(model, name), progress, "exporting"):
@@ -61,9 +61,9 @@ def write_model(
 
 
 def is_export(folder: Path) -> bool:
-    """Whether a folder is empty, or holds an earlier export and nothing else: of one model, or of several classes.
+    """Whether a folder is empty, or holds nothing but an earlier export of one model or of several classes.
 
-    What Python compiled when the program was imported does not count.
+    Files that Python compiled when the program was imported are ignored.
     """
     if not folder.is_dir():
         return False

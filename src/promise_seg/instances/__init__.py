@@ -1,1 +1,1 @@
-"""Each object of an image: prompts of its own, a mask, and a number in one instance map."""
+"""Instance segmentation: prompts and a mask for each object of an image, and one instance map."""

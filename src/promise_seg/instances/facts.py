@@ -1,4 +1,4 @@
-"""Measurements of each object of an image: its size, place, grey level and score."""
+"""Measurements of each object of an image: size, position, grey level and score."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ class FoundObject:
     """One object of an image, in the image frame.
 
     Args:
-        id: its number in the instance map.
-        area_pixels: its area.
-        centre_xy: its centre of mass, (x, y) pixel indices.
+        id: number of the object in the instance map.
+        area_pixels: area in pixels.
+        centre_xy: centre of mass, (x, y) pixel indices.
         box_xyxy: indices of the first and last pixels: left, top, right, bottom.
-        mean_intensity: the mean of its pixels over the three channels as the model reads them, 0 to 255.
-        score: how sure it is, 0 to 1: the mean probability of its pixels.
-        point_xy: the point that it was asked for with.
-        predicted_iou: SAM's estimate of its IoU, where SAM had a share in its mask.
-        area: in ``area_unit``, where it is known how large pixels are.
-        area_unit: ``mm2`` or, of small pixels, ``um2``.
+        mean_intensity: mean of the object's pixels over the three channels as the model reads them, 0 to 255.
+        score: confidence, 0 to 1: the mean probability of the object's pixels.
+        point_xy: point prompt of the object.
+        predicted_iou: SAM's estimate of the IoU, if SAM contributed to the mask.
+        area: area in ``area_unit``, if the pixel size is known.
+        area_unit: ``mm2`` or, for small pixels, ``um2``.
     """
 
     id: int
@@ -43,7 +43,7 @@ class FoundObject:
     area_unit: str = ""
 
     def record(self) -> dict[str, Any]:
-        """Return the facts by the names of the columns of ``objects.csv``."""
+        """Return the measurements by column name of ``objects.csv``."""
         left, top, right, bottom = self.box_xyxy
         return {
             "id": self.id,
@@ -67,12 +67,12 @@ class FoundObject:
 def facts_of(
     found: InstanceMap, rgb: Uint8Array, spacing: tuple[float, float] | None = None
 ) -> tuple[FoundObject, ...]:
-    """Return what is known of each object of an image, in the order of their numbers.
+    """Measure each object of an image, in the order of their numbers.
 
     Args:
         found: the objects.
         rgb: the image (H, W, 3) as the model reads it.
-        spacing: the distance between rows and between columns, in mm, where it is known.
+        spacing: distances between rows and between columns in mm, if known.
     """
     return tuple(_facts(found, rgb, spacing))
 
@@ -85,12 +85,12 @@ def _facts(found: InstanceMap, rgb: Uint8Array, spacing: tuple[float, float] | N
 def facts_of_object(
     number: int, one: ObjectMask, rgb: Uint8Array, spacing: tuple[float, float] | None = None
 ) -> FoundObject:
-    """Return what is known of one object.
+    """Measure one object.
 
     Args:
-        number: of the object in its instance map.
+        number: number of the object in the instance map.
         one: the object.
-        rgb: the pixels (h, w, 3) of its window.
+        rgb: pixels (h, w, 3) of the object's window.
         spacing: see :func:`facts_of`.
     """
     rows, columns = np.nonzero(one.mask)
@@ -115,7 +115,7 @@ def _box(one: ObjectMask, rows: np.ndarray, columns: np.ndarray) -> tuple[int, i
 
 
 def _in_space(pixels: int, spacing: tuple[float, float] | None) -> tuple[float | None, str]:
-    """Return an area and its unit; nothing where the size of a pixel is not known, or makes no sense."""
+    """Return an area and its unit; ``None`` and no unit if the pixel size is unknown or invalid."""
     if spacing is None or not (spacing[0] > 0 and spacing[1] > 0 and np.isfinite(spacing).all()):
         return None, ""
     square_mm = pixels * spacing[0] * spacing[1]

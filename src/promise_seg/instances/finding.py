@@ -1,4 +1,4 @@
-"""Find the objects of one image: ask for each, outline it, and paint all of them into one map."""
+"""Find the objects of one image: propose prompts, outline each object, and paint all into one instance map."""
 
 from promise_seg.images.geometry import Geometry
 from promise_seg.instances.outlining import outline_objects
@@ -12,16 +12,16 @@ from promise_seg.sam.features import Features
 def find_instances(
     model: PromiseModel, features: Features, geometry: Geometry, rule: InstanceRule | None = None
 ) -> InstanceMap:
-    """Return the objects of one image, with the model's own prompts.
+    """Find the objects of one image with the model's own prompts.
 
     Args:
-        model: in evaluation mode, with an APM that makes a map of where objects are.
-        features: of the image, with what the APM found in it, on the model's device.
-        geometry: of the image.
-        rule: how objects are told apart; by default the one of the model.
+        model: model in evaluation mode, with an APM that makes a saliency map.
+        features: features of the image with the APM's outputs, on the model's device.
+        geometry: geometry of the image.
+        rule: how objects are separated; by default the model's rule.
 
     Raises:
-        SettingsError: if its APM makes no map, or there are more objects than an instance map holds.
+        SettingsError: if the model's APM makes no map, or there are more objects than an instance map can hold.
     """
     rule = rule or model.config.instance_rule
     proposals = propose_objects(model, features, rule, geometry)

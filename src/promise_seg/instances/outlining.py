@@ -1,7 +1,7 @@
-"""Outline each object that was asked for: its mask in the image frame, in a window as large as the object needs.
+"""Outline each proposed object: make its mask in the image frame, in a window around the object.
 
-SAM is asked in bounded batches, and no mask is ever as large as the image, so ten thousand objects take no more memory
-than their own pixels.
+SAM decodes prompts in batches of limited size, and masks are limited to their windows, so ten thousand objects take no
+more memory than their own pixels.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from promise_seg.rules.postprocessing import largest_part
 from promise_seg.sam.features import Features
 
 _AT_ONCE = 32
-_MARGIN = 0.25  # of the longer side of a box: how far a mask may reach beyond it
+_MARGIN = 0.25  # share of a box's longer side by which a mask may extend beyond the box
 _LEAST_MARGIN = 3  # cells of the maps
-_REACH = 4  # cells of the maps: how far around its region a place still belongs to an object
+_REACH = 4  # cells of the maps by which an object may extend beyond its region
 _CERTAIN_LOGIT = 12.0
-_AGREEMENT = 0.3  # IoU of SAM's mask with the region that it was asked for
+_AGREEMENT = 0.3  # least IoU of SAM's mask with the region of its prompts
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +33,12 @@ class ObjectMask:
     """The mask of one object, in a window of the image.
 
     Args:
-        left, top: of the window, in the image frame.
-        mask_logits: (h, w), unbounded; the object is where they are above the threshold of the model.
-        mask: (h, w).
-        score: how sure it is, 0 to 1.
-        point_xy: the point that it was asked for with, in the image frame.
-        predicted_iou: SAM's estimate of its IoU, where its mask has a share in this one.
+        left, top: position of the window in the image frame.
+        mask_logits: (h, w), unbounded.
+        mask: (h, w): the largest connected component above the model's threshold.
+        score: confidence, 0 to 1.
+        point_xy: point prompt of the object, in the image frame.
+        predicted_iou: SAM's estimate of the IoU, if SAM contributed to the mask.
     """
 
     left: int
@@ -51,7 +51,7 @@ class ObjectMask:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the window in the image."""
+        """The rows and columns of the window in the image."""
         height, width = self.mask.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
@@ -62,14 +62,14 @@ def outline_objects(
 ) -> Iterator[ObjectMask]:
     """Yield the mask of each object, in the order of the proposals.
 
-    Where SAM's mask is of something else than what was asked for, the object is as the maps have it.
+    If SAM's mask does not match the region of its prompts, the mask is taken from the APM's maps only.
 
     Args:
-        model: in evaluation mode.
-        features: of the image, on the model's device.
-        proposals: what to ask for.
-        geometry: of the image.
-        rule: what share SAM's masks have.
+        model: model in evaluation mode.
+        features: features of the image, on the model's device.
+        proposals: proposed objects.
+        geometry: geometry of the image.
+        rule: how SAM's masks and the APM's map are mixed.
     """
     owners = _spread(proposals.regions)
     least = model.config.postprocessing.threshold_logit
@@ -84,7 +84,7 @@ def outline_objects(
             continue
         mixed = rule.map_share * mapped.mask_logits + (1 - rule.map_share) * _cut(answer.mask_logits, window, geometry)
         found = _object_mask(mixed, least, window, points[number])
-        if _iou(found.mask, mapped.mask) < _AGREEMENT:  # SAM answered with something else than what it was asked for
+        if _iou(found.mask, mapped.mask) < _AGREEMENT:  # SAM segmented something else
             yield mapped
         else:
             yield replace(found, predicted_iou=answer.iou)
@@ -95,7 +95,7 @@ def _iou(one: BoolArray, other: BoolArray) -> float:
 
 
 class _Answer(NamedTuple):
-    """SAM's low-resolution logits (h, h) over the whole model frame, and its own estimate of their IoU."""
+    """SAM's low-resolution mask logits (h, h) over the whole model frame, and its own estimate of their IoU."""
 
     mask_logits: Float32Array
     iou: float
@@ -104,7 +104,7 @@ class _Answer(NamedTuple):
 def _answers(
     model: PromiseModel, features: Features, proposals: ObjectProposals, rule: InstanceRule
 ) -> Iterator[_Answer | None]:
-    """Yield SAM's answer for each object; ``None`` where it has no share in the masks."""
+    """Yield SAM's answer for each object; ``None`` if masks are made from the map only."""
     count = len(proposals.boxes_xyxy_model)
     if rule.map_share == 1:
         yield from (None for _ in range(count))
@@ -121,7 +121,7 @@ def _answers(
 
 
 def _spread(regions: IntArray) -> IntArray:
-    """Let each region reach a few cells into what no region has, so that only other objects end it."""
+    """Extend each region by a few cells into the background, up to the other regions."""
     if not regions.any():
         return regions
     away, nearest = cv2.distanceTransformWithLabels(
@@ -140,12 +140,14 @@ class _Window(NamedTuple):
 
 
 def _window_of(box_xyxy_model: Float32Array, geometry: Geometry, cells: int) -> _Window:
-    """Return the window of a box and a margin, the last column and row excluded, inside of what the model sees.
+    """Return the window of a box with a margin, clipped to the part of the image that the model sees.
+
+    The right column and the bottom row are excluded.
 
     Args:
-        box_xyxy_model: (4,), in the model frame.
-        geometry: of the image.
-        cells: of the maps, along a side of the model frame.
+        box_xyxy_model: box (4,) in the model frame.
+        geometry: geometry of the image.
+        cells: number of map cells along a side of the model frame.
     """
     left, top, right, bottom = box_xyxy_model.tolist()
     margin = max(_MARGIN * max(right - left, bottom - top), _LEAST_MARGIN * geometry.side / cells)
@@ -160,9 +162,9 @@ def _window_of(box_xyxy_model: Float32Array, geometry: Geometry, cells: int) -> 
 def _cut(
     values: Float32Array | IntArray, window: _Window, geometry: Geometry, number: int | None = None
 ) -> Float32Array:
-    """Interpolate a map (r, r) over the whole model frame, bilinearly, at the pixels of a window of the image: (h, w).
+    """Interpolate a map (r, r) of the whole model frame bilinearly at the pixels (h, w) of a window of the image.
 
-    With a number, it is the map of where this number is, 0 to 1.
+    If ``number`` is given, the map is first converted to 1 where it has this number, and 0 elsewhere.
     """
     corners = np.array([[window.left, window.top], [window.right - 1, window.bottom - 1]], np.float32)
     scale = len(values) / geometry.side
@@ -177,13 +179,13 @@ def _cut(
 
 
 def _span(places: Float32Array, cells: int) -> tuple[int, int]:
-    """Return the first and, excluded, the last cell that places are interpolated from."""
+    """Return the range of cells, its end excluded, that ascending positions are interpolated from."""
     first = min(max(int(np.floor(places[0])), 0), cells - 1)
     return first, min(max(int(np.floor(places[-1])) + 2, first + 1), cells)
 
 
 def _bilinear(values: Float32Array, ys: Float32Array, xs: Float32Array) -> Float32Array:
-    """Interpolate values (r, c) at rows (h,) and columns (w,), as far as the outermost cells: (h, w)."""
+    """Interpolate values (r, c) at rows (h,) and columns (w,), clipped to the outermost cells: (h, w)."""
     last_row, last_column = values.shape[0] - 1, values.shape[1] - 1
     ys, xs = np.clip(ys, 0, last_row), np.clip(xs, 0, last_column)
     above, before = ys.astype(np.int64), xs.astype(np.int64)
@@ -195,7 +197,7 @@ def _bilinear(values: Float32Array, ys: Float32Array, xs: Float32Array) -> Float
 
 
 def _object_mask(logits: Float32Array, least: float, window: _Window, point_xy: Float32Array) -> ObjectMask:
-    """Return the largest part of what is above a logit; an object that falls between pixels is its best pixel."""
+    """Return the largest connected component above a logit; its highest pixel if no pixel is above it."""
     mask = logits > least
     if mask.any():
         mask = largest_part(mask)

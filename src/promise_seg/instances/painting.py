@@ -1,4 +1,4 @@
-"""Paint the objects of an image into one instance map: doubles are left out, and no two objects share a pixel."""
+"""Paint the objects of an image into one instance map, without duplicates and without overlaps."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from promise_seg.instances.outlining import ObjectMask
 from promise_seg.rules.postprocessing import largest_part
 
 _DOUBLE = 0.5
-"""An object is the double of a surer one if a larger share of its pixels is the other's."""
+"""Share of an object's pixels above which it is a duplicate of a more confident object that has these pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +18,8 @@ class InstanceMap:
     """The objects of an image.
 
     Args:
-        labels: (H, W), 0 for background and 1, 2 ... without gaps, from the top of the image to its bottom.
-        objects: the object of each number; their masks are as in ``labels``.
+        labels: (H, W), 0 for background and 1, 2, ... without gaps, from the top of the image to its bottom.
+        objects: objects in the order of their numbers; their masks are the same as in ``labels``.
     """
 
     labels: Uint16Array
@@ -27,12 +27,14 @@ class InstanceMap:
 
 
 def paint(objects: Iterable[ObjectMask], height: int, width: int, least_score: float = 0.0) -> InstanceMap:
-    """Paint objects into one map: the surer one is kept of two that are the same; a shared pixel is whose it is surest.
+    """Paint objects into one instance map.
+
+    Of duplicates, the most confident object is kept. A pixel in several masks goes to the one with the highest logit.
 
     Args:
-        objects: in any order; they may overlap.
-        height, width: of the image.
-        least_score: objects with a lower score are left out.
+        objects: objects in any order, which may overlap.
+        height, width: size of the image in pixels.
+        least_score: minimum score; objects with a lower score are left out.
     """
     found = sorted((one for one in objects if one.score >= least_score), key=_surest_first)
     kept: list[ObjectMask] = []
@@ -53,11 +55,11 @@ def _surest_first(one: ObjectMask) -> tuple[float, int, int]:
 
 
 def _is_double(one: ObjectMask, owner: np.ndarray) -> bool:
-    """Whether an object is, for the most part, one that is painted already.
+    """Whether most of an object's pixels belong to a single object that is already painted.
 
     Args:
         one: the object.
-        owner: (h, w), whose the pixels of its window are.
+        owner: (h, w), number of the object that each pixel of the window belongs to.
     """
     shared = np.bincount(owner[one.mask])
     area = int(np.count_nonzero(one.mask))
@@ -66,7 +68,7 @@ def _is_double(one: ObjectMask, owner: np.ndarray) -> bool:
 
 
 def _numbered(kept: list[ObjectMask], owner: np.ndarray) -> InstanceMap:
-    """Number what is left of the objects from top to bottom, each the largest part of it."""
+    """Reduce each object to the largest connected component of its pixels, and number objects from top to bottom."""
     left = []
     for number, one in enumerate(kept, 1):
         mask: BoolArray = owner[one.window] == number

@@ -1,4 +1,4 @@
-"""Ask for each object of an image: a box and a point of its own, from the maps of the APM."""
+"""Propose a box and a point for each object of an image, from the maps of the APM."""
 
 from typing import NamedTuple
 
@@ -20,10 +20,10 @@ from promise_seg.sam.prompts import FOREGROUND
 
 
 class ObjectProposals(NamedTuple):
-    """The objects that are asked for in one image, and where they were found.
+    """The proposed objects of one image: their prompts, and the maps that they were found in.
 
     Shape: ``boxes_xyxy_model`` (K, 4) and ``points_xy_model`` (K, 2) in the model frame; ``regions`` (r, r) over the
-        whole model frame, numbered from 1 as the objects are, 0 elsewhere; ``saliency_logits`` (r, r).
+        whole model frame, with the numbers of the objects from 1, 0 elsewhere; ``saliency_logits`` (r, r).
     """
 
     boxes_xyxy_model: Float32Array
@@ -32,7 +32,7 @@ class ObjectProposals(NamedTuple):
     saliency_logits: Float32Array
 
     def prompts(self, start: int, end: int) -> Proposal:
-        """Return the prompts of some of the objects: sets of one box and one point, for one image."""
+        """Return the prompts of the objects from ``start`` to before ``end``: one box and one point per object."""
         points = torch.from_numpy(self.points_xy_model[start:end])[None, :, None]
         return Proposal(
             points_xy_model=points,
@@ -43,16 +43,16 @@ class ObjectProposals(NamedTuple):
 
 @torch.no_grad()
 def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule, geometry: Geometry) -> ObjectProposals:
-    """Return what to ask for in one image; nothing where the model judges that there is nothing, or in the padding.
+    """Propose the objects of one image; none in the padding, and none if the model judges the image to be empty.
 
     Args:
-        model: whose APM makes a saliency map.
-        features: of one image, with what the APM found in it.
-        rule: how far peaks rise.
-        geometry: of the image.
+        model: model with an APM that makes a saliency map.
+        features: features of one image, with the APM's outputs.
+        rule: how objects are separated, with the prominence of their peaks.
+        geometry: geometry of the image.
 
     Raises:
-        SettingsError: if its APM makes no map.
+        SettingsError: if the APM makes no map, or there are more objects than an instance map can hold.
     """
     maps = _maps(model, features)
     certain = np.zeros(maps.saliency_logits.shape, bool)
@@ -69,7 +69,7 @@ def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule,
 
 
 def _cells_of(geometry: Geometry, cells: int) -> tuple[slice, slice]:
-    """Return the rows and columns of maps (cells, cells) whose centres are in the image."""
+    """Return the rows and columns of maps (cells, cells) whose centres are inside the image."""
     box, scale = geometry.content, cells / geometry.side
     first_row, end_row, first_column, end_column = (
         round(edge * scale) for edge in (box.top, box.bottom, box.left, box.right)
@@ -95,21 +95,21 @@ def _maps(model: PromiseModel, features: Features) -> _Maps:
 
 
 def _is_absent(model: PromiseModel, features: Features, proposal: Proposal) -> bool:
-    """Whether the model judges, as for one mask of all objects, that there is nothing in the image."""
+    """Whether the model judges that there is nothing to segment in the image."""
     threshold = None if model.always_segments else model.config.presence_threshold
     if threshold is None:
         return False
     presence_logits = proposal.presence_logits
-    if presence_logits is None:  # SAM is asked as for masks, for the sake of its object score
+    if presence_logits is None:  # run SAM's decoder to get its object score
         presence_logits = presence_of(proposal, model.sam_masks(features, proposal))
     return presence_logits is not None and bool(presence_logits[0].sigmoid() < threshold)
 
 
 def check_makes_map(model: PromiseModel) -> None:
-    """Raise an error if the APM of a model makes no map, so that it cannot tell objects apart.
+    """Check that a model's APM makes a saliency map, which is needed to separate objects.
 
     Raises:
-        SettingsError: that says so.
+        SettingsError: if the model has no APM, or its APM makes no map.
     """
     if model.apm is None or not model.apm.makes_map:
         kind = f"the APM {model.config.apm.kind}" if model.config.apm is not None else f"variant {model.config.variant}"
@@ -120,7 +120,7 @@ def check_makes_map(model: PromiseModel) -> None:
 
 
 def _wide(logits: Tensor, side: int) -> Float32Array:
-    """Return the only map of a batch (1, g, g) as (r, r), at least as large as it is."""
+    """Resize the only map of a batch (1, g, g) to (r, r), with r the larger of ``side`` and g."""
     wide = resized(logits.float()[:, None], max(side, logits.shape[-1]))[0, 0]
     return wide.cpu().numpy()
 

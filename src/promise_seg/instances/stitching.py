@@ -1,8 +1,8 @@
-"""Put the objects of overlapping tiles together: none is cut at a seam, and none is counted twice.
+"""Stitch the objects of overlapping tiles, so that no object is cut at a seam or counted twice.
 
-Two objects of two tiles are the same if they agree where the tiles overlap. The one that lies whole inside of its tile
-stands for both; where each is cut, as an object that is longer than the overlap, they are joined. What is cut in one
-tile and was not found in another that shows all of it is left out.
+Objects of two tiles are the same if they agree in the overlap of the tiles. If one of them is complete in its tile, it
+represents both. If both are cut, because the object is longer than the overlap, they are joined. An object that is cut
+in one tile and was not found in another tile that shows it completely is left out.
 """
 
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ from promise_seg.instances.painting import InstanceMap
 from promise_seg.rules.postprocessing import largest_part
 
 _SAME = 0.3
-"""The least IoU, within the overlap of two tiles, of two objects that are the same."""
+"""Minimum IoU within the overlap of two tiles for two objects to be the same."""
 _DOUBLE = 0.5
-"""A larger share of an object's pixels that belong to others makes it a double."""
-_EDGE_SHARE = 64  # an object is cut if it comes as near to a seam as the side of its tile by this
+"""Share of an object's pixels in other objects above which it is a duplicate."""
+_EDGE_SHARE = 64  # an object is cut if it is nearer to a seam than its tile's side divided by this number
 MOST_OBJECTS = LARGEST_LABEL
 
 
 @dataclass(eq=False)
 class _Tile:
-    """The objects of the tile at ``box``: ``labels`` (h, w) is its instance map, ``rgb`` (h, w, 3) its pixels."""
+    """The objects of the tile at ``box``, with its instance map ``labels`` (h, w) and its pixels ``rgb`` (h, w, 3)."""
 
     box: Box
     labels: Uint16Array
@@ -41,13 +41,15 @@ class _Tile:
 
 
 class Stitcher:
-    """Paints the objects of tiles into one instance map of the whole image, as soon as no later tile can change them.
+    """Paint the objects of tiles into one instance map of the whole image.
+
+    Objects are painted as soon as no later tile can change them.
 
     Args:
-        labels: (H, W) uint16, zero; it is painted, and numbered when all tiles were added.
-        kept: the part of the image that the tiles cover.
-        spacing: the distance between rows and between columns in mm, if it is known.
-        name: of the image, for messages.
+        labels: (H, W) uint16, all zero; it is modified in place, and numbered by :meth:`finished`.
+        kept: part of the image that the tiles cover.
+        spacing: distances between rows and between columns in mm, if known.
+        name: name of the image in messages.
     """
 
     def __init__(
@@ -60,15 +62,12 @@ class Stitcher:
         self._first: list[tuple[int, int]] = []
 
     def add(self, box: Box, found: InstanceMap, rgb: Uint8Array) -> None:
-        """Add what was found in the next tile, in the order of the grid.
+        """Add the objects of the next tile, in the order of the grid.
 
         Args:
-            box: of the tile.
-            found: its objects, in its own frame.
-            rgb: its pixels (h, w, 3).
-
-        Raises:
-            ImageError: if there are more objects than an instance map can number.
+            box: position of the tile in the image.
+            found: objects of the tile, in the tile's frame.
+            rgb: pixels (h, w, 3) of the tile.
         """
         cut = [self._is_cut(_place_of(one, box), box) for one in found.objects]
         tile = _Tile(box, found.labels, rgb, found.objects, cut)
@@ -80,10 +79,13 @@ class Stitcher:
         self._boxes.append(box)
 
     def end_row(self, next_top: int | None) -> None:
-        """Paint what is complete after a row of tiles; ``next_top`` is the first row of the next one, if there is any.
+        """Paint the objects that are complete after a row of tiles.
+
+        Args:
+            next_top: top pixel row of the next row of tiles; ``None`` after the last one.
 
         Raises:
-            ImageError: see :meth:`add`.
+            ImageError: if there are more objects than an instance map can number.
         """
         is_open = {id(tile): next_top is not None and tile.box.bottom > next_top for tile in self._waiting}
         groups = [group for group in self._groups() if not any(is_open[id(tile)] for tile, _ in group)]
@@ -99,13 +101,13 @@ class Stitcher:
         for group in groups:
             for tile, index in group:
                 tile.done[index] = True
-                tile.links[index] = []  # or tiles that are done would stay in memory with all that they were linked to
+                tile.links[index] = []  # otherwise finished tiles would stay in memory through these links
         self._waiting = [tile for tile in self._waiting if is_open[id(tile)] or not all(tile.done)]
         first = min((tile.box.top for tile in self._waiting), default=self._kept.bottom)
         self._boxes = [box for box in self._boxes if box.bottom > first]
 
     def finished(self) -> tuple[FoundObject, ...]:
-        """Number the objects from the top of the image to its bottom, and return what is known of each."""
+        """Number the objects from the top of the image to its bottom, and return the measurements of each."""
         order = sorted(range(len(self._found)), key=lambda n: self._first[n])
         numbers = np.zeros(len(order) + 1, np.uint16)
         numbers[np.array(order, np.int64) + 1] = np.arange(1, len(order) + 1)
@@ -115,7 +117,7 @@ class Stitcher:
         return tuple(replace(self._found[n], id=number) for number, n in enumerate(order, 1))
 
     def _is_cut(self, place: Box, box: Box) -> bool:
-        """Whether what lies at a place comes near to an edge of a tile that is not one of the image, or beyond it."""
+        """Whether a box reaches close to, or beyond, an edge of a tile that is not an edge of the image."""
         near = max(2, max(box.right - box.left, box.bottom - box.top) // _EDGE_SHARE)
         return (
             (box.left > self._kept.left and place.left - box.left < near)
@@ -125,18 +127,18 @@ class Stitcher:
         )
 
     def _is_shown_elsewhere(self, one: "_Version") -> bool:
-        """Whether a tile shows all of an object, with some of what is around it."""
+        """Whether a tile shows the whole object and some of its surroundings."""
         return any(not self._is_cut(one.place, box) for box in self._boxes)
 
     def _groups(self) -> Iterator[list[tuple[_Tile, int]]]:
-        """Yield the objects that are linked with one another, of which none is painted yet."""
+        """Yield groups of linked objects that are not painted yet."""
         seen: set[tuple[int, int]] = set()
         for tile in self._waiting:
             for index in range(len(tile.objects)):
                 if (id(tile), index) in seen or tile.done[index]:
                     continue
                 group, found = [(tile, index)], {(id(tile), index)}
-                for one, number in group:  # which grows meanwhile
+                for one, number in group:  # the list grows during the loop
                     for link in one.links[number]:
                         key = (id(link[0]), link[1])
                         if key not in found:
@@ -168,7 +170,7 @@ class Stitcher:
 
 @dataclass(frozen=True, eq=False)
 class _Version:
-    """One object in the image frame: its mask (h, w) and the pixels (h, w, 3) there."""
+    """An object in the image frame, with its mask (h, w) and pixels (h, w, 3)."""
 
     left: int
     top: int
@@ -190,7 +192,7 @@ class _Version:
 
 
 def _tight(left: int, top: int, mask: BoolArray) -> Box:
-    """Return the box of what is in a window."""
+    """Return the bounding box of a mask at a position in the image."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return Box(left + int(columns[0]), top + int(rows[0]), left + int(columns[-1]) + 1, top + int(rows[-1]) + 1)
 
@@ -200,7 +202,7 @@ def _place_of(one: ObjectMask, tile: Box) -> Box:
 
 
 def _link(tile: _Tile, other: _Tile) -> None:
-    """Link the objects of two tiles that are the same, each with one at most."""
+    """Link objects of two tiles that are the same, each with at most one object of the other tile."""
     left, top = max(tile.box.left, other.box.left), max(tile.box.top, other.box.top)
     right, bottom = min(tile.box.right, other.box.right), min(tile.box.bottom, other.box.bottom)
     if left >= right or top >= bottom or not tile.objects or not other.objects:
@@ -230,7 +232,7 @@ def _link(tile: _Tile, other: _Tile) -> None:
 
 
 def _version(group: list[tuple[_Tile, int]]) -> _Version:
-    """Return the one that stands for objects that are the same: the surest that is whole, or all together."""
+    """Return the version that represents a group: its most confident complete object, or all objects joined."""
     whole = [(tile, index) for tile, index in group if not tile.cut[index]]
     if whole:
         tile, index = max(whole, key=lambda one: one[0].objects[one[1]].score)

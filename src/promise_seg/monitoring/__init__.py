@@ -1,1 +1,1 @@
-"""Monitoring of long work: events as JSON lines, metrics for Prometheus, spans for OpenTelemetry; off by default."""
+"""Monitoring of long runs: JSON event logs, Prometheus metrics and OpenTelemetry spans; off by default."""

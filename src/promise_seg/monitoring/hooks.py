@@ -1,4 +1,4 @@
-"""The places where work says how it goes, and who listens to it; without listeners they cost next to nothing."""
+"""Hooks that report the progress of work to listeners; without listeners they have almost no overhead."""
 
 import logging
 import time
@@ -12,35 +12,35 @@ from promise_seg.vocabulary import ItemOutcome, WorkStep
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 _LOG = logging.getLogger(__name__)
-_listeners: tuple["Listener", ...] = ()  # one as often as it was made to listen; it is told once
+_listeners: tuple["Listener", ...] = ()  # a listener may be registered repeatedly, but is called once
 _failed = set[str]()
-"""The listeners of which an error was logged, by their classes."""
+"""Class names of the listeners of which an error was logged."""
 
 
 class Listener:
-    """A listener to the work of this process; its methods are called from any thread.
+    """Base class of listeners to the work of this process. Methods may be called from any thread.
 
-    Their errors end nothing, and are logged once.
+    Errors in listeners do not stop the work; they are logged once per class.
     """
 
     def item_ended(
         self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
     ) -> None:
-        """Take note of what became of an item; see :func:`item_ended`."""
+        """Handle the outcome of an item; see :func:`item_ended`."""
 
     def step_ended(self, name: WorkStep, seconds: float) -> None:
-        """Take note of how long a step of the work on some item took."""
+        """Handle the end of a step of the work on an item."""
 
     def progressed(self, stage: str, done: int, total: int) -> None:
-        """Take note of the progress of a stage."""
+        """Handle the progress of a stage."""
 
     def happened(self, event: str, facts: dict[str, Any]) -> None:
-        """Take note of anything else."""
+        """Handle any other event."""
 
 
 @contextmanager
 def listening(*listeners: Listener) -> Iterator[None]:
-    """Tell these listeners too what happens in this process, in all threads, until the block is left."""
+    """Add listeners to the events of all threads of this process, until the block is left."""
     global _listeners
     _listeners = (*_listeners, *listeners)
     try:
@@ -54,7 +54,7 @@ def listening(*listeners: Listener) -> Iterator[None]:
 
 @contextmanager
 def only_listening(listener: Listener) -> Iterator[None]:
-    """Tell this listener alone what happens in this process until the block is left."""
+    """Replace all listeners of this process by one, until the block is left."""
     global _listeners
     before, _listeners = _listeners, (listener,)
     try:
@@ -64,7 +64,7 @@ def only_listening(listener: Listener) -> Iterator[None]:
 
 
 def _tell(call: Callable[[Listener], object]) -> None:
-    """Tell each listener; the work goes on whatever is wrong with one of them."""
+    """Call each listener; errors in listeners do not stop the work."""
     for one in {id(one): one for one in _listeners}.values():
         try:
             call(one)
@@ -82,42 +82,42 @@ def item_ended(
     seconds: float | None = None,
     problem: BaseException | None = None,
 ) -> None:
-    """Say what became of an item.
+    """Report the outcome of an item.
 
     Args:
-        work: such as ``predict``.
-        item: its name, the same in all processes.
-        outcome: of it.
-        seconds: since its reading was begun.
-        problem: why it failed.
+        work: kind of work, such as ``predict``.
+        item: name of the item, the same in all processes.
+        outcome: outcome of the item.
+        seconds: seconds since the item began to be read, if known.
+        problem: why the item failed, if it did.
     """
     _tell(lambda one: one.item_ended(work, item, outcome, seconds, problem))
 
 
 def step_ended(name: WorkStep, seconds: float) -> None:
-    """Say how long a step of the work on some item took; see :func:`step`."""
+    """Report how long a step of the work on an item took; see :func:`step`."""
     _tell(lambda one: one.step_ended(name, seconds))
 
 
 def happened(event: str, **facts: Any) -> None:
-    """Say that something happened that is about no single item; ``facts`` are values of JSON."""
+    """Report an event that does not concern a single item; ``facts`` are JSON values."""
     _tell(lambda one: one.happened(event, facts))
 
 
 def progressed(stage: str, done: int, total: int, note: str = "") -> None:
-    """Say how far a stage is; it can be passed wherever a ``progress`` is taken."""
+    """Report the progress of a stage; can be passed as any ``progress`` argument."""
     del note
     _tell(lambda one: one.progressed(stage, done, total))
 
 
 def step(name: WorkStep, item: str = "") -> AbstractContextManager[object]:
-    """Return a context around a step of the work on an item; its name may be unknown there."""
+    """Return a context manager that times a step of the work on an item; the item's name may be left out."""
     span = start_span(name, item)
     return _NOTHING if span is None and not _listeners else _Step(name, span)
 
 
 class _Step:
-    """A step that is measured."""
+    """A context manager that times one step."""
 
     __slots__ = ("_name", "_span", "_started")
 

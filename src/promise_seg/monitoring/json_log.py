@@ -1,4 +1,4 @@
-"""A log of events as lines of JSON, through the standard ``logging`` module, that several processes may share."""
+"""A log of events as JSON lines through the standard ``logging`` module, which several processes can share."""
 
 import json
 import logging
@@ -20,15 +20,15 @@ from promise_seg.vocabulary import ItemOutcome
 STANDARD_OUTPUT = "-"
 _lock = threading.Lock()
 LOGGER = "promise_seg.events"
-"""The name of the logger; a program may give it handlers of its own."""
+"""Name of the logger; programs can add their own handlers to it."""
 _FACTS = "facts"
 
 
 class JsonFormatter(logging.Formatter):
-    """A formatter that makes one line of JSON of a record of :class:`EventLog`.
+    """A formatter that turns a record of :class:`EventLog` into one JSON line.
 
     Args:
-        run: what all processes of a run have in common.
+        run: identifier of the run, the same for all its processes.
     """
 
     def __init__(self, run: str) -> None:
@@ -36,7 +36,7 @@ class JsonFormatter(logging.Formatter):
         self._common = {"run": run, "host": socket.gethostname()}
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end; bytes in names that are no UTF-8 are shown as their codes."""
+        """Return the line without a line break; bytes in names that are not UTF-8 are written as their codes."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         first = {"time": when, "level": record.levelname.lower(), "event": record.getMessage()}
         facts = first | self._common | {"pid": os.getpid()} | getattr(record, _FACTS, {})
@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with what JSON cannot hold replaced: NaN and infinity by ``None``."""
+    """Return a value with NaN and infinity, which JSON does not support, replaced by ``None``."""
     if isinstance(value, dict):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -53,12 +53,12 @@ def _plain(value: Any) -> Any:
 
 
 class AppendingHandler(logging.Handler):
-    """A handler that appends each line by one call of the system, so that lines of several processes are not mixed.
+    """A handler that appends each line with a single system call, so lines of several processes are not mixed.
 
-    Logging never ends the work: if a line cannot be written, as on a full disk, that is said once.
+    Logging never stops the work: if a line cannot be written, such as on a full disk, a warning is printed once.
 
     Args:
-        path: of the file, or ``-`` for standard output.
+        path: path of the file, or ``-`` for standard output.
 
     Raises:
         SettingsError: if the file cannot be opened.
@@ -87,7 +87,7 @@ class AppendingHandler(logging.Handler):
                 return
             content = (("\n" if self._is_torn else "") + line).encode()
             self._is_torn = os.write(self._file, content) < len(content)
-        except (OSError, ValueError, AttributeError) as error:  # the last two where standard output is closed
+        except (OSError, ValueError, AttributeError) as error:  # the last two if standard output is closed
             if not self._has_failed:
                 self._has_failed = True
                 reason = getattr(error, "strerror", None) or "it is closed"
@@ -104,10 +104,10 @@ class AppendingHandler(logging.Handler):
 
 
 def _make_folder(place: str) -> None:
-    """Make a folder for logs, and those around it.
+    """Create a folder for logs, with its parents.
 
     Raises:
-        SettingsError: if it cannot be made.
+        SettingsError: if the folder cannot be created.
     """
     try:
         Path(place).mkdir(parents=True, exist_ok=True)
@@ -118,17 +118,17 @@ def _make_folder(place: str) -> None:
 
 
 class EventLog(Listener):
-    """A listener that hands each event to a logger, with its facts as ``record.facts``."""
+    """A listener that passes each event to a logger, with its facts as ``record.facts``."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self.logger = logger
         self.before = logger.level, logger.propagate
-        """The state of the logger without a log of ours."""
+        """Level and propagation of the logger before the first event log was opened."""
 
     def item_ended(
         self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
     ) -> None:
-        """Log what became of an item: an error if it failed."""
+        """Log the outcome of an item; as an error if it failed."""
         facts: dict[str, Any] = {"work": work, "item": item}
         if seconds is not None:
             facts["seconds"] = round(seconds, 4)
@@ -138,7 +138,7 @@ class EventLog(Listener):
         self.logger.log(level, str(outcome), extra={_FACTS: facts})
 
     def happened(self, event: str, facts: dict[str, Any]) -> None:
-        """Log anything else."""
+        """Log any other event; as an error if its facts have one."""
         level = logging.ERROR if "error" in facts else logging.INFO
         self.logger.log(level, event, extra={_FACTS: facts})
 
@@ -149,13 +149,13 @@ _handlers: list[AppendingHandler] = []
 
 @contextmanager
 def event_log(path: str | Path, run: str) -> Iterator[EventLog]:
-    """Give a listener that appends to a file, or to a file of this process in a folder.
+    """Open an event log and yield its listener, which appends to a file or to a file per process in a folder.
 
-    It is the same listener for all logs of this process, so that each has an event once.
+    All logs of this process share one listener, so each log has every event once.
 
     Args:
-        path: of the file or of a folder, which is made if the path ends with a slash; ``-`` for standard output.
-        run: what all processes of a run have in common.
+        path: path of a file or folder; a folder is created if the path ends with a slash; ``-`` is standard output.
+        run: identifier of the run, the same for all its processes.
 
     Raises:
         SettingsError: if the file cannot be written.

@@ -1,4 +1,4 @@
-"""Metrics of this process for Prometheus: counts, times and progress, and no names of images."""
+"""Prometheus metrics of this process: counts, times and progress, without names of images."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOCAL = "127.0.0.1"
 _LIBRARY = "prometheus_client"
 _HIGHEST_PORT = 65535
-_POLL_SECONDS = 0.02  # between two looks whether the end has come, for which the command waits
+_POLL_SECONDS = 0.02  # between two checks of whether the server is to stop, which the command waits for
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _LEARNING = {"epoch": "The last epoch that was trained.", "val_dice": "The Dice on val rows after it."}
 
@@ -31,10 +31,10 @@ def has_metrics() -> bool:
 
 
 def check_has_metrics(option: str) -> None:
-    """Raise an error if the library for metrics is not installed: few users need it.
+    """Check that the optional library for metrics is installed.
 
     Raises:
-        SettingsError: saying how to install it.
+        SettingsError: if it is not, with the command that installs it.
     """
     if not has_metrics():
         raise SettingsError(
@@ -43,21 +43,21 @@ def check_has_metrics(option: str) -> None:
 
 
 def check_metrics_host(port: int | None, host: str) -> None:
-    """Refuse an address for metrics that are not served.
+    """Check that a host for metrics comes with a port.
 
     Raises:
-        SettingsError: if there is no port.
+        SettingsError: if a host other than the default is given without a port.
     """
     if port is None and host != LOCAL:
         raise SettingsError(f"--metrics-host {host}: needs --metrics PORT")
 
 
 class Metrics(Listener):
-    """A listener that counts in a registry of Prometheus.
+    """A listener that updates metrics in a Prometheus registry.
 
     Args:
-        registry: where the metrics are.
-        run: of which they are.
+        registry: registry that the metrics are added to.
+        run: identifier of the run.
     """
 
     def __init__(self, registry: "CollectorRegistry", run: str) -> None:
@@ -85,22 +85,22 @@ class Metrics(Listener):
     def item_ended(
         self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
     ) -> None:
-        """Count an item."""
+        """Count an item, and record its time if it is done."""
         self._items.labels(work, str(outcome)).inc()
         if seconds is not None and outcome == ItemOutcome.DONE:
             self._item_seconds.labels(work).observe(seconds)
 
     def step_ended(self, name: WorkStep, seconds: float) -> None:
-        """Count a step."""
+        """Record the time of a step."""
         self._step_seconds.labels(str(name)).observe(seconds)
 
     def progressed(self, stage: str, done: int, total: int) -> None:
-        """Set how far a stage is."""
+        """Set the progress of a stage."""
         self._done.labels(stage).set(done)
         self._total.labels(stage).set(total)
 
     def happened(self, event: str, facts: dict[str, Any]) -> None:
-        """Set the facts of an epoch."""
+        """Set the metrics of an epoch of training."""
         for name, gauge in self._learning.items():
             if isinstance(value := facts.get(name), int | float):
                 gauge.labels(str(facts.get("class", ""))).set(value)
@@ -108,11 +108,11 @@ class Metrics(Listener):
 
 @contextmanager
 def served_metrics(port: int, host: str, run: str) -> Iterator[tuple[Metrics, str]]:
-    """Serve metrics of work over HTTP while the block lasts; yields the listener and the address.
+    """Serve metrics over HTTP until the block is left; yield the listener and the address.
 
     Args:
-        port, host: as of :func:`served_registry`.
-        run: of which the metrics are.
+        port, host: see :func:`served_registry`.
+        run: identifier of the run.
 
     Raises:
         SettingsError: if the library is not installed, or the port cannot be used.
@@ -123,11 +123,11 @@ def served_metrics(port: int, host: str, run: str) -> Iterator[tuple[Metrics, st
 
 @contextmanager
 def served_registry(port: int, host: str) -> Iterator[tuple["CollectorRegistry", str]]:
-    """Serve a registry of metrics over HTTP while the block lasts; yields it, empty, and the address.
+    """Serve an initially empty registry over HTTP until the block is left; yield the registry and the address.
 
     Args:
-        port: where to listen; 0 for any free one.
-        host: the address of this computer at which others may ask; there is no password.
+        port: port to listen on; 0 for any free port.
+        host: address of this computer to listen on; there is no password.
 
     Raises:
         SettingsError: if the library is not installed, or the port cannot be used.
@@ -158,7 +158,7 @@ def served_registry(port: int, host: str) -> Iterator[tuple["CollectorRegistry",
 
 
 def _server(registry: "CollectorRegistry", port: int, host: str) -> WSGIServer:
-    """Return a server that answers each request in a thread of its own, and prints nothing."""
+    """Return a server that answers each request in a separate thread and prints nothing."""
     from prometheus_client import make_wsgi_app
 
     class Server(ThreadingMixIn, WSGIServer):

@@ -1,4 +1,4 @@
-"""Watch long work of this process, as the options ``--log-file`` and ``--metrics`` do."""
+"""Monitor long runs from Python, like the options ``--log-file`` and ``--metrics``."""
 
 import os
 import secrets
@@ -26,20 +26,20 @@ def monitored(
     work: str = "python",
     note: Callable[[str], object] = str,
 ) -> Iterator[Progress]:
-    """Log and count what this process does while the block lasts: ``with promise_seg.monitored(log_file="x.jsonl"):``.
+    """Log events and serve metrics in a block: ``with promise_seg.monitored(log_file="x.jsonl"):``.
 
-    Yields what takes progress: pass it as ``progress`` for metrics of how far the work is.
+    Yields a progress callback; pass it as ``progress`` to other functions for metrics of their progress.
 
     Args:
-        log_file: a line of JSON is appended to it for each item and event; a folder gets a file of each process, and
-            is made if the text ends with a slash; ``-`` is standard output.
-        metrics: the port at which Prometheus may ask for metrics; 0 for any free one.
-        metrics_host: the address of this computer at which it may ask. There is no password.
-        work: the name of all of the work in the log.
-        note: told the address of the metrics.
+        log_file: file that a JSON line is appended to for each item and event; in a folder, each process gets its own
+            file, and the folder is created if the path ends with a slash; ``-`` is standard output.
+        metrics: port that Prometheus reads metrics from; 0 for any free port.
+        metrics_host: address of this computer to serve metrics on; there is no password.
+        work: name of the work as a whole in the log.
+        note: called with a message that has the address of the metrics.
 
     Raises:
-        SettingsError: if the file cannot be written, the port cannot be used, or what it needs is not installed.
+        SettingsError: if the file cannot be written, the port cannot be used, or a required package is missing.
     """
     check_metrics_host(metrics, metrics_host)
     if log_file is None and metrics is None:
@@ -67,5 +67,5 @@ def monitored(
 
 
 def _plain(name: str) -> str:
-    """Return a name of the environment with bytes that are no UTF-8 replaced, as Prometheus takes none."""
+    """Return a name with bytes that are not UTF-8 replaced, because Prometheus does not accept them."""
     return name.encode(errors="surrogateescape").decode(errors="replace")

@@ -1,4 +1,4 @@
-"""The words of workers of a cluster on their work, carried to the process that gives it out and told there."""
+"""Relay events from the workers of a cluster to the listeners of the process that distributes the work."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from promise_seg.vocabulary import ItemOutcome, WorkStep
 
 @dataclass
 class Heard(Listener):
-    """A listener that keeps what it hears of items and steps, in plain values.
+    """A listener that records events about items and steps as plain values.
 
     Args:
-        items: work, item, outcome, seconds, and the words of the problem, of each item that ended.
+        items: work, item, outcome, seconds and problem message of each item that ended.
         steps: name and seconds of each step.
     """
 
@@ -25,18 +25,18 @@ class Heard(Listener):
     def item_ended(
         self, work: str, item: str, outcome: ItemOutcome, seconds: float | None, problem: BaseException | None
     ) -> None:
-        """Keep what became of an item."""
+        """Record the outcome of an item."""
         self.items.append((work, item, outcome, seconds, None if problem is None else str(problem)))
 
     def step_ended(self, name: WorkStep, seconds: float) -> None:
-        """Keep how long a step took."""
+        """Record how long a step took."""
         self.steps.append((name, seconds))
 
     def tell(self, tried_again: Collection[str] = ()) -> None:
-        """Tell the listeners of this process.
+        """Report the recorded events to the listeners of this process.
 
         Args:
-            tried_again: the items that failed and are tried again, so that they have not ended.
+            tried_again: names of failed items that are retried, whose failures are not reported.
         """
         for work, item, outcome, seconds, words in self.items:
             if outcome != ItemOutcome.FAILED or item not in tried_again:
@@ -48,7 +48,7 @@ class Heard(Listener):
 
 @contextmanager
 def heard() -> Iterator[Heard]:
-    """Keep what is said in this process until the block is left, in the place of telling its listeners."""
+    """Record the events of this process instead of reporting them to its listeners, until the block is left."""
     found = Heard()
     with hooks.only_listening(found):
         yield found

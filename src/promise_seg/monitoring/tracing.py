@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry, if the program around this package, or ``opentelemetry-instrument``, has set it up."""
+"""OpenTelemetry spans, if the calling program or ``opentelemetry-instrument`` has set up OpenTelemetry."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -10,9 +10,9 @@ _NAME = "promise_seg"
 
 
 def start_span(name: str, item: str = "") -> Span | None:
-    """Return a span around a step of the work; ``None`` if nobody collects spans.
+    """Return a span for a step of the work; ``None`` if no spans are collected.
 
-    The library of OpenTelemetry is not imported here: whoever collects spans has imported it before.
+    OpenTelemetry is not imported here, because a program that collects spans has imported it already.
     """
     api: Any = sys.modules.get(_API)
     if api is None:

@@ -36,8 +36,10 @@ _KINDS = {suffix.encode(): number for number, suffix in enumerate(SUFFIXES)}
 
 
 Outline = tuple[bytes, bytes, float, int, int, int]
-"""The fields of a line about an image that was predicted, is one file, and has a mask of the usual name: one value for
-each column of :class:`Outlines` except the first. A plain tuple, because it is faster to create than a named one."""
+"""One value for each column of :class:`Outlines` except the first, from the line of an image that was predicted.
+
+The image is one file, and its mask has the usual name. A plain tuple is faster to create than a named one.
+"""
 
 
 class Outlines(NamedTuple):

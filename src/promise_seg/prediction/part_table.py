@@ -90,8 +90,7 @@ class PartTable:
         return Piece(one, self._entry(one.stem), latest, self.first_below(one.stem))
 
     def is_done_meanwhile(self, one: Input) -> bool:
-        """Whether another process has predicted an image in the meantime; new log lines are read if it has an
-        overlay."""
+        """Whether another process has predicted an image meanwhile; new log lines are read if it has an overlay."""
         if not overlay_path(self._folder, one.stem).exists():
             return False
         self._index.take_in(self._reader, ALL_LOGS, self._is_as_then, self._files)

@@ -23,8 +23,7 @@ from promise_seg.volumes.stack import Stack
 
 
 class SliceFacts(NamedTuple):
-    """The origin of a class in a slice: prompts in the image frame, predicted IoU, and trust in the slice's own
-    mask."""
+    """The origin of a class in a slice: prompts in the image frame, predicted IoU, and trust in its own mask."""
 
     prompts: PromptsInImage
     predicted_iou: float

@@ -1,1 +1,1 @@
-"""The slices of a volume as one mask: carried from slice to slice, blended along the stack, and cleaned in 3-D."""
+"""Combine the slices of a volume: carry masks from slice to slice, blend along the stack, and clean in 3-D."""

@@ -1,4 +1,4 @@
-"""A volume that is cut across several axes: the mean of what its slices across each of them show."""
+"""Average the probabilities of a volume that is cut across several axes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,15 +13,15 @@ from promise_seg.volumes.collecting import Collected
 from promise_seg.volumes.joining import JoinedProbs
 
 _BYTES_AT_ONCE = 64 * 2**20
-"""The most that probabilities in full resolution take."""
+"""Maximum memory in bytes for probabilities in full resolution."""
 
 
 class Cut(NamedTuple):
     """The slices of a volume across one axis.
 
     Args:
-        collected: all of them; their images may be larger than they are in the file.
-        frame: of the slices.
+        collected: all slices; their images may be enlarged compared with the file.
+        frame: frame of the slices.
     """
 
     collected: Collected
@@ -29,14 +29,13 @@ class Cut(NamedTuple):
 
 
 class MeanProbs(JoinedProbs):
-    """The mean probabilities of a volume over several axes, in the slices of the first of them.
+    """The mean probabilities of a volume over several axes, for the slices of the first axis.
 
-    Slices come together along each axis as the rule says, by the distances along that axis. What is in memory does not
-    depend on the size of the volume: several slices are made at once, and for these all slices of the other axes are
-    gone through.
+    Slices are combined along each axis by the rule, with the distances along that axis. Memory use does not depend on
+    the number of slices: a few slices are computed at a time, each time iterating over all slices of the other axes.
 
     Args:
-        first: the cut whose slices these are.
+        first: cut that defines the slices.
         others: cuts of the same volume across other axes.
         rule, threshold: see :class:`~promise_seg.volumes.joining.JoinedProbs`.
     """
@@ -56,7 +55,7 @@ class MeanProbs(JoinedProbs):
         return self._means[number - self._start].copy()
 
     def _means_from(self, start: int) -> Float32Array:
-        """Return the mean probabilities (n, H, W) of some slices from one on."""
+        """Return the mean probabilities (n, H, W) of the slices from ``start`` on, as many as fit in memory."""
         stop = min(start + self._at_once, len(self))
         sums = np.stack([super(MeanProbs, self).probs(number) for number in range(start, stop)])
         for joined, frame in self._others:

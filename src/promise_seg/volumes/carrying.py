@@ -1,4 +1,4 @@
-"""Carry masks from slice to slice: from the slices that are trusted most to their neighbours, as prompts."""
+"""Carry masks as prompts from the most trusted slices of a volume to their neighbours."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -16,22 +16,22 @@ from promise_seg.storage.kept_arrays import KeptArrays
 from promise_seg.volumes.collecting import Collected
 
 _MOST_OBJECTS = 8
-"""The most connected components of a neighbour's mask that SAM is asked for; the largest ones."""
+"""Maximum number of connected components of a neighbour's mask that are used as prompts, the largest first."""
 _CERTAIN = 10.0
 _MOST_LOGIT = 20.0
 
 
 class Carried:
-    """The logits of slices that agree with their neighbours: low-resolution, (h, h), by the number of the slice.
+    """Low-resolution logits (h, h) of all slices, after masks were carried between neighbours.
 
-    Slices that are trusted more than their neighbours stay as they are. From these the masks go to slices that are
-    further away, in the order of their trust; each slice's own mask and the one that SAM makes of its neighbour's are
-    mixed as probabilities.
+    Slices that are trusted more than their neighbours keep their masks. From there, masks are carried outwards, to the
+    most trusted slice first. The probabilities of a slice's own mask are mixed with those that SAM predicts from its
+    neighbours' masks.
 
     Args:
         collected: all slices, with their features.
-        rule: with the share of what is carried, and how.
-        threshold: probabilities above it are foreground.
+        rule: rule with the share of carried masks and the kind of prompts.
+        threshold: probability above which a pixel is foreground.
     """
 
     def __init__(self, collected: Collected, rule: VolumeRule, threshold: float) -> None:
@@ -55,10 +55,10 @@ class Carried:
         self._done.close()
 
     def _seen_from(self, number: int, source: int) -> Float32Array:
-        """Return the probabilities (h, h) that SAM makes in a slice of the mask of a neighbour.
+        """Return the probabilities (h, h) that SAM predicts in a slice from the mask of a neighbour.
 
-        The map of the auto-prompter has no share in them: it is in the slice's own mask already, and the features that
-        are kept of slices are without it.
+        The auto-prompter's saliency map is not mixed in: it is part of the slice's own mask already, and the stored
+        features do not include it.
         """
         collected, model = self._collected, self._collected.model
         geometry = collected.geometries[number]
@@ -72,8 +72,10 @@ class Carried:
 
 
 def trust_in_slices(collected: Collected, threshold: float) -> Float64Array:
-    """Return how far each slice's own mask is trusted, (N,): the IoU that is predicted of it, times the mean Dice with
-    the masks of its neighbours. Slices in which nothing is found have 0."""
+    """Return the trust (N,) in each slice's own mask: its predicted IoU times the mean Dice with its neighbours' masks.
+
+    Slices with empty masks have 0.
+    """
     level = float(np.log(threshold / (1 - threshold)))
     trust = np.zeros(len(collected))
     for number, (before, mask, after) in enumerate(_with_neighbours(collected, level)):
@@ -87,7 +89,7 @@ def trust_in_slices(collected: Collected, threshold: float) -> Float64Array:
 def _with_neighbours(
     collected: Collected, level: float
 ) -> Iterator[tuple[BoolArray | None, BoolArray, BoolArray | None]]:
-    """Yield the low-resolution mask of each slice between those beside it; no more than these three are held."""
+    """Yield the low-resolution mask of each slice with those of its neighbours; only these three are in memory."""
     before, mask = None, None
     for number in range(len(collected)):
         after = collected.own_logits(number) > level
@@ -99,10 +101,10 @@ def _with_neighbours(
 
 
 def carrying_order(trust: Sequence[float] | Float64Array) -> Iterator[tuple[int, list[int]]]:
-    """Yield each slice with the neighbours that it gets masks from, all of which came before.
+    """Yield each slice with the neighbours that it gets masks from, all of which were yielded before.
 
-    First come those without any: local maxima of the trust that have at least half of the highest. Then, always, the
-    slice beside those that is trusted most.
+    Slices without such neighbours come first: local maxima of the trust with at least half of the highest trust. They
+    are followed, one by one, by the most trusted slice next to those already yielded.
     """
     values = np.asarray(trust, np.float64)
     count, highest = len(values), float(values.max(initial=0.0))
@@ -131,16 +133,16 @@ def carrying_order(trust: Sequence[float] | Float64Array) -> Iterator[tuple[int,
 def prompts_from(
     mask_logits: Float32Array, threshold: float, side: int, mask_side: int, gives_mask: bool
 ) -> Prompts | None:
-    """Return the prompts for what a neighbour's mask shows; ``None`` if it is empty.
+    """Return prompts from a neighbour's mask; ``None`` if it is empty.
 
-    Each connected component is asked for separately: by a box, the point that is deepest inside, and its mask.
+    Each connected component has its own set of prompts: a box, the point deepest inside, and optionally its mask.
 
     Args:
-        mask_logits: the neighbour's mask, (h, h) over the model frame.
-        threshold: probabilities above it are foreground.
-        side: of the model frame, in pixels.
-        mask_side: of a mask prompt.
-        gives_mask: whether the mask itself is among the prompts.
+        mask_logits: logits (h, h) of the neighbour's mask over the model frame.
+        threshold: probability above which a pixel is foreground.
+        side: side of the model frame in pixels.
+        mask_side: side of a mask prompt in pixels.
+        gives_mask: whether the mask itself is one of the prompts.
     """
     mask = mask_logits > np.log(threshold / (1 - threshold))
     count, labels, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
@@ -180,7 +182,7 @@ def _box(part: BoolArray, scale: float) -> Float64Array:
 
 
 def _in_frame_of(geometry: Geometry, logits: Float32Array, other: Geometry, threshold: float) -> Float32Array:
-    """Map logits (h, h) of one slice to the model frame of another, where the slices were framed differently."""
+    """Map logits (h, h) of one slice to the model frame of another slice, if their geometries differ."""
     if geometry == other:
         return logits
     probs = probs_in_image(torch.from_numpy(logits), other)

@@ -1,4 +1,4 @@
-"""The own masks of a volume's slices, as they come, and the features to ask SAM about them once more."""
+"""Collect the masks of a volume's slices, and the features to decode them again."""
 
 import numpy as np
 import torch
@@ -15,18 +15,18 @@ from promise_seg.vocabulary import MaskChoice
 from promise_seg.volumes.stack import Stack
 
 _OF_APM = "apm_"
-"""The beginning of the names of an APM's own tensors, which SAM's decoder does not read."""
+"""Prefix of the names of an APM's own tensors, which SAM's decoder does not read."""
 
 
 class KeptFeatures:
-    """The tensors of slices that SAM's decoder reads, by number, in a temporary file; each slice is kept once."""
+    """The decoder's input features of slices, by slice number, in a temporary file; each slice is stored once."""
 
     def __init__(self) -> None:
         self._arrays = KeptArrays()
         self._names: list[str] = []
 
     def put(self, number: int, features: Features) -> None:
-        """Keep a slice, in half precision where that loses nothing, as it does for fresh features."""
+        """Store a slice, in half precision if that is lossless, as it is for fresh features."""
         tensors = {name: value for name, value in features.tensors.items() if not name.startswith(_OF_APM)}
         self._names = list(tensors)
         for name, value in tensors.items():
@@ -38,10 +38,10 @@ class KeptFeatures:
             self._arrays.put((name, number), half if np.array_equal(half.astype(np.float32), array) else array)
 
     def get(self, number: int, device: torch.device) -> Features:
-        """Return a slice.
+        """Return the features of a slice.
 
         Raises:
-            KeyError: if it was not kept.
+            KeyError: if the slice was not stored.
         """
         tensors: dict[str, Tensor] = {}
         for name in self._names or [EMBEDDING]:
@@ -55,16 +55,16 @@ class KeptFeatures:
 
 
 class Collected:
-    """The model's masks for its own prompts, of each slice of a volume by itself.
+    """The model's masks for its own prompts, separately for each slice of a volume.
 
-    Low-resolution logits and features are in a temporary file; in memory are a few numbers for each slice.
+    Low-resolution logits and features are in temporary files; only a few numbers per slice are in memory.
 
     Args:
-        model: in evaluation mode, with an APM.
-        stack: of the slices, which come in its order.
-        keeps_features: whether slices are to be decoded again, with prompts that come from their neighbours.
-        mask_choice: which of SAM's masks is taken; by default as the model chose.
-        kept: where features are kept, by models that share those of their SAM.
+        model: model in evaluation mode, with an APM.
+        stack: geometry of the slices, which are added in its order.
+        keeps_features: whether to store features, for decoding slices again with prompts from their neighbours.
+        mask_choice: which of SAM's masks to take; by default the model's choice.
+        kept: feature storage that models with the same SAM share; by default a new one.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class Collected:
 
     @torch.no_grad()
     def add(self, features: Features, geometry: Geometry) -> Proposal:
-        """Take the next slice, and return the prompts that the model proposed for it.
+        """Add the next slice, and return the prompts that the model proposed for it.
 
         Args:
-            features: of this slice alone, with what the APM found in it.
-            geometry: of the slice, which is seen whole.
+            features: features of this slice, with the APM's outputs.
+            geometry: geometry of the slice, which must not be divided into tiles.
         """
         proposal = self.model.propose(features)
         masks = decode_one(self.model, features, proposal, geometry)
@@ -105,14 +105,14 @@ class Collected:
         return proposal
 
     def own_logits(self, number: int) -> Float32Array:
-        """Return the low-resolution logits (h, h) of a slice by itself."""
+        """Return the low-resolution logits (h, h) of a slice, before slices are combined."""
         return np.asarray(self._own.get(number), np.float32)
 
     def features(self, number: int) -> Features:
-        """Return what SAM's decoder reads of a slice, on the model's device.
+        """Return the decoder's input features of a slice, on the model's device.
 
         Raises:
-            KeyError: if features are not kept.
+            KeyError: if features are not stored.
         """
         return self._features.get(number, self.model.device)
 

@@ -1,7 +1,7 @@
-"""Connected components of a volume in 3-D, slice after slice: memory holds the labels of two slices at a time.
+"""3-D connected components of a volume, computed slice by slice with the labels of two slices in memory.
 
-Pixels of a slice are connected by edges and corners, slices where one pixel lies upon the other: what touches across
-slices by a corner alone is not one object in volumes whose slices are far apart.
+Foreground pixels are connected by edges and corners within a slice, but only at the same position between slices: in
+volumes with a large slice distance, structures that touch across slices by a corner only are not one object.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ _CORNERS, _EDGES = 8, 4
 
 
 def clean(masks: PackedMasks, rule: VolumeRule, voxel_mm3: float | None) -> None:
-    """Fill cavities, leave small components out and keep the largest, as a rule says; the masks are changed.
+    """Fill cavities, remove small components and keep the largest, in place and as far as the rule asks for it.
 
     Args:
-        masks: of all slices, in their order.
-        rule: of the volume.
-        voxel_mm3: the volume of a voxel; without it no component is too small.
+        masks: masks of all slices, in order.
+        rule: rule for volumes.
+        voxel_mm3: volume of a voxel in mm³; without it, no components are removed as too small.
     """
     if rule.fill_holes:
         _fill(masks)
@@ -39,7 +39,7 @@ def clean(masks: PackedMasks, rule: VolumeRule, voxel_mm3: float | None) -> None
 
 
 def _fill(masks: PackedMasks) -> None:
-    """Fill what the background of the volume does not reach from outside."""
+    """Fill cavities, which are background components that do not touch the border of the volume."""
     components = _Components(masks, np.logical_not, _EDGES)
     closed = (components.sizes > 0) & ~components.is_outside
     if not closed.any():
@@ -49,15 +49,15 @@ def _fill(masks: PackedMasks) -> None:
 
 
 class _Components:
-    """The components of a mask made from those of slices.
+    """The 3-D connected components of a mask that is derived from those of the slices.
 
-    ``sizes`` and ``is_outside`` are by the number of a component: how many voxels it has, and whether it touches the
-    border of the volume. Number 0 is what is not in the mask.
+    ``sizes`` and ``is_outside`` have the number of voxels of each component, and whether it touches the border of the
+    volume. Component 0 is the complement of the mask.
     """
 
     def __init__(self, masks: PackedMasks, seen: Callable[[BoolArray], BoolArray], connectivity: int) -> None:
         self._masks, self._seen, self._connectivity = masks, seen, connectivity
-        self._first: list[int] = []  # of the numbers of each slice
+        self._first: list[int] = []  # first component number of each slice
         parents = [0]
         sizes, outside, before = [0], [False], None
         for number in range(len(masks)):
@@ -69,7 +69,7 @@ class _Components:
             outside += _touching(labels, count, number in (0, len(masks) - 1))
             if before is not None and before.shape == places.shape:
                 both = (before > 0) & (places > 0)
-                pairs = np.unique(before[both] * len(parents) + places[both])  # one number a pair sorts much faster
+                pairs = np.unique(before[both] * len(parents) + places[both])  # faster to sort than pairs
                 for one, other in zip(*(part.tolist() for part in np.divmod(pairs, len(parents))), strict=True):
                     _join(parents, one, other)
             before = places
@@ -83,14 +83,14 @@ class _Components:
         return labels.astype(np.int64), count - 1
 
     def labels(self) -> Iterator[tuple[int, IntArray]]:
-        """Yield each slice's number and the numbers (H, W) of the components that its pixels belong to."""
+        """Yield the number of each slice, with the component numbers (H, W) of its pixels."""
         for number, first in enumerate(self._first):
             labels, _ = self._of_slice(number)
             yield number, self._roots[np.where(labels > 0, labels + first - 1, 0)]
 
 
 def _touching(labels: IntArray, count: int, is_end: bool) -> list[bool]:
-    """Return which components of a slice lie at the border of the volume."""
+    """Return for each component of a slice whether it touches the border of the volume."""
     if is_end:
         return [True] * count
     edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])

@@ -1,4 +1,4 @@
-"""One mask of a volume: its slices together as a rule says, cleaned in 3-D."""
+"""Combine the slices of a volume by a rule, and clean the mask in 3-D."""
 
 import numpy as np
 import torch
@@ -14,20 +14,20 @@ from promise_seg.volumes.components import clean
 from promise_seg.volumes.packed import PackedMasks
 
 _WIDTH = 2.5
-"""The reach of the kernel along the stack, in standard deviations."""
+"""Radius of the kernel along the stack, in standard deviations."""
 
 
 class JoinedProbs:
-    """The probabilities of a volume's slices along one axis, as they are together.
+    """The probabilities of a volume's slices along one axis, after slices were combined.
 
-    They are made again when they are asked for, best in the order of the slices.
+    They are computed on each access, most efficiently in the order of the slices.
 
     Args:
-        collected: all slices; with features, if slices are to agree.
-        rule: how they come together.
-        threshold: the probability above which a pixel of a slice is in its mask.
-        carried: the logits of slices that agree by this rule, if they are known already; whatever its kernel is, and
-            what it does in 3-D, they are the same.
+        collected: all slices; with features if the rule is ``agree``.
+        rule: how slices are combined.
+        threshold: probability above which a pixel is foreground.
+        carried: logits after carrying masks by this rule, if they were computed before; they do not depend on the
+            rule's kernel and 3-D cleaning.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class JoinedProbs:
         for at, weight in enumerate(weights.tolist(), first):
             if at not in self._known:
                 self._known[at] = self._alone(at)
-            if self._known[at].shape == mixed.shape:  # a slice of another size does not lie over this one
+            if self._known[at].shape == mixed.shape:  # slices of another size cannot be blended with this one
                 mixed += weight * self._known[at].astype(np.float64)
                 used += weight
         return np.asarray(mixed if used == 1 else mixed / used, np.float32)
@@ -67,21 +67,19 @@ class JoinedProbs:
         return probs_in_image(torch.from_numpy(logits), self.collected.geometries[number])
 
     def close(self) -> None:
-        """Free the space of all temporary files; probabilities cannot be asked for any more."""
+        """Free the space of all temporary files; probabilities are not available afterwards."""
         self.collected.close()
         if self._carried is not None:
             self._carried.close()
 
 
 class JoinedVolume:
-    """The masks of a volume's slices as they are together.
-
-    Masks are packed, eight voxels to a byte.
+    """The masks of a volume's slices, after slices were combined; packed, with eight voxels per byte.
 
     Args:
         collected, rule, carried: see :class:`JoinedProbs`.
-        post: what is done to the probabilities of each slice.
-        probs: the probabilities, where they are not those of these slices alone.
+        post: post-processing of each slice's probabilities.
+        probs: probabilities to use instead of those of these slices, such as the mean over several axes.
     """
 
     def __init__(
@@ -104,7 +102,7 @@ class JoinedVolume:
         return len(self._collected)
 
     def probs(self, number: int) -> Float32Array:
-        """Return the probabilities (H, W) of a slice, in the image frame, before they become a mask."""
+        """Return the probabilities (H, W) of a slice in the image frame, before post-processing."""
         return self._probs.probs(number)
 
     def mask(self, number: int) -> BoolArray:
@@ -112,20 +110,20 @@ class JoinedVolume:
         return self.masks[number]
 
     def close(self) -> None:
-        """Free the space of all temporary files; masks stay, probabilities cannot be asked for any more."""
+        """Free the space of all temporary files; masks stay available, but probabilities do not."""
         self._probs.close()
 
     def predicted_iou(self, number: int) -> float:
-        """Return the IoU that was predicted for a slice's own mask."""
+        """Return the predicted IoU of a slice's own mask."""
         return self._collected.predicted_iou[number]
 
     def notes(self) -> tuple[str, ...]:
-        """Return what must be said of a volume whose distances are not known: words that follow its name."""
+        """Return notes on a volume with unknown spacing, each worded to follow the name of the volume."""
         return notes_on(self._collected, self.rule)
 
 
 def notes_on(collected: Collected, rule: VolumeRule) -> tuple[str, ...]:
-    """Return what could not be done as the rule says, as the distances in the volume are not known."""
+    """Return notes on steps of the rule that could not be applied as the spacing of the volume is unknown."""
     stack = collected.stack
     if stack.spacing is not None or len(collected) < 2:
         return ()
@@ -138,11 +136,11 @@ def notes_on(collected: Collected, rule: VolumeRule) -> tuple[str, ...]:
 
 
 def kernel(heights_mm: Float64Array, sigma_mm: float) -> list[tuple[int, Float64Array]]:
-    """Return for each slice the first slice that it is blended with and the weights from there on, whose sum is 1.
+    """Return for each slice the first slice that it is blended with, and the weights from there on, which sum to 1.
 
     Args:
-        heights_mm: the place of each slice along the stack, ascending.
-        sigma_mm: the standard deviation of a Gaussian kernel; 0 for no blending.
+        heights_mm: position of each slice along the stack in mm, ascending.
+        sigma_mm: standard deviation of the Gaussian kernel in mm; 0 for no blending.
     """
     found = []
     for number, height in enumerate(heights_mm):

@@ -1,4 +1,4 @@
-"""Masks of slices, at most about a bit for each pixel."""
+"""Compressed masks of slices, with at most about one bit per pixel."""
 
 import zlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from promise_seg.arrays import BoolArray
 
 
 class PackedMasks:
-    """A mask for each slice of a volume, (H, W), by default empty: eight pixels to a byte, and these compressed."""
+    """The mask (H, W) of each slice of a volume, initially empty, packed with eight pixels per byte and compressed."""
 
     def __init__(self, shapes: Sequence[tuple[int, int]]) -> None:
         self._shapes = list(shapes)
@@ -26,7 +26,7 @@ class PackedMasks:
         return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).view(bool)
 
     def copied(self) -> "PackedMasks":
-        """Return the same masks, to be changed apart from these."""
+        """Return an independent copy of the masks."""
         other = PackedMasks(self._shapes)
         other._packed = list(self._packed)
         return other

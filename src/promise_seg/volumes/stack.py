@@ -1,4 +1,4 @@
-"""The place of a volume's slices in space, as far as it is known."""
+"""The positions of a volume's slices and the spacing of its voxels, as far as they are known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ Spacing = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Stack:
-    """The slices of a volume that there are.
+    """The numbers and spacing of the available slices of a volume.
 
     Args:
-        numbers: the numbers of the slices in the volume, in ascending order; there may be gaps.
-        spacing: the distances between them; ``None`` if they are not known.
-        lacking: why they are not, in words that follow the name of the volume.
+        numbers: numbers of the slices in the volume, in ascending order, possibly with gaps.
+        spacing: distances between slices, rows and columns in mm; ``None`` if they are unknown.
+        lacking: why the spacing is unknown, worded to follow the name of the volume.
     """
 
     numbers: tuple[int, ...]
@@ -29,7 +29,7 @@ class Stack:
 
     @staticmethod
     def of(source: Source, given: Sequence[float] | None = None) -> "Stack":
-        """Return the stack of an opened volume; ``given`` distances take the place of those that the file states."""
+        """Return the stack of an opened volume; a ``given`` spacing overrides that of the file."""
         numbers = tuple(range(len(source)))
         if given is not None:
             return Stack.given(len(source), given)
@@ -44,7 +44,7 @@ class Stack:
 
     @staticmethod
     def given(count: int, spacing: Sequence[float] | None) -> "Stack":
-        """Return the stack of so many slices at distances that a user gives, or does not."""
+        """Return a stack of ``count`` slices with the spacing that a user gave, if any."""
         if spacing is None:
             return Stack(tuple(range(count)), None, "it does not say how far its slices are apart")
         found = usable(spacing)
@@ -52,21 +52,21 @@ class Stack:
         return Stack(tuple(range(count)), found, lacking)
 
     def step_mm(self, usual_mm: float) -> float:
-        """Return the distance between neighbouring slices; ``usual_mm`` if it is not known."""
+        """Return the distance between neighbouring slices in mm; ``usual_mm`` if it is unknown."""
         return usual_mm if self.spacing is None else self.spacing[0]
 
     def heights_mm(self, usual_mm: float) -> Float64Array:
-        """Return the place of each slice along the stack, (N,)."""
+        """Return the position (N,) of each slice along the stack in mm."""
         return np.asarray(self.numbers, np.float64) * self.step_mm(usual_mm)
 
     @property
     def voxel_mm3(self) -> float | None:
-        """The volume of a voxel; ``None`` if it is not known."""
+        """The volume of a voxel in mm³; ``None`` if it is unknown."""
         return None if self.spacing is None else float(np.prod(self.spacing))
 
 
 def usable(spacing: Sequence[float]) -> Spacing | None:
-    """Return three distances; ``None`` if one of them is zero, negative or not a number."""
+    """Return the three distances; ``None`` if one of them is zero, negative or not finite."""
     step, row, column = (float(value) for value in spacing)
     fine = all(np.isfinite(value) and value > 0 for value in (step, row, column))
     return (step, row, column) if fine else None

@@ -1,4 +1,4 @@
-"""The volumes whose slices may come together: their slices lie in space and are each seen whole."""
+"""Check that the slices of a volume can be combined: they must be spatial and no larger than a tile."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -12,33 +12,33 @@ from promise_seg.images.tiles import NO_TILE
 from promise_seg.vocabulary import Slices
 
 IN_TIME = "its frames follow one another in time and are predicted one by one"
-"""Why the slices of a video do not come together, in words that follow its name."""
+"""Reason why the frames of a video are not combined, worded to follow its name."""
 IN_TILES = "the rule for volumes is not used for slices that are seen in tiles"
 
 
 def are_whole(reading: Reading, height: int, width: int) -> bool:
-    """Whether slices of this size, their border included, are no larger than a tile."""
+    """Whether slices of this size, including borders, are no larger than a tile."""
     return reading.tiles is None or not reading.tiles.divides(Box(0, 0, width, height))
 
 
 def with_first(frames: Iterable[ImageInFrame]) -> tuple[ImageInFrame, Iterator[ImageInFrame]]:
-    """Return the first slice of a volume, and all of them."""
+    """Return the first slice of a volume, and an iterator over all slices."""
     rest = iter(frames)
     first = next(rest)
     return first, chain([first], rest)
 
 
 def frames_are_whole(reading: Reading, first: ImageInFrame, slices: Slices, name: str | Path) -> bool:
-    """Whether the slices of a volume are each seen whole; all are as large as the first.
+    """Whether the slices of a volume are no larger than a tile; all have the size of the first one.
 
     Args:
-        reading: of the model.
+        reading: how the model reads images.
         first: the first slice.
-        slices: how a user asks for them to come together.
-        name: of the volume, for messages.
+        slices: how slices are to be combined.
+        name: name of the volume in messages.
 
     Raises:
-        ImageError: if they are not, and a user asks for slices that come together.
+        ImageError: if slices are larger than a tile, and the user asks for them to be combined.
     """
     height, width = first.geometry.height, first.geometry.width
     if are_whole(reading, height, width):
@@ -53,5 +53,5 @@ def frames_are_whole(reading: Reading, first: ImageInFrame, slices: Slices, name
 
 
 def asks_to_join(slices: Slices) -> bool:
-    """Whether a user asks for slices that come together."""
+    """Whether the user explicitly asks for slices to be combined."""
     return slices not in (Slices.AUTO, Slices.EACH)

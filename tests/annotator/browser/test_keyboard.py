@@ -100,6 +100,30 @@ def test_keys_are_shown_and_can_be_changed(annotator):
     annotator.wait("tool", "brush")
 
 
+PRESS = """(keys) => document.getElementById('canvas').dispatchEvent(
+    new KeyboardEvent('keydown', { bubbles: true, cancelable: true, ...keys }))"""
+ALT_GR = {"linux": {"modifierAltGraph": True}, "windows": {"modifierAltGraph": True, "ctrlKey": True, "altKey": True}}
+
+
+@pytest.mark.parametrize("system", list(ALT_GR))
+def test_a_character_that_needs_alt_gr_is_that_character(annotator, system):
+    """As on a German keyboard, where "[" and "]" are on the digits 8 and 9."""
+    status, size = annotator.page.locator("#status"), annotator.page.locator("#brush-size-text")
+    annotator.press("b")
+    annotator.page.evaluate(PRESS, {"key": "]", "code": "Digit9", **ALT_GR[system]})
+    expect(status).to_have_text("Brush of 14 pixels")
+    annotator.page.evaluate(PRESS, {"key": "[", "code": "Digit8", **ALT_GR[system]})
+    expect(size).to_have_text("12 px")
+    revision = annotator.data("revision")
+    annotator.page.evaluate(PRESS, {"key": "{", "code": "Digit2", **ALT_GR[system]})
+    annotator.page.evaluate(PRESS, {"key": "\u00b2", "code": "Digit3", "altKey": True})
+    annotator.act(annotator.press, "h")  # answered after whatever the keys sent
+    assert annotator.data("revision") == revision + 1
+    annotator.page.evaluate(PRESS, {"key": "\u00e9", "code": "Digit2"})  # as on a French keyboard
+    annotator.revision_after(1, revision + 1)
+    assert annotator.served()["list"][0]["class"] == 2
+
+
 def test_keys_in_a_field_are_the_fields(annotator):
     revision = annotator.data("revision")
     annotator.page.locator("#filter").focus()

@@ -1,12 +1,12 @@
 """Segment images with a model that ``promise export`` wrote.
 
-It needs numpy, Pillow and onnxruntime, and the files ``predict_*.py`` beside it, but neither PyTorch nor promise-seg.
-Copy from it what you need.
+It requires numpy, Pillow and onnxruntime, and the files ``predict_*.py`` next to it, but neither PyTorch nor
+promise-seg. Feel free to copy parts of it.
 
     python predict.py frame.png mask.png                    with the model's own prompts
     python predict.py frame.png mask.png --point 210 95     with a click; also --background and --box
 
-Coordinates are (x, y) pixel indices, whole numbers being pixel centres. The image frame is the image as it is; the
+Coordinates are (x, y) pixel indices, integers being pixel centres. The image frame is that of the image file; the
 model frame is the square that the encoder sees.
 """
 
@@ -42,8 +42,8 @@ class Exported:
     """A model in a folder of ONNX files.
 
     Args:
-        folder: that ``promise export`` wrote; of several classes, the folder of one of them.
-        providers: of ONNX Runtime, such as ``CUDAExecutionProvider``.
+        folder: folder that ``promise export`` wrote; for a model of several classes, the folder of one class.
+        providers: execution providers of ONNX Runtime, such as ``CUDAExecutionProvider``.
     """
 
     def __init__(self, folder: str | Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
@@ -56,7 +56,7 @@ class Exported:
         self._sessions = {name: _opened(folder / file, providers) for name, file in files.items()}
 
     def _run(self, graph: str, given: dict[str, Array]) -> dict[str, Array]:
-        """Run a graph with those of the arrays that it takes."""
+        """Run a graph with the arrays that are inputs of it."""
         session = self._sessions[graph]
         taken = {port["name"]: given[port["name"]] for port in self.about["graphs"][graph]["inputs"]
                  if port["name"] in given}  # fmt: skip
@@ -64,7 +64,10 @@ class Exported:
         return dict(zip(names, session.run(names, taken), strict=True))
 
     def encode(self, image: str | Path | Array) -> tuple[Frame, Features]:
-        """Read an image, a file or RGB pixels (H, W, 3) uint8, and run the encoder: once for any number of prompts."""
+        """Read an image, given as a file or as RGB pixels (H, W, 3) uint8, and run the encoder.
+
+        This is needed once per image, for any number of prompts.
+        """
         pixels = self.read(image)
         about = self.about["image"]
         crop = content_box(pixels) if about["reading"]["crop_border"] else None
@@ -76,7 +79,7 @@ class Exported:
         return frame, features
 
     def read(self, image: str | Path | Array) -> Array:
-        """Return RGB pixels (H, W, 3) uint8 as the model wants them."""
+        """Return RGB pixels (H, W, 3) uint8 in the form that the model requires."""
         reading = self.about["image"]["reading"]
         pixels = image if isinstance(image, np.ndarray) else read_file(image, reading)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
@@ -103,7 +106,7 @@ class Exported:
         own = self.about["decoder"]["own_prompts"]
         answer = self._decode(features, prompts, own_prompts=np.array([True]))
         presence = found.get("presence_logits", answer.get("object_logits"))
-        if own["second_pass"]:  # SAM sees its own masks once more
+        if own["second_pass"]:  # SAM refines its own masks
             seen = {"mask_input": answer["mask_logits"], "has_mask_input": np.array([True])}
             answer = self._decode(features, prompts, own_prompts=np.array([True]), **seen)
         logits = answer["mask_logits"]
@@ -121,10 +124,10 @@ class Exported:
         labels: Sequence[int] = (),
         box: Sequence[float] | None = None,
     ) -> Answer:
-        """Segment what points (N, 2) with labels, 1 foreground and 0 background, and a box (4,) ask for: a person's.
+        """Segment an image with a user's prompts.
 
-        They are in the image frame. For many clicks on one image, run the encoder and the prompter once, and repeat the
-        rest.
+        The prompts are points (N, 2) with labels, 1 foreground and 0 background, and a box (4,), in the image frame.
+        For many clicks on one image, run the encoder and the prompter once, and repeat only the remaining steps.
         """
         frame, features = self.encode(image)
         prompts = prompts_in_frame(frame, points, labels, box)
@@ -140,7 +143,7 @@ class Exported:
         return self._run("decoder", features | prompts._asdict() | more)
 
     def _own_prompts(self, found: dict[str, Array]) -> tuple[Prompts, Array | None]:
-        """The prompter's prompts; and where there are objects (r, r) that are too many to be asked for."""
+        """Return the prompter's prompts, and a mask (r, r) of the objects beyond the maximum number."""
         rule = self.about["prompter"]["object_rule"]
         if rule is None:
             return Prompts(found["points"], found["labels"], np.zeros((1, 0, 4), np.float32)), None
@@ -152,20 +155,20 @@ class Exported:
 
 
 def _opened(path: Path, providers: Sequence[str]) -> onnxruntime.InferenceSession:
-    """Open a graph; a ValueError says which one cannot be opened, and why."""
+    """Open a graph; raise a ValueError with the file and the reason if it cannot be opened."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; it warns of inputs that have a default
-    path.stat()  # an error of the system if it is missing
+    options.log_severity_level = 3  # errors only; warnings are about inputs with a default
+    path.stat()  # raises OSError if the file is missing
     try:
         return onnxruntime.InferenceSession(path, options, providers=list(providers))
-    except Exception as error:  # those of ONNX Runtime have no class of their own in common
+    except Exception as error:  # exceptions of ONNX Runtime have no common base class
         raise ValueError(
             f"{path}: ONNX Runtime cannot open it: {str(error).rstrip('.')}. Export the model again"
         ) from error
 
 
 def main() -> None:
-    """Read the command line, and write a mask."""
+    """Parse the command line, and write a mask."""
     parser = argparse.ArgumentParser(description="Segment an image with a model that promise export wrote.")
     parser.add_argument("image", help="of any format that Pillow reads")
     parser.add_argument("mask", help="file to write: 255 foreground, 0 background")

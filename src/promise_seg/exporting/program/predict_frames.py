@@ -1,4 +1,4 @@
-"""How the program reads and resizes images, and how their coordinates map to the square that the model sees."""
+"""Read and resize images, and map their coordinates to the square that the model sees."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,13 @@ from PIL import Image
 
 Array = npt.NDArray[Any]
 
-DARK, LEAST_SHARE = 16, 0.01  # of the black border, where the model wants it cropped
-ORIENTATION = 274  # the tag of EXIF, and how to turn an image that is stored so
+DARK, LEAST_SHARE = 16, 0.01  # thresholds of the black border, for models that crop it
+ORIENTATION = 274  # the EXIF tag, and the transposition for each of its values
 TURNS = dict(zip(range(2, 9), (
     Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.ROTATE_180, Image.Transpose.FLIP_TOP_BOTTOM,
     Image.Transpose.TRANSPOSE, Image.Transpose.ROTATE_270, Image.Transpose.TRANSVERSE, Image.Transpose.ROTATE_90,
 ), strict=True))  # fmt: skip
-OUTSIDE_LOGIT = -20.0  # of the pixels that the model does not see
+OUTSIDE_LOGIT = -20.0  # for pixels that the model does not see
 
 
 class Box(NamedTuple):
@@ -29,13 +29,13 @@ class Box(NamedTuple):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height."""
+        """The width and height."""
         return self.right - self.left, self.bottom - self.top
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The map between an image of some height and width and a model frame of some side."""
+    """The mapping between an image of a given height and width and the model frame of a given side."""
 
     height: int
     width: int
@@ -50,7 +50,7 @@ class Frame:
 
     @property
     def content(self) -> Box:
-        """The place of that part in the model frame; the rest is black."""
+        """The position of the kept part in the model frame; the rest is black."""
         if self.fit == "stretch":
             return Box(0, 0, self.side, self.side)
         scale = self.side / max(self.kept.size)
@@ -83,28 +83,31 @@ class Frame:
 
 
 def read_file(file: str | Path, reading: dict[str, Any]) -> Array:
-    """Read the RGB pixels of an 8-bit image, upright, for a model that wants its values as they are."""
+    """Read the RGB pixels of an 8-bit image, rotated by its EXIF orientation, with unchanged values.
+
+    Raises ValueError if the model reads files in another way, or if the file has more than 8 bits per value.
+    """
     for name, usual in (("channels", None), ("window", "own"), ("level", 0)):
         if reading.get(name, usual) != usual:
             raise ValueError(f"this model reads files with {name} {reading[name]}: give 8-bit RGB pixels made so")
     with Image.open(file) as opened:
-        if opened.mode[0] in "IF" or ";16" in str(opened.tile):  # Pillow would cut their values off
+        if opened.mode[0] in "IF" or ";16" in str(opened.tile):  # Pillow would clip their values
             raise ValueError(f"{file} has more than 8 bits a value: give 8-bit RGB pixels, (H, W, 3) uint8")
         opened.load()
         return np.asarray(upright(opened).convert("RGB"))
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF says; EXIF that cannot be parsed says nothing."""
+    """Rotate and flip an image by its EXIF orientation; EXIF data that cannot be parsed is ignored."""
     try:
         turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # Pillow raises whatever its parsing runs into
+    except Exception:  # Pillow's parser may raise any error
         return image
     return image if turn is None else image.transpose(turn)
 
 
 def content_box(pixels: Array) -> Box | None:
-    """The part of an image inside of its black border; ``None`` for all of it."""
+    """Return the part of an image inside its black border; ``None`` if there is no border."""
     bright = pixels.max(2) > DARK
     rows, columns = (np.flatnonzero(bright.mean(axis) > LEAST_SHARE) for axis in (1, 0))
     if not len(rows) or not len(columns):
@@ -114,7 +117,7 @@ def content_box(pixels: Array) -> Box | None:
 
 
 def area_weights(before: int, after: int) -> Array:
-    """The matrix (after, before) that shrinks an axis to means of areas."""
+    """Return the matrix (after, before) that shrinks an axis by area averaging."""
     edges = np.arange(after + 1) * (before / after)
     cells = np.arange(before)
     overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
@@ -122,7 +125,7 @@ def area_weights(before: int, after: int) -> Array:
 
 
 def linear_weights(before: int, after: int) -> Array:
-    """The matrix (after, before) that resizes an axis linearly, edges being repeated."""
+    """Return the matrix (after, before) that resizes an axis linearly, repeating the edges."""
     places = np.clip((np.arange(after) + 0.5) * (before / after) - 0.5, 0, before - 1)
     lower = np.minimum(places.astype(int), max(before - 2, 0))
     weights = np.zeros((after, before))
@@ -132,7 +135,7 @@ def linear_weights(before: int, after: int) -> Array:
 
 
 def resize_pixels(pixels: Array, width: int, height: int) -> Array:
-    """Resize (H, W, 3) uint8: means of areas along an axis that shrinks, then linearly along one that grows."""
+    """Resize pixels (H, W, 3) uint8: axes that shrink by area averaging, then axes that grow linearly."""
     for weights_of, sizes in (
         (area_weights, (min(height, pixels.shape[0]), min(width, pixels.shape[1]))),
         (linear_weights, (height, width)),
@@ -145,6 +148,6 @@ def resize_pixels(pixels: Array, width: int, height: int) -> Array:
 
 
 def enlarge(maps: Array, width: int, height: int) -> Array:
-    """Resize maps (..., h, w) linearly, without smoothing where they shrink."""
+    """Resize maps (..., h, w) linearly, without smoothing if they shrink."""
     down, across = linear_weights(maps.shape[-2], height), linear_weights(maps.shape[-1], width)
     return (down @ maps @ across.T).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How the decoder's logits become a mask: the share of the prompter's map, and post-processing."""
+"""Turn the decoder's logits into a mask: mix in the prompter's saliency map, and post-process."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,16 +8,16 @@ import numpy as np
 from predict_frames import Array, enlarge
 from predict_prompts import Prompts, number_parts
 
-KERNEL_SIDE = 256  # the longer side of the image for which sizes of post-processing are given
+KERNEL_SIDE = 256  # longer side of the image that kernel sizes of post-processing refer to
 
 
 def sigmoid(logits: Array) -> Array:
-    """Logits to probabilities."""
+    """Convert logits to probabilities."""
     return 1 / (1 + np.exp(-logits))
 
 
 def with_map(logits: Array, saliency: Array, share: float, not_asked_for: Array | None) -> Array:
-    """Masks (K, h, h) in which the prompter's coarse guess (g, g) has a share, all as logits."""
+    """Mix the prompter's saliency map (g, g) into masks (K, h, h), all as logits."""
     side = max(logits.shape[-1], saliency.shape[-1])
     wide = enlarge(saliency, side, side)
     mixed = (1 - share) * enlarge(logits, side, side) + share * wide
@@ -28,10 +28,10 @@ def with_map(logits: Array, saliency: Array, share: float, not_asked_for: Array 
 
 
 def with_map_as_asked(logits: Array, saliency_logits: Array, prompts: Prompts, share: float, side: int) -> Array:
-    """A mask (h, h) in which the prompter's guess (g, g) has a share, all as logits, for one set of a person's prompts.
+    """Mix the prompter's saliency map (g, g) into a mask (h, h) for one set of a user's prompts, all as logits.
 
-    The guess adds only to its parts that overlap the mask or a foreground click, and inside of a box; the mask is kept
-    if there are none, and where a click contradicts the guess.
+    The map adds to the mask only in connected components that overlap the mask or a foreground click, and only inside a
+    box. The mask is kept if there are no such components, and where a click contradicts the map.
     """
     cells = max(logits.shape[-1], saliency_logits.shape[-1])
     logits, guess_logits = enlarge(logits, cells, cells), enlarge(saliency_logits, cells, cells)
@@ -54,12 +54,12 @@ def with_map_as_asked(logits: Array, saliency_logits: Array, prompts: Prompts, s
 
 
 def among(parts: Array, numbers: Array) -> Array:
-    """Mark the numbered parts (r, r) whose numbers are among some; 0 is no part."""
+    """Return the mask of the numbered components (r, r) whose numbers are in ``numbers``; 0 is not a component."""
     return np.isin(parts, numbers[numbers > 0])
 
 
 def clean(mask_probs: Array, steps: dict[str, Any]) -> Array:
-    """Probabilities (H, W) to a mask: the threshold, and what of the post-processing was found to help."""
+    """Convert probabilities (H, W) to a mask by the threshold and the post-processing steps of the model."""
     mask = mask_probs > steps["threshold"]
     for name, order in (("opening", (np.logical_and, np.logical_or)), ("closing", (np.logical_or, np.logical_and))):
         size = round(steps[name] * max(mask.shape) / KERNEL_SIDE)
@@ -78,7 +78,7 @@ def clean(mask_probs: Array, steps: dict[str, Any]) -> Array:
 
 
 def over_disc(mask: Array, size: int, join: np.ufunc) -> Array:
-    """Join each pixel with those in a disc around it: with "and" a mask shrinks, with "or" it grows."""
+    """Combine each pixel with those in a disc around it: "and" erodes a mask, "or" dilates it."""
     middle = size // 2
     framed = np.pad(mask, size, constant_values=join is np.logical_and)
     found = mask.copy()
@@ -89,7 +89,7 @@ def over_disc(mask: Array, size: int, join: np.ufunc) -> Array:
 
 
 def disc(size: int) -> Iterator[tuple[int, int]]:
-    """The cells (row, column) of a disc in a square of a size, as OpenCV draws its ellipses."""
+    """Yield the cells (row, column) of a disc in a square of a given size, as OpenCV draws ellipses."""
     radius = size // 2
     for row in range(size):
         reach = round(radius * np.sqrt(max(radius**2 - (row - radius) ** 2, 0)) / radius)

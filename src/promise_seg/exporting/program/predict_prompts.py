@@ -1,4 +1,4 @@
-"""Prompts for the decoder: those of a person, and those that the prompter's maps give."""
+"""Make prompts for the decoder from a user's input or from the prompter's maps."""
 
 import heapq
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import numpy as np
 
 from predict_frames import Array, Frame
 
-LEVELS = 40  # at which the distance map is searched for peaks
-MANY_POINTS = 8  # from how many on points are of another form
+LEVELS = 40  # number of levels at which the distance map is searched for peaks
+MANY_POINTS = 8  # number of points from which the form is many-points
 
 
 class Prompts(NamedTuple):
@@ -23,7 +23,7 @@ class Prompts(NamedTuple):
 def prompts_in_frame(
     frame: Frame, points: Sequence[Sequence[float]], labels: Sequence[int], box: Sequence[float] | None
 ) -> Prompts:
-    """A person's points and box, checked, in the model frame; what of the box is outside of the image is cut off."""
+    """Check a user's points and box, and map them to the model frame; the box is clipped to the image."""
     xy, kinds = np.reshape(points, (-1, 2)).astype(float), np.reshape(labels, -1).astype(np.int64)
     if len(xy) != len(kinds) or not np.isin(kinds, (0, 1)).all():
         raise ValueError(f"{len(xy)} points with the labels {kinds.tolist()}: give a label for each, 1 or 0")
@@ -46,7 +46,7 @@ def prompts_in_frame(
 
 
 def form_of(prompts: Prompts) -> str | None:
-    """The name of the form of given prompts, by how many points there are and whether there is a box."""
+    """Return the name of the form of given prompts, which depends on the number of points and the presence of a box."""
     count, has_box = prompts.labels.shape[1], prompts.boxes.shape[1] > 0
     if has_box:
         return "box+points" if count else "box"
@@ -56,7 +56,7 @@ def form_of(prompts: Prompts) -> str | None:
 
 
 def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, Any]) -> tuple[Prompts, Array]:
-    """A box and the deepest point of each object, the largest first; and where objects are that are too many."""
+    """Return a box and the deepest point of each object, largest first, and a mask of objects beyond the maximum."""
     certain = saliency > rule["certain"]
     if np.count_nonzero(certain) < rule["least_cells"]:
         certain = saliency >= rule["nearly_the_best"] * saliency.max()
@@ -86,7 +86,7 @@ def find_objects(saliency: Array, distance: Array, side: int, rule: dict[str, An
 
 
 def separate(certain: Array, distance: Array, prominence: float) -> Array:
-    """Number the objects (r, r) from 1, also where they touch: a place is of the peak of the distance it flows to."""
+    """Number objects (r, r) from 1, separating touching ones by a watershed from the peaks of the distance map."""
     height = np.where(certain, distance, 0).astype(np.float32)
     width = height.shape[1] + 2
     levels, is_open = np.pad(-height, 1).ravel().tolist(), np.pad(certain, 1).ravel().tolist()
@@ -97,7 +97,7 @@ def separate(certain: Array, distance: Array, prominence: float) -> Array:
         queue.append((levels[peak], 0, peak))
     heapq.heapify(queue)
     age = 0
-    while queue:  # the highest first; of equally high places, the one that was reached first
+    while queue:  # the highest cell first; of equally high cells, the first one reached
         place = heapq.heappop(queue)[-1]
         for step in (-width, -1, 1, width, -width - 1, 1 - width, width - 1, width + 1):
             near = place + step
@@ -109,9 +109,10 @@ def separate(certain: Array, distance: Array, prominence: float) -> Array:
 
 
 def find_peaks(certain: Array, height: Array, prominence: float) -> Array:
-    """Mark the peaks (r, r) that rise so far above the pass to a higher one, by raising water from the highest level.
+    """Mark the peaks (r, r) with at least a given prominence, by lowering a level from the highest value.
 
-    Of each lake of higher places, the highest stays; where lakes meet, others do if they are so far above the level.
+    The highest peak of each region above the level is kept. Where regions merge, lower peaks are kept if they rise
+    above the level by the prominence.
     """
     peaks, highest_first = np.zeros(height.shape, bool), np.argsort(-height, axis=None, kind="stable")
     for level in np.linspace(1, 0, LEVELS + 1):
@@ -123,13 +124,13 @@ def find_peaks(certain: Array, height: Array, prominence: float) -> Array:
 
 
 def number_parts(mask: Array, *, corners: bool) -> Array:
-    """Number the connected parts of a mask (H, W) from 1, also across corners if wanted; 0 is where there is none."""
+    """Number the connected components of a mask (H, W) from 1, optionally connected by corners; 0 is background."""
     height, width = mask.shape
-    names = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)  # each pixel by a pixel of its part
+    names = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)  # by a pixel of the component
     steps = [(y, x) for y in (0, 1, 2) for x in (0, 1, 2) if corners or 1 in (y, x)]
     while True:
         framed = np.pad(names, 1)
         largest = np.max([framed[y : y + height, x : x + width] for y, x in steps], 0) * mask
         if np.array_equal(largest, names):
             return np.searchsorted(np.unique(np.append(names, 0)), names)
-        names = np.append(0, largest)[largest]  # what the pixel is called by which it is called
+        names = np.append(0, largest)[largest]  # follow the names by one more step

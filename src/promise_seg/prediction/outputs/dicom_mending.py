@@ -102,8 +102,7 @@ def _common_directions(directions: Float64Array) -> Float64Array:
 
 
 def _thickness(image: Dataset, positions: Float64Array, normal: Float64Array) -> float:
-    """Return the slice thickness in mm: the stated one, otherwise the median distance between slices, otherwise 1
-    mm."""
+    """Return the slice thickness in mm: as stated, or the median or stated distance between slices, or 1."""
     measures = (macro(image, 0, "PixelMeasuresSequence") or [image])[0]
     gaps = np.abs(np.diff(positions @ normal))
     between = float(np.median(gaps)) if len(gaps) else None
@@ -136,8 +135,7 @@ def _set_plane(
 def _set_groups(
     image: Dataset, positions: Float64Array, directions: Float64Array, spacing: Float64Array, thickness: float
 ) -> None:
-    """Set the direction and pixel measures in the shared groups, which ``highdicom`` reads, and a position per
-    frame."""
+    """Set direction and pixel measures in the shared groups, which ``highdicom`` reads, and a position per frame."""
     plane, measures, shared = Dataset(), Dataset(), Dataset()
     plane.ImageOrientationPatient = _decimals(directions.ravel())
     measures.PixelSpacing, measures.SliceThickness = _decimals(spacing), DSfloat(thickness, auto_format=True)

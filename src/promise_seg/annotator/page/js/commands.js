@@ -1,5 +1,7 @@
 // What each command of the key map does.
 
+import { hiddenIn } from "./answers.js";
+
 /**
  * @typedef {object} Parts
  * @property {import("./session.js").Session} session
@@ -120,9 +122,10 @@ function ofImages({ edits, images, session, slices }) {
     const name = session.image?.name;
     const answer = await session.act({ type });
     if (!answer) return;
+    const hidden = type === "accept" ? hiddenIn(session.objects.values()) : "";
     const next = images.beside(1, true);
-    if (!next) return session.announce("All images are done or skipped");
-    await session.open(next.id, false, undefined, `${type === "accept" ? "Accepted" : "Skipped"} ${name}. `);
+    if (!next) return session.announce(`${hidden}All images are done or skipped`);
+    await session.open(next.id, false, undefined, `${type === "accept" ? "Accepted" : "Skipped"} ${name}. ${hidden}`);
     images.reveal();
   };
   return {

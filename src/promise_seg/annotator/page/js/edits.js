@@ -8,6 +8,7 @@ import { Region } from "./region.js";
 /** @typedef {import("./types.js").Annotated} Annotated */
 /** @typedef {import("./types.js").Prompts} Prompts */
 /** @typedef {{object: number | null, slice: number, prompts: Prompts}} Draft */
+/** @typedef {{id: Promise<number | null>, waiting: Action[]}} Adding `waiting`: actions that were sent without its id */
 /** @typedef {{object: number | null, region: Region, asked: number}} Shown `asked`: when, until it is drawn; then 0 */
 
 /** @type {Prompts} */
@@ -29,7 +30,7 @@ export class Edits {
     this.newClass = null;
     this.postponing = false;
     this.postponedAny = false;
-    /** @type {Promise<unknown> | null} a new object that has no id yet */
+    /** @type {Adding | null} the active object while it has no id yet */
     this.adding = null;
     this.place = "";
     session.changes.on(["image"], () => this.clean());
@@ -43,8 +44,14 @@ export class Edits {
   clean() {
     const { slice, image } = this.session;
     const place = image ? `${image.id}/${slice}` : "";
-    if (place !== this.place) this.forget();
+    if (place !== this.place) this.leaveObject();
     this.place = place;
+  }
+
+  /** What comes next is not of the active object, even if that is still being added. */
+  leaveObject() {
+    this.adding = null;
+    this.forget();
   }
 
   forget() {
@@ -138,12 +145,12 @@ export class Edits {
    * @param {Prompts} prompts @returns {Promise<boolean>} whether they became a step
    */
   async commit(prompts) {
-    await this.settled();
     const { session } = this;
     const object = session.active;
     this.hovered = null;
     const { points, box } = prompts;
-    const isNothing = object === null && !points.length && !box && !this.postponing;
+    const isNew = object === null && !this.adding;
+    const isNothing = isNew && !points.length && !box && !this.postponing;
     if (isNothing || !this.mayChange() || !this.hasRoomFor(prompts)) {
       this.forget();
       return false;
@@ -157,16 +164,25 @@ export class Edits {
     session.previews.forget();
     this.draft = { object, slice: session.slice, prompts };
     this.changes.tell("prompts");
-    const answer = await (object === null ? this.add(box ? { points, box } : { points }) : this.change(object, prompts));
+    const answer = await (isNew ? this.add(box ? { points, box } : { points }) : this.change(object, prompts));
     this.settle(prompts);
     return Boolean(answer);
   }
 
-  /** @param {number} object @param {Prompts} prompts */
+  /** @param {number | null} object `null` for the one that is being added @param {Prompts} prompts */
   change(object, { points, box }) {
-    const active = this.session.objects.get(object);
+    const active = this.session.activeObject;
     if (active) Object.assign(active, { points, box, automatic: false });
-    return this.session.act({ type: "prompts", object, points, box });
+    return this.send({ type: "prompts", object, points, box });
+  }
+
+  /** Send an action on the active object; if that is still being added, the id is filled in once it is known. @param {Action} action */
+  send(action) {
+    if (action.object === null && this.adding) {
+      action.object = this.adding.id;
+      this.adding.waiting.push(action);
+    }
+    return this.session.act(action);
   }
 
   /** What was sent is answered: the object shows it from now on. @param {Prompts} prompts */
@@ -174,9 +190,6 @@ export class Edits {
     if (this.draft?.prompts === prompts) {
       this.draft = null;
       this.preview = null;
-      const object = this.session.activeObject;
-      const score = object && object.score !== null ? `, score ${object.score.toFixed(2)}` : "";
-      if (object) this.session.announce(`The mask has ${object.region.area} pixels${score}`);
     }
     this.changes.tell("prompts", "saved");
   }
@@ -184,36 +197,48 @@ export class Edits {
   /** Add an object, which is then the active one. @param {Record<string, unknown>} what */
   async add(what) {
     const { session } = this;
-    const adding = session.act({ type: "add", slice: session.slice, class: this.classOfNew, ...what });
+    const sent = session.act({ type: "add", slice: session.slice, class: this.classOfNew, ...what });
+    /** @type {Adding} */
+    const adding = { id: sent.then((answer) => answer?.changed[0]?.id ?? null), waiting: [] };
     this.adding = adding;
-    const answer = await adding;
-    this.adding = null;
-    const added = answer?.changed[0];
-    if (added && session.objects.has(added.id)) session.active = added.id;
-    this.newClass = null;
+    const answer = await sent;
+    const id = answer?.changed[0]?.id ?? null;
+    for (const action of adding.waiting) action.object = id;
+    const added = id === null ? undefined : session.objects.get(id);
+    const later = id === null ? undefined : session.queue.promptsOf(id);
+    if (added && later) Object.assign(added, { points: later.points, box: later.box });
+    if (this.adding === adding) this.added(added);
     this.changes.tell("objects", "prompts");
     return answer;
   }
 
+  /** The new object has its id, unless it was refused, and its draft goes on. @param {Annotated | undefined} object */
+  added(object) {
+    this.adding = null;
+    this.newClass = null;
+    if (!object) return;
+    this.session.active = object.id;
+    if (this.draft?.object === null) this.draft.object = object.id;
+  }
+
   /** Wait until a new object has its id, so that what comes next is its. */
   async settled() {
-    while (this.adding) await this.adding;
+    while (this.adding) await this.adding.id;
   }
 
   /** @param {"add" | "erase"} mode @param {Region} region */
   async stroke(mode, region) {
-    await this.settled();
     const { session } = this;
     if (region.isEmpty || !this.mayChange()) return this.changes.tell("prompts");
     const object = session.active;
-    if (object === null) {
+    if (object === null && !this.adding) {
       if (mode === "erase") return session.announce("There is no object to erase from. Choose one first");
       return this.add({ mask: pack(region) });
     }
-    const active = session.objects.get(object);
+    const active = session.activeObject;
     if (active) active.region = painted(active.region, mode, region);
     this.changes.tell("objects");
-    await session.act({ type: "stroke", object, mode, mask: pack(region) });
+    await this.send({ type: "stroke", object, mode, mask: pack(region) });
   }
 
   /** Delete the selected point or box. */

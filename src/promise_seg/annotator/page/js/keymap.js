@@ -83,15 +83,21 @@ const GROUPS = {
 /** @type {Command[]} */
 const COMMANDS = Object.entries(GROUPS).flatMap(([group, commands]) => commands.map((one) => ({ ...one, group })));
 
-/** The key of an event with its modifiers, "Ctrl+Shift+Z". Cmd of a Mac counts as Ctrl. @param {KeyboardEvent} event */
+/**
+ * The key of an event with its modifiers, "Ctrl+Shift+Z". Cmd of a Mac counts as Ctrl. With AltGr, which is Ctrl and Alt on
+ * Windows, only the character counts: on many keyboards it is needed for "[" and "]".
+ * @param {KeyboardEvent} event
+ */
 export function chordOf(event) {
   let key = event.key === " " ? "Space" : event.key;
-  if (/^Digit[0-9]$/.test(event.code) && event.shiftKey === false && !/^[0-9]$/.test(key)) key = event.code.slice(5);
+  const altGr = event.getModifierState("AltGraph");
+  const isPlain = !altGr && !event.altKey && !event.shiftKey;
+  if (isPlain && /^Digit[0-9]$/.test(event.code) && !/^[0-9]$/.test(key)) key = event.code.slice(5);
   if (key.length === 1) key = key.toUpperCase();
   const letter = key.length > 1 || /^[A-Z]$/.test(key);
   const modifiers = [];
-  if (event.ctrlKey || event.metaKey) modifiers.push("Ctrl");
-  if (event.altKey) modifiers.push("Alt");
+  if ((event.ctrlKey && !altGr) || event.metaKey) modifiers.push("Ctrl");
+  if (event.altKey && !altGr) modifiers.push("Alt");
   if (event.shiftKey && letter) modifiers.push("Shift"); // "?" is a key of its own, whatever makes it
   return [...modifiers, key].join("+");
 }

@@ -2,13 +2,14 @@
 // the same id, until it is answered: the server does nothing twice.
 
 import { ApiError, api } from "./api.js";
+import { newUuid } from "./uuid.js";
 
 /** @typedef {import("./types.js").Action} Action */
 /** @typedef {import("./types.js").ActionAnswer} ActionAnswer */
 /** @typedef {{id: string, client: string, revision: number, action: Action}} Body */
 /**
  * @typedef {object} Waiting
- * @property {Action} action its mask may still be on its way
+ * @property {Action} action its mask, and the id of its object, may still be on their way
  * @property {number} image
  * @property {Body | null} body as it was first sent
  * @property {boolean} heldAgain whether the image was held again for this try
@@ -88,7 +89,7 @@ export class ActionQueue {
   async sendFirst() {
     const first = this.waiting[0];
     first.body ??= {
-      id: crypto.randomUUID(), client: this.client, action: await packed(first.action), revision: this.owner.revision(),
+      id: newUuid(), client: this.client, action: await packed(first.action), revision: this.owner.revision(),
     };
     let answer;
     try {
@@ -154,7 +155,9 @@ export class ActionQueue {
   }
 }
 
-/** An action with its mask, once that is packed. @param {Action} action @returns {Promise<Action>} */
+/** An action with its mask, once that is packed, and with the id of its object, once that is known. @param {Action} action @returns {Promise<Action>} */
 async function packed(action) {
-  return "mask" in action ? { ...action, mask: await action.mask } : action;
+  const whole = { ...action };
+  for (const part of ["mask", "object"]) if (part in whole) whole[part] = await whole[part];
+  return whole;
 }

@@ -1,9 +1,11 @@
 // The open image with its objects, held for this tab, and everything that was said about it by the server.
 
+import { counted, saidOf } from "./answers.js";
 import { ApiError, api } from "./api.js";
 import { annotated } from "./masks.js";
 import { Previews } from "./previews.js";
 import { ActionQueue } from "./queue.js";
+import { newUuid } from "./uuid.js";
 
 /** @typedef {import("./changes.js").Changes} Changes */
 /** @typedef {import("./types.js").Action} Action */
@@ -23,7 +25,7 @@ export class Session {
   constructor(changes, announce) {
     this.changes = changes;
     this.announce = announce;
-    this.client = crypto.randomUUID();
+    this.client = newUuid();
     this.user = new URLSearchParams(location.search).get("user");
     /** @type {Project | null} */
     this.project = null;
@@ -54,6 +56,8 @@ export class Session {
     /** @type {Trouble | null} */
     this.trouble = null;
     this.unsaved = false;
+    /** @type {number | null} an image that was done or skipped, and was opened again by a change */
+    this.reopened = null;
     this.previews = new Previews(() => changes.tell("saved"));
     this.queue = new ActionQueue(this.client, {
       revision: () => this.image?.revision ?? 0,
@@ -213,6 +217,8 @@ export class Session {
     const { image } = this;
     if (!image) return;
     const { revision, state, can_undo, can_redo, proposed, dice } = answer;
+    const before = new Map(this.objects);
+    if (state !== "open" || image.state !== "open") this.reopened = state === "open" ? image.id : null;
     Object.assign(image, { revision, state, can_undo, can_redo, proposed, dice });
     for (const one of changed) {
       const later = this.queue.promptsOf(one.id);
@@ -224,6 +230,8 @@ export class Session {
     else if (this.active !== null && !this.objects.has(this.active)) this.active = this.firstToDo();
     image.objects = this.objects.size;
     this.remember(image);
+    const said = saidOf(action, answer, this, before);
+    if (said) this.announce(said);
     this.changes.tell("image", "objects", "prompts", "images", "saved");
   }
 
@@ -384,11 +392,6 @@ export class Session {
     this.trouble = null;
     this.changes.tell("saved");
   }
-}
-
-/** @param {number} count @param {string} what */
-function counted(count, what) {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** The slice that stands for an image. @param {{slices: number} | undefined} image */

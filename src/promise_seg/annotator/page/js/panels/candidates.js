@@ -54,6 +54,5 @@ export class CandidatesPanel {
     if (!object || object.candidates.length < 2) return;
     const next = ((object.chosen ?? -1) + 1) % object.candidates.length;
     await this.choose(next);
-    this.session.announce(`Mask ${next + 1} of ${object.candidates.length}, score ${object.candidates[next].score.toFixed(2)}`);
   }
 }

@@ -5,7 +5,7 @@ import { chordOf, shown } from "../keymap.js";
 
 /** @typedef {import("../keymap.js").KeyMap} KeyMap */
 
-const ALONE = new Set(["Shift", "Control", "Alt", "Meta", "CapsLock", "Dead"]);
+const ALONE = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "Dead"]);
 
 export class KeysPanel {
   /** @param {KeyMap} keys @param {() => void} changed */

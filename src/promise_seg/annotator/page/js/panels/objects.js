@@ -119,8 +119,8 @@ export class ObjectsPanel {
   /** @param {number | null} id `null` for a new object */
   activate(id) {
     const { edits, session } = this;
-    if (session.active === id) return;
-    edits.forget();
+    if (session.active === id && !edits.adding) return;
+    edits.leaveObject();
     session.active = id;
     session.changes.tell("objects", "prompts");
     const at = session.shown.findIndex((one) => one.id === id);

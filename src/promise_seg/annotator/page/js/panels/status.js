@@ -58,6 +58,8 @@ export class StatusPanel {
     const { image, slice, project } = this.session;
     const name = image ? image.name : "";
     setText("image-name", name);
+    const isReopened = image !== null && this.session.reopened === image.id;
+    setText("reopened", isReopened ? "This image is open again; Ctrl+Enter accepts it" : "");
     if (!image) return;
     part("canvas").setAttribute("aria-label", `Image ${image.name}, ${this.session.shown.length} objects`);
     const dice = image.dice?.[String(slice)];

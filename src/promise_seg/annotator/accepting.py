@@ -1,0 +1,160 @@
+"""The files of accepted images: their masks, their prompts and the manifest, which agree with the database."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from sqlite3 import Row
+from threading import Lock
+
+from promise_seg.annotator.catalogue import Catalogue, ProjectImage, find_images, readable
+from promise_seg.annotator.history import History
+from promise_seg.annotator.learning import Learning
+from promise_seg.annotator.objects import AnnotatedObject
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.annotator.results import MANIFEST, ManifestEntry, Place, Results
+from promise_seg.errors import PromiseError
+from promise_seg.images.formats.source import Source
+from promise_seg.progress import Progress, counted, silent
+
+
+class Acceptances:
+    """Writes the files of accepted images.
+
+    Args:
+        folder: the folder of the project.
+        catalogue: the images of the project.
+        history: the objects of the images.
+        learning: knows the names of the models that answered.
+        results: writes the files.
+    """
+
+    def __init__(
+        self, folder: Path, catalogue: Catalogue, history: History, learning: Learning, results: Results
+    ) -> None:
+        self.folder, self.catalogue, self.history, self.results = folder, catalogue, history, results
+        self._learning = learning
+        self._lock = Lock()
+        self.manifest_is_due = False
+        """Whether the manifest could not be written when it was last due."""
+
+    def write(self, number: int, objects: Sequence[AnnotatedObject]) -> None:
+        """Write the masks of an image, before it is recorded as done and listed in the manifest.
+
+        Raises:
+            Refusal: if they cannot be written.
+        """
+        row, image = self.catalogue.row(number), self.catalogue.image(number)
+        self._write(row, image, self.catalogue.source(number), objects)
+
+    def _write(
+        self,
+        row: Row,
+        image: ProjectImage,
+        source: Source,
+        objects: Sequence[AnnotatedObject],
+        kept: ManifestEntry | None = None,
+    ) -> None:
+        number, place = int(row["id"]), Place(row["stem"], row["height"], row["width"])
+        mask = self.results.write_masks(image, place, source, objects, self._learning.names())
+        if kept is None:
+            listed = self.results.manifest_entry(image, mask, self._slices_to_learn(row))
+        else:
+            listed = replace(kept, mask=mask)
+        self.catalogue.note_mask(number, mask, listed.to_text(), is_binary=self.results.is_binary(objects))
+
+    def write_label_maps(self, progress: Progress = silent) -> list[str]:
+        """Write the binary masks of accepted images again as label maps, if the project has several classes by now.
+
+        Returns:
+            A sentence for each image whose mask could not be written.
+        """
+        if self.results.has_one_class:
+            return []
+        rows = [row for row in self.catalogue.accepted() if row["mask"] is not None and row["is_binary"] != 0]
+        faults = []
+        for row in counted(rows, progress, "writing masks as label maps"):
+            try:
+                self._write_label_map(row)
+            except (PromiseError, Refusal) as error:
+                reason = error.message if isinstance(error, Refusal) else str(error)
+                faults.append(
+                    f"{row['name']}: its mask is still a binary mask, while the project has several classes: "
+                    f"{reason.rstrip('.')}. Accept the image again"
+                )
+        return faults
+
+    def _write_label_map(self, row: Row) -> None:
+        number, kept = int(row["id"]), self._kept(row)
+        if self.catalogue.is_given(number):
+            image, source = self.catalogue.image(number), self.catalogue.source(number)
+        else:
+            reading = self.catalogue.reading
+            if kept is None or not (self.folder / kept.image).exists():
+                return  # the manifest leaves it out, too
+            found = find_images([self.folder / kept.image], reading, self.folder, lambda words: None)
+            if len(found) > 1:  # series that share a folder are left out, too
+                return
+            image = found[0]
+            with readable(row["name"]):
+                source = reading.opened(image.input.open(reading.axis))
+        self._write(row, image, source, self.history.objects(number), kept)
+
+    def write_manifest(self) -> None:
+        """Rewrite the manifest with all accepted images; simultaneous acceptances take turns.
+
+        Raises:
+            Refusal: if it cannot be written. The acceptance is kept, and sending the action again writes the manifest.
+        """
+        with self._lock:
+            rows = [self.entry(row) for row in self.catalogue.accepted() if row["mask"] is not None]
+            images = [one for one in rows if one is not None]
+            if not images and not (self.folder / MANIFEST).exists():
+                return
+            self.manifest_is_due = True
+            try:
+                self.results.write_manifest(images)
+            except PromiseError as error:
+                raise Refusal(
+                    507, "not-stored",
+                    f"What you did is stored, but the manifest is not up to date: {str(error).rstrip('.')}. Free space "
+                    "or make the project's folder writable, and try again",
+                ) from error  # fmt: skip
+            self.manifest_is_due = False
+
+    def _kept(self, row: Row) -> ManifestEntry | None:
+        """Return the manifest entry that was recorded when an image was accepted."""
+        kept = None if row["listed"] is None else ManifestEntry.from_text(row["listed"])
+        if kept is not None and row["slices"] == 1:  # earlier versions left out images in which there is nothing
+            kept = replace(kept, slices=None)
+        return kept
+
+    def entry(self, row: Row) -> ManifestEntry | None:
+        """Return the manifest entry of an accepted image; ``None`` if a manifest cannot name it or it is missing."""
+        number, kept = int(row["id"]), self._kept(row)
+        if not self.catalogue.is_given(number):
+            return kept if kept is not None and (self.folder / kept.image).exists() else None
+        image = self.catalogue.image(number)
+        slices = self._slices_to_learn(row) if kept is None else kept.slices
+        return None if image.shares_folder else self.results.manifest_entry(image, row["mask"], slices)
+
+    def _slices_to_learn(self, row: Row) -> list[int] | None:
+        """Return the viewed slices of a volume, which the manifest lists; ``None`` for all slices, as for any single
+        image."""
+        number, count = int(row["id"]), int(row["slices"])
+        looked_at = {*self.history.state(number).proposed, *(one.slice for one in self.history.objects(number))}
+        return None if len(looked_at) >= count or count == 1 else sorted(looked_at)
+
+    def to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
+        """Return the numbers and entries of accepted images that can be used for training, in the order of acceptance.
+
+        Their files are unchanged, and a manifest can name them.
+        """
+        rows = sorted(self.catalogue.accepted(), key=lambda row: (row["last_at"] or 0.0, row["id"]))
+        found = [(int(row["id"]), self.entry(row)) for row in rows if row["mask"] is not None]
+        return [
+            (number, listed)
+            for number, listed in found
+            if listed is not None
+            and listed.slices != ()
+            and not (self.catalogue.is_given(number) and self.catalogue.is_changed(number))
+        ]
