@@ -4,8 +4,7 @@
     model = promise_seg.train(data, "runs/polyp")
     result = promise_seg.evaluate(model, data, split="test")
 
-What is here is all that a Python user needs; it is imported when it is first used, so that ``import promise_seg`` costs
-nothing.
+These names are the public Python API. Each is imported when it is first used, so that ``import promise_seg`` is quick.
 """
 
 from importlib import import_module
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.timing import SpeedReport, bench
     from promise_seg.workflows.training import train
 
-_give_user_a_name()  # before libraries are imported that ask for it
+_give_user_a_name()  # before libraries that ask for the name are imported
 
 _PLACES = {
     "benchmark": "benchmarking.benchmark",
@@ -135,7 +134,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for; torch comes with it, but not with this package."""
+    """Import a public name when it is first used; torch is imported then, not together with this package."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
@@ -144,5 +143,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """All public names, imported or not."""
+    """Return all public names, imported or not."""
     return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Check what users of Python pass: numbers, yes or no, and places. Commands get theirs checked from typer."""
+"""Checks of arguments of the Python API: numbers, booleans and paths. For commands, typer checks them."""
 
 import math
 import operator
@@ -12,15 +12,15 @@ _LONGEST_SHOWN = 60
 
 
 def whole_number(value: Any, name: str, least: int | None = None) -> int:
-    """Return a whole number of Python or NumPy.
+    """Check an integer, of Python or NumPy, and return it.
 
     Args:
-        value: what a user gave.
-        name: of the argument, for the message.
-        least: the lowest number that is possible, if there is one.
+        value: value that the user passed.
+        name: name of the argument, for the message.
+        least: the lowest valid value, if there is a limit.
 
     Raises:
-        SettingsError: if it is something else, such as a text, a fraction or a truth value, or too low.
+        SettingsError: if the value is not an integer, for example a string, a fraction or a bool, or is too low.
     """
     try:
         number = None if is_truth_value(value) else operator.index(value)
@@ -33,10 +33,10 @@ def whole_number(value: Any, name: str, least: int | None = None) -> int:
 
 
 def finite_number(value: Any, name: str) -> float:
-    """Return a number as a float.
+    """Check a finite number, and return it as a float.
 
     Raises:
-        SettingsError: if it is none, or is NaN or infinite; with the name.
+        SettingsError: if the value is not a number, or is NaN or infinite; the message begins with ``name``.
     """
     try:
         number = math.nan if isinstance(value, str | bytes) or is_truth_value(value) else float(value)
@@ -48,10 +48,10 @@ def finite_number(value: Any, name: str) -> float:
 
 
 def yes_or_no(value: Any, name: str) -> bool:
-    """Return a truth value; words such as ``"no"``, which Python takes for true, are refused.
+    """Check a bool, and return it; strings such as ``"no"``, which Python regards as true, are rejected.
 
     Raises:
-        SettingsError: if it is neither ``True`` nor ``False``; with the name.
+        SettingsError: if the value is neither ``True`` nor ``False``; the message begins with ``name``.
     """
     if not is_truth_value(value):
         raise SettingsError(f"{name} {shown(value)}: expected True or False")
@@ -59,10 +59,10 @@ def yes_or_no(value: Any, name: str) -> bool:
 
 
 def check_place(value: object, name: str) -> None:
-    """Refuse what is neither a path nor an address.
+    """Check that a value is a path or an address, as a ``str`` or a ``pathlib.Path``.
 
     Raises:
-        SettingsError: with the name.
+        SettingsError: if it is something else, or empty; the message begins with ``name``.
     """
     if not isinstance(value, str | Path):
         expected = "a path" if value is None or not hasattr(value, "__fspath__") else "a str or a pathlib.Path"
@@ -72,11 +72,11 @@ def check_place(value: object, name: str) -> None:
 
 
 def is_truth_value(value: object) -> bool:
-    """Whether something is ``True`` or ``False``, of Python or of NumPy."""
+    """Whether a value is ``True`` or ``False``, of Python or of NumPy."""
     return type(value).__name__ in _YES_OR_NO
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it, or its type where it is long."""
+    """Return a value as messages show it, or only its type if the text is long."""
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"of type {type(value).__name__}"

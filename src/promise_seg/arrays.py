@@ -1,4 +1,4 @@
-"""The types of arrays, by what they hold; docstrings give their shapes."""
+"""Types of arrays, named after their content; the docstrings of functions give the shapes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-"""Values of any type, as a file holds them."""
+"""Values of any type, as stored in a file."""
 BoolArray = npt.NDArray[np.bool_]
 """A mask: ``True`` is foreground."""
 Uint8Array = npt.NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""The small checkpoint: a folder with ``config.json`` and ``model.safetensors``, without what of SAM stayed frozen."""
+"""Checkpoints: small folders with ``config.json`` and ``model.safetensors``, without the frozen weights of SAM."""
 
 import logging
 from pathlib import Path
@@ -29,7 +29,7 @@ SAM_FOLDER = "sam"
 
 
 def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
-    """Write a checkpoint, completely or not at all; with the SAM next to it if the config says so.
+    """Write a checkpoint, completely or not at all, including the SAM if its config says so.
 
     Raises:
         PromiseError: if the folder cannot be written.
@@ -42,12 +42,12 @@ def save_checkpoint(model: PromiseModel, folder: str | Path) -> None:
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint folder meant by ``path``: itself, or the best one of a training run.
+    """Return the checkpoint folder that ``path`` refers to: itself, or the best checkpoint of a training run.
 
-    One that a killed process had moved aside is put back first.
+    A checkpoint that a killed process had moved aside is put back first.
 
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if there is no checkpoint, or a model for each of several classes.
     """
     path = Path(path)
     for folder in (path, path / BEST_FOLDER):
@@ -64,15 +64,15 @@ def find_checkpoint(path: str | Path) -> Path:
 
 
 def run_folder(checkpoint: Path) -> Path:
-    """The folder of the run that a checkpoint stands in; of one by itself its own."""
+    """Return the folder of the run that a checkpoint is in; for a checkpoint outside of runs, its own folder."""
     return checkpoint.parent if checkpoint.name in RUN_PARTS else checkpoint
 
 
 def write_config(config: ModelConfig, folder: Path) -> None:
-    """Change the config of a checkpoint, whole or not at all; its weights stay.
+    """Replace the config of a checkpoint, completely or not at all; its weights stay.
 
     Raises:
-        PromiseError: if it cannot be written.
+        PromiseError: if the file cannot be written.
     """
     write_sealed(folder / CONFIG_FILE, config.model_dump(mode="json"))
 
@@ -81,7 +81,7 @@ def read_config(folder: Path) -> ModelConfig:
     """Read and check ``config.json``.
 
     Raises:
-        CheckpointError: if it is damaged, of an unknown version, or holds unknown or impossible values.
+        CheckpointError: if the file is damaged, of an unknown version, or has unknown or invalid values.
     """
     path = folder / CONFIG_FILE
     try:
@@ -102,14 +102,14 @@ def load_checkpoint(
     Args:
         path: a checkpoint folder, the output folder of ``promise train``, or a ``.pt`` or ``.pth`` file of the
             published ProMISe code.
-        sam: the SAM it belongs to, or where to find it; by default the place noted in the checkpoint.
-        device: where to put it.
-        encoder_precision: the precision of its SAM's encoder; by default that of training, or, with a warning, single
-            precision where the device has no other.
+        sam: the SAM that the checkpoint belongs to, or where to find it; by default the place noted in the checkpoint.
+        device: device that the model is loaded on; if ``sam`` is a loaded SAM, the model is on its device instead.
+        encoder_precision: precision of SAM's encoder; by default that of training or, with a warning, single
+            precision if the device does not support that of training.
 
     Raises:
-        SettingsError: if the device cannot encode in the precision that is given.
-        CheckpointError: if files are missing or damaged, keys are missing or unexpected, or the SAM is another one.
+        SettingsError: if the device does not support ``encoder_precision``.
+        CheckpointError: if files are missing or damaged, keys are missing or unexpected, or the SAM does not match.
     """
     if is_reference_file(path):
         model = _load_reference(Path(path), sam, device)
@@ -148,7 +148,7 @@ def load_checkpoint(
 
 
 def _encoding_as_in_training(sam: Backbone, config: ModelConfig, folder: Path) -> Backbone:
-    """Return a SAM that encodes in the precision of training, where its device can."""
+    """Return the SAM with the encoder precision of training or, with a warning, fp32 if its device lacks that."""
     try:
         return sam.in_precision(config.encoder_precision)
     except SettingsError:
@@ -164,7 +164,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """Read ``model.safetensors``: the trained tensors by their names, on the CPU.
 
     Raises:
-        CheckpointError: if it is missing or damaged.
+        CheckpointError: if the file is missing or damaged.
     """
     weights = folder / WEIGHTS_FILE
     if weight_format(weights) != WeightFormat.SAFETENSORS:
@@ -173,7 +173,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def is_reference_file(path: str | Path) -> bool:
-    """Whether a path means a checkpoint of the published code rather than one of ours."""
+    """Whether a path is that of a checkpoint file of the published code rather than of a checkpoint folder."""
     path = Path(path)
     return path.suffix in PICKLE_SUFFIXES and not path.is_dir()
 

@@ -1,6 +1,6 @@
 """Models for several classes of label maps: one per class, in sibling folders.
 
-They were trained one by one, or as one network; then the folder around them holds its run.
+The models were trained one by one, or as one network, whose run is then in the parent folder.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ CLASSES_FILE = "classes.json"
 _ONE_MODEL = "one_model"
 
 CLASS_PREFIX = "class-"
-"""The folder of a class is called this, and the number of the class."""
+"""The name of the folder of a class begins with this prefix, followed by the number of the class."""
 
 
 def class_folder(folder: Path, label: int) -> Path:
-    """Return the folder of the run of a class."""
+    """Return the run folder of a class."""
     return folder / f"{CLASS_PREFIX}{label}"
 
 
 def write_class_set(folder: Path, labels: Sequence[int], *, one_model: bool = False) -> None:
-    """Record which classes a folder has, or will have, models of, and whether they are trained as one network.
+    """Record the classes that a folder has or will have models of, and whether they are trained as one network.
 
     Raises:
         CheckpointError: see :func:`check_class_set`.
@@ -33,10 +33,10 @@ def write_class_set(folder: Path, labels: Sequence[int], *, one_model: bool = Fa
 
 
 def check_class_set(folder: Path, labels: Sequence[int], *, one_model: bool = False) -> None:
-    """Check that a folder can be trained into.
+    """Check that models of these classes can be trained in a folder.
 
     Raises:
-        CheckpointError: if other classes are recorded there already, or that they are trained otherwise.
+        CheckpointError: if the folder has a record of other classes or of the other way of training.
     """
     if is_class_set(folder) and read_class_set(folder) != list(labels):
         known = ", ".join(map(str, read_class_set(folder)))
@@ -60,22 +60,22 @@ def read_class_set(folder: str | Path) -> list[int]:
     """Return the classes that a folder has models of.
 
     Raises:
-        CheckpointError: if the record of them is damaged.
+        CheckpointError: if the record of the classes is missing or damaged.
     """
     return _read(folder)[0]
 
 
 def is_one_model(folder: Path) -> bool:
-    """Whether the models of a folder are trained as one network.
+    """Whether the models in a folder are trained as one network.
 
     Raises:
-        CheckpointError: if the record of them is damaged.
+        CheckpointError: if the record of the classes is missing or damaged.
     """
     return _read(folder)[1]
 
 
 def _read(folder: str | Path) -> tuple[list[int], bool]:
-    """The classes of a set, and whether they are trained as one network."""
+    """Return the recorded classes of a folder, and whether they are trained as one network."""
     path = Path(folder) / CLASSES_FILE
     try:
         found = read_sealed(path)

@@ -1,6 +1,6 @@
-"""The ``config.json`` of checkpoints that earlier versions wrote.
+"""Conversion of the ``config.json`` of checkpoints that earlier versions wrote.
 
-Version 1 was flat: what now stands under ``reading`` and under ``apm`` stood beside all else.
+Version 1 was flat: the fields that are now under ``reading``, ``oracle`` and ``apm`` were at the top level.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _OTHERS = (
 
 
 def from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config of version 1 as one of version 2. What it cannot have held stays, and is refused there."""
+    """Convert a config of version 1 to version 2. Unknown keys are kept, so that validation rejects them."""
     rest = dict(values) | {"format_version": 2}
     points = {name: rest.pop(name) for name in _POINTS if name in rest}
     rest["reading"] = {name: rest.pop(name) for name in _READING if name in rest}
@@ -29,13 +29,13 @@ def from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_version_1(values: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a config as version 1 would have had it, for hashes that must stay what they were.
+    """Return a config in the form of version 1, for hashes that must stay the same.
 
-    What came after version 1 is added where it is not at its default.
+    Fields introduced after version 1 are added if they differ from their defaults.
 
     Args:
-        values: all of a config, as JSON.
-        changed: what of it is not at its default.
+        values: all values of the config, as JSON.
+        changed: the values that differ from their defaults, as JSON.
     """
     apm, later = values["apm"] or {}, dict(changed)
     flat = {name: values[name] for name in _OTHERS} | values["reading"] | {"format_version": 1}

@@ -10,7 +10,7 @@ class PromiseError(Exception):
 def first_line(error: BaseException) -> str:
     """Return the message of a library's exception, in one line without a full stop; its type if there is none.
 
-    An error of the system is its words alone, without its number and the path, which messages name themselves.
+    For an ``OSError`` it is the description alone, without number and path, as our messages name the path themselves.
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
@@ -20,15 +20,15 @@ def first_line(error: BaseException) -> str:
 
 _SIZE_WANTED = re.compile(r"allocate (\d[\d.]* \w+)")
 _LACKS_MEMORY = ("DefaultCPUAllocator", "out of memory", "Storage size calculation overflowed")
-"""Words by which PyTorch's errors say that there is not enough memory, where they have no type of their own."""
+"""Phrases in PyTorch's messages about a lack of memory, for errors that have no type of their own."""
 
 
 def memory_words(error: BaseException) -> str | None:
-    """Return what an exception says about memory that is missing, ``None`` if it is about anything else.
+    """Return a description of a lack of memory that an exception reports; ``None`` if it reports anything else.
 
-    The words are such as ``not enough memory (2.00 GiB more were needed)``.
+    An example is ``not enough memory (2.00 GiB more were needed)``.
     """
-    of_device = type(error).__name__ == "OutOfMemoryError"  # as torch says it of an accelerator
+    of_device = type(error).__name__ == "OutOfMemoryError"  # torch's type for accelerators
     is_said = isinstance(error, RuntimeError) and any(words in str(error) for words in _LACKS_MEMORY)
     if not (of_device or is_said or isinstance(error, MemoryError)):
         return None
@@ -42,11 +42,11 @@ class ManifestError(PromiseError):
 
 
 class ImageError(PromiseError):
-    """An image or mask file cannot be read, or does not fit its partner."""
+    """An image or mask file cannot be read, or an image and its mask do not match."""
 
 
 class NoImagesError(ImageError):
-    """There are no images in a place that could be looked through; nothing else is wrong with it."""
+    """A place that could be searched contains no images; nothing else is wrong with it."""
 
 
 class SizeError(ImageError):

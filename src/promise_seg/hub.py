@@ -1,6 +1,6 @@
-"""Models in folders and on the hub: whether the hub answers, and why a model could not be had.
+"""Models in folders and on the Hugging Face hub: whether the hub answers, and why a model could not be loaded.
 
-The hub is asked once before anything is loaded from it: its own library asks six times for each file, with pauses.
+The hub is asked once before anything is loaded from it, as its own library tries six times for each file, with pauses.
 """
 
 import time
@@ -11,9 +11,9 @@ from typing import Any
 from promise_seg.errors import first_line
 
 _ANSWER_SECONDS, _SILENCE_SECONDS = 600.0, 30.0
-"""How long an answer of the hub is remembered, and how long that there was none: the next try may have one."""
+"""How long an answer of the hub is remembered, and how long the lack of an answer, as the hub may be back soon."""
 _ENDS = ".!?"
-_remembered: tuple[float, Exception | None] | None = None  # until when, and what the last question to the hub gave
+_remembered: tuple[float, Exception | None] | None = None  # until when the last result is valid, and that result
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class ModelPlace:
     """A folder, or the name of a model on the hub.
 
     Args:
-        name: as the user gave it.
-        silence: why the hub did not answer; ``None`` if it did, or was not asked.
+        name: name or folder, as the user gave it.
+        silence: the error if the hub did not answer; ``None`` if it did, or was not asked.
     """
 
     name: str
@@ -30,14 +30,14 @@ class ModelPlace:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Arguments of ``from_pretrained``: where the hub is silent, only what was downloaded before is looked at."""
+        """Arguments of ``from_pretrained``: if the hub does not answer, only files downloaded before are used."""
         return {} if self.silence is None else {"local_files_only": True}
 
     def why_not(self, error: Exception) -> str:
-        """Return in a sentence why nothing could be loaded.
+        """Return a sentence that explains why the model could not be loaded.
 
         Args:
-            error: of ``from_pretrained``, or of what was done with the model.
+            error: error raised by ``from_pretrained``, or when the model was used.
         """
         if Path(self.name).is_dir():
             return _sentence(first_line(error))
@@ -53,7 +53,7 @@ class ModelPlace:
 
 
 def find_model(name: str) -> ModelPlace:
-    """Ask the hub whether it answers, unless the name is that of a folder, or it was asked a moment ago.
+    """Return the place of a model; the hub is asked whether it answers, unless it is a folder or was asked recently.
 
     Args:
         name: a folder, or the name of a model on the hub, ``OWNER/NAME``.
@@ -64,7 +64,7 @@ def find_model(name: str) -> ModelPlace:
 
 
 def _silence(name: str) -> Exception | None:
-    """Return why the hub does not answer, which is remembered for a while; ``None`` if it does."""
+    """Return the error if the hub does not answer, ``None`` if it does; the result is remembered for a while."""
     global _remembered
     now, known = time.monotonic(), _remembered
     if known is None or now >= known[0]:
@@ -80,8 +80,8 @@ def _ask_for(name: str) -> Exception | None:
     try:
         get_hf_file_metadata(hf_hub_url(name, "config.json"))
     except HfHubHTTPError:
-        return None  # with an answer that from_pretrained puts into words
-    except Exception as error:  # what its HTTP library raises depends on the version
+        return None  # the hub did answer; from_pretrained describes the error
+    except Exception as error:  # the type depends on the version of the HTTP library
         return error.with_traceback(None)
     return None
 

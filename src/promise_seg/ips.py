@@ -1,17 +1,17 @@
-"""Incremental pattern shifting: from the image's embedding to a small shift of the decoder's mask tokens."""
+"""Incremental pattern shifting (IPS): small shifts of the decoder's mask tokens, computed from the image embedding."""
 
 import torch
 from torch import Tensor, nn
 
 from promise_seg.sam.prompts import Prompts
 
-_MOST_POINTS = 16  # more make no difference, as none are trained with more
+_MOST_POINTS = 16  # higher counts are treated like this one, as none occur in training
 
 
 class PatternShift(nn.Module):
     """Shift each mask token of SAM's decoder, image by image (IPS in the paper).
 
-    The second layer starts at zero, so that an untrained shift leaves SAM exactly as it was.
+    The second layer starts at zero, so that an untrained shift leaves SAM unchanged.
 
     Shape: embedding (B, C, h, w) to (B, M, C), M mask tokens; for SAM (B, 256, 64, 64) to (B, 4, 256).
     Source: ProMISe, section on IPS; reference parameters ``ips_ffn.lin1`` and ``ips_ffn.lin2``.
@@ -36,11 +36,11 @@ class PatternShift(nn.Module):
 
 
 class GivenShift(PatternShift):
-    """The shift for prompts that a person gives, which depends on their form too: how many points, and whether a box.
+    """The shift for prompts given by a person, which also depends on their form: the number of points, and any box.
 
-    A shift that suits one point does not suit sixteen. The part that depends on the form starts at zero.
+    A shift that suits one point does not suit sixteen. The weights of the form start at zero.
 
-    Shape: as :class:`PatternShift`, beside prompts for each of the B images.
+    Shape: as for :class:`PatternShift`, with prompts for each of the B images as a second input.
     """
 
     def __init__(self, channels: int, num_mask_tokens: int) -> None:
@@ -52,22 +52,24 @@ class GivenShift(PatternShift):
         return self.of_form(embedding, _form_of(prompts).to(embedding).expand(len(embedding), -1))
 
     def of_form(self, embedding: Tensor, form: Tensor) -> Tensor:
-        """Return the shift for embeddings (B, C, h, w) and forms (B, 3) of :func:`form_values`."""
+        """Return the shift for embeddings (B, C, h, w) and forms (B, 3) from :func:`form_values`."""
         return self._shift(self.lin1(embedding.mean((2, 3))) + self.by_form(form))
 
 
 def _form_of(prompts: Prompts) -> Tensor:
-    """The form of the prompts of each image, (B, 3)."""
+    """Return the form of the prompts of each image: (B, 3), or (1, 3) if there are no points.
+
+    If the sets of prompts of an image differ in their number of points, the largest number counts.
+    """
     labels = prompts.point_labels
     points = torch.zeros(1, dtype=torch.long) if labels is None else (labels >= 0).sum(-1).amax(1)
     return form_values(points, torch.full_like(points, prompts.boxes_xyxy_model is not None))
 
 
 def form_values(points: Tensor, has_boxes: Tensor) -> Tensor:
-    """Numbers of points (B,), and whether there are boxes (B,), as three numbers near 1, (B, 3).
+    """Return three numbers near 1, (B, 3), for numbers of points (B,) and whether there are boxes (B,).
 
-    They are the number of points, counted in doublings, whether there are any, and whether there are boxes. Where sets
-    differ, the number is that of the set with the most.
+    They are ``log2(1 + points) - 2``, whether there are points, and whether there are boxes.
     """
     points = points.clamp(max=_MOST_POINTS).float()
     return torch.stack([torch.log2(1 + points) - 2, (points > 0).float(), has_boxes.float()], 1)

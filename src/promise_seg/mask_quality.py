@@ -1,13 +1,13 @@
-"""How good each of SAM's masks is, learned: SAM's own estimate, corrected for the images at hand."""
+"""A learned estimate of the quality of each of SAM's masks: SAM's own estimate, corrected for the images at hand."""
 
 from torch import Tensor, nn
 
 
 class MaskQuality(nn.Module):
-    """Estimate the IoU of each mask from the tokens that the decoder ended with.
+    """Estimate the IoU of each mask from the output tokens of the decoder.
 
-    The last layer starts at zero, so that untrained it is SAM's own estimate. Nothing flows back into what made the
-    masks.
+    The last layer starts at zero, so that the untrained module returns SAM's own estimate. No gradient flows back into
+    the decoder.
 
     Shape: tokens (B, K, M, D) and SAM's estimate (B, K, M) to (B, K, M).
     """

@@ -1,4 +1,4 @@
-"""Tell this process from all others, also those of other computers, and whether another still runs; start workers."""
+"""Processes: how to identify one among all computers, whether another one still runs, and how to start workers."""
 
 import multiprocessing
 import os
@@ -16,17 +16,17 @@ from pathlib import Path
 
 import psutil
 
-_DRAWN_BY_CHANCE = 1 << 40  # the bit of an address for many receivers, which no card has (RFC 4122, section 4.5)
-_OF_THIS_PROCESS = Path("/proc/self/status")  # of Linux
-_SAME_START_SECONDS = 5.0  # the system's clock, by which starts are counted, is set right now and then
+_DRAWN_BY_CHANCE = 1 << 40  # the multicast bit of an address, which no network card has (RFC 4122, section 4.5)
+_OF_THIS_PROCESS = Path("/proc/self/status")  # on Linux
+_SAME_START_SECONDS = 5.0  # tolerance, as the system's clock, which start times refer to, is adjusted now and then
 
 
 @cache
 def system_name() -> str:
-    """Return what tells the system of this process from all others: computer, boot and container.
+    """Return an identifier of the system that this process runs on: computer, boot and container.
 
-    It is the same for all processes of one system. A number that Python draws where there is no network card would not
-    be.
+    It is the same for all processes of one system. The random number that Python draws if there is no network card is
+    left out, as it differs between processes.
     """
     found = [socket.gethostname()]
     if not (card := uuid.getnode()) & _DRAWN_BY_CHANCE:
@@ -38,32 +38,32 @@ def system_name() -> str:
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def own_start() -> float:
-    """Return when this process started, in seconds; 0 if the system does not say so."""
+    """Return the start time of this process, in seconds since the epoch; 0 if the system does not report it."""
     return _own_start(os.getpid())
 
 
 @cache
-def _own_start(pid: int) -> float:  # a forked process has another number
+def _own_start(pid: int) -> float:  # cached by process ID, as a forked process has another one
     return _start_of(pid) or 0.0
 
 
 def is_running(pid: int, started: float) -> bool:
-    """Whether the process of this system that had a number and started then still runs."""
+    """Whether the process of this system with this ID and start time, in seconds since the epoch, still runs."""
     found = _start_of(pid)
     return found is not None and abs(found - started) < _SAME_START_SECONDS
 
 
 def _start_of(pid: int) -> float | None:
-    """Return when a process of this system started, which tells it from a later one with the same number.
+    """Return the start time of a process of this system, which distinguishes it from a later one with the same ID.
 
-    It is ``None`` if it ended, also if the one that began it was not yet told so.
+    It is in seconds since the epoch, or ``None`` if the process ended, even if its parent has not noticed yet (zombie).
     """
     try:
         process = psutil.Process(pid)
@@ -73,11 +73,11 @@ def _start_of(pid: int) -> float | None:
 
 
 def most_memory() -> int | None:
-    """Return the most memory that this process had in use, in bytes; ``None`` if the system does not tell."""
+    """Return the peak memory use of this process, in bytes; ``None`` if the system does not report it."""
     if sys.platform == "win32":
         return None
     if _OF_THIS_PROCESS.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", _OF_THIS_PROCESS.read_text())):
-        return int(found[1]) * 1024  # getrusage knows at least as much as the process that started this one
+        return int(found[1]) * 1024  # getrusage reports at least the peak of the parent process
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -86,10 +86,10 @@ def most_memory() -> int | None:
 
 @contextmanager
 def worker_pool(count: int) -> Iterator[Pool]:
-    """Start worker processes that Ctrl-C does not reach, and end them at the end, also after an interruption.
+    """Start worker processes that Ctrl-C does not reach; they are terminated when the block ends, however it ends.
 
-    A terminal sends Ctrl-C to all processes of a command. This process ends its workers itself; they would each print a
-    traceback otherwise.
+    A terminal sends Ctrl-C to all processes of a command. This process terminates its workers itself, as each of them
+    would print a traceback otherwise.
 
     Args:
         count: the number of workers.
@@ -102,11 +102,11 @@ def worker_pool(count: int) -> Iterator[Pool]:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Let Ctrl-C wait until the end of the block; processes that are started in the block never receive it."""
+    """Delay Ctrl-C until the end of the block; processes that are started in the block never receive it."""
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # where the library starts it later, it unblocks the signal
+    resource_tracker.ensure_running()  # if the library starts it later, it unblocks the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -17,10 +17,10 @@ class Progress(Protocol):
         """Report progress.
 
         Args:
-            stage: what is being done, such as ``encoding``.
-            done: how much of it is done.
-            total: how much there is of it.
-            note: a few words on how it goes, such as the best score so far.
+            stage: name of the stage, such as ``encoding``.
+            done: number of steps that are done.
+            total: number of all steps.
+            note: a short remark on the state of the work, such as the best score so far.
         """
 
 
@@ -41,7 +41,7 @@ class Stage:
 
 
 def counted(items: Sequence[Item], progress: Progress, stage: str, note: str = "") -> Iterator[Item]:
-    """Yield the items, and report each when the loop asks for the next."""
+    """Yield the items, and report each of them as done when the loop asks for the next."""
     count = Stage(progress, stage, len(items), note)
     for item in items:
         yield item

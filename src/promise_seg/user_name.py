@@ -1,11 +1,11 @@
-"""A name for users whom the system knows by number alone, as in many containers: libraries ask for it when imported."""
+"""A name for users whom the system knows only by number, as in many containers; some libraries ask for it on import."""
 
 import getpass
 import os
 
 
 def give_user_a_name() -> None:
-    """Let ``getpass`` find a name, made of the user's number, where the system has none. Others are left alone."""
+    """Let ``getpass`` find a name made of the user's number if the system has no name; otherwise change nothing."""
     try:
         getpass.getuser()
     except (KeyError, OSError, ImportError):

@@ -1,4 +1,4 @@
-"""The words for what pydantic finds wrong in settings, specs and files: pydantic's own do not reach a user."""
+"""Readable messages about invalid settings, specs and files, in place of pydantic's own."""
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ Options = TypeVar("Options", bound="BaseModel")
 UNKNOWN = "extra_forbidden"
 """pydantic's name for a key that a mapping must not have."""
 TOO_SHORT = "too_short"
-"""pydantic's name for a list with too few entries; those that have a fault of their own do not count."""
+"""pydantic's name for a list with too few entries; it does not count entries that are invalid themselves."""
 _EXPECTED = {
     "greater_than": "expected more than {gt}",
     "greater_than_equal": "expected at least {ge}",
@@ -54,15 +54,15 @@ _EXPECTED = {
     "dict_type": "expected a mapping of names to values",
     "json_invalid": "is not JSON",
 }
-"""The words for the kinds of fault that files and options can have, by pydantic's name of the kind."""
+"""Messages for the kinds of error that files and options can have, by pydantic's name of the kind."""
 
 
 def words_of(fault: Mapping[str, Any], known: Collection[str] = ()) -> str:
-    """Return what was expected, for one fault that pydantic found.
+    """Return a message on what was expected, for one error that pydantic found.
 
     Args:
-        fault: an entry of ``ValidationError.errors()``; messages of our own validators stay as they are.
-        known: the keys that are possible where an unknown one was found.
+        fault: an entry of ``ValidationError.errors()``; messages of our own validators are kept.
+        known: the valid keys, for the message on an unknown key.
     """
     if fault["type"] == UNKNOWN:
         return f"unknown key{hint(str(fault['loc'][-1]), known)}"
@@ -74,7 +74,7 @@ def words_of(fault: Mapping[str, Any], known: Collection[str] = ()) -> str:
 
 
 def hint(word: str, known: Collection[str]) -> str:
-    """Return the end of a message on an unknown word: the nearest known one or, if none is near, all of them."""
+    """Return the end of a message on an unknown word: the most similar known word or, if there is none, all of them."""
     if nearest := get_close_matches(word.lower(), known, n=1):
         return f"; did you mean {nearest[0]}?"
     return f"; expected one of {', '.join(sorted(known))}" if known else ""
@@ -84,10 +84,10 @@ def faults_of(error: "ValidationError", model: "type[BaseModel]", whole: str = "
     """Describe in one line what is wrong, and where: ``data.0.manifst: unknown key; did you mean manifest?``.
 
     Args:
-        error: what validation by the model raised.
-        model: the class of the whole.
-        whole: the name of the place of faults that concern the whole.
-        most: the number of faults that are described; by default all.
+        error: error that the validation by ``model`` raised.
+        model: class of the top-level object.
+        whole: name that stands for the top-level object in messages about the object as a whole.
+        most: maximum number of errors that are described; by default all.
     """
     found = error.errors()
     with_faults = {fault["loc"][:length] for fault in found for length in range(len(fault["loc"]))}
@@ -102,11 +102,11 @@ def make_options(model: type[Options], **values: Any) -> Options:
     """Return options from a user's values.
 
     Args:
-        model: the class of the options, whose fields have the names of the options.
-        values: the values by the names of the fields.
+        model: class of the options, whose fields have the names of the options.
+        values: values of the fields, by name.
 
     Raises:
-        SettingsError: naming the option whose value cannot be meant.
+        SettingsError: if a value is invalid; the message names the first such option.
     """
     from pydantic import ValidationError
 
@@ -120,14 +120,14 @@ def make_options(model: type[Options], **values: Any) -> Options:
 
 
 def keys_at(model: "type[BaseModel]", place: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that are possible beside the last one of a place in what a model validates.
+    """Return the valid keys at the level of the last key of a location in the input of a model, sorted.
 
     Args:
-        model: the class of the whole.
-        place: the names, numbers and tags that lead there, as in ``loc`` of pydantic's faults.
+        model: class of the top-level object.
+        place: names, indices and tags that lead to the location, as in ``loc`` of pydantic's errors.
 
     Returns:
-        The names of fields, and keys that a class takes besides, its ``SHORT_FORMS``.
+        The names or aliases of fields, and the additional keys that a class accepts, its ``SHORT_FORMS``.
     """
     here = [model]
     for step in place[:-1]:

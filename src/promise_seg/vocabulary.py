@@ -1,7 +1,7 @@
-"""The words that a user can choose from, in options, specs and files. Nothing here imports torch or any other package.
+"""The values that users can choose from in options, specs and files. No third-party package is imported here.
 
-Each enum is the single source of its words: the command line lists and completes them, pydantic validates them, and
-JSON files hold their values.
+Each enum is the single source of its values: the command line lists and completes them, pydantic validates them, and
+JSON files contain them.
 """
 
 from enum import StrEnum
@@ -22,12 +22,12 @@ class Variant(StrEnum):
 
     @property
     def has_ips(self) -> bool:
-        """Whether the model shifts the decoder's patterns."""
+        """Whether the model shifts the decoder's mask tokens."""
         return self in (Variant.IPS, Variant.APM_IPS)
 
 
 class TrainableVariant(StrEnum):
-    """The variants that have something to train."""
+    """The variants with trainable parts."""
 
     APM = "apm"
     IPS = "ips"
@@ -35,9 +35,9 @@ class TrainableVariant(StrEnum):
 
 
 class ApmKind(StrEnum):
-    """The auto-prompting module: ``pretrained`` looks at the image itself, and asks for each object by box and point;
-    ``heatmap`` (for one object) and ``peaks`` (for several) read SAM's features alone; these are ours. ``resnet`` and
-    ``cross`` are the paper's."""
+    """The auto-prompting module: ``pretrained`` reads the image itself, and prompts for each object with a box and a
+    point; ``heatmap`` (for one object) and ``peaks`` (for several) read SAM's features alone; these are ours.
+    ``resnet`` and ``cross`` are those of the paper."""
 
     PRETRAINED = "pretrained"
 
@@ -48,10 +48,10 @@ class ApmKind(StrEnum):
 
 
 class PositionCode(StrEnum):
-    """Frequencies of the sine code of positions in the APM ``cross``.
+    """Frequencies of the sine position code in the APM ``cross``.
 
-    ``geometric`` is the proper series of wavelengths, for new training. ``reference`` divides by 1, 2, 3 ... n instead,
-    as the published code does; its checkpoints need it.
+    ``geometric`` is the usual geometric series of wavelengths, for new training. ``reference`` divides by 1, 2, 3 ... n
+    instead, as the published code does; checkpoints of that code need it.
     """
 
     GEOMETRIC = "geometric"
@@ -83,14 +83,15 @@ class TrainAlso(StrEnum):
 
 
 class Protocol(StrEnum):
-    """``own`` is the default everywhere; ``reference`` repeats the published procedure, mistakes included."""
+    """The procedure of training and scoring: ``own``, the default, or ``reference``, the published one with its errors.
+    """
 
     OWN = "own"
     REFERENCE = "reference"
 
 
 class PromptSource(StrEnum):
-    """The source of the prompts of an evaluation. Those of ``oracle`` and ``box`` are made from the ground truth."""
+    """The source of the prompts in an evaluation; ``oracle`` and ``box`` are made from the ground truth."""
 
     APM = "apm"
     ORACLE = "oracle"
@@ -114,8 +115,8 @@ class PromptSource(StrEnum):
 
 
 class MaskChoice(StrEnum):
-    """The choice among SAM's three masks: one by number, the one that SAM scores best, or the one that a trained model
-    estimates to be best."""
+    """The choice among SAM's three masks: a fixed mask by its number, the mask with the best score of SAM, or the mask
+    that a trained module estimates to be best."""
 
     FIRST = "0"
     SECOND = "1"
@@ -125,14 +126,15 @@ class MaskChoice(StrEnum):
 
 
 class GivenPrompts(StrEnum):
-    """The prompts of a simulated person that a shift learns from: a fixed number of points, or all that people give."""
+    """The prompts of a simulated user that a shift is trained with: a fixed number of points, or all forms of prompts.
+    """
 
     POINTS = "points"
     ALL = "all"
 
 
 class PromptForm(StrEnum):
-    """The parts of a set of prompts: one point, a few points or many (8 or more), a box, or a box with points."""
+    """The form of a set of prompts: one point, a few points or many (8 or more), a box, or a box with points."""
 
     POINT = "point"
     POINTS = "points"
@@ -142,10 +144,10 @@ class PromptForm(StrEnum):
 
 
 class Fit(StrEnum):
-    """The way in which a rectangle becomes a square.
+    """The way in which a rectangular image becomes square.
 
-    ``stretch`` resizes both axes to the side; ``pad`` keeps the aspect and pads at the right or bottom, as SAM does;
-    ``square`` keeps it and pads on both sides, as the ProMISe reference does before it resizes.
+    ``stretch`` resizes both axes to the side; ``pad`` keeps the aspect ratio and pads at the right or bottom, as SAM
+    does; ``square`` keeps the ratio and pads on both sides, as the ProMISe reference does before it resizes.
     """
 
     STRETCH = "stretch"
@@ -154,8 +156,8 @@ class Fit(StrEnum):
 
 
 class Axis(StrEnum):
-    """The axis across which a volume is sliced. ``auto``: axial where it lies in space, as acquired for DICOM, by page
-    for TIFF."""
+    """The axis across which a volume is sliced. ``auto``: axial if its position in space is known, as acquired for
+    DICOM, by page for TIFF."""
 
     AUTO = "auto"
     AXIAL = "axial"
@@ -164,9 +166,9 @@ class Axis(StrEnum):
 
 
 class Slices(StrEnum):
-    """How the masks of a volume's slices come together.
+    """How the masks of a volume's slices are combined.
 
-    ``auto`` is as the model's rule for volumes has it, which was chosen on validation rows, and ``each`` for a model
+    ``auto`` follows the model's rule for volumes, which was chosen on validation rows; it is ``each`` for a model
     without such a rule.
     """
 
@@ -177,8 +179,8 @@ class Slices(StrEnum):
 
 
 class Channel(StrEnum):
-    """The colour channel that is taken as grey, as green of fundus photographs or a stain's of fluorescence; ``all``
-    keeps the colours. Images in grey have it in each channel."""
+    """The colour channel that is used as grey levels, such as green for fundus photographs or that of a fluorescent
+    stain; ``all`` keeps the colours. Grey-level images have the same values in all channels."""
 
     ALL = "all"
     RED = "red"
@@ -187,10 +189,10 @@ class Channel(StrEnum):
 
 
 class Recipe(StrEnum):
-    """The recipe by which augmented views are drawn.
+    """The recipe for augmented views.
 
-    ``own`` changes much in each view, colours too; ``reference`` as often and as strongly as the published code;
-    ``light`` a little; ``grey`` is for CT, MR and ultrasound; ``none`` leaves every view as the image is.
+    ``own`` changes much in each view, including colours; ``reference`` changes views as often and as strongly as the
+    published code; ``light`` changes little; ``grey`` is for CT, MR and ultrasound; ``none`` changes nothing.
     """
 
     OWN = "own"
@@ -201,8 +203,7 @@ class Recipe(StrEnum):
 
     @property
     def mirrors(self) -> bool:
-        """Whether some of its views are mirrored, so that a model learns to see in a mirror image what it sees in the
-        image."""
+        """Whether some of its views are flipped, so that a model learns to give equal results for flipped images."""
         return self in (Recipe.OWN, Recipe.REFERENCE, Recipe.LIGHT)
 
 
@@ -226,9 +227,9 @@ class Split(StrEnum):
 
 
 class Several(StrEnum):
-    """The one file that several masks of an image become: a mask, a map of instances, or of classes.
+    """The kind of file that several masks of an image are joined to: a mask, an instance map, or a class map.
 
-    ``auto`` makes classes of masks that are called after classes, and one mask of those that are numbered.
+    ``auto`` makes a class map from masks that are named after classes, and one mask from numbered masks.
     """
 
     AUTO = "auto"
@@ -238,8 +239,8 @@ class Several(StrEnum):
 
 
 class AnnotationFormat(StrEnum):
-    """The formats of annotations that are no masks, by the program or the standard that they come from; ``geojson`` is
-    QuPath's."""
+    """The annotation formats that can be converted to masks, named after the program or standard that they come from;
+    ``geojson`` is QuPath's."""
 
     COCO = "coco"
     LABELME = "labelme"
@@ -253,7 +254,7 @@ class AnnotationFormat(StrEnum):
 
 
 class DrawnAs(StrEnum):
-    """The masks that annotations become: a map of classes or of instances, or a mask for each class."""
+    """The kind of mask that annotations are converted to: a class map, an instance map, or a mask for each class."""
 
     CLASSES = "classes"
     INSTANCES = "instances"
@@ -261,7 +262,7 @@ class DrawnAs(StrEnum):
 
 
 class OnTop(StrEnum):
-    """The shape that is seen where two of them overlap: the one that was drawn later, or the smaller one."""
+    """The shape that is visible where two shapes overlap: the shape that was drawn later, or the smaller shape."""
 
     LATER = "later"
     SMALLER = "smaller"
@@ -277,10 +278,11 @@ class SplitChoice(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI and so on, DICOM-SEG for DICOM.
+    """The format of predicted masks.
 
-    ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them as one ``coco.json``.
-    ``geojson`` are the outlines, for QuPath.
+    ``auto`` follows the input: PNG for images, TIFF for pages, NIfTI for NIfTI and so on, DICOM-SEG for DICOM.
+    ``coco`` writes a file of run-length codes for each image, as ``rle`` does, and all of them in one ``coco.json``.
+    ``geojson`` writes outlines, for QuPath.
     """
 
     AUTO = "auto"
@@ -304,7 +306,7 @@ class Optimizer(StrEnum):
 
 
 class Precision(StrEnum):
-    """The mixed precision of training, in the words of accelerate; ``no`` computes in single precision."""
+    """The mixed precision of training, in the terms of accelerate; ``no`` computes in single precision."""
 
     NO = "no"
     BF16 = "bf16"
@@ -312,7 +314,7 @@ class Precision(StrEnum):
 
 
 class EncoderPrecision(StrEnum):
-    """How exactly SAM's image encoder computes: single or half precision, or linear layers of 8 bits on a CPU."""
+    """The precision of SAM's image encoder: single or half precision, or 8-bit linear layers on a CPU."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -321,28 +323,28 @@ class EncoderPrecision(StrEnum):
 
 
 class StorePrecision(StrEnum):
-    """How exactly stored features are kept: in half precision, or with 8 bits in the range of each channel."""
+    """The precision of stored features: half precision, or 8 bits over the value range of each channel."""
 
     FP16 = "fp16"
     INT8 = "int8"
 
 
 class CheckpointFormat(StrEnum):
-    """The target of converting a checkpoint: a folder of ours, or a file of the published code."""
+    """The target format when a checkpoint is converted: a checkpoint folder, or a file of the published code."""
 
     NATIVE = "native"
     REFERENCE = "reference"
 
 
 class FleetWork(StrEnum):
-    """The work on very many images that is planned."""
+    """The kinds of work on very many images that can be planned."""
 
     PREDICT = "predict"
     ENCODE = "encode"
 
 
 class ItemOutcome(StrEnum):
-    """The outcomes of an item of long work, in logs and metrics."""
+    """The outcomes of an item of long-running work, in logs and metrics."""
 
     DONE = "done"
     ALREADY_THERE = "already-there"

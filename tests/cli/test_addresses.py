@@ -120,7 +120,7 @@ def test_a_manifest_names_images_at_addresses(run, bucket, images, whole, tmp_pa
     masks = {name.rpartition("/")[2]: data for name, data in content(out).items() if name.startswith("masks/")}
     assert masks == {name.rpartition("/")[2]: data for name, data in whole.items() if name.startswith("masks/")}
     assert main(["predict", run, "s3://bucket/set.csv", str(images), "-o", str(tmp_path / "new")]) == 2
-    assert "give one manifest by itself" in words_of(capsys)
+    assert "give one manifest alone" in words_of(capsys)
 
 
 @pytest.mark.slow

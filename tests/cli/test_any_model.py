@@ -114,7 +114,7 @@ def test_training_starts_from_a_model(place, finished, capsys):
     started = ("train", place / "data/manifest.csv", "-o", place / "next", "--init", place / "set/class-1")
     assert run(*started, "--class", "1", "--variant", "apm+ips", *shared) == 0
     error = capsys.readouterr().err
-    assert "where nothing else is said: window own" in error
+    assert "unless other options are given: window own" in error
     assert "taken over apm" in error
     assert run("report", place / "next", place / "data/manifest.csv", "-o", place / "report", "--no-budget") == 0
     commands = json.loads((place / "report/report.json").read_text())["card"]["commands"]

@@ -254,7 +254,7 @@ def test_ctrl_c_is_130_and_the_run_goes_on(train, capsys, monkeypatch):
     assert train() == 130
     assert "interrupted" in capsys.readouterr().err
     assert train() == 0
-    assert "going on after epoch 1" in capsys.readouterr().err
+    assert "resuming after epoch 1" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -214,5 +214,5 @@ def test_scores_of_another_evaluation_than_their_summary_are_refused(place):
         evaluate(place / "apm", data, split=split, output=place / name, device="cpu")
     compare([place / "one", place / "same"])
     (place / "one/scores_apm.csv").write_bytes((place / "other/scores_apm.csv").read_bytes())
-    with pytest.raises(SettingsError, match=r"scores_apm\.csv: is not what summary_apm\.json was made of"):
+    with pytest.raises(SettingsError, match=r"scores_apm\.csv: does not match summary_apm\.json"):
         compare([place / "one", place / "same"])

@@ -256,7 +256,7 @@ def test_a_run_keeps_its_start_and_another_is_refused(place, fresh, few, monkeyp
         train(fresh, place / "new", variant="apm", **few)
     notes = []
     model = train(fresh, place / "new", init=place / "apm", **few, note=notes.append)
-    assert any("going on after epoch 1" in note for note in notes)
+    assert any("resuming after epoch 1" in note for note in notes)
     assert model.model.sha256() == whole.model.sha256()
 
 
