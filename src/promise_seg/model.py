@@ -1,4 +1,4 @@
-"""SAM, prompter and shift as one model: the only place that decides what is frozen."""
+"""SAM, auto-prompter and pattern shift joined in one model: the only place that decides what is frozen."""
 
 import hashlib
 import json
@@ -36,37 +36,37 @@ from promise_seg.vocabulary import EncoderPrecision, Fit, MaskChoice, PromptForm
 FORMAT_VERSION: Literal[2] = 2
 
 IMAGES = "images"
-"""Name in the features of images that are not encoded yet."""
+"""Name of images among the features that are not encoded yet."""
 ABSENT_LOGIT = -20.0
-"""The logit of each pixel of an image that holds nothing: no probability to speak of."""
+"""The logit of each pixel of an image without foreground: a probability of practically zero."""
 SAM_BESIDE = "<beside>"
 """The ``sam`` of a config whose SAM is in a folder next to it. It cannot be a path or name that a user gives."""
 
 
 class ModelConfig(BaseModel):
-    """All that is needed to build a model anew, apart from its weights; the ``config.json`` of a checkpoint.
+    """The ``config.json`` of a checkpoint: everything that is needed to rebuild a model, apart from its weights.
 
     Args:
-        variant: which parts it has around its SAM.
-        apm: of its auto-prompting module, if it has one.
-        oracle: of the oracle points that its shift learned from, and that it is chosen with if it has no APM.
-        train_also: which parts of SAM were trained too.
-        fit: how images become squares.
-        reading: how files are read: as those that it was trained on.
-        mask_choice: which of SAM's masks counts; of a model with an APM, for its own prompts.
-        map_share: the share of the APM's saliency in the masks of its own prompts, as logits.
-        second_pass: whether SAM's masks for its own prompts are fed back to it once.
-        presence_threshold: an image whose presence is less likely gets an empty mask for own prompts; or ``None``.
-        has_given_shift: whether prompts that are given are answered with a shift of their own.
-        learns_quality: whether it estimates which of SAM's masks is best.
-        given: what is done with given prompts of each form, where that was measured.
-        postprocessing: what is done to the probabilities of a mask.
-        instances: how objects are told apart, where that was measured.
-        volumes: how the slices of a volume come together, where that was chosen; each by itself where it was not.
-        encoder_precision: how exactly its SAM encoded the images that it was trained on.
-        sam: where its SAM is, or :data:`SAM_BESIDE`; ``sam_sha256`` is the hash of that SAM's weights.
+        variant: the trainable parts around SAM.
+        apm: config of the auto-prompting module, if there is one.
+        oracle: numbers of the oracle points that the shift is trained with and, without an APM, validated with.
+        train_also: the parts of SAM that were trained too.
+        fit: how images are made square.
+        reading: how image files are read, as in training.
+        mask_choice: which of SAM's masks is used; for a model with an APM, for the APM's own prompts.
+        map_share: weight of the APM's saliency logits in the mask logits for its own prompts, 0 to 1.
+        second_pass: whether SAM's masks for the APM's own prompts are fed back to SAM once.
+        presence_threshold: least presence probability for a mask that is not empty, for own prompts; ``None`` for any.
+        has_given_shift: whether given prompts are answered with a shift of their own.
+        learns_quality: whether a trained module estimates which of SAM's masks is best.
+        given: how given prompts of each form are answered, for forms for which that was measured.
+        postprocessing: post-processing of mask probabilities.
+        instances: how objects are separated, if that was measured.
+        volumes: how the slices of a volume are combined, if that was chosen; otherwise slices are segmented separately.
+        encoder_precision: precision in which SAM encoded the training images.
+        sam: where the SAM is, or :data:`SAM_BESIDE`; ``sam_sha256`` is the hash of that SAM's weights.
         image_size: side of the model frame, in pixels.
-        promise_seg_version: of the program that trained it.
+        promise_seg_version: version of the program that trained the model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -102,19 +102,19 @@ class ModelConfig(BaseModel):
 
     @property
     def instance_rule(self) -> InstanceRule:
-        """How objects are told apart; where it was not measured, by the maps of the APM as far as they are trusted."""
+        """The rule that separates objects; if it was not measured, the default rule with ``map_share`` of the config."""
         return self.instances or InstanceRule(map_share=self.map_share)
 
     @staticmethod
     def of_any_version(values: Any, where: str) -> "ModelConfig":
-        """Return the config that a file holds, of this version of the format or an earlier one.
+        """Return the config in a file, of the current version of the format or an earlier one.
 
         Args:
-            values: the JSON of the file.
-            where: for messages.
+            values: JSON content of the file.
+            where: name of the file, for messages.
 
         Raises:
-            CheckpointError: if it is of an unknown version, or holds unknown or impossible values.
+            CheckpointError: if the version is unknown, or the config has unknown or invalid values.
         """
         version = values.get("format_version") if isinstance(values, dict) else None
         if version == 1:
@@ -135,16 +135,16 @@ class ModelConfig(BaseModel):
             raise CheckpointError(f"{where}: {faults_of(error, ModelConfig, 'config')}") from error
 
     def sha256_with(self, state: str) -> str:
-        """Return the hash of this config and of the state of what was trained, itself a hash.
+        """Return the hash of this config together with ``state``, the hash of the trained weights.
 
-        It is the same in every version of the format, so that what was noted of a model stays valid.
+        It is the same in every version of the format, so that records about a model stay valid.
         """
         values = as_version_1(self.model_dump(mode="json"), self.model_dump(mode="json", exclude_defaults=True))
         return hashlib.sha256(f"{json.dumps(values, sort_keys=True)}{state}".encode()).hexdigest()
 
 
 class ModelOutput(NamedTuple):
-    """The output for a training step: masks for the APM's own prompts and for given ones, and what it proposed."""
+    """The output for a training step: masks for the APM's own and for given prompts, and the APM's proposal."""
 
     own: Decoded | None
     given: tuple[Decoded, ...]
@@ -161,7 +161,7 @@ class PromiseModel(nn.Module):
         super().__init__()
         self.config = config
         self.always_segments = False
-        """Whether images that are judged to hold nothing are segmented all the same."""
+        """Whether images that are judged to contain nothing are segmented anyway."""
         self.sam = tuned(sam, config.train_also)
         self.apm: AutoPrompter | None = None
         self.ips: PatternShift | None = None
@@ -186,16 +186,16 @@ class PromiseModel(nn.Module):
 
     @property
     def stages_read(self) -> tuple[int, ...]:
-        """The stages of SAM's encoder that are read beside the embedding: those that its APM reads."""
+        """The stages of SAM's encoder that the APM reads in addition to the embedding."""
         return () if self.apm is None else self.apm.stages_read
 
     def trainable_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the parameters by names that begin with the part that they are of, or ``sam.`` for parts of SAM that
-        are trained too."""
+        """Return the trainable parameters by name; names begin with the part of the model, ``sam.`` for parts of SAM
+        that are trained too."""
         return {name: p for name, p in self.named_parameters() if not name.startswith(self._frozen) or p.requires_grad}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return the trained parameters for an optimizer; a part of the APM that learns faster is a group apart."""
+        """Return groups of trainable parameters for an optimizer; the fast part of the APM is a group of its own."""
         parameters = self.trainable_parameters()
         fast = None if self.apm is None else self.apm.fast_part
         if fast is None:
@@ -207,22 +207,22 @@ class PromiseModel(nn.Module):
         ]
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """Parameters and buffers of the trainable parts: what a checkpoint holds."""
+        """Return the parameters and buffers of the trainable parts, which are the content of a checkpoint."""
         trained = self.trainable_parameters()
         return {n: v for n, v in self.state_dict().items() if not n.startswith(self._frozen) or n in trained}
 
     def load_trainable_state(
         self, state: Mapping[str, Tensor], where: str, name_in_file: Callable[[str], str] = lambda name: name
     ) -> None:
-        """Put weights into the trainable parts.
+        """Load weights into the trainable parts.
 
         Args:
-            state: by our names.
-            where: for messages.
-            name_in_file: what a name is called there, for messages.
+            state: tensors, by our names.
+            where: name of the file, for messages.
+            name_in_file: converts our name of a tensor to its name in the file, for messages.
 
         Raises:
-            CheckpointError: naming every missing, unexpected or misshapen key.
+            CheckpointError: if keys are missing or unexpected, or tensors have another shape.
         """
         expected = {name_in_file(name): v for name, v in self.trainable_state().items()}
         if wrong := differences({name_in_file(name): v for name, v in state.items()}, expected):
@@ -230,14 +230,14 @@ class PromiseModel(nn.Module):
         self.load_state_dict(state, strict=False)
 
     def sha256(self) -> str:
-        """Hash of the config and of all that was trained."""
+        """Return the hash of the config and of the trained weights."""
         return self.config.sha256_with(state_sha256(self.trainable_state()))
 
     def encode(self, images: Tensor) -> Features:
         """Run the image encoder; see :meth:`Backbone.encode`.
 
-        An APM that reads the image itself gets these images, resized. Where the file has more pixels than the model
-        frame, :mod:`promise_seg.inference.encoding` gives it those of the file.
+        An APM that reads the image itself gets these images, resized. If the file has more pixels than the model frame,
+        :mod:`promise_seg.inference.encoding` gives it the pixels of the file instead.
         """
         features = self.sam.encode(images)
         if self.apm is None or self.apm.image_side is None:
@@ -250,7 +250,7 @@ class PromiseModel(nn.Module):
         return Features({**features.tensors, **({IMAGE: image} if maps is None else maps.tensors)})
 
     def propose(self, features: Features) -> Proposal:
-        """The APM's prompts.
+        """Return the prompts that the APM proposes.
 
         Raises:
             ValueError: if this variant has no APM.
@@ -261,10 +261,10 @@ class PromiseModel(nn.Module):
         return proposal
 
     def answer_to(self, prompts: Prompts) -> Answer:
-        """How these prompts are answered: which mask is taken, whether it is shifted, and the share of the saliency.
+        """Return how prompts are answered: the choice of mask, the use of the shift, and the share of the saliency map.
 
-        The model's own prompts are answered as they were in training; given ones as was measured for their form. The
-        saliency has no share where a mask is given as a prompt: it may contradict it.
+        The model's own prompts are answered as in training, given prompts as was measured for their form. The saliency
+        map has no share if a mask is given as a prompt, as the two may contradict each other.
         """
         if isinstance(prompts, Proposal):
             return self.answer_to_form(None)
@@ -272,18 +272,19 @@ class PromiseModel(nn.Module):
         return answer if prompts.mask_logits is None else answer.model_copy(update={"map_share": 0.0})
 
     def answer_to_form(self, form: PromptForm | None) -> Answer:
-        """How given prompts of a form are answered; with ``None`` the model's own, or none at all."""
+        """Return how given prompts of a form are answered; ``None`` stands for the model's own prompts or none."""
         usual = Answer(mask_choice=self.config.mask_choice)
         return usual if form is None else self.config.given.get(form, usual)
 
     def decode(self, features: Features, prompts: Prompts) -> Decoded:
-        """Masks for prompts from anywhere, shifted if this variant has an IPS.
+        """Return masks for any prompts, shifted if this variant has an IPS.
 
-        Masks for the APM's own prompts, a :class:`Proposal`, are mixed with its saliency, and empty where it is judged
-        that there is nothing (:func:`presence_of`). Before, SAM's masks are fed back to it where the config says so.
+        Masks for the APM's own prompts, a :class:`Proposal`, are mixed with its saliency map, and are empty for images
+        that are judged to contain nothing (:func:`presence_of`). If the config says so, SAM's masks are fed back to SAM
+        once before that.
 
-        Masks for given points and boxes are mixed with the saliency as was measured for their form, within the limits
-        that they set (:func:`with_map_as_asked`), and if the features hold what the APM makes of the images.
+        Masks for given points and boxes are mixed with the saliency map as was measured for their form, within the
+        limits that the prompts set (:func:`with_map_as_asked`), if the features contain what the APM needs for its map.
         """
         answer = self.answer_to(prompts)
         shifted = answer.shifted
@@ -302,7 +303,7 @@ class PromiseModel(nn.Module):
         return decoded._replace(mask_logits=mask_logits)
 
     def _with_map_of(self, features: Features, prompts: Prompts, decoded: Decoded, share: float) -> Decoded:
-        """Masks for given prompts in which the saliency has a share."""
+        """Return masks for given prompts, mixed with the saliency map."""
         saliency_logits = None if self.apm is None or not share else self.apm.saliency_of(features)
         if saliency_logits is None:
             return decoded
@@ -310,7 +311,7 @@ class PromiseModel(nn.Module):
         return decoded._replace(mask_logits=mixed)
 
     def sam_masks(self, features: Features, prompts: Prompts, *, shifted: bool = True) -> Decoded:
-        """SAM's masks for prompts as they are, with or without the shift that belongs to them."""
+        """Return SAM's masks for prompts without any further changes, with or without the shift for such prompts."""
         shift = None
         if shifted and self.ips_given is not None and not isinstance(prompts, Proposal):
             shift = self.ips_given(features.embedding, prompts)
@@ -324,13 +325,13 @@ class PromiseModel(nn.Module):
     def forward(
         self, features: Features, *given: Prompts, most_sets: int | None = None, decodes: bool = True
     ) -> ModelOutput:
-        """Masks for the APM's own prompts and for given ones, as SAM makes them.
+        """Return SAM's masks for the APM's own prompts and for given prompts.
 
         Args:
-            features: or images (B, S, S, 3) under :data:`IMAGES`, which are then encoded: where the encoder learns too.
-            given: prompts that are given, of any number of forms.
-            most_sets: the most of the APM's own sets of prompts that are decoded for an image, drawn at random.
-            decodes: whether SAM decodes masks; otherwise the output has the APM's proposal alone.
+            features: features, or images (B, S, S, 3) under :data:`IMAGES` to encode, if the encoder is trained too.
+            given: given prompts, of any number of forms.
+            most_sets: maximum number of the APM's own sets of prompts that are decoded per image, drawn at random.
+            decodes: whether SAM decodes masks; otherwise a model with an APM returns only the APM's proposal.
         """
         if IMAGES in features.tensors:
             rest = {name: value for name, value in features.tensors.items() if name != IMAGES}
@@ -351,9 +352,9 @@ class PromiseModel(nn.Module):
 
 
 def presence_of(proposal: Proposal, decoded: Decoded) -> Tensor | None:
-    """Whether there is anything in each of B images, (B,), as a logit; ``None`` if nothing was learned of it.
+    """Return the logits (B,) of the presence of any foreground in each image, or ``None`` if there are none.
 
-    It is what the APM says or, of an APM that says nothing, the largest object score of SAM's first answer to it.
+    They come from the APM or, if it predicts none, are the largest of SAM's object scores for the APM's prompts.
     """
     if proposal.presence_logits is not None or decoded.object_logits is None:
         return proposal.presence_logits
@@ -361,9 +362,9 @@ def presence_of(proposal: Proposal, decoded: Decoded) -> Tensor | None:
 
 
 def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
-    """One of SAM's masks for each set of prompts: (B, K, M, h, w) to (B, K, h, w), the IoU (B, K, M) to (B, K).
+    """Return one of SAM's masks for each set of prompts: (B, K, M, h, w) to (B, K, h, w), the IoU (B, K, M) to (B, K).
 
-    What was learned of their quality takes the place of SAM's own estimate where it chose.
+    If the mask is chosen by the learned estimate of quality, that replaces SAM's own estimate in the result.
     """
     iou = decoded.iou
     if choice == MaskChoice.LEARNED and decoded.learned_iou is not None:
@@ -377,7 +378,7 @@ def choose_mask(decoded: Decoded, choice: MaskChoice) -> Decoded:
 
 
 def bare_model(sam: Backbone, fit: Fit = Fit.STRETCH, reading: Reading | None = None) -> PromiseModel:
-    """A SAM with nothing trained around it: the baseline."""
+    """Return a SAM without any trained parts around it: the baseline."""
     config = ModelConfig(
         variant=Variant.SAM, fit=fit, reading=reading or DEFAULT_READING, sam=sam.name, sam_sha256=sam.sha256,
         image_size=sam.image_size, promise_seg_version=__version__,

@@ -83,8 +83,7 @@ class TrainAlso(StrEnum):
 
 
 class Protocol(StrEnum):
-    """The procedure of training and scoring: ``own``, the default, or ``reference``, the published one with its errors.
-    """
+    """The procedure of training and scoring: ``own``, the default, or ``reference``, the published one with its errors."""
 
     OWN = "own"
     REFERENCE = "reference"
@@ -126,8 +125,7 @@ class MaskChoice(StrEnum):
 
 
 class GivenPrompts(StrEnum):
-    """The prompts of a simulated user that a shift is trained with: a fixed number of points, or all forms of prompts.
-    """
+    """The prompts of a simulated user that a shift is trained with: a fixed number of points, or all forms of prompts."""
 
     POINTS = "points"
     ALL = "all"

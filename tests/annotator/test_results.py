@@ -1,6 +1,8 @@
 """What a project leaves: masks, prompts, a manifest to train on, and COCO."""
 
 import json
+import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +17,7 @@ from promise_seg.images.reading import make_reading
 from promise_seg.vocabulary import OutputFormat
 from tests.annotator.helpers import API, Tab, bits_of, client_of, mask_of, model_around, points
 from tests.files import decode_rle, write_series
+from tests.helpers import write_dataset
 
 RECTANGLE = (slice(5, 15), slice(10, 30))
 
@@ -158,7 +161,8 @@ def test_projects_of_before_keep_the_classes_of_their_objects(model, images, fol
         accept_an_object_of(project, 2)
         (folder / "masks/0.png").write_bytes((images.parent / "masks/0.png").read_bytes())
         with project.catalogue._database.writing() as connection:
-            for step in ("DROP TABLE classes", "ALTER TABLE images DROP COLUMN is_binary", "PRAGMA user_version = 3"):
+            for step in ("DROP TABLE classes", "ALTER TABLE images DROP COLUMN is_binary", "DROP INDEX contents",
+                         "PRAGMA user_version = 3"):  # fmt: skip
                 connection.execute(step)
     with Project(model, [images], folder) as project:
         assert dict(project.classes) == {1: "object", 2: "class 2"}
@@ -223,6 +227,15 @@ def test_a_dicom_series_gets_a_dicom_segmentation(model, tmp_path, folder):
 def test_labels_that_masks_cannot_hold_are_refused_before_anything_is_written(model, images, folder, label):
     with pytest.raises(SettingsError, match=f"--name {label}=tool: .* from 1 to 65535"):
         Project(model, [images], folder, Options(names=(f"{label}=tool",)))
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("output", ["coco", "rle", "geojson"])
+def test_formats_that_cannot_be_trained_on_are_refused_before_anything_is_written(model, images, folder, output):
+    with pytest.raises(
+        SettingsError, match=rf"--format {output}: masks .* cannot be trained on; expected one of auto, png"
+    ):
+        Project(model, [images], folder, Options(output_format=OutputFormat(output)))
     assert not folder.exists()
 
 
@@ -324,3 +337,47 @@ def test_a_volume_that_nobody_looked_into_is_not_learned_from(model, volume, fol
         tab.open()
         tab.act("accept")
         assert project.acceptances.to_learn_from() == []
+
+
+@pytest.fixture
+def moved(model, folder, images):
+    """The folder of the images of a project with two accepted images, after it was moved; two images are equal."""
+    place = images.parent / "images"
+    shutil.copyfile(place / "1.png", place / "2.png")
+    with Project(model, [place], folder) as project:
+        accept_one_with_nothing_in_it(project)
+    return place.rename(place.with_name("elsewhere"))
+
+
+def test_images_that_were_moved_keep_their_annotations(model, folder, moved):
+    said = []
+    with Project(model, [moved], folder, note=said.append) as project:
+        assert project.catalogue.states() == {"open": 1, "done": 2, "skipped": 0}
+        rows = [project.catalogue.row(number) for number in (1, 2, 3)]
+        assert [Path(row["key"]) for row in rows] == [moved / name for name in ("0.png", "1.png", "2.png")]
+        assert [len(project.history.objects(number)) for number in (1, 2)] == [1, 0]
+    assert said == [
+        f"3 image(s) were found at another place, with their annotations: for example, {moved / '0.png'} was "
+        f"{moved.with_name('images') / '0.png'}"
+    ]
+    listed = [row.row.image.resolve() for row in Dataset.from_csv(folder / "manifest.csv")]
+    assert listed == [moved / "0.png", moved / "1.png"]
+
+
+def test_a_copy_of_an_image_that_is_still_there_is_another_image(model, folder, images):
+    place = images.parent / "images"
+    with Project(model, [place], folder) as project:
+        accept_one_with_nothing_in_it(project)
+    shutil.copyfile(place / "0.png", place / "copy.png")
+    with Project(model, [place], folder) as project:
+        assert project.catalogue.states() == {"open": 2, "done": 2, "skipped": 0}
+
+
+def test_accepted_images_whose_files_are_gone_are_named(model, folder, moved, tmp_path):
+    said = []
+    other = write_dataset(tmp_path / "others").parent / "images" / "9.png"
+    with Project(model, [other], folder, note=said.append):
+        pass
+    (line,) = said
+    assert line.startswith(f"{folder / 'manifest.csv'}: 2 accepted image(s) are left out, because their files are gone")
+    assert "0.png. Give the folder that they are in now, too; their annotations are kept" in line

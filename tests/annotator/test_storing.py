@@ -134,7 +134,7 @@ def test_a_project_of_an_older_version_goes_on(model, images, folder):
         pass
     with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as connection:
         for later in ("ALTER TABLE images DROP COLUMN listed", "ALTER TABLE images DROP COLUMN proposed_by",
-                      "DROP TABLE models", "DROP TABLE roles", "DROP TABLE classes",
+                      "DROP TABLE models", "DROP TABLE roles", "DROP TABLE classes", "DROP INDEX contents",
                       "ALTER TABLE images DROP COLUMN is_binary", "PRAGMA user_version = 1"):  # fmt: skip
             connection.execute(later)
     with Project(model, [images], folder) as project:

@@ -6,7 +6,8 @@ from pathlib import Path
 from sqlite3 import Row
 from threading import Lock
 
-from promise_seg.annotator.catalogue import Catalogue, ProjectImage, find_images, readable
+from promise_seg.annotator.catalogue import Catalogue, ProjectImage, readable
+from promise_seg.annotator.finding import find_images
 from promise_seg.annotator.history import History
 from promise_seg.annotator.learning import Learning
 from promise_seg.annotator.objects import AnnotatedObject
@@ -136,6 +137,22 @@ class Acceptances:
         image = self.catalogue.image(number)
         slices = self._slices_to_learn(row) if kept is None else kept.slices
         return None if image.shares_folder else self.results.manifest_entry(image, row["mask"], slices)
+
+    def missing(self) -> list[str]:
+        """Return a sentence about accepted images that the manifest leaves out because their files are gone, if any."""
+        gone = [
+            kept.image
+            for row in self.catalogue.accepted()
+            if (kept := self._kept(row)) is not None
+            and not self.catalogue.is_given(int(row["id"]))
+            and not (self.folder / kept.image).exists()
+        ]
+        if not gone:
+            return []
+        return [
+            f"{self.folder / MANIFEST}: {len(gone)} accepted image(s) are left out, because their files are gone, for "
+            f"example {self.folder / gone[0]}. Give the folder that they are in now, too; their annotations are kept"
+        ]
 
     def _slices_to_learn(self, row: Row) -> list[int] | None:
         """Return the viewed slices of a volume, which the manifest lists; ``None`` for all slices, as for any single

@@ -13,17 +13,15 @@ from threading import Lock
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.lru_cache import LruCache
 from promise_seg.annotator.refusals import Refusal, unknown
-from promise_seg.dataset.manifest import Row, read_manifest
-from promise_seg.dataset.manifest_file import SUFFIXES
-from promise_seg.errors import ImageError, ManifestError, PromiseError
-from promise_seg.images.exports.inputs import Input, find_inputs
+from promise_seg.dataset.manifest import Row
+from promise_seg.errors import PromiseError
+from promise_seg.images.exports.inputs import Input
 from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.series_files import dicom_files
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.storage.remote_paths import RemotePath, as_path
 
 _STATES = ("open", "done", "skipped")
 _LOG = logging.getLogger(__name__)
@@ -57,73 +55,6 @@ class ProjectImage:
         return [*own, *one.beside]
 
 
-def find_images(
-    places: Iterable[str | Path], reading: Reading, output: Path, note: Callable[[str], object]
-) -> list[ProjectImage]:
-    """Find the images that a user gives as files, folders, or one manifest.
-
-    Raises:
-        ImageError: if there are no images, or they are on another computer.
-        ManifestError: if the manifest cannot be used.
-    """
-    named = [as_path(place) for place in places]
-    _refuse_addresses(named)
-    rows: dict[Path, Row] = {}
-    if len(named) == 1 and named[0].suffix.lower() in SUFFIXES:
-        for row in read_manifest(named[0]):
-            first = rows.setdefault(row.image.absolute(), row)
-            if row.split != first.split:
-                raise ManifestError(
-                    f"{row.where}: {row.image}: is {row.split} here, and {first.split} in {first.where}. An image has "
-                    "one split in the annotator: give a manifest in which all of its slices have the same"
-                )
-        named = [row.image for row in rows.values()]
-        _refuse_addresses(named)
-        if missing := [path for path in named if not path.exists()]:
-            raise ManifestError(f"{rows[missing[0].absolute()].where}: {missing[0]}: no such file or folder")
-    elif csvs := [place for place in named if place.suffix.lower() in SUFFIXES]:
-        raise ManifestError(f"{csvs[0]}: give one manifest alone, or images and folders without a manifest")
-    inputs = [one for one in find_inputs(named, note, output, reading.channels) if not _is_below(one.path, output)]
-    if not inputs:
-        raise ImageError(f"{', '.join(map(str, named))}: no images found outside of the project {output}")
-    shared = _shared_folders(inputs, note)
-    return [
-        ProjectImage(
-            one, rows.get(one.path.absolute()) or rows.get(one.root.absolute()), bool(one.files) and one.path in shared
-        )
-        for one in inputs
-    ]
-
-
-def _refuse_addresses(named: Iterable[Path]) -> None:
-    """Check that no path is an address of another computer, from which the annotator does not fetch images.
-
-    Raises:
-        ImageError: if there is such an address; the message names the first one.
-    """
-    if (remote := next((path for path in named if isinstance(path, RemotePath)), None)) is not None:
-        raise ImageError(
-            f"{remote}: the annotator fetches nothing from other computers. Copy the images to a folder of this one, "
-            "and name that"
-        )
-
-
-def _shared_folders(inputs: Iterable[Input], note: Callable[[str], object]) -> set[Path]:
-    """Return the folders that hold several series, and note that these are left out of the manifest."""
-    counts = Counter(one.path for one in inputs if one.files)
-    shared = {path: count for path, count in counts.items() if count > 1}
-    for path, count in shared.items():
-        note(
-            f"{path}: holds {count} series, which manifest.csv cannot name apart: their masks are written, but they "
-            "are left out of it. To train on them, give each series a folder of its own before you annotate"
-        )
-    return set(shared)
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
-
-
 class Catalogue:
     """The images of a project, stored in its database.
 
@@ -139,18 +70,37 @@ class Catalogue:
         self._sources: LruCache[tuple[int, str], Source] = LruCache(_OPEN)
         self._compared: dict[int, tuple[str, bool]] = {}
 
-    def add(self, images: Iterable[ProjectImage], progress: Progress = silent) -> None:
+    def add(
+        self,
+        images: Iterable[ProjectImage],
+        progress: Progress = silent,
+        note: Callable[[str], object] = lambda words: None,
+    ) -> None:
         """Read each new image once, and record it; images that cannot be read are recorded with the reason.
+
+        An image with the content of a recorded image whose file is gone is that image: its annotations are kept.
+
+        Args:
+            images: the images that are given at this start.
+            progress: called for each image.
+            note: called with a sentence about images that were found at another place.
 
         Raises:
             PromiseError: if none of them can be read.
         """
+        moved = list[tuple[str, str]]()
         given, owners = list(images), self._owners_of_stems()
         for image in counted(given, progress, "looking at images"):
             with self._database.reading() as connection:
                 row = connection.execute("SELECT * FROM images WHERE key = ?", (image.input.key,)).fetchone()
-            number = self._enter(image, owners) if row is None else self._again(image, row, owners)
+            number = self._enter(image, owners, moved) if row is None else self._again(image, row, owners)
             self._given[number] = image
+        if moved:
+            old, new = moved[0]
+            note(
+                f"{len(moved)} image(s) were found at another place, with their annotations: for example, {new} was "
+                f"{old}"
+            )
         if not self.numbers:
             reasons = [reason for _, reason in self.faults()]
             raise PromiseError(f"none of {len(given)} image(s) can be read: {reasons[0]}")
@@ -174,9 +124,17 @@ class Catalogue:
                         "slices = :slices, fault = :fault WHERE id = :id", {**facts, "id": number})  # fmt: skip
         return number
 
-    def _enter(self, image: ProjectImage, owners: dict[str, int]) -> int:
+    def _enter(self, image: ProjectImage, owners: dict[str, int], moved: list[tuple[str, str]]) -> int:
+        facts = self._look(image) | {"key": image.input.key, "name": _name(image.input)}
+        if (known := self._moved(facts)) is not None:
+            moved.append((known["key"], image.input.key))
+            self._write(
+                "UPDATE images SET key = :key, name = :name, stamp = :stamp WHERE id = :id",
+                {name: facts[name] for name in ("key", "name", "stamp")} | {"id": known["id"]},
+            )
+            return int(known["id"])
         stem = _free_stem(image.input.stem, owners)
-        facts = self._look(image) | {"key": image.input.key, "name": _name(image.input), "stem": stem}
+        facts["stem"] = stem
         number = self._write(
             "INSERT INTO images (key, name, stem, sha256, stamp, width, height, slices, fault) VALUES "
             "(:key, :name, :stem, :sha256, :stamp, :width, :height, :slices, :fault)",
@@ -184,6 +142,17 @@ class Catalogue:
         )
         owners[stem.casefold()] = number
         return number
+
+    def _moved(self, facts: Mapping[str, object]) -> sqlite3.Row | None:
+        """Return the recorded image with the same content whose file is gone, preferably one with the same name."""
+        if facts["fault"] is not None:
+            return None
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT * FROM images WHERE sha256 = ? AND fault IS NULL ORDER BY id", (facts["sha256"],)
+            ).fetchall()
+        gone = [row for row in rows if row["id"] not in self._given and not _is_there(row["key"])]
+        return min(gone, key=lambda row: row["name"] != facts["name"], default=None)
 
     def _write(self, statement: str, facts: Mapping[str, object]) -> int:
         try:
@@ -349,6 +318,12 @@ def _free_stem(stem: str, taken: Collection[str]) -> str:
     """
     names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
     return next(name for name in names if name.casefold() not in taken)
+
+
+def _is_there(key: str) -> bool:
+    """Whether the file of a recorded image, or the folder of its series, exists."""
+    folder, mark, _ = key.rpartition("#")  # of one of several series in a folder
+    return Path(key).exists() or (bool(mark) and Path(folder).exists())
 
 
 def _name(given: Input) -> str:

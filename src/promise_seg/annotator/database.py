@@ -47,9 +47,10 @@ _CLASSES = """
 CREATE TABLE classes (label INTEGER PRIMARY KEY, name TEXT) WITHOUT ROWID;
 INSERT INTO classes SELECT DISTINCT json_extract(content, '$.label'), NULL FROM versions;
 ALTER TABLE images ADD COLUMN is_binary INTEGER;
+CREATE INDEX contents ON images (sha256);
 """
-"""The labels that were named or used, with the names that somebody gave; and whether the mask that was written last is
-binary, which is not known for masks of earlier versions."""
+"""The labels that were named or used, with the names that somebody gave; whether the mask that was written last is
+binary, which is not known for masks of earlier versions; and images by their content, to find those that were moved."""
 _SCHEMAS = (_FIRST, _LISTED, _LEARNING, _CLASSES)
 """The migrations from each version of the schema to the next."""
 SCHEMA_VERSION = len(_SCHEMAS)

@@ -24,10 +24,11 @@ from promise_seg.annotator.bodies import (
     Propagate,
     Propose,
 )
-from promise_seg.annotator.catalogue import Catalogue, find_images
+from promise_seg.annotator.catalogue import Catalogue
 from promise_seg.annotator.classes import classes_of, given_names
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.encode_ahead import EncodeAhead
+from promise_seg.annotator.finding import find_images
 from promise_seg.annotator.history import Change, History, Outcome, Request, check_revision
 from promise_seg.annotator.learning import Learning, LearningOptions
 from promise_seg.annotator.leases import LEASE_SECONDS, Leases
@@ -36,7 +37,7 @@ from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import Results
+from promise_seg.annotator.results import Results, check_can_be_trained_on
 from promise_seg.annotator.segmenter import Segmenter
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
@@ -86,6 +87,7 @@ class Project:
         note: called with a sentence on images that are left out.
 
     Raises:
+        SettingsError: if a name or the format of masks cannot be used.
         PromiseError: if there are no images, or the folder cannot be used.
     """
 
@@ -100,6 +102,7 @@ class Project:
     ) -> None:
         self.folder, self.options = Path(folder), options or Options()
         given_names(model, self.options.names)  # errors come before anything is written
+        check_can_be_trained_on(self.options.output_format)
         store = FeatureStore(self.options.store)
         found = find_images(places, model.reading, self.folder, note)  # errors come before anything is written
         check_output(self.folder)
@@ -110,7 +113,7 @@ class Project:
             self.classes = classes_of(self._database, model, self.options.names)
             self.history = History(self._database)
             self.catalogue = Catalogue(self._database, model.reading)
-            self.catalogue.add(found, progress)
+            self.catalogue.add(found, progress, note)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
@@ -122,7 +125,7 @@ class Project:
             self.leases = Leases()
             self.propagations = Propagations()
             self._locks = {number: Lock() for number in self.catalogue.numbers}
-            for fault in self.acceptances.write_label_maps(progress):
+            for fault in (*self.acceptances.write_label_maps(progress), *self.acceptances.missing()):
                 note(fault)
             try:
                 self.acceptances.write_manifest()

@@ -17,7 +17,7 @@ from promise_seg.annotator.database import not_stored
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.dataset.manifest_writing import path_from
-from promise_seg.errors import ImageError, PromiseError
+from promise_seg.errors import ImageError, PromiseError, SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
@@ -28,6 +28,21 @@ from promise_seg.vocabulary import OutputFormat, Split
 
 MANIFEST = "manifest.csv"
 COCO = "exports/coco.json"
+_WITHOUT_PIXELS = (OutputFormat.RLE, OutputFormat.COCO, OutputFormat.GEOJSON)
+
+
+def check_can_be_trained_on(output: OutputFormat) -> None:
+    """Check that a manifest can name masks in this format, so that accepted images can be trained on.
+
+    Raises:
+        SettingsError: if it cannot; the message names the formats that can be used.
+    """
+    if output in _WITHOUT_PIXELS:
+        usable = ", ".join(one for one in OutputFormat if one not in _WITHOUT_PIXELS)
+        raise SettingsError(
+            f"--format {output}: masks in this format cannot be trained on; expected one of {usable}. The page exports "
+            "COCO as well"
+        )
 
 
 @dataclass(frozen=True)

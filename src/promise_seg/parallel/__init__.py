@@ -1,1 +1,1 @@
-"""Work that is divided: among threads, among the processes of one computer, and into numbered parts."""
+"""Division of work among threads, among the processes of one computer, and into numbered parts."""

@@ -1,4 +1,4 @@
-"""Read what comes next, and write what is done, while this thread computes: in order, and with bounded queues."""
+"""Reading ahead and writing behind in a background thread while this thread computes, in order and with bounded queues."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,21 +9,20 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 DEPTH = 2
-"""How much is read ahead, and how much waits to be written, at most."""
+"""The maximum number of items that are read ahead, and of tasks that wait to be written."""
 
 
 class Helper:
     """A background thread that reads ahead and writes behind, one task after the other, in the order of submission.
 
-    Use it as a context manager: at its end, all writing that was submitted is done and reading that was not begun is
-    cancelled, also where an exception or Ctrl-C ends the block. Once some writing has failed, none that was submitted
-    after it is done.
+    Use it as a context manager: at its end, all writing that was submitted is finished, and reading that has not begun
+    is cancelled, also if an exception or Ctrl-C ends the block. Once a writing task has failed, later ones are skipped.
 
-    It is one thread and not two because libraries that read and write files change the state of the process, such as
-    its filters of warnings.
+    There is only one thread because libraries that read and write files change the state of the process, such as its
+    warning filters.
 
     Args:
-        depth: how much is read ahead, and how much waits to be written, at most.
+        depth: maximum number of items that are read ahead, and of tasks that wait to be written.
     """
 
     def __init__(self, depth: int = DEPTH) -> None:
@@ -34,11 +33,11 @@ class Helper:
         self._failed: BaseException | None = None
 
     def ahead(self, items: Iterable[Item], read: Callable[[Item], Found]) -> Iterator[tuple[Item, Callable[[], Found]]]:
-        """Yield the items in order, each with what returns the result of reading it, or raises what went wrong.
+        """Yield the items in order, each with a function that returns the result of reading it or raises its error.
 
         Args:
-            items: what is read.
-            read: called with each of them, before it is yielded.
+            items: items to read.
+            read: function that reads an item; it is called in the background, ahead of the loop.
         """
         waiting: deque[tuple[Item, Future[Found]]] = deque()
         try:
@@ -60,10 +59,10 @@ class Helper:
         return item, future.result
 
     def write(self, work: Callable[[], object]) -> None:
-        """Let some writing be done; wait where too much of it waits already.
+        """Submit a writing task; wait if too many of them are waiting already.
 
         Raises:
-            BaseException: what writing that was asked for before has raised.
+            BaseException: the error of a task that was submitted before.
         """
         while self._writing and (self._writing[0].done() or len(self._writing) >= self._depth):
             self._writing.popleft().result()
@@ -73,7 +72,7 @@ class Helper:
         """Wait until all writing is done.
 
         Raises:
-            BaseException: what it raised.
+            BaseException: the error of the first task that failed.
         """
         while self._writing:
             self._writing.popleft().result()

@@ -1,4 +1,4 @@
-"""Parts of a list of work, for processes that share it: which part is this one's, and which items are in it."""
+"""Numbered parts of a list of work that several processes share: which part a process has, and the items in it."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from promise_seg.errors import SettingsError
 
 SLURM = "slurm"
-"""The word for the part that the task of a Slurm job array is."""
+"""The value of ``--part`` that stands for the task of a Slurm job array."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _NUMBERS = re.compile(rf"({_NUMBER.pattern})/({_NUMBER.pattern})")
 _SHOWN = 20
@@ -22,9 +22,9 @@ class Part:
     """Part ``number`` of ``count``, from 1.
 
     Args:
-        number: of the part.
-        count: of all parts.
-        origin: where both come from, for messages; empty if they were given as numbers.
+        number: number of the part, from 1.
+        count: number of all parts.
+        origin: where both numbers come from, for messages; empty if the user gave them.
     """
 
     number: int
@@ -33,14 +33,14 @@ class Part:
 
     @classmethod
     def parse(cls, text: str, environment: Mapping[str, str] = os.environ) -> "Part":
-        """Return the part that a user means.
+        """Return the part that a user asks for.
 
         Args:
             text: ``K/N``, or ``slurm`` for the task of a Slurm job array.
-            environment: that Slurm sets.
+            environment: environment variables, some of which Slurm sets.
 
         Raises:
-            SettingsError: if there is no such part.
+            SettingsError: if the text is invalid, or Slurm's variables are missing or do not describe equal steps.
         """
         if text == SLURM:
             return cls._of_slurm(environment)
@@ -86,14 +86,14 @@ class Part:
 
     @property
     def words(self) -> str:
-        """The part in words, with where it comes from."""
+        """A description of the part, with the origin of its numbers."""
         return f"part {self.number} of {self.count}{f' ({self.origin})' if self.origin else ''}"
 
     @property
     def slice(self) -> slice:
-        """Every Nth item, from the Kth: the parts of a list differ by one item at most."""
+        """The slice of a list: every Nth item, from the Kth, so that parts differ in size by one item at most."""
         return slice(self.number - 1, None, self.count)
 
     def has(self, digest: str) -> bool:
-        """Whether an item that is named by a hash in hexadecimal is in the part, whatever other items there are."""
+        """Whether the item with this hexadecimal hash is in the part; this does not depend on other items."""
         return int(digest[:16], 16) % self.count == self.number - 1

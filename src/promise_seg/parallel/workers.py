@@ -1,4 +1,4 @@
-"""Compute in several processes of this computer, with the results in the order of the work."""
+"""Computation in several processes of this computer, with the results in the order of the jobs."""
 
 import multiprocessing
 import os
@@ -18,34 +18,34 @@ from promise_seg.processes import interrupts_blocked
 Job = TypeVar("Job")
 Found = TypeVar("Found")
 
-_AHEAD = 3  # jobs for each process, at most, that are under way or whose results wait
+_AHEAD = 3  # maximum number of jobs per process that are running or whose results wait
 _starting = threading.Lock()
 
 
 class Workers:
-    """Processes that compute for this one; one process alone is this one.
+    """Worker processes that compute for this process; with a count of 1, this process computes itself.
 
-    They do not run the script of the user again, as processes that Python starts otherwise do: while one is started, no
-    thread of this process finds the classes of that script. Ctrl-C does not reach them. They end with the block that
-    this is the context manager of, and with this process, also if it is killed.
+    The workers do not run the user's script again, as processes started by Python usually do; while one is started, no
+    thread of this process finds the classes of that script. Ctrl-C does not reach the workers. Use this class as a
+    context manager: workers end with the block, and with this process, even if it is killed.
 
     Args:
-        count: of the processes.
+        count: number of processes.
     """
 
     def __init__(self, count: int) -> None:
-        may_start = not multiprocessing.current_process().daemon  # which Python does not let start others
+        may_start = not multiprocessing.current_process().daemon  # daemons may not start processes in Python
         self._count = count if may_start else 1
         self._executor: ProcessPoolExecutor | None = None
 
     def mapped(self, work: Callable[[Job], Found], jobs: Iterable[Job]) -> Iterator[tuple[Job, Found]]:
-        """Yield each job with its result, in their order, while the next few are done.
+        """Yield each job with its result, in order, while the next few are computed.
 
-        What a process could not do, as it was killed or could not be started, this one does.
+        Jobs of a worker that was killed or could not be started are computed in this process.
 
         Args:
-            work: a function of a module, which raises the same here and there.
-            jobs: what it is called with.
+            work: function at module level that computes the result of a job; its errors are raised in this process.
+            jobs: arguments of ``work``.
         """
         waiting = deque[tuple[Job, Future[Found] | None]]()
         most = self._count * _AHEAD if self._count > 1 else 0
@@ -86,7 +86,7 @@ def _done(work: Callable[[Job], Found], job: Job, future: Future[Found] | None) 
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it does, even if that is killed and can tell nothing."""
+    """End this process when its parent process ends, even if the parent is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -102,7 +102,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Let processes that are started in the block not import the script that runs in this one."""
+    """Keep processes that are started in the block from importing the script that runs in this process."""
     with _starting:
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")

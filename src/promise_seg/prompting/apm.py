@@ -1,6 +1,6 @@
 """The auto-prompting module (APM): encoder features in, prompts out.
 
-What every kind of APM shares is here; each kind has a file of its own.
+This module contains what all kinds of APM share; each kind has a module of its own.
 """
 
 from abc import abstractmethod
@@ -19,25 +19,25 @@ from promise_seg.sam.prompts import PER_SET, Prompts
 from promise_seg.vocabulary import ApmKind, Protocol, Recipe
 
 IMAGE = "apm_image"
-"""Name in the features of the image that an APM reads beside SAM's features: (B, s, s, 3) RGB in [0, 255]."""
+"""Name of the image among the features, for an APM that reads it next to SAM's features: (B, s, s, 3) RGB, [0, 255]."""
 
 
 NOT_ASKED_FOR = -1
-"""In the regions of a proposal, objects beyond the most that are asked for."""
+"""The number, in the regions of a proposal, of objects that SAM is not prompted for because there are too many."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal(Prompts):
-    """The prompts that an APM proposes, and the maps that it found them in; K sets for each of B images.
+    """The prompts that an APM proposes, and the maps that they were derived from; K sets for each of B images.
 
-    Where images differ in their number of sets, those with fewer repeat theirs, with the numbers that they have.
+    If images differ in their number of sets, images with fewer sets repeat theirs, with the same numbers.
 
     Shape:
-        saliency_logits: (B, g, g), a coarse guess of the mask, from APMs that make one.
-        distance_logits: (B, g, g), how far inside of its object each place is, 0 to 1 after a sigmoid.
+        saliency_logits: (B, g, g), a coarse estimate of the mask, from APMs that make one.
+        distance_logits: (B, g, g), how deep inside its object each position is, 0 to 1 after a sigmoid.
         presence_logits: (B,), whether there is anything to segment.
-        regions: (B, r, r) integer, over the whole model frame: the places that a set asks for have its number; those of
-            objects beyond the most that are asked for have :data:`NOT_ASKED_FOR`.
+        regions: (B, r, r) integer, over the whole model frame: the number of the set that prompts for the object at
+            each position, or :data:`NOT_ASKED_FOR` for objects without a set, as there are too many.
         numbers: (B, K), the number of each set in ``regions``.
     """
 
@@ -48,7 +48,7 @@ class Proposal(Prompts):
     numbers: Tensor | None = None
 
     def own_sets(self, image: int) -> Tensor | None:
-        """Return the indices of the sets of an image without those that are repeated; ``None`` if all are its own."""
+        """Return the indices of the sets of an image without repeated sets; ``None`` if no set is repeated."""
         if self.numbers is None:
             return None
         numbers = self.numbers[image].tolist()
@@ -57,7 +57,7 @@ class Proposal(Prompts):
 
 
 def some_sets(proposal: Proposal, count: int) -> Proposal:
-    """Draw ``count`` of the K sets of prompts of each image at random, by torch's global generator."""
+    """Draw ``count`` of the K sets of prompts of each image at random, with torch's global generator."""
     picked = torch.rand(proposal.batch, proposal.per_image).argsort(1)[:, :count]
 
     def pick(part: Tensor | None) -> Tensor | None:
@@ -71,18 +71,18 @@ def some_sets(proposal: Proposal, count: int) -> Proposal:
 
 
 class AutoPrompter(nn.Module):
-    """Features in, prompts out.
+    """Base class of auto-prompting modules: features in, prompts out.
 
     Attributes:
-        stages_read: the stages of SAM's encoder that it reads, counting from 0; no others are stored.
-        image_side: side of the images that it reads beside SAM's features, in pixels; ``None`` if it reads none.
-        map_side: side of its maps, where that does not depend on SAM.
-        makes_map: whether it predicts a map of where objects are, its saliency.
+        stages_read: the stages of SAM's encoder that the APM reads, counting from 0; no others are stored.
+        image_side: side of the images that it reads next to SAM's features, in pixels; ``None`` if it reads none.
+        map_side: side of its maps, if that does not depend on SAM.
+        makes_map: whether it predicts a saliency map, which shows where objects are.
         helps_answers: whether its map can have a share in the masks for prompts that a person gives.
-        frozen_part: name of a part that is never trained, and that no checkpoint holds.
+        frozen_part: name of a part that is never trained and not in checkpoints.
         fast_part: name of a part that is trained with twice the learning rate.
-        heads: names of the parts of which each class has its own where one network is trained for several classes. All
-            other parts are the trunk. Empty for a kind that cannot be trained so.
+        heads: names of the parts that each class has separately if one network is trained for several classes. All
+            other parts are the trunk. Empty for a kind that cannot be trained in this way.
     """
 
     stages_read: tuple[int, ...] = ALL_STAGES
@@ -100,56 +100,56 @@ class AutoPrompter(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """The device that it computes on."""
+        """The device that the APM computes on."""
         return next(self.parameters()).device
 
     def frozen_maps(self, images: Tensor) -> Features | None:
-        """Return the maps that a frozen part makes of images (B, s, s, 3), to be stored.
+        """Return the maps that the frozen part computes from images (B, s, s, 3), to be stored.
 
-        ``None`` if nothing is frozen, and the image itself is needed.
+        ``None`` if there is no frozen part, so that the image itself is needed.
         """
         return None
 
     @property
     def frozen_sha256(self) -> str:
-        """Hash of the frozen part.
+        """The SHA-256 of the weights of the frozen part.
 
         Raises:
-            ValueError: if nothing in it is frozen.
+            ValueError: if no part is frozen.
         """
         raise ValueError(f"{type(self).__name__} has no frozen part")
 
     def outputs(self, features: Features) -> dict[str, Tensor]:
-        """Run trunk and heads, and return by name all that the APM needs from the images to propose prompts.
+        """Run trunk and heads, and return by name all outputs that the APM needs to propose prompts.
 
-        Empty for a kind that reads nothing but SAM's features.
+        Empty for a kind that reads only SAM's features.
         """
         return self.head_outputs(self.trunk_features(features))
 
     def saliency_of(self, features: Features) -> Tensor | None:
-        """Return the saliency logits (B, g, g) that have a share in the masks for prompts that a person gives.
+        """Return the saliency logits (B, g, g) for the masks of prompts that a person gives.
 
-        ``None`` for a kind that is not made for it (:attr:`helps_answers`), and for features without what it needs.
+        ``None`` for a kind that does not support it (:attr:`helps_answers`), and for features that lack its inputs.
         """
         return None
 
     def trunk_features(self, features: Features) -> Any:
-        """Run the trunk: all parts that come before the :attr:`heads`."""
+        """Run the trunk: all parts before the :attr:`heads`."""
         return features
 
     def head_outputs(self, trunk: Any) -> dict[str, Tensor]:
-        """Run the heads on :meth:`trunk_features` of this APM, or of another one that shares its trunk."""
+        """Run the heads on :meth:`trunk_features` of this APM, or of another APM that shares its trunk."""
         return {}
 
     def shares_trunk(self, other: "AutoPrompter") -> bool:
-        """Whether both APMs have the very same trunk, so that its features are the same for every image."""
+        """Whether both APMs have the same trunk, so that its features are equal for every image."""
         return self is other
 
     def graph_outputs(self, features: Features) -> dict[str, Tensor]:
-        """Return the outputs of an exported graph for one image, by name: all that needs no search for objects.
+        """Return the outputs of an exported graph for one image, by name, without a search for objects.
 
-        ``points`` (1, N, 2) in the model frame and ``labels`` (1, N), or the maps in which objects are found by
-        :attr:`object_rule`; with ``saliency_logits`` (g, g) and ``presence_logits`` (1,), if there are any.
+        They are ``points`` (1, N, 2) in the model frame and ``labels`` (1, N), or the maps in which objects are found
+        by :attr:`object_rule`; with ``saliency_logits`` (g, g) and ``presence_logits`` (1,), if there are any.
         """
         proposal = self(features)
         found = {
@@ -162,16 +162,16 @@ class AutoPrompter(nn.Module):
 
     @property
     def object_rule(self) -> dict[str, float | None] | None:
-        """The numbers by which objects are found in its maps; ``None`` if it proposes points without looking for
+        """The parameters for finding objects in the APM's maps; ``None`` if it proposes points without a search for
         objects."""
         return None
 
     def load_pretrained_weights(self) -> None:
-        """Load the weights of pretrained parts, for a training that starts from no other model."""
+        """Load the weights of pretrained parts, for a training that does not start from another model."""
 
 
 def outputs_of_all(prompters: Sequence[AutoPrompter], features: Features) -> list[dict[str, Tensor]]:
-    """Run several APMs on the same images; the trunk of the first is run once for all that share it."""
+    """Run several APMs on the same images; the trunk of the first APM is run once for all APMs that share it."""
     first, *others = prompters
     trunk = first.trunk_features(features)
     return [first.head_outputs(trunk)] + [
@@ -183,7 +183,7 @@ class PointPrompter(AutoPrompter):
     """Propose N points for each image, of which the first ``num_foreground`` are foreground.
 
     Raises:
-        SettingsError: if the numbers of points make no sense.
+        SettingsError: if there is no point, or more foreground points than points.
     """
 
     _labels: Tensor
@@ -201,7 +201,7 @@ class PointPrompter(AutoPrompter):
 
     @abstractmethod
     def locate(self, features: Features) -> tuple[Tensor, Tensor | None]:
-        """Points (B, N, 2) in the model frame, and saliency logits (B, g, g) if this kind has any."""
+        """Return points (B, N, 2) in the model frame, and saliency logits (B, g, g) if this kind has any."""
 
     def forward(self, features: Features) -> Proposal:
         points_xy_model, saliency_logits = self.locate(features)
@@ -213,7 +213,7 @@ class PointPrompter(AutoPrompter):
 
 
 class PointCounts(BaseModel):
-    """The number of points, and how many of them, the first ones, are foreground."""
+    """The number of points, and the number of foreground points, which come first."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -228,10 +228,10 @@ class PointCounts(BaseModel):
 
 
 class ApmConfig(BaseModel):
-    """Everything that is needed to build an APM anew, apart from its weights.
+    """The config of an APM: everything that is needed to rebuild it, apart from its weights.
 
-    Each kind has a class of its own, beside its module, whose ``kind`` is a literal; the fields that it adds are the
-    options of that kind. A checkpoint holds it under ``apm`` in its ``config.json``.
+    Each kind has a subclass in its own module, whose ``kind`` is a literal; the fields that it adds are the options of
+    that kind. A checkpoint has it under ``apm`` in its ``config.json``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -240,35 +240,35 @@ class ApmConfig(BaseModel):
 
     @classmethod
     def defaults_of(cls, protocol: Protocol) -> dict[str, Any]:
-        """Options that this kind takes by a protocol where the user names none."""
+        """Return the default options of this kind for a protocol, where they differ from those of the fields."""
         return {}
 
     @classmethod
     def training_defaults(cls) -> dict[str, Any]:
-        """Settings of training that suit this kind, where the user names none."""
+        """Return the default training settings of this kind."""
         return {}
 
     @classmethod
     def usual_epochs(cls, rows: int) -> int | None:
-        """Return how many epochs suit so many train rows, where the user names no number; ``None`` for any."""
+        """Return the default number of epochs for a number of train rows; ``None`` if it does not depend on them."""
         return None
 
     @classmethod
     def options_of_new_runs(cls, recipe: Recipe) -> dict[str, Any]:
-        """Options that a new run has where the user names none, but that a model without them has otherwise.
+        """Return the default options of new runs that differ from those of models without these options.
 
         Args:
-            recipe: by which the views that it learns from are drawn.
+            recipe: recipe of the augmented views for training.
         """
         return {}
 
     @classmethod
     def options(cls) -> list[str]:
-        """The names of the options that this kind has, beside its numbers of points."""
+        """Return the names of the options of this kind, without its numbers of points."""
         return sorted(set(cls.model_fields) - {"kind", *PointCounts.model_fields})
 
     def meaning(self) -> dict[str, Any]:
-        """Return what must be the same for weights of two APMs to mean the same; numbers of points are in shapes."""
+        """Return the options that must agree for the weights of two APMs to be compatible, apart from point numbers."""
         return self.model_dump(exclude=set(PointCounts.model_fields))
 
     @abstractmethod
@@ -276,18 +276,18 @@ class ApmConfig(BaseModel):
         """Return an untrained APM for a SAM of these sizes.
 
         Raises:
-            SettingsError: if this kind does not fit that SAM.
+            SettingsError: if this kind cannot be used with such a SAM.
         """
 
     def completed(self, *, learns_presence: bool = False, separates: bool = False) -> Self:
-        """Return the config with all that a checkpoint needs to know, before training begins.
+        """Return the config with all values that a checkpoint needs, before training begins.
 
         Args:
-            learns_presence: whether some of the images to learn from hold no object.
+            learns_presence: whether some of the training images contain no object.
             separates: whether the objects of instance maps are learned separately.
 
         Raises:
-            SettingsError: if something that the options name is not to be had.
+            SettingsError: if a backbone that the options name is not available or does not fit the other options.
         """
         return self
 

@@ -1,4 +1,4 @@
-"""The paper's other APM: learned queries that attend to three stages of the encoder in turn, a point for each query."""
+"""The paper's APM ``cross``: learned queries attend to three stages of the encoder in turn, and each gives a point."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _TEMPERATURE = 10_000
 
 
 def sine_code(height: int, width: int, channels: int, code: PositionCode) -> Tensor:
-    """2D sine position code.
+    """Return a 2D sine position code.
 
     Shape: (height * width, channels), the first half of the channels from y, the second from x; channels must be a
         multiple of 4.
@@ -40,7 +40,7 @@ def sine_code(height: int, width: int, channels: int, code: PositionCode) -> Ten
 
 
 class _Enlarge(nn.Module):
-    """Twice the size, less one pixel at each border."""
+    """Enlarge a map to twice its size, less one pixel at each border."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class _Layer(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Three layers, one for each of blocks 12, 9 and 6."""
+    """Three layers, one each for blocks 12, 9 and 6."""
 
     def __init__(self, channels: int, num_heads: int, num_queries: int, code: PositionCode) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _Decoder(nn.Module):
         self.deconv3 = _Enlarge(channels)
 
     def forward(self, late: Tensor, middle: Tensor, early: Tensor) -> Tensor:
-        """Shape: each (B, D, h, w); returns (B, N, D)."""
+        """Return the decoded queries (B, N, D) for three maps, each (B, D, h, w)."""
         maps = (late, self.deconv1(middle), self.deconv3(self.deconv2(early)))
         queries = self.query_feat.weight.expand(len(late), -1, -1)
         for layer, level, level_code in zip(self.layers, maps, self.level_embedding.weight, strict=True):
@@ -108,11 +108,11 @@ class CrossPrompter(PointPrompter):
     """APM ``cross``, as published.
 
     Shape: of the features, only stages 2, 3, 4 (blocks 6, 9, 12 of 12) are read; for ViT-B (B, 64, 64, 768) each.
-        Stages that are narrower than the last, as those of SAM 2, are projected to its width.
+        Stages with other widths than the last, as in SAM 2, are projected to its width.
     Raises: SettingsError if the channels of the last stage are not a multiple of 4 and of the number of heads.
     Source: ProMISe reference: ``apm_cross`` and ``apm_cross_prompt``, whose parameter names are kept. Ours differs: as
-        many heads as the encoder (12 for ViT-B, as there), and without each layer's ``norm2``, which the reference
-        holds but never uses.
+        many heads as the encoder (12 for ViT-B, as in the reference), and without each layer's ``norm2``, which the
+        reference has but never uses.
     """
 
     stages_read = (1, 2, 3)
@@ -156,7 +156,7 @@ class CrossConfig(PointsConfig):
 
     @classmethod
     def defaults_of(cls, protocol: Protocol) -> dict[str, Any]:
-        """Return the reference's position code with the reference's protocol."""
+        """Return the reference's position code for the reference's protocol."""
         return {"position_code": PositionCode.REFERENCE} if protocol == Protocol.REFERENCE else {}
 
     def build(self, sizes: FeatureSizes) -> CrossPrompter:

@@ -1,15 +1,15 @@
-"""Our localising APM: a coarse guess of the mask, and one heat map for each point, read out by a soft arg-max.
+"""Our APM ``heatmap``: a coarse estimate of the mask, and one heat map for each point, read out by a soft arg-max.
 
 The paper's APM pools all positions away and must rebuild coordinates from one vector; the mask loss reaches them only
 through the sine code of the prompt encoder. Here a point is the mean of a distribution over positions, so that it moves
 as soon as the distribution does. Three things keep these means meaningful:
 
-- A *saliency* map, trained on the ground truth, gates the heat: foreground points only look where it is high,
+- A *saliency* map, trained on the ground truth, gates the heat: foreground points are only placed where it is high,
   background points where it is low.
-- Foreground heat is held near anchors placed relative to the salient object (its centre and spread), so that the points
-  cover it rather than meet in its middle.
-- Background heat is held near anchors that are spread over the image and keep clear of the object, since the mean of
-  "everywhere outside" is inside.
+- Foreground heat is kept near anchors relative to the centre and spread of the salient object, so that the points cover
+  the object instead of meeting in its middle.
+- Background heat is kept near anchors that are spread over the image and stay away from the object, since the mean of
+  all positions outside of an object is usually inside.
 """
 
 import math
@@ -24,7 +24,7 @@ from promise_seg.prompting.saliency import MAP_CHANNELS, SaliencyPrompter
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
 
-_CLEARANCE = 3.0  # background anchors keep this many spreads from the object's centre; a disc ends at 2
+_CLEARANCE = 3.0  # least distance of background anchors from the object's centre, in spreads; a disc ends at 2
 _BACKGROUND_REACH = 0.16  # standard deviation of the heat around a background anchor, as a share of the side
 
 
@@ -47,7 +47,7 @@ def _spread(count: int) -> Tensor:
 class HeatmapPrompter(SaliencyPrompter):
     """APM ``heatmap``.
 
-    Shape: as of every :class:`~promise_seg.prompting.saliency.SaliencyPrompter`; heat is at the saliency's resolution.
+    Shape: see :class:`~promise_seg.prompting.saliency.SaliencyPrompter`; heat maps have the resolution of the saliency.
     """
 
     def __init__(self, sizes: FeatureSizes, num_points: int, num_foreground: int) -> None:
@@ -58,7 +58,7 @@ class HeatmapPrompter(SaliencyPrompter):
         self.background_anchors = nn.Parameter(_spread(num_points - num_foreground))  # in sides of the image
 
     def _nearness(self, saliency: Tensor) -> Tensor:
-        """Log weight (B, N, g * g) of each position for each point, by its anchor."""
+        """Return the log weight (B, N, g * g) of each position for each point, from its distance to the anchor."""
         positions = self._positions
         weight = saliency.sigmoid()
         weight = weight / weight.sum(-1, keepdim=True).clamp(min=1e-6)

@@ -1,8 +1,8 @@
-"""An APM for images with several objects: points at the peaks of a saliency map, kept apart from each other.
+"""An APM for images with several objects: points at the peaks of a saliency map, at a distance from each other.
 
-``heatmap`` places its points relative to the centre and spread of one object, and learns a map for each of them. Here
-nothing but the saliency is learned, and points are picked from it one after the other: each where the saliency of its
-label is high and no other point is near. So they go to every object, wherever it lies; and as no weight belongs to a
+``heatmap`` places its points relative to the centre and spread of one object, and learns a map for each point. Here
+only the saliency is learned, and points are picked from it one after the other, each where the saliency of its label is
+high and no other point is near. The points therefore reach every object, wherever it is. As no weights belong to a
 point, the number of points of a trained model can be changed in its config.
 """
 
@@ -18,20 +18,20 @@ from promise_seg.prompting.saliency import SaliencyPrompter
 from promise_seg.sam.features import Features, FeatureSizes
 from promise_seg.vocabulary import ApmKind
 
-_PULL = 0.5  # towards the middle of what is salient: where all else is equal, background points stay near the objects
-_REACH = 1.5  # a point is the mean of the saliency of its label within so many cells of the peak
+_PULL = 0.5  # strength of the pull to the centre of the saliency, which keeps background points near the objects
+_REACH = 1.5  # a point is the mean position within this many cells of the peak, weighted by the saliency of its label
 
 
 class PeaksPrompter(SaliencyPrompter):
     """APM ``peaks``.
 
     Args:
-        sizes: of the SAM's features.
-        num_points: how many points are picked.
-        num_foreground: how many of them, the first ones, where something salient is.
-        distance: how far from each other points should be, as a share of the side of the image.
+        sizes: sizes of the SAM's features.
+        num_points: number of points.
+        num_foreground: number of foreground points, which come first and are placed where the saliency is high.
+        distance: distance that points should keep from each other, as a share of the side of the image.
 
-    Shape: as of every :class:`~promise_seg.prompting.saliency.SaliencyPrompter`.
+    Shape: see :class:`~promise_seg.prompting.saliency.SaliencyPrompter`.
     """
 
     def __init__(self, sizes: FeatureSizes, num_points: int, num_foreground: int, distance: float = 0.1) -> None:
@@ -48,11 +48,11 @@ class PeaksPrompter(SaliencyPrompter):
         return self.in_model_frame(weights @ self._positions), logits
 
     def _pick(self, of_label: Tensor) -> Tensor:
-        """The cells (B, N) of the points, by the log probabilities (B, 2, g * g) of both labels."""
+        """Return the cells (B, N) of the points, given the log probabilities (B, 2, g * g) of both labels."""
         weight = of_label[:, 1].exp()
         middle = (weight @ self._positions) / weight.sum(-1, keepdim=True).clamp(min=1e-6)
         pull = -_PULL * (self._positions - middle[:, None]).square().sum(-1)
-        apart = torch.zeros_like(pull)  # log of what is left of each cell beside the points picked so far
+        apart = torch.zeros_like(pull)  # log weight of each cell, low near the points picked so far
         picked = []
         for label in self._labels.tolist():
             cell = (2 * of_label[:, label] + pull + apart).argmax(-1)

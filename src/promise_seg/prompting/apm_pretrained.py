@@ -36,20 +36,20 @@ from promise_seg.sam.prompts import FOREGROUND
 from promise_seg.vocabulary import ApmKind, Recipe
 
 MAPS, PRESENCE = "apm_maps", "apm_presence"
-"""Names in the features of the outputs of the APM for an image."""
+"""Names of the APM's outputs for an image among the features."""
 BACKBONE_MAP = "apm_backbone_{}"
-"""Names in the features of the maps of a frozen backbone."""
+"""Names of the maps of a frozen backbone among the features; the number of the map is filled in."""
 USUAL_SIDE = 256
-_COARSE, _FINE = 4, 2  # how many pixels of the image a cell of the maps is wide
-_CERTAIN = 0.5  # a place belongs to an object if its saliency is higher
-_NEARLY_THE_BEST = 0.9  # of the highest saliency, where none is certain
+_COARSE, _FINE = 4, 2  # strides of the maps, in pixels of the image
+_CERTAIN = 0.5  # positions with a higher saliency belong to an object
+_NEARLY_THE_BEST = 0.9  # share of the highest saliency that counts as foreground, if no position is certain
 _LEAST_CELLS = 2
-_IMAGES_SEEN = 7_000  # in a training, within the bounds below
+_IMAGES_SEEN = 7_000  # training images over all epochs, within the bounds below
 _LEAST_EPOCHS, _MOST_EPOCHS = 20, 60
 
 
 class _Objects(NamedTuple):
-    """The objects of one image: boxes (K, 4) and points (K, 2) in the model frame; regions (r, r), from number 1."""
+    """The objects of one image: boxes (K, 4) and points (K, 2) in the model frame; regions (r, r), numbered from 1."""
 
     boxes: Float32Array
     points: Float32Array
@@ -60,25 +60,26 @@ class PretrainedPrompter(AutoPrompter):
     """APM ``pretrained``.
 
     Args:
-        sizes: of the SAM's features.
+        sizes: sizes of the SAM's features.
         backbone: the pretrained network.
-        side: of the images that it reads, in pixels.
+        side: side of the images that the backbone reads, in pixels.
         tunes: whether the backbone is trained too.
-        learns_presence: whether it says that there is nothing to segment.
-        max_objects: how many objects it asks for at most: the largest.
-        map_stride: how many pixels of the image a cell of its maps is wide: 2 or 4.
+        learns_presence: whether the presence of any object is predicted.
+        max_objects: maximum number of objects that SAM is prompted for, the largest first.
+        map_stride: stride of the maps, in pixels of the image: 2 or 4.
         normalises: whether norms within each image follow the convolutions that make fine maps.
-        separates: whether its distance map was learned from instances, so that objects that touch are told apart.
-        mirrored: whether its maps are the mean of those of the image and of its mirror image, top and bottom exchanged,
-            when it predicts.
+        separates: whether the distance map was learned from instances, so that objects that touch can be separated.
+        mirrored: whether, in prediction, the maps are the mean of those of the image and of the vertically flipped
+            image.
         starts_from_scenes: whether training starts from weights that were trained on drawn scenes, instead of those of
             the backbone alone.
 
-    Shape: reads of the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], or
-        its :meth:`outputs` for that image. The maps are of side ``side / map_stride``.
+    Shape: reads from the features the embedding, if it is there, and the image (B, side, side, 3) RGB in [0, 255], the
+        maps of a frozen backbone, or its :meth:`outputs` for that image. The maps have the side ``side / map_stride``.
 
     Raises:
-        SettingsError: if the backbone cannot read images of that side, or has too few feature maps for fine maps.
+        SettingsError: if the backbone cannot read images of that side, or has another number of feature maps than fine
+            maps need.
     """
 
     stages_read = ()
@@ -116,7 +117,7 @@ class PretrainedPrompter(AutoPrompter):
         self.decoder: MapDecoder = decoder(backbone.widths, sizes.embedding_channels, 2)
 
     def train(self, mode: bool = True) -> Self:
-        """The backbone stays in evaluation mode: the statistics of its norms are those of a million images."""
+        """Set the mode, but keep the backbone in evaluation mode: its norms have the statistics of a million images."""
         super().train(mode)
         self.backbone.eval()
         return self
@@ -174,7 +175,7 @@ class PretrainedPrompter(AutoPrompter):
         return self._proposal(saliency, distance, found.get(PRESENCE))
 
     def graph_outputs(self, features: Features) -> dict[str, Tensor]:
-        """See :meth:`AutoPrompter.graph_outputs`; ``saliency`` and ``distance`` (r, r) are the maps of objects."""
+        """Return the outputs of :meth:`AutoPrompter.graph_outputs`, with ``saliency`` and ``distance`` maps (r, r)."""
         found = self.outputs(features)
         saliency, distance = found[MAPS][:, 0], found[MAPS][:, 1]
         maps = {"saliency": self._wide(saliency)[0], "distance": self._wide(distance)[0]}
@@ -189,12 +190,12 @@ class PretrainedPrompter(AutoPrompter):
         }  # fmt: skip
 
     def _wide(self, maps: Tensor) -> Tensor:
-        """Logits (B, g, g) as the probabilities (B, r, r) in which objects are found."""
+        """Turn logits (B, g, g) into the probabilities (B, r, r) in which objects are found."""
         side = min(self.model_side, self.image_side or self.model_side)
         return resized(maps.detach().float()[:, None], side)[:, 0].sigmoid()
 
     def _proposal(self, saliency: Tensor, distance: Tensor, presence: Tensor | None) -> Proposal:
-        # NaN, as of diverged training, has no largest place: the run says what happened at the end of its epoch.
+        # NaN, as after diverged training, has no maximum; the run reports the divergence at the end of the epoch.
         wide = [self._wide(one).nan_to_num().cpu().numpy() for one in (saliency, distance)]
         objects = [self._objects(*maps) for maps in zip(*wide, strict=True)]
         most = max(len(one.boxes) for one in objects)
@@ -216,7 +217,7 @@ class PretrainedPrompter(AutoPrompter):
         )
 
     def _objects(self, saliency: Float32Array, distance: Float32Array) -> _Objects:
-        """The objects of one image by its saliency and distance (r, r), the largest first; at least one."""
+        """Return the objects of one image from its saliency and distance (r, r), the largest first; at least one."""
         certain = saliency > _CERTAIN
         if np.count_nonzero(certain) < _LEAST_CELLS:
             certain = saliency >= _NEARLY_THE_BEST * saliency.max()
@@ -241,7 +242,7 @@ class PretrainedPrompter(AutoPrompter):
         return _Objects(*prompts_in_frame(np.array(boxes), np.array(points), cell), new_numbers[parts])
 
     def _separated(self, certain: BoolArray, saliency: Float32Array, distance: Float32Array) -> _Objects:
-        """The objects of one image where those that touch are told apart; in training all, to learn from small ones."""
+        """Return the objects of one image, separated where they touch; all of them in training, to learn small ones."""
         found = separate(certain, distance)
         weights = np.bincount(found.regions.ravel(), saliency.ravel(), len(found.rows) + 1)[1:]
         order = np.argsort(-weights, kind="stable")
@@ -259,7 +260,7 @@ def _check_maps(backbone: ImageBackbone, map_stride: int) -> None:
     """Check that a backbone has enough feature maps for the decoder.
 
     Raises:
-        SettingsError: if fine maps are wanted, which need :data:`FINE_MAPS` of them.
+        SettingsError: if fine maps are wanted, and there are not exactly :data:`FINE_MAPS` feature maps.
     """
     count = len(backbone.widths)
     if map_stride == _FINE and count != FINE_MAPS:
@@ -270,9 +271,9 @@ def _check_maps(backbone: ImageBackbone, map_stride: int) -> None:
 
 
 def _with_mirror_images(features: Features) -> Features:
-    """Images and, behind them, their mirror images, top and bottom exchanged: twice as many.
+    """Append the vertically flipped images to a batch of images, which doubles its size.
 
-    The embedding of a mirror image is taken to be the mirror image of the embedding, so that SAM encodes nothing anew.
+    The embedding of a flipped image is approximated by the flipped embedding, so that SAM need not encode it.
     """
     seen = {name: features.tensors[name] for name in (IMAGE, EMBEDDING) if name in features.tensors}
     rows = {IMAGE: 1, EMBEDDING: 2}
@@ -280,7 +281,7 @@ def _with_mirror_images(features: Features) -> Features:
 
 
 def _padded(values: Float32Array | IntArray, count: int, evenly: bool) -> Float32Array | IntArray:
-    """Repeat the first entry until there are so many or, with ``evenly``, all of them in turn."""
+    """Pad values to ``count`` entries by repeating the first entry or, with ``evenly``, all entries in turn."""
     if evenly:
         return values[np.arange(count) % len(values)]
     return np.concatenate([values, np.repeat(values[:1], count - len(values), 0)])
@@ -291,24 +292,23 @@ class PretrainedConfig(ApmConfig):
 
     Args:
         backbone: ``efficientnet-lite0``, or a name or folder that ``transformers.AutoBackbone`` loads.
-        side: of the images that it reads, in pixels; ``None`` for what fits the backbone, near 256.
-        frozen: whether the backbone is left as it is; then it is not in the checkpoint, but found by its name.
-        max_objects: how many objects it asks for at most.
-        map_stride: how many pixels of the image a cell of its maps is wide: 2, or 4 as in models from before there was
-            a choice, and where the backbone is frozen.
-        map_norm: which norm follows each convolution that makes fine maps: none, or, as in models from before there was
-            a choice, and with coarse maps, one of groups of channels within each image.
-        start: the weights that training starts from: ``scenes`` for those that were trained on drawn scenes, which are
-            part of the package; ``imagenet`` for a backbone with ImageNet weights and a decoder with random ones, as in
-            models from before there was a choice, and wherever the others do not fit: with another backbone, a frozen
-            one, coarse maps, or norms.
-        learns_presence: whether it says that there is nothing to segment.
-        separates: whether it learned from instance maps, and tells objects apart that touch.
-        looks: how often it looks at an image when it predicts: 2 if its maps are the mean of those of the image and of
-            its mirror image, top and bottom exchanged; 1 in models from before there was a choice, and where the
-            backbone is frozen.
-        architecture: of a backbone of ``transformers``, to build it anew.
-        backbone_sha256: of the weights of a frozen backbone.
+        side: side of the images that the backbone reads, in pixels; ``None`` for a side near 256 that suits it.
+        frozen: whether the backbone is not trained; then it is not in the checkpoint, but loaded by its name.
+        max_objects: maximum number of objects that SAM is prompted for.
+        map_stride: stride of the maps, in pixels of the image: 2, or 4 as in models trained with earlier versions, and
+            with a frozen backbone.
+        map_norm: norm after each convolution that makes fine maps: ``none``, or ``group`` for a group norm within each
+            image, as in models trained with earlier versions, and with coarse maps.
+        start: weights that training starts from: ``scenes`` for those trained on drawn scenes, which are part of the
+            package; ``imagenet`` for a backbone with ImageNet weights and a decoder with random weights, as in models
+            trained with earlier versions, and whenever the weights for ``scenes`` do not fit: with another backbone, a
+            frozen backbone, coarse maps, or norms.
+        learns_presence: whether the presence of any object is predicted.
+        separates: whether the APM is trained on instance maps, and separates objects that touch.
+        looks: number of passes per image in prediction: 2 if the maps are the mean of those of the image and of the
+            vertically flipped image; 1 in models trained with earlier versions, and with a frozen backbone.
+        architecture: architecture of a backbone of ``transformers``, to rebuild it.
+        backbone_sha256: hash of the weights of a frozen backbone.
     """
 
     kind: Literal[ApmKind.PRETRAINED] = ApmKind.PRETRAINED

@@ -15,10 +15,10 @@ _LAYERS = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # channels, block
 
 
 class _Strided(nn.Conv2d):
-    """A 3x3 convolution whose stride is 1 where its input is a single cell, which gives the same output.
+    """A 3x3 convolution whose stride is 1 if its input is a single cell, which gives the same output.
 
-    With a stride of 2, oneDNN leaves the gradient of the weights there unwritten in bfloat16: it is whatever was in
-    memory, often NaN (torch 2.13, on processors with AVX512-BF16).
+    With a stride of 2, oneDNN does not write the gradient of the weights for such inputs in bfloat16: it has the
+    previous content of the memory, often NaN (torch 2.13, on processors with AVX512-BF16).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class _BasicBlock(nn.Module):
 
 
 class _FeatureMap(nn.Module):
-    """Blocks 12, 9 and 6, stacked in that order, to 256 channels."""
+    """Fuse blocks 12, 9 and 6, stacked in that order, to 256 channels."""
 
     def __init__(self, channels_in: int, channels: int = 256) -> None:
         super().__init__()
@@ -67,7 +67,9 @@ class _Resnet34(nn.Module):
         for number, (channels, blocks, stride) in enumerate(_LAYERS, start=1):
             layer = []
             for i in range(blocks):
-                last_of_all = number == len(_LAYERS) and i == blocks - 1  # projects without need, as the reference does
+                last_of_all = (
+                    number == len(_LAYERS) and i == blocks - 1
+                )  # has a projection without need, as in the reference
                 first = i == 0 and (stride != 1 or width != channels)
                 layer.append(_BasicBlock(width, channels, stride if i == 0 else 1, first or last_of_all))
                 width = channels
@@ -88,7 +90,7 @@ class ResnetPrompter(PointPrompter):
     Shape: of the features, only stages 2, 3, 4 (blocks 6, 9, 12 of 12) are read; for ViT-B they stack to
         (B, 2304, 64, 64).
     Source: ProMISe reference: ``apm_feature_map`` and ``apm_resnet``, whose parameter names are kept. Ours differs: no
-        hard-coded device or size, and without the head ``fc2``, which the reference holds but never uses.
+        hard-coded device or size, and no head ``fc2``, which the reference has but never uses.
     """
 
     stages_read = (1, 2, 3)

@@ -1,4 +1,4 @@
-"""All kinds of auto-prompting modules, by the classes of their configs: the only place that knows which there are."""
+"""All kinds of auto-prompting modules, by the classes of their configs: the only place that lists the kinds."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
@@ -17,7 +17,7 @@ from promise_seg.vocabulary import ApmKind, Protocol
 
 AnyApmConfig = PretrainedConfig | HeatmapConfig | PeaksConfig | ResnetConfig | CrossConfig
 ApmField = Annotated[AnyApmConfig, Field(discriminator="kind")]
-"""The config of an APM of any kind, as it stands in a file: its ``kind`` tells its class."""
+"""The config of an APM of any kind, as in a file: ``kind`` determines the class."""
 
 CONFIGS: dict[ApmKind, type[ApmConfig]] = {cls.model_fields["kind"].default: cls for cls in get_args(AnyApmConfig)}
 _CHECK: TypeAdapter[AnyApmConfig] = TypeAdapter(ApmField)
@@ -27,12 +27,12 @@ def make_apm_config(kind: ApmKind, protocol: Protocol = Protocol.OWN, **values: 
     """Return the config of an APM.
 
     Args:
-        kind: of which APM.
-        protocol: sets those options that ``values`` does not name.
+        kind: kind of the APM.
+        protocol: protocol whose defaults are used for options that ``values`` does not name.
         values: numbers of points, and options of this kind.
 
     Raises:
-        SettingsError: if this kind has no such option, or the option cannot have such a value.
+        SettingsError: if this kind has no such option, or the value of an option is invalid.
     """
     try:
         return _CHECK.validate_python({"kind": kind} | CONFIGS[kind].defaults_of(protocol) | values)
@@ -41,12 +41,12 @@ def make_apm_config(kind: ApmKind, protocol: Protocol = Protocol.OWN, **values: 
 
 
 def options_of(kind: ApmKind) -> list[str]:
-    """Return the names of the options that a kind of APM has, beside its numbers of points."""
+    """Return the names of the options of a kind of APM, without its numbers of points."""
     return CONFIGS[kind].options()
 
 
 def _fault(kind: ApmKind, fault: Mapping[str, Any]) -> str:
-    place = fault["loc"][1:]  # behind the kind
+    place = fault["loc"][1:]  # after the kind
     if not place:
         return f"--apm {kind}: {words_of(fault)}"
     option, value = _option(str(place[0])), fault["input"]

@@ -1,4 +1,4 @@
-"""The answers of a trained model to prompts that are given to it, by their form, as measured on validation rows."""
+"""How a trained model answers given prompts, depending on their form, as measured on validation rows."""
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +9,7 @@ from promise_seg.vocabulary import MaskChoice, PromptForm
 
 _MANY = 8
 FORMS = (*PromptForm, None)
-"""All forms of prompts; the last is that of none at all."""
+"""All forms of prompts; the last, ``None``, stands for no prompts."""
 
 UNSHIFTED = "answered by the bare SAM, without the learned shift, which was worse on val rows for such prompts"
 UNSHIFTED_WITH_MAP = (
@@ -22,9 +22,9 @@ class Answer(BaseModel):
     """How prompts of one form are answered.
 
     Args:
-        mask_choice: which of SAM's masks is taken.
-        shifted: whether with the learned shift; without it, where the bare SAM was better on validation rows.
-        map_share: the share of the APM's saliency in the mask, as logits, within the limits that the prompts set.
+        mask_choice: which of SAM's masks is used.
+        shifted: whether the learned shift is used; not if the bare SAM was better on validation rows.
+        map_share: share of the APM's saliency logits in the mask logits, within the limits that the prompts set.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,14 +35,14 @@ class Answer(BaseModel):
 
     @property
     def note(self) -> str:
-        """Return what a user should know of an answer of a model with a shift; empty if the shift is used."""
+        """A note for users of a model with a shift if an answer does not use it; otherwise empty."""
         if self.shifted:
             return ""
         return UNSHIFTED_WITH_MAP if self.map_share else UNSHIFTED
 
 
 def form_of(prompts: Prompts) -> PromptForm | None:
-    """The form of given prompts; ``None`` if there are neither points nor boxes."""
+    """Return the form of given prompts; ``None`` if there are neither points nor boxes."""
     labels = prompts.point_labels
     points = 0 if labels is None else int((labels >= 0).sum(-1).max())
     if prompts.boxes_xyxy_model is not None:
@@ -55,16 +55,16 @@ def form_of(prompts: Prompts) -> PromptForm | None:
 
 
 def form_of_points(count: int) -> PromptForm:
-    """The form of so many points, the first of them foreground."""
+    """Return the form of a number of points, of which the first is foreground."""
     if count == 1:
         return PromptForm.POINT
     return PromptForm.POINTS if count < _MANY else PromptForm.MANY_POINTS
 
 
 def form_number(points: Tensor, has_foreground: Tensor, has_boxes: Tensor) -> Tensor:
-    """The number of a form in :data:`FORMS`, by the rules of :func:`form_of` without a branch: for exported graphs.
+    """Return the index of a form in :data:`FORMS`, by the rules of :func:`form_of` without branches, for graph export.
 
-    Shape: the number of points, whether one of them is foreground, and whether there are boxes, each (), to ().
+    Shape: the number of points, whether any point is foreground, and whether there are boxes, each (), to ().
     """
     number = {form: torch.tensor(place) for place, form in enumerate(FORMS)}
     single = torch.where(has_foreground, number[PromptForm.POINT], number[PromptForm.POINTS])

@@ -1,4 +1,4 @@
-"""Jitter: clicks and boxes that miss a little."""
+"""Jitter of prompts: clicks and boxes that are slightly off."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -13,11 +13,11 @@ AnyPrompts = TypeVar("AnyPrompts", bound=Prompts)
 
 
 def jittered(prompts: AnyPrompts, sigma: float, side: int, rng: np.random.Generator, draws: int = 1) -> AnyPrompts:
-    """Move points and the sides of boxes at random within the model frame; labels are kept. Returns prompts on the CPU.
+    """Move points and the sides of boxes at random within the model frame; labels are kept. Return prompts on the CPU.
 
-    Shape: each of K sets becomes ``draws`` sets, all first draws before all second ones: points (B, K, N, 2) become
-        (B, draws * K, N, 2), boxes likewise. ``sigma`` and ``side`` are in pixels of the model frame; a box keeps at
-        least a pixel.
+    Shape: each of K sets becomes ``draws`` sets, all first draws before all second draws: points (B, K, N, 2) become
+        (B, draws * K, N, 2), boxes likewise. ``sigma``, the standard deviation, and ``side`` are in pixels of the model
+        frame; boxes have a width and height of at least a pixel.
     Raises: ValueError if there are neither points nor boxes.
     """
     if prompts.points_xy_model is None and prompts.boxes_xyxy_model is None:

@@ -1,6 +1,6 @@
-"""Decoders of the APM ``pretrained``: from the feature maps of its backbone to maps of the objects.
+"""Decoders of the APM ``pretrained``, which turn the feature maps of its backbone into maps of the objects.
 
-The coarse one is that of models that were trained before there was the fine one, and of frozen backbones.
+The coarse decoder is for models trained with earlier versions and for frozen backbones, the fine decoder for all others.
 """
 
 from abc import ABC, abstractmethod
@@ -12,18 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _CHANNELS = 64
-_WIDTHS = (128, 64, 48)  # of the fine decoder, from the second coarsest map to the finest
+_WIDTHS = (128, 64, 48)  # channels of the fine decoder, from the second coarsest map to the finest
 FINE_MAPS = 1 + len(_WIDTHS)
 """The number of feature maps that a fine decoder joins."""
 OUTLINE_CHANNELS = 24
 OUTLINE_STRIDE = 2
-"""Pixels of the image in a cell of the fine maps."""
+"""The stride of the fine maps, in pixels of the image."""
 
 
 class TrunkFeatures(NamedTuple):
     """Features of images before the last layers: ``fused`` maps (B, C, h, h), and ``pooled`` ones (B, D).
 
-    If they are ``mirrored``, the second half of B are those of the mirror images of the first.
+    If they are ``mirrored``, the second half of the batch are the features of the flipped images of the first half.
     """
 
     fused: Tensor
@@ -32,12 +32,12 @@ class TrunkFeatures(NamedTuple):
 
 
 class MapDecoder(nn.Module, ABC):
-    """Maps of a backbone, from the finest to the coarsest, to some maps of the objects.
+    """Base class of decoders that turn the maps of a backbone, from the finest to the coarsest, into maps of objects.
 
     Args:
         widths: channels of the backbone's maps.
-        embedding_channels: of SAM's embedding.
-        outputs: how many maps there are.
+        embedding_channels: channels of SAM's embedding.
+        outputs: number of maps of the objects.
     """
 
     out: nn.Conv2d
@@ -51,13 +51,13 @@ class MapDecoder(nn.Module, ABC):
 
     @abstractmethod
     def trunk(self, maps: Sequence[Tensor], embedding: Tensor | None, side: int, image: Tensor | None) -> TrunkFeatures:
-        """Run all that comes before the last layers.
+        """Run all layers before the last ones.
 
         Args:
-            maps: of the backbone, each (B, C, h, h).
-            embedding: SAM's, (B, D, g, g), if it is known.
-            side: of the maps.
-            image: (B, S, S, 3) RGB in [0, 255], if it is known.
+            maps: maps of the backbone, each (B, C, h, h).
+            embedding: SAM's embedding (B, D, g, g), if it is known.
+            side: side of the output maps.
+            image: image (B, S, S, 3) RGB in [0, 255], if it is known.
         """
 
     def heads(self, features: TrunkFeatures) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ class MapDecoder(nn.Module, ABC):
 
 
 class CoarseDecoder(MapDecoder):
-    """A feature pyramid: it joins maps of several sizes to one map at a quarter of the image's side."""
+    """A feature pyramid, which joins maps of several sizes to one map at a quarter of the image's side."""
 
     def __init__(self, widths: Sequence[int], embedding_channels: int, outputs: int) -> None:
         super().__init__()
@@ -96,14 +96,14 @@ class CoarseDecoder(MapDecoder):
 
 
 class FineDecoder(MapDecoder):
-    """The decoder of a U-Net, and at half of the image's side a last convolution that also sees the pixels.
+    """The decoder of a U-Net, followed by a convolution at half of the image's side that also reads the pixels.
 
-    It enlarges the coarsest map, joins the next finer one, and so on, with two convolutions each.
+    It enlarges the coarsest map, joins the next finer map, and so on, with two convolutions each.
 
     Args:
         widths, embedding_channels, outputs: see :class:`MapDecoder`; there are :data:`FINE_MAPS` widths.
-        normalises: whether a norm within each image follows each convolution, as in models from before there was a
-            choice; otherwise a scale and an offset for each channel.
+        normalises: whether a norm within each image follows each convolution, as in models trained with earlier
+            versions; otherwise a scale and an offset for each channel.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class FineDecoder(MapDecoder):
 
 
 class Outlines(nn.Module):
-    """Joins features to the pixels themselves, at half of the image's side, where outlines are sharper."""
+    """A layer that joins features and pixels at half of the image's side, for sharper outlines."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class Outlines(nn.Module):
         )
 
     def forward(self, found: Tensor, image: Tensor, side: int) -> Tensor:
-        """Shape: found (B, C, h, h) and the image (B, S, S, 3) RGB in [0, 255] to (B, 24, side, side)."""
+        """Join features (B, C, h, h) and the image (B, S, S, 3), RGB in [0, 255], to (B, 24, side, side)."""
         pixels = image.permute(0, 3, 1, 2).to(found) / 127.5 - 1
         seen = resized(self.look(pixels), side)
         joined: Tensor = self.smooth(resized(self.narrow(found), side) + seen)
@@ -152,7 +152,7 @@ class Outlines(nn.Module):
 
 
 def two_convolutions(inputs: int, outputs: int, norm: Callable[[int], nn.Module]) -> nn.Sequential:
-    """Two convolutions of 3 x 3, each with a norm: (B, inputs, h, h) to (B, outputs, h, h)."""
+    """Return two 3 x 3 convolutions, each with a norm and a ReLU: (B, inputs, h, h) to (B, outputs, h, h)."""
     layers: list[nn.Module] = []
     for width in (inputs, outputs):
         layers += [nn.Conv2d(width, outputs, 3, padding=1, bias=False), norm(outputs), nn.ReLU(inplace=True)]
@@ -167,7 +167,7 @@ def resized(maps: Tensor, side: int) -> Tensor:
 
 
 def _norm(channels: int) -> nn.Module:
-    """A norm within each image, so that a step does not depend on how its images are shared among processes."""
+    """Return a norm within each image, so that a step does not depend on the division of its images among processes."""
     return nn.GroupNorm(8, channels)
 
 
@@ -188,7 +188,7 @@ def _pooled(maps: Tensor) -> Tensor:
 
 
 def _zero_convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 1x1 convolution that begins at zero, so that what it adds must be learned."""
+    """Return a 1x1 convolution that starts at zero, so that its contribution must be learned."""
     layer = nn.Conv2d(inputs, outputs, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one

@@ -1,4 +1,4 @@
-"""The saliency of an auto-prompting module as a part of masks: of its own prompts, and of those that a person gives."""
+"""Mixing the saliency of an auto-prompting module into masks, for its own prompts and for those that a person gives."""
 
 from typing import NamedTuple, Self
 
@@ -15,11 +15,12 @@ from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
 
 def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
-    """Masks in which the saliency of a proposal has a share, all as logits.
+    """Return masks mixed with the saliency of a proposal, all as logits.
 
-    Objects that SAM was not asked for, as there are too many, are as the saliency has them.
+    Objects that SAM was not prompted for, as there are too many, are added from the saliency.
 
-    Shape: ``mask_logits`` (B, K, M, h, w), and the same returned.
+    Shape: ``mask_logits`` (B, K, M, h, w) to (B, K, M, r, r), r the larger of the sides of both; unchanged if the
+        proposal has no saliency.
     """
     if proposal.saliency_logits is None:
         return mask_logits
@@ -35,14 +36,14 @@ def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
 def with_map_as_asked(
     mask_logits: Tensor, saliency_logits: Tensor, prompts: Prompts, share: float, side: int
 ) -> Tensor:
-    """Masks for given prompts, in which a saliency has a share, all as logits; see :class:`MapAsAsked`.
+    """Return masks for given prompts, mixed with the saliency, all as logits; see :class:`MapAsAsked`.
 
     Args:
         mask_logits: SAM's masks.
-        saliency_logits: of the same images.
-        prompts: what SAM was asked.
-        share: of the saliency, 0 to 1.
-        side: of the model frame, in pixels.
+        saliency_logits: saliency of the same images.
+        prompts: prompts that SAM was given.
+        share: share of the saliency, 0 to 1.
+        side: side of the model frame, in pixels.
 
     Shape: ``mask_logits`` (B, K, M, h, w) and ``saliency_logits`` (B, g, g) to (B, K, M, r, r), r the larger of both.
     """
@@ -50,20 +51,20 @@ def with_map_as_asked(
 
 
 class MapAsAsked(NamedTuple):
-    """SAM's masks for given prompts, the saliency of the same images, and where it may change them.
+    """SAM's masks for given prompts, the saliency of the same images, and where the saliency may change the masks.
 
-    The saliency knows nothing of the prompts, so they limit what it does:
+    The saliency does not depend on the prompts, so the prompts limit its effect:
 
-    - It adds only to what was asked for: to its connected parts that overlap SAM's mask or a foreground click and,
-      where there is a box, inside of the box. Where no part of it was asked for, SAM's mask is kept as it is.
-    - Where a click contradicts it, SAM's mask is kept: for a foreground click where SAM's mask is larger, for a
-      background click where it is smaller, in the connected region around the click.
+    - It adds only to what was asked for: its connected components that overlap SAM's mask or a foreground click and, if
+      there is a box, only inside the box. If no component was asked for, SAM's mask is kept unchanged.
+    - If a click contradicts the saliency, SAM's mask is kept in the connected region around the click: for a foreground
+      click the region that only SAM's mask covers, for a background click the region that only the saliency covers.
 
     Shape:
         mask_logits: (B, K, M, r, r).
         saliency_logits: (B, 1, 1, r, r).
-        adds: (B, K, M, r, r) bool, where the saliency may add to a mask; elsewhere it only takes away.
-        keeps: (B, K, M, r, r) bool, where masks stay as they are.
+        adds: (B, K, M, r, r) bool, where the saliency may add to a mask; elsewhere it can only remove.
+        keeps: (B, K, M, r, r) bool, where masks are unchanged.
     """
 
     mask_logits: Tensor
@@ -73,7 +74,7 @@ class MapAsAsked(NamedTuple):
 
     @classmethod
     def of(cls, mask_logits: Tensor, saliency_logits: Tensor, prompts: Prompts, side: int) -> Self:
-        """Find the limits; the arguments are those of :func:`with_map_as_asked`."""
+        """Find where the saliency may change masks; the arguments are those of :func:`with_map_as_asked`."""
         mask_logits, wide = _of_one_size(mask_logits, saliency_logits)
         is_mask, is_salient = (mask_logits > 0).cpu().numpy(), (wide > 0)[:, 0, 0].cpu().numpy()
         adds, keeps = np.zeros(is_mask.shape, bool), np.zeros(is_mask.shape, bool)
@@ -92,14 +93,14 @@ class MapAsAsked(NamedTuple):
         return cls(mask_logits, wide, *(torch.from_numpy(one).to(wide.device) for one in (adds, keeps)))
 
     def with_share(self, share: float) -> Tensor:
-        """Masks (B, K, M, r, r) in which the saliency has a share, 0 to 1, within the limits."""
+        """Return masks (B, K, M, r, r) with a share of the saliency, 0 to 1, within the limits of the prompts."""
         mixed = (1 - share) * self.mask_logits + share * self.saliency_logits
         limited = torch.where(self.adds, mixed, torch.minimum(mixed, self.mask_logits))
         return torch.where(self.keeps, self.mask_logits, limited)
 
 
 def _of_one_size(mask_logits: Tensor, saliency_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Masks (B, K, M, r, r) and a saliency (B, 1, 1, r, r), of the larger side of both."""
+    """Resize masks to (B, K, M, r, r) and a saliency to (B, 1, 1, r, r), with r the larger of their sides."""
     saliency = saliency_logits[:, None].to(mask_logits)
     side = max(mask_logits.shape[-1], saliency.shape[-1])
     wide = resized(mask_logits.flatten(1, 2), side).unflatten(1, mask_logits.shape[1:3])
@@ -107,7 +108,7 @@ def _of_one_size(mask_logits: Tensor, saliency_logits: Tensor) -> tuple[Tensor, 
 
 
 def _clicks(prompts: Prompts, image: int, number: int, side: int, cells: int) -> tuple[IntArray, IntArray]:
-    """The numbers of the cells of a map (cells, cells) that the clicks of a set are in, and their labels, (N,) each."""
+    """Return the flat indices of the cells of a map (cells, cells) with the clicks of a set, and their labels: (N,)."""
     if prompts.points_xy_model is None or prompts.point_labels is None:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     places = _cell(prompts.points_xy_model[image, number].cpu().numpy(), side, cells)
@@ -115,12 +116,12 @@ def _clicks(prompts: Prompts, image: int, number: int, side: int, cells: int) ->
 
 
 def _cell(xy_model: Float32Array, side: int, cells: int) -> IntArray:
-    """The column and row of the cell of a map (cells, cells) that each point (..., 2) of the model frame is in."""
+    """Return the column and row of the cell of a map (cells, cells) for each point (..., 2) in the model frame."""
     return ((xy_model + 0.5) * (cells / side)).astype(np.int64).clip(0, cells - 1)
 
 
 def _inside(box_xyxy_model: Tensor, side: int, cells: int) -> BoolArray:
-    """The cells (cells, cells) that a box (4,) of the model frame covers."""
+    """Return a mask (cells, cells) of the cells that a box (4,) in the model frame covers."""
     left, top, right, bottom = _cell(box_xyxy_model.cpu().numpy(), side, cells)
     inside = np.zeros((cells, cells), bool)
     inside[top : bottom + 1, left : right + 1] = True
@@ -128,11 +129,11 @@ def _inside(box_xyxy_model: Tensor, side: int, cells: int) -> BoolArray:
 
 
 def _parts(mask: BoolArray) -> IntArray:
-    """The connected parts of a mask (r, r), numbered from 1, also across corners; 0 where there is none."""
+    """Number the 8-connected components of a mask (r, r) from 1; the background is 0."""
     return np.asarray(cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1])
 
 
 def _touched(parts: IntArray, cells: IntArray, mask: BoolArray | None = None) -> BoolArray:
-    """The parts (r, r) that some of the cells (N,) are in, or that a mask (r, r) overlaps."""
+    """Return a mask (r, r) of the components that contain any of the cells (N,), or that overlap a mask (r, r)."""
     numbers = parts.ravel()[cells] if mask is None else np.append(parts[mask], parts.ravel()[cells])
     return np.isin(parts, numbers[numbers > 0])

@@ -26,7 +26,7 @@ def oracle_points(
     Returns:
         (count, 2) float32 (x, y) pixel indices in the frame of the mask (whole numbers are pixel centres), and
         (count,) labels, foreground (1) first.
-        If the mask is empty or full, all points have the only label there is.
+        If the mask is empty or full, all points have the same label.
 
     Source: ProMISe reference: 8 foreground and 8 background pixels.
     """

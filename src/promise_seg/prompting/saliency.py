@@ -1,4 +1,4 @@
-"""The trunk of those APMs that guess the mask coarsely before they place points: fused features, and a saliency map."""
+"""The trunk of APMs that estimate a coarse mask before they place points: fused features, and a saliency map."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ _DILATIONS = (1, 2, 4)
 
 
 class _ContextBlock(nn.Module):
-    """A residual 3x3 convolution that also sees the mean of the whole map."""
+    """A residual 3x3 convolution that also gets the mean of the whole map."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class _ContextBlock(nn.Module):
 
 
 class SaliencyPrompter(PointPrompter):
-    """An APM with a saliency map, which is trained on the ground truth and tells where the points belong.
+    """An APM with a saliency map, which is trained on the ground truth and guides the placement of the points.
 
     Shape: reads all four stages and the embedding; maps and saliency are at twice the resolution of the embedding, for
         ViT-B 128 x 128.
@@ -62,5 +62,5 @@ class SaliencyPrompter(PointPrompter):
         return F.gelu(enlarged + self.refine(enlarged))
 
     def in_model_frame(self, places: Tensor) -> Tensor:
-        """Places in [0, 1], from edge to edge of the image, as pixel indices in the model frame."""
+        """Convert positions in [0, 1], from edge to edge of the image, to pixel indices in the model frame."""
         return places * self.side - 0.5

@@ -1,6 +1,6 @@
-"""The weights that the auto-prompter ``pretrained`` starts from: trained on drawn scenes, part of the package.
+"""The weights that the auto-prompter ``pretrained`` starts from: trained on drawn scenes, and part of the package.
 
-How they were made, and how good they are, is in ``scene_weights.md`` beside them.
+The file ``scene_weights.md`` next to them describes how they were made, and how good they are.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ def save_scene_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
     """Write the weights of an auto-prompter in half precision, for other trainings to start from.
 
     Args:
-        state: the trained tensors of a model, by their names (``apm.decoder.out.weight`` ...).
-        path: the file to write.
+        state: trained tensors of a model, by their names (``apm.decoder.out.weight`` ...).
+        path: file to write.
     """
     own = {name.removeprefix("apm."): value for name, value in state.items() if name.startswith("apm.")}
     kept = {
@@ -34,7 +34,7 @@ def save_scene_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
 
 
 def load_scene_weights(apm: nn.Module) -> None:
-    """Give an auto-prompter ``pretrained`` the weights of the package; the parts that they lack stay as they are."""
+    """Load the weights of the package into an auto-prompter ``pretrained``; parts without such weights stay unchanged."""
     weights = load_tensors(SCENE_WEIGHTS).tensors
     state = apm.state_dict()
     with torch.no_grad():

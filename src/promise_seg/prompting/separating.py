@@ -1,7 +1,7 @@
-"""Separate the objects of an image in its saliency and distance maps, also where they touch.
+"""Separation of the objects of an image, also where they touch, by its saliency and distance maps.
 
-Each peak of the distance map is an object if it rises high enough above the pass to any higher one; what is salient
-belongs to the peak that it flows to, which is a watershed. Parts of the saliency without a peak are an object each.
+Each peak of the distance map is an object if it rises high enough above the pass to any higher peak. A watershed
+assigns the foreground to the peaks. Every connected component of the foreground is at least one object.
 """
 
 from typing import NamedTuple
@@ -13,14 +13,13 @@ from scipy import ndimage
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
 
 PROMINENCE = 0.1
-"""How far a peak must rise above the pass to a higher one, where nothing else was measured: the deepest place of an
-object is 1."""
+"""The default height that a peak must rise above the pass to a higher peak; the deepest position of an object is 1."""
 _LEVELS = 40
 
 
 class Separated(NamedTuple):
-    """The objects of an image, in no order: ``regions`` (r, r), numbered from 1 without gaps, 0 elsewhere; the ``rows``
-    and ``columns`` (K,) of the deepest place of each."""
+    """The objects of an image, in no order: ``regions`` (r, r), numbered from 1 without gaps, 0 elsewhere; and the
+    ``rows`` and ``columns`` (K,) of the deepest position of each object."""
 
     regions: IntArray
     rows: IntArray
@@ -28,19 +27,19 @@ class Separated(NamedTuple):
 
     @property
     def boxes(self) -> IntArray:
-        """The boxes (K, 4): columns ``left`` to ``right`` and rows ``top`` to ``bottom``, the last excluded."""
+        """The boxes (K, 4) as ``left``, ``top``, ``right``, ``bottom`` in cells; right and bottom are exclusive."""
         windows = ndimage.find_objects(self.regions)
         found = [[columns.start, rows.start, columns.stop, rows.stop] for rows, columns in windows]
         return np.array(found, np.int64).reshape(-1, 4)
 
 
 def separate(certain: BoolArray, distance: Float32Array, prominence: float = PROMINENCE) -> Separated:
-    """Separate the objects in what is certainly foreground.
+    """Separate the objects in the foreground.
 
     Args:
         certain: (r, r), the foreground.
-        distance: (r, r), how far inside of its object each place is, 0 to 1.
-        prominence: how far a peak rises above the pass to a higher one.
+        distance: (r, r), how deep inside its object each position is, 0 to 1.
+        prominence: least height of a peak above the pass to a higher peak.
     """
     from skimage.segmentation import watershed  # takes long to import
 
@@ -53,9 +52,9 @@ def separate(certain: BoolArray, distance: Float32Array, prominence: float = PRO
 
 
 def _peaks(certain: BoolArray, height: Float32Array, prominence: float) -> tuple[IntArray, IntArray]:
-    """Return the rows and columns (K,) of the peaks, by raising the water from the highest level to the lowest.
+    """Return the rows and columns (K,) of the peaks, by lowering a level from the highest height to the lowest.
 
-    Where two lakes of higher places meet, the lower peak is kept only if it is so far above the level.
+    If two connected components above the level merge, the lower peak is kept only if it is ``prominence`` above it.
     """
     peaks = np.zeros(0, np.int64)
     flat = height.ravel()
@@ -74,7 +73,7 @@ def _peaks(certain: BoolArray, height: Float32Array, prominence: float) -> tuple
 
 
 def _of_new_lakes(of_pixel: IntArray, flat: Float32Array, known: IntArray, count: int) -> IntArray:
-    """Return the highest pixel of each lake that holds no peak yet."""
+    """Return the flat index of the highest pixel of each connected component that has no peak yet."""
     is_new = np.ones(count, bool)
     is_new[known] = False
     is_new[0] = False
@@ -87,10 +86,10 @@ def _of_new_lakes(of_pixel: IntArray, flat: Float32Array, known: IntArray, count
 
 
 def depths(certain: BoolArray) -> Float32Array:
-    """Return how deep inside of the foreground each pixel lies: (r, r), 0 outside and 1 at the deepest of each
+    """Return how deep inside the foreground each pixel is: (r, r), 0 outside and 1 at the deepest pixel of each
     connected component.
 
-    APMs learn it as their distance map; of one that makes none, it is computed from the saliency.
+    APMs learn it as their distance map; for an APM without such a map, it is computed from the saliency.
     """
     count, parts = cv2.connectedComponents(certain.astype(np.uint8), connectivity=8)
     inside = cv2.distanceTransform(np.pad(certain.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
@@ -100,12 +99,12 @@ def depths(certain: BoolArray) -> Float32Array:
 
 
 def prompts_in_frame(boxes: IntArray, points: IntArray, cell: float) -> tuple[Float32Array, Float32Array]:
-    """Return boxes (K, 4) and points (K, 2) of cells in the model frame: indices of first and last pixels.
+    """Convert boxes (K, 4) and points (K, 2) from cells to pixels of the model frame: boxes to first and last pixels.
 
     Args:
-        boxes: columns ``left`` to ``right`` and rows ``top`` to ``bottom``, the last excluded.
-        points: columns and rows.
-        cell: how many pixels of the model frame a cell is wide.
+        boxes: ``left``, ``top``, ``right``, ``bottom`` in cells; right and bottom are exclusive.
+        points: columns and rows of cells.
+        cell: width of a cell, in pixels of the model frame.
     """
     first, end = boxes[:, :2] * cell, boxes[:, 2:] * cell - 1
     framed = np.concatenate([first, np.maximum(end, first)], 1)

@@ -1,4 +1,4 @@
-"""Decode two sets of prompts of each image in one call, where they have the same form."""
+"""Decoding of two batches of prompts of the same form for the same images in one call."""
 
 import torch
 
@@ -7,7 +7,7 @@ from promise_seg.sam.prompts import Prompts
 
 
 def are_alike(one: Prompts, other: Prompts) -> bool:
-    """Whether both are nothing but points, as many of them."""
+    """Whether both have only points, in arrays of the same shape."""
     points = [prompts.points_xy_model for prompts in (one, other)]
     if points[0] is None or points[1] is None or points[0].shape != points[1].shape:
         return False
@@ -15,7 +15,7 @@ def are_alike(one: Prompts, other: Prompts) -> bool:
 
 
 def side_by_side(one: Prompts, other: Prompts) -> Prompts:
-    """Return the sets of points of both for each image: (B, K, N, 2) and (B, L, N, 2) to (B, K + L, N, 2)."""
+    """Join the sets of points of both for each image: (B, K, N, 2) and (B, L, N, 2) to (B, K + L, N, 2)."""
     parts = {
         name: torch.cat([getattr(one, name), getattr(other, name)], 1) for name in ("points_xy_model", "point_labels")
     }
@@ -23,5 +23,5 @@ def side_by_side(one: Prompts, other: Prompts) -> Prompts:
 
 
 def sets_of(decoded: Decoded, sets: slice) -> Decoded:
-    """Return what was decoded for some of the sets of each image."""
+    """Return the decoder's outputs for some of the sets of each image."""
     return Decoded._make(None if part is None else part[:, sets] for part in decoded)

@@ -1,1 +1,1 @@
-"""Rules that make masks and objects of a model's outputs, chosen on validation rows and kept with the model."""
+"""Rules that turn a model's outputs into masks and objects; chosen on validation rows and stored with the model."""

@@ -1,15 +1,15 @@
-"""The rule by which a model's maps and SAM's masks become separate objects, chosen on validation rows."""
+"""The rule that makes separate objects from a model's maps and SAM's masks; chosen on validation rows."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class InstanceRule(BaseModel):
-    """How the objects of an image are told apart and outlined.
+    """How the objects of an image are separated and outlined.
 
     Args:
-        prominence: how far a peak of the distance map rises above the pass to a higher one, so that it is an object.
-        map_share: the share of the saliency in the mask of an object; with 1 SAM's decoder is not asked.
-        least_score: objects with a lower score are left out.
+        prominence: least height of a peak of the distance map above the pass to a higher peak, for it to be an object.
+        map_share: share of the saliency map in the mask of an object; with 1, SAM's decoder is not used.
+        least_score: lowest score of an object that is kept.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,7 +20,7 @@ class InstanceRule(BaseModel):
 
     @property
     def words(self) -> str:
-        """A short description."""
+        """A short description of the rule."""
         least = f", objects with a score below {self.least_score:g} left out" if self.least_score else ""
         return (
             f"peaks of the distance map that rise by {self.prominence:g}, outlined with a share of {self.map_share:g} "

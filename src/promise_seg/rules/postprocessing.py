@@ -1,4 +1,4 @@
-"""Post-processing of probabilities to a mask: a threshold, and optional morphology, chosen on validation rows."""
+"""Post-processing of probabilities to a mask: a threshold and optional morphology, chosen on validation rows."""
 
 from typing import Literal
 
@@ -10,14 +10,15 @@ from scipy import ndimage
 from promise_seg.arrays import BoolArray, Float32Array, LabelArray
 
 KERNEL_SIDE = 256
-"""The longer side of the image or tile, in pixels, for which kernels are given, to have the same effect at any size."""
+"""The longer side of an image or tile, in pixels, that diameters refer to, so that they have equal effect at any size.
+"""
 
 
 class PostProcessing(BaseModel):
     """The steps of post-processing, in the order of the fields; by default only the threshold.
 
-    ``opening`` and ``closing`` are diameters of a disc in 1/256 of the longer side of what the model sees at once, the
-    image or a tile of it, 0 for none; ``keep`` is all connected components or only the largest.
+    ``opening`` and ``closing`` are diameters of a disc in 1/256 of the longer side of the model's input, the image or a
+    tile of it; 0 for none. ``keep`` is all connected components or only the largest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,7 +31,7 @@ class PostProcessing(BaseModel):
 
     @property
     def reshapes(self) -> bool:
-        """Whether more is done than comparing each pixel with the threshold."""
+        """Whether there are other steps than the threshold."""
         return bool(self.opening or self.closing or self.fill_holes or self.keep != "all")
 
     @property
@@ -42,8 +43,8 @@ class PostProcessing(BaseModel):
         """Turn probabilities (H, W) in the image frame into a mask (H, W) bool.
 
         Args:
-            mask_probs: of the image.
-            tile_side: the side of the tiles that it was seen in, in pixels; ``None`` if it was seen as a whole.
+            mask_probs: probabilities of the mask.
+            tile_side: side of the tiles that the image was predicted in, in pixels; ``None`` if it was not tiled.
         """
         mask = mask_probs > self.threshold
         for diameter, kind in ((self.opening, cv2.MORPH_OPEN), (self.closing, cv2.MORPH_CLOSE)):
@@ -81,7 +82,7 @@ def numbered_parts(mask: BoolArray) -> LabelArray:
 
 
 def largest_part(mask: BoolArray) -> BoolArray:
-    """Return the largest connected component of a mask; the first of several."""
+    """Return the largest connected component of a mask (H, W); the first of them if several are equally large."""
     count, parts, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count <= 2:
         return mask

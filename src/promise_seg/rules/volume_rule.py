@@ -1,4 +1,4 @@
-"""The rule by which the masks of a volume's slices become one mask in 3-D, chosen on validation rows."""
+"""The rule that combines the masks of a volume's slices into one 3-D mask; chosen on validation rows."""
 
 from typing import Literal
 
@@ -8,18 +8,18 @@ from promise_seg.vocabulary import Slices
 
 
 class VolumeRule(BaseModel):
-    """How the slices of a volume come together, and what is done to its mask in 3-D, in the order of the fields.
+    """How the slices of a volume are combined, and how the 3-D mask is processed, in the order of the fields.
 
     Args:
-        slices: ``each`` slice by itself, probabilities that ``blend`` along the stack, or slices that ``agree``: each
-            is also asked with the mask of its neighbour.
-        carried: the share of the mask that was carried from a neighbour, where slices agree.
-        carry: whether the neighbour's mask is a prompt itself, or only its boxes and points are.
-        blend_mm: the standard deviation of the kernel along the stack, in mm; 0 for none, and ``None`` for the distance
-            of slices, or half of it where slices agree.
-        step_mm: the distance that is taken for that between slices, in volumes that do not say it.
+        slices: ``each`` slice separately; ``blend``: probabilities are smoothed along the stack; or ``agree``: each
+            slice is also prompted with the mask of its neighbour.
+        carried: share of the mask that is prompted from a neighbour, with ``agree``.
+        carry: whether the neighbour's mask is a prompt itself, or only the boxes and points made from it.
+        blend_mm: standard deviation of the smoothing kernel along the stack, in mm; 0 for none, and ``None`` for the
+            spacing of slices, or half of it with ``agree``.
+        step_mm: spacing of slices that is assumed, in mm, for volumes whose spacing is not known.
         fill_holes: whether cavities that are closed in 3-D are filled.
-        least_mm3: connected components that are smaller are left out, where the size of voxels is known.
+        least_mm3: smallest volume of a connected component that is kept, in mm³, if the size of voxels is known.
         keep: all connected components, or only the largest.
     """
 
@@ -36,16 +36,16 @@ class VolumeRule(BaseModel):
 
     @property
     def cleans(self) -> bool:
-        """Whether anything is done to the mask in 3-D after the slices came together."""
+        """Whether the 3-D mask is processed after the slices are combined."""
         return self.fill_holes or self.least_mm3 > 0 or self.keep == "largest"
 
     @property
     def changes(self) -> bool:
-        """Whether the mask of a volume may differ from those of its slices by themselves."""
+        """Whether the mask of a volume may differ from the masks of its separate slices."""
         return self.slices != Slices.EACH or self.cleans
 
     def sigma_mm(self, step_mm: float) -> float:
-        """Return the standard deviation of the kernel along the stack, in mm, where slices are so far apart."""
+        """Return the standard deviation of the kernel along the stack, in mm, for slices with a spacing of ``step_mm``."""
         if self.slices == Slices.EACH:
             return 0.0
         if self.blend_mm is not None:
@@ -54,7 +54,7 @@ class VolumeRule(BaseModel):
 
     @property
     def words(self) -> str:
-        """A short description."""
+        """A short description of the rule."""
         parts = [{
             Slices.EACH: "each slice by itself",
             Slices.BLEND: "slices blended",
@@ -73,15 +73,15 @@ class VolumeRule(BaseModel):
 
 
 EACH_SLICE = VolumeRule()
-"""Each slice by itself, and nothing done in 3-D."""
+"""The rule that segments each slice separately, without processing in 3-D."""
 
 
 def rule_for(chosen: VolumeRule | None, slices: Slices) -> VolumeRule:
-    """Return the rule of a model where a user asks for slices in some way; what is done in 3-D stays as chosen.
+    """Return the rule of a model with the user's way of combining slices; the processing in 3-D stays as chosen.
 
     Args:
-        chosen: the rule that was chosen on validation rows; ``None`` for a model without one.
-        slices: what the user asks for.
+        chosen: the rule that was chosen on validation rows; ``None`` for a model without a rule.
+        slices: the way that the user asks for; ``auto`` keeps that of the rule.
     """
     rule = chosen or EACH_SLICE
     return rule if slices == Slices.AUTO else rule.model_copy(update={"slices": slices})

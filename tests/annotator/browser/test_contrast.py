@@ -36,7 +36,8 @@ def test_what_is_done_is_filled(open_page):
     annotator.ready()
     ground = "(one) => getComputedStyle(one, '::before').backgroundColor"
     done, other = (
-        annotator.page.locator(f"[data-image-state={state}] .state").first.evaluate(ground) for state in ("done", "open")
+        annotator.page.locator(f"[data-image-state={state}] .state").first.evaluate(ground)
+        for state in ("done", "open")
     )
     assert done != other
 

@@ -1,15 +1,7 @@
 """Several objects, undo over everything, and finding it all again."""
 
-import io
-
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
-
-from promise_seg.annotator.bits import MaskBits
-from tests.annotator.browser.conftest import SIDE
-from tests.annotator.browser.test_lost_answers import hold_back
 
 pytestmark = pytest.mark.slow
 
@@ -157,88 +149,6 @@ def test_a_second_person_is_told_and_may_take_over(open_page, forgiven):
     assert len(second.served()["list"][0]["points"]) == len(second.data("points"))
 
 
-def file_of(picture, kind="PNG"):
-    stream = io.BytesIO()
-    picture.save(stream, kind)
-    return {"name": "<b>mask</b>.png", "mimeType": "image/png", "buffer": stream.getvalue()}
-
-
-def png_of(mask):
-    return file_of(Image.fromarray(mask.astype(np.uint8) * 255))
-
-
-def test_a_mask_from_a_file_is_refined_by_prompts(annotator):
-    mask = np.zeros((SIDE, SIDE), bool)
-    mask[20:50, 30:60] = True
-    field = annotator.page.locator("#mask-file")
-    annotator.act(field.set_input_files, png_of(mask))
-    *_, added = annotator.served()["list"]
-    assert added["imported"]
-    assert annotator.data("active") == added["id"]
-    assert np.array_equal(MaskBits.from_json(added["mask"]).mask(SIDE, SIDE), mask)
-    annotator.act(annotator.page.get_by_role("button", name="Refine").click)
-    annotator.act(annotator.click, 45, 60)
-    *_, refined = annotator.served()["list"]
-    assert refined["refines"]
-    assert refined["mask"] != added["mask"]
-    field.set_input_files(png_of(mask[:40]))
-    expect(annotator.page.locator("#trouble-text")).to_contain_text(f"<b>mask</b>.png: has {SIDE} \u00d7 40 pixels")
-    assert annotator.page.locator("#trouble-text b").count() == 0, "names are text"
-
-
-def block(values, dtype=np.uint8):
-    """A picture with blocks of values on black."""
-    found = np.zeros((SIDE, SIDE), dtype)
-    for number, value in enumerate(values):
-        found[10 * number + 10 : 10 * number + 20, 30:60] = value
-    return Image.fromarray(found)
-
-
-def with_palette(background):
-    picture = block([1]).convert("P")
-    picture.putpalette([background] * 3 + [255 - background] * 3)
-    return picture
-
-
-def with_transparency():
-    picture = block([255])
-    picture.putalpha(block([255]))
-    return picture
-
-
-@pytest.mark.parametrize(
-    ("picture", "found"),
-    [
-        (block([5, 300], np.uint16), "has 16 bits per value"),
-        (block([1, 2]), "has 3 grey values (0, 1, 2)"),
-        (block(range(40, 46)), "has 7 grey values (0, 40, 41, 42, 43, ...)"),
-        (with_palette(255), "has a palette"),
-        (with_palette(0), "has a palette"),
-        (Image.fromarray(np.full((SIDE, SIDE), 7, np.uint8)), "has no black pixels (its grey values are 7)"),
-        (Image.merge("RGB", (block([255]), block([255]), block([]))), "has colours"),
-        (with_transparency(), "has transparent pixels"),
-        (block([]), "is black everywhere"),
-    ],
-)
-def test_a_file_whose_mask_is_not_certain_is_refused(open_page, picture, found):
-    annotator = open_page(image=10)
-    revision = annotator.data("revision")
-    annotator.page.locator("#mask-file").set_input_files(file_of(picture))
-    trouble = annotator.page.locator("#trouble-text")
-    expect(trouble).to_contain_text(f"<b>mask</b>.png: {found}; expected a greyscale PNG")
-    assert annotator.data("revision") == revision
-
-
-def test_a_later_mask_that_is_added_removes_the_message(annotator):
-    field = annotator.page.locator("#mask-file")
-    field.set_input_files(file_of(block([255]), "BMP"))
-    expect(annotator.page.locator("#trouble-text")).to_contain_text("is not a PNG file; expected")
-    for picture in (block([1]), block([255]).convert("1"), block([255]).convert("RGB")):
-        annotator.act(field.set_input_files, file_of(picture))
-        expect(annotator.page.locator("#trouble")).not_to_be_visible()
-        assert annotator.data("area") == 300
-
-
 def test_accepted_objects_are_exported(annotator, project):
     number = annotator.data("image")
     annotator.press("Control+Enter")
@@ -285,53 +195,3 @@ def test_a_double_click_that_adds_no_point_undoes_nothing(annotator, monkeypatch
     expect(annotator.page.locator("#status")).to_contain_text("points at most")
     annotator.act(annotator.press, "l")  # answered after whatever the double click sent
     assert annotator.served()["revision"] == before + 1
-
-
-def test_what_is_done_while_an_object_is_being_added_is_done_to_it(annotator):
-    held = hold_back(annotator, "**/actions", "POST")
-    places = [[10 + 15 * number, 8, 1] for number in range(5)]
-    annotator.press("n")
-    for x, y, _ in places:
-        annotator.click(x, y)
-    assert annotator.data("points") == places
-    annotator.press("b")
-    annotator.drag((10, 80), (30, 80))
-    annotator.press("p")
-    annotator.click(85, 85)
-    annotator.wait_until(lambda: held)
-    held[0].continue_()
-    annotator.wait("points", [*places, [85, 85, 1]])
-    annotator.ready()
-    first, added = annotator.served()["list"]
-    assert annotator.data("active") == added["id"] != first["id"]
-    assert [[one["x"], one["y"], one["label"]] for one in added["points"]] == [*places, [85, 85, 1]]
-    assert added["painted"]
-    annotator.act(annotator.press, "Control+z")
-    assert annotator.data("points") == places
-
-
-def test_a_second_new_object_is_begun_while_the_first_is_being_added(annotator):
-    held = hold_back(annotator, "**/actions", "POST")
-    for place in ((10, 8), (80, 8)):
-        annotator.press("n")
-        annotator.click(*place)
-    annotator.wait_until(lambda: held)
-    held[0].continue_()
-    annotator.wait("objects", 3)
-    annotator.ready()
-    _, one, other = annotator.served()["list"]
-    assert [(point["x"], point["y"]) for added in (one, other) for point in added["points"]] == [(10, 8), (80, 8)]
-    assert annotator.data("active") == other["id"]
-
-
-def test_clicks_behind_a_new_object_that_is_refused_change_no_other_object(annotator, forgiven):
-    forgiven.add("status of 422")
-    before, held = annotator.served()["list"], hold_back(annotator, "**/actions", "POST")
-    annotator.press("n")
-    for x in (10, 30, 50):
-        annotator.click(x, 8)
-    annotator.wait_until(lambda: held)
-    held[0].fulfill(status=422, json={"error": {"code": "invalid", "message": "Not this one"}})
-    expect(annotator.page.locator("#trouble-text")).to_contain_text("Not this one")
-    annotator.ready()
-    assert annotator.served()["list"] == before
