@@ -102,7 +102,7 @@ class ModelConfig(BaseModel):
 
     @property
     def instance_rule(self) -> InstanceRule:
-        """The rule that separates objects; if it was not measured, the default rule with ``map_share`` of the config."""
+        """The rule that separates objects; if it was not measured, the default rule with the config's ``map_share``."""
         return self.instances or InstanceRule(map_share=self.map_share)
 
     @staticmethod

@@ -83,7 +83,7 @@ class TrainAlso(StrEnum):
 
 
 class Protocol(StrEnum):
-    """The procedure of training and scoring: ``own``, the default, or ``reference``, the published one with its errors."""
+    """The training and scoring procedure: ``own`` is the default, ``reference`` the published one, errors included."""
 
     OWN = "own"
     REFERENCE = "reference"
@@ -125,7 +125,7 @@ class MaskChoice(StrEnum):
 
 
 class GivenPrompts(StrEnum):
-    """The prompts of a simulated user that a shift is trained with: a fixed number of points, or all forms of prompts."""
+    """The simulated user's prompts that a shift is trained with: a fixed number of points, or all forms of prompts."""
 
     POINTS = "points"
     ALL = "all"

@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind in a background thread while this thread computes, in order and with bounded queues."""
+"""Reading ahead and writing behind in a background thread while this one computes, in order and with bounded queues."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -67,9 +67,7 @@ class _Resnet34(nn.Module):
         for number, (channels, blocks, stride) in enumerate(_LAYERS, start=1):
             layer = []
             for i in range(blocks):
-                last_of_all = (
-                    number == len(_LAYERS) and i == blocks - 1
-                )  # has a projection without need, as in the reference
+                last_of_all = number == len(_LAYERS) and i == blocks - 1  # projected needlessly, as in the reference
                 first = i == 0 and (stride != 1 or width != channels)
                 layer.append(_BasicBlock(width, channels, stride if i == 0 else 1, first or last_of_all))
                 width = channels

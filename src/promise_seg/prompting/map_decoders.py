@@ -1,6 +1,6 @@
 """Decoders of the APM ``pretrained``, which turn the feature maps of its backbone into maps of the objects.
 
-The coarse decoder is for models trained with earlier versions and for frozen backbones, the fine decoder for all others.
+The fine decoder is the default of new models; the coarse decoder is that of earlier versions and of frozen backbones.
 """
 
 from abc import ABC, abstractmethod

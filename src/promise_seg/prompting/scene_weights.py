@@ -34,7 +34,7 @@ def save_scene_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
 
 
 def load_scene_weights(apm: nn.Module) -> None:
-    """Load the weights of the package into an auto-prompter ``pretrained``; parts without such weights stay unchanged."""
+    """Load the weights of the package into an auto-prompter ``pretrained``; parts without weights stay unchanged."""
     weights = load_tensors(SCENE_WEIGHTS).tensors
     state = apm.state_dict()
     with torch.no_grad():

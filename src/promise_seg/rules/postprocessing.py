@@ -10,8 +10,7 @@ from scipy import ndimage
 from promise_seg.arrays import BoolArray, Float32Array, LabelArray
 
 KERNEL_SIDE = 256
-"""The longer side of an image or tile, in pixels, that diameters refer to, so that they have equal effect at any size.
-"""
+"""The longer side of an image or tile, in pixels, that diameters refer to, for an equal effect at any size."""
 
 
 class PostProcessing(BaseModel):

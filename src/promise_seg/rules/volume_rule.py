@@ -45,7 +45,7 @@ class VolumeRule(BaseModel):
         return self.slices != Slices.EACH or self.cleans
 
     def sigma_mm(self, step_mm: float) -> float:
-        """Return the standard deviation of the kernel along the stack, in mm, for slices with a spacing of ``step_mm``."""
+        """Return the standard deviation of the kernel along the stack, in mm, for a slice spacing of ``step_mm``."""
         if self.slices == Slices.EACH:
             return 0.0
         if self.blend_mm is not None:

@@ -1,1 +1,1 @@
-"""Files and folders that are written whole or not at all, locks on them, downloads, and files at addresses."""
+"""Atomic writing of files and folders, locks, downloads, and access to files on object stores."""

@@ -1,4 +1,4 @@
-"""The places in the user's cache folder where promise-seg keeps what it can make or fetch again."""
+"""The folders in the user's cache where promise-seg keeps files that it can make or download again."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,10 @@ from platformdirs import user_cache_path
 
 
 def cache_folder(name: str, variable: str) -> Path:
-    """The folder that the environment variable ``variable`` names, or ``name`` in the user's cache folder.
+    """Return the folder given by the environment variable ``variable``, or else ``name`` in the user's cache folder.
 
-    The cache folder is where the system has it: on Linux ``$XDG_CACHE_HOME/promise-seg`` or ``~/.cache/promise-seg``.
+    The cache folder is that of the operating system: on Linux ``$XDG_CACHE_HOME/promise-seg`` or
+    ``~/.cache/promise-seg``.
     """
     if place := os.environ.get(variable):
         return Path(place)

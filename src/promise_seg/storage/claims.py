@@ -1,7 +1,7 @@
 """Claims on items of work that several processes share: each item is done by one of them at a time.
 
-A claim is a lock file (``locks.py``): it is made in one step that fails if it is there, also on network file systems.
-Claims of killed processes are taken over, at once on the same computer and after ten minutes from another one.
+A claim is a lock file (``locks.py``): it is created in one step that fails if it exists, also on network file systems.
+Claims of killed processes are taken over: at once if the process was on this computer, otherwise after ten minutes.
 """
 
 import hashlib
@@ -15,32 +15,32 @@ from promise_seg.storage.locks import STALE_SECONDS, Lock
 from promise_seg.storage.strays import remove_strays, temporary_name
 
 _LOOKS = 4
-"""How often a claim of another process is only read, until it is found out again whether that process is gone."""
+"""How often a claim of another process is only read before it is checked again whether that process is gone."""
 
 
 class Claims:
     """The claims of this process in a folder, by the names of items.
 
     Args:
-        folder: that all processes share; made if it is not there.
+        folder: folder that all processes share; created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._held: dict[str, Lock] = {}
-        self._looks: dict[str, int] = {}  # left, at claims that others had
+        self._looks: dict[str, int] = {}  # how often each claim of another process is still only read
 
     def path(self, name: str) -> Path:
-        """Return where the claim on an item is while it is claimed."""
+        """Return the path of the claim on an item, which exists while the item is claimed."""
         return lock_of(self.folder / hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:32])
 
     def take(self, name: str) -> Holder | None:
-        """Claim an item; return who has claimed it if that is another process that still works.
+        """Claim an item; return the holder of the claim if it is another process that still runs, otherwise ``None``.
 
-        Of calls for the same item, most only read the claim of the other process, and write nothing.
+        Most repeated calls for the same item only read the claim of the other process, and write nothing.
 
         Raises:
-            PromiseError: if the system cannot write there.
+            PromiseError: if the folder cannot be written.
         """
         if self._looks.get(name) and (found := Holder.read(self.path(name))) is not None:
             self._looks[name] -= 1
@@ -55,7 +55,7 @@ class Claims:
         return holder
 
     def is_held(self, name: str) -> bool:
-        """Whether an item is still claimed by this process, which may have been suspended for long."""
+        """Whether an item is still claimed by this process, even after it was suspended for long."""
         return name in self._held and self._held[name].is_held
 
     def give_back(self, name: str) -> None:
@@ -64,7 +64,7 @@ class Claims:
             lock.give_back()
 
     def end_of(self, name: str, process: Holder) -> None:
-        """End the claim of another process that is known to be dead, on whatever computer it was; no other claim."""
+        """End the claim of another process, on any computer, that is known to be dead; claims of others are kept."""
         path = self.path(name)
         found = Holder.read(path)
         if found is not None and found.process == process.process:
@@ -72,7 +72,7 @@ class Claims:
 
     @contextmanager
     def ending(self) -> Iterator[None]:
-        """End all claims when the block is left, however it is left; first remove those of killed processes."""
+        """End all claims when the block ends, however it ends; remove the claims of killed processes at the start."""
         remove_strays(self.folder)
         try:
             yield
@@ -82,12 +82,12 @@ class Claims:
 
 
 def claims_in(folder: Path) -> Iterator[Holder]:
-    """Yield who holds each claim in a folder, as far as its process may still run; nothing is changed."""
+    """Yield the holders of the claims in a folder whose processes may still run; nothing is changed."""
     now = time.time()
     for path in folder.glob(lock_of(Path("*")).name):
         try:
             is_old = now - path.stat().st_mtime > STALE_SECONDS
-        except OSError:  # ended meanwhile
+        except OSError:  # the claim ended meanwhile
             continue
         holder = Holder.read(path)
         if holder is not None and (holder.is_running if holder.is_of_this_system else not is_old):

@@ -1,6 +1,6 @@
-"""Download one large file with a resumable part, checked against its size and SHA-256 as far as these are known.
+"""Resumable download of a large file, which is checked against its size and SHA-256 as far as these are known.
 
-The libraries at hand either do not resume (pooch, torch.hub) or know one site only (huggingface_hub).
+Existing libraries either do not resume (pooch, torch.hub) or support only one site (huggingface_hub).
 """
 
 import urllib.error
@@ -18,13 +18,14 @@ _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 30
 
 Advance = Callable[[int], object]
-"""A function that is told how many bytes or images are done; their total may be unknown."""
+"""A function that is called with the number of bytes or images done so far; the total may be unknown."""
 Bar = Callable[[str, int | None, str], AbstractContextManager[Advance]]
-"""A function that opens a progress bar: what is done, the total if known, and the unit, ``bytes`` or ``images``."""
+"""A function that opens a progress bar, given the name of the task, the total if known, and the unit, ``bytes`` or
+``images``."""
 
 
 def no_bar(_what: str, _total: int | None, _unit: str) -> AbstractContextManager[Advance]:
-    """Show nothing."""
+    """Return a progress bar that shows nothing."""
     return nullcontext(lambda done: None)
 
 
@@ -36,20 +37,20 @@ def download(
     sha256: str | None = None,
     progress: Advance = lambda done: None,
 ) -> Path:
-    """Fetch ``url`` to ``path``, going on with what an earlier call left in ``<path>.part``.
+    """Download ``url`` to ``path``, and resume a download that an earlier call left in ``<path>.part``.
 
-    Without a SHA-256 the file is accepted by its size: the one given, or else the one that the server announces. Then a
-    leftover is only continued if the server says that its file has not changed since, and web pages are refused.
+    Without a SHA-256, only the size of the file is checked: the given size or that announced by the server. A download
+    is then only resumed if the server confirms that the file has not changed since, and web pages are rejected.
 
     Args:
-        url: http or https.
-        path: the file; it appears only when it is whole and right.
-        size: expected, in bytes; None if unknown.
-        sha256: expected, of the whole file; None if unknown.
-        progress: told how many bytes are there.
+        url: http or https address of the file.
+        path: path of the file, which appears only when it is complete and correct.
+        size: expected size in bytes; ``None`` if unknown.
+        sha256: expected hash of the complete file; ``None`` if unknown.
+        progress: called with the number of bytes received so far.
 
     Raises:
-        PromiseError: if the connection or the disk fails (what has come is kept), or the bytes are not those expected
+        PromiseError: if the connection or the disk fails (received bytes are kept), or the file is not that expected
             (nothing is kept).
     """
     part = path.with_name(path.name + ".part")
@@ -72,7 +73,7 @@ def download(
             f"{url}: not an address: {error}. Expected one that begins with https:// or http://"
         ) from error
     except (urllib.error.URLError, HTTPException, OSError) as error:
-        if isinstance(error, urllib.error.HTTPError) and error.code == 416:  # the leftover is of another file
+        if isinstance(error, urllib.error.HTTPError) and error.code == 416:  # the partial file is of another file
             part.unlink(missing_ok=True)
         there = part.stat().st_size if part.exists() else 0
         raise PromiseError(
@@ -93,7 +94,7 @@ def download(
 
 
 def _reason(error: Exception) -> str:
-    """Return why a download stopped, in words."""
+    """Return a description of why a download stopped."""
     reason = getattr(error, "reason", None) or error
     return first_line(reason) if isinstance(reason, Exception) else str(reason)
 
@@ -105,10 +106,10 @@ def _of(size: int | None) -> str:
 def _append(
     url: str, part: Path, version: Path | None, size: int | None, progress: Callable[[int], object]
 ) -> int | None:
-    """Fetch what ``part`` lacks; from the beginning if the server does not resume.
+    """Download the rest of the file to ``part``, or all of it if the server does not resume.
 
-    ``version`` is a file that says of which state of the server's file ``part`` is. Returns the size of the whole file
-    if it is known.
+    ``version`` is a file with the version of the server's file that ``part`` belongs to; ``None`` if a hash is known.
+    Return the size of the complete file if it is known, otherwise ``None``.
     """
     there = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "promise-seg"})
@@ -146,7 +147,7 @@ def _append(
 
 
 def _note_version(version: Path, headers: HTTPMessage) -> None:
-    """Keep what the server calls the present state of its file, if it has an exact word for it."""
+    """Write down the version of the server's file: a strong ETag or the date of its last change, if there is any."""
     tag = headers.get("ETag", "")
     name = tag if tag.startswith('"') else headers.get("Last-Modified")
     if name:

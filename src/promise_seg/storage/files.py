@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and so that a power cut does not take them back."""
+"""Atomic writing of files and folders, which also survives a power cut."""
 
 import errno
 import filecmp
@@ -25,18 +25,18 @@ _CANNOT_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES
 
 
 class Sync(Enum):
-    """How far the system is asked to bring a file to the disk before it is said to be written."""
+    """The parts of a file that are flushed to the disk before it counts as written."""
 
     NONE = "none"
-    """Not at all: for what can be made again, and is checked when it is read."""
+    """Nothing: for files that can be made again, and are checked when they are read."""
     FILE = "file"
-    """Its content: after a power cut there is the old file or the new one. :func:`sync_folder` completes it."""
+    """The content: after a power cut there is the old file or the new file. :func:`sync_folder` flushes the name."""
     ALL = "all"
-    """Its content and its name: after a power cut there is the new file."""
+    """The content and the name: after a power cut there is the new file."""
 
 
 def _explain(error: OSError | SafetensorError, path: Path, aside: Path | None = None) -> PromiseError:
-    """Say what failed and what is there now; ``aside`` is where the old folder is that could not be put back."""
+    """Return an error on what failed; ``aside`` is the path of an old folder that could not be put back, if any."""
     reason = getattr(error, "strerror", None) or str(error)
     is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space" in reason
     way_out = "free space or choose another place" if is_full else "choose another place"
@@ -52,17 +52,17 @@ def _explain(error: OSError | SafetensorError, path: Path, aside: Path | None = 
 
 @contextmanager
 def replacing(path: str | Path, sync: Sync = Sync.ALL) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it takes the place of ``path``, on failure it is removed.
+    """Yield a temporary path next to ``path``; on success that file replaces ``path``, on failure it is removed.
 
-    The temporary name ends in that of ``path``, as many writers look at suffixes. The file has the mode that any new
-    file has there, whatever the writer made of it.
+    The temporary name ends in the name of ``path``, as many writers depend on the suffix. The file gets the mode of any
+    new file in the folder, even if the writer set another mode.
 
     Args:
-        path: of the file.
-        sync: how much of it is on the disk when this ends.
+        path: path of the file.
+        sync: parts of the file that are on the disk when the block has ended.
 
     Raises:
-        PromiseError: if the system cannot write there (full disk, no permission).
+        PromiseError: if the file cannot be written (full disk, no permission).
     """
     path = Path(path)
     temporary = path.with_name(temporary_name(path.name))
@@ -78,17 +78,17 @@ def replacing(path: str | Path, sync: Sync = Sync.ALL) -> Iterator[Path]:
     except _WRITE_ERRORS as error:
         raise _explain(error, path) from error
     finally:
-        with suppress(OSError):  # as where there is a file in the place of the folder
+        with suppress(OSError):  # for example if there is a file in place of the folder
             temporary.unlink()
     if sync == Sync.ALL:
         sync_folder(path.parent)
 
 
 def _sync_file(path: Path) -> None:
-    """Bring the content of a file to the disk.
+    """Flush the content of a file to the disk.
 
     Raises:
-        OSError: if that fails, as on a disk that is full or broken.
+        OSError: if that fails, for example on a disk that is full or broken.
     """
     handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
@@ -98,10 +98,10 @@ def _sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring to the disk what the files in a folder are called, where the file system can do that.
+    """Flush the names of the files in a folder to the disk, if the file system supports it.
 
     Raises:
-        PromiseError: if it fails, as on a broken disk.
+        PromiseError: if that fails, for example on a broken disk.
     """
     if sys.platform == "win32":
         return
@@ -116,7 +116,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _sync_tree(folder: Path) -> None:
-    """Bring a folder to the disk with all that is in it."""
+    """Flush a folder and everything in it to the disk."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             _sync_file(path)
@@ -126,9 +126,9 @@ def _sync_tree(folder: Path) -> None:
 
 
 def _make_file(path: Path) -> int:
-    """Make an empty file and return its mode, that is 0666 less the umask.
+    """Create an empty file and return its mode, which is 0666 without the bits of the umask.
 
-    The umask itself cannot be read without setting it, which two threads must not do at once.
+    The umask itself cannot be read without setting it, which two threads must not do at the same time.
     """
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
@@ -138,9 +138,9 @@ def _make_file(path: Path) -> int:
 
 
 def _as_any_other(folder: Path) -> None:
-    """Give all files and folders in ``folder`` the modes that the system gives to new ones.
+    """Give all files and folders in ``folder`` the modes that the system gives to new files and folders.
 
-    Libraries choose their own: safetensors makes files that only their owner can read.
+    Some libraries choose other modes: safetensors makes files that only their owner can read.
     """
     probe = folder / temporary_name("")
     file_mode, folder_mode = _make_file(probe), stat.S_IMODE(folder.stat().st_mode)
@@ -151,10 +151,10 @@ def _as_any_other(folder: Path) -> None:
 
 
 def check_writable(folder: str | Path) -> None:
-    """Make a folder and try to write in it, before long work whose results go there.
+    """Create a folder and check that it can be written, before long work whose results go there.
 
     Raises:
-        PromiseError: if the system cannot write there.
+        PromiseError: if the folder cannot be created or written.
     """
     folder = Path(folder)
     try:
@@ -168,10 +168,10 @@ def check_writable(folder: str | Path) -> None:
 
 
 def check_file_writable(path: str | Path, inputs: Iterable[str | Path] = ()) -> None:
-    """Try to write in the folder of a file, before long work whose results go there; see :func:`check_writable`.
+    """Check that a file can be written, before long work whose results go there; see :func:`check_writable`.
 
     Raises:
-        PromiseError: if the system cannot write there, there is a folder of that name, or it is one of the inputs.
+        PromiseError: if its folder cannot be written, the path is that of a folder, or the file is one of the inputs.
     """
     if Path(path).is_dir():
         raise PromiseError(f"{path}: is a folder; expected the name of a file. Choose another one")
@@ -180,13 +180,13 @@ def check_file_writable(path: str | Path, inputs: Iterable[str | Path] = ()) -> 
 
 
 def refuse_inputs(path: str | Path, inputs: Iterable[str | Path]) -> None:
-    """Protect the files that a command reads from being replaced by what it writes, also where it may overwrite others.
+    """Check that an output file does not replace an input file of the same command, even if overwriting is allowed.
 
     Raises:
-        PromiseError: if a path is one of the inputs, by whatever name.
+        PromiseError: if the path is one of the inputs, also under another name.
     """
     for one in inputs:
-        with suppress(OSError, ValueError):  # one of them is not there, or has a name that no file can have
+        with suppress(OSError, ValueError):  # a file does not exist, or its name is not valid
             if Path(path).samefile(one):
                 raise PromiseError(f"{path}: is one of the files that are read, and would be lost. Choose another name")
 
@@ -198,10 +198,10 @@ def write_whole(path: str | Path, write: Callable[[Path], object], sync: Sync = 
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all; see :func:`replacing`.
+    """Write a text file in UTF-8, completely or not at all; see :func:`replacing`.
 
     Raises:
-        PromiseError: if the system cannot write there, or a name in the text is not valid UTF-8.
+        PromiseError: if the file cannot be written, or a file name in the text is not valid UTF-8.
     """
     try:
         encoded = text.encode()
@@ -216,7 +216,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write standard JSON: NaN and infinity must have been left out, or replaced by ``None``."""
+    """Write standard JSON, which cannot contain NaN or infinity: replace them by ``None`` before."""
     write_text(path, json_text(value))
 
 
@@ -225,16 +225,16 @@ def read_json(path: str | Path) -> Any:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is not JSON, also if it is nested too deeply to be.
+        ValueError: if the file is not valid JSON in UTF-8, or is nested too deeply.
     """
     return _decoded(Path(path).read_bytes())
 
 
 def read_json_object(path: str | Path) -> dict[str, Any]:
-    """Read a JSON object, as :func:`read_json` does.
+    """Read a JSON object; errors are those of :func:`read_json`.
 
     Raises:
-        ValueError: also if it is something else.
+        ValueError: also if the file contains another value than an object.
     """
     return _as_object(read_json(path))
 
@@ -242,15 +242,15 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
 def read_json_lines(
     path: str | Path, opened: Callable[[dict[str, Any]], dict[str, Any]] = dict
 ) -> list[dict[str, Any]]:
-    """Read a file with a JSON object in each line; empty lines do not count.
+    """Read a file with a JSON object in each line; empty lines are skipped.
 
     Args:
-        path: of the file.
-        opened: called with each object, returns what is meant by it; a ``ValueError`` of it is one of that line.
+        path: path of the file.
+        opened: function that converts each object; if it raises a ``ValueError``, the line counts as invalid.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if a line is something else, with its number.
+        ValueError: if a line is invalid; the message begins with its number.
     """
     found = []
     for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
@@ -263,10 +263,10 @@ def read_json_lines(
 
 
 def object_of(text: bytes) -> dict[str, Any]:
-    """Return the JSON object that a text in UTF-8 holds.
+    """Return the JSON object in a text in UTF-8.
 
     Raises:
-        ValueError: if it holds something else.
+        ValueError: if the text is not valid JSON, or another value than an object.
     """
     return _as_object(_decoded(text))
 
@@ -287,19 +287,19 @@ def _as_object(value: Any) -> dict[str, Any]:
 
 
 def json_text(value: Any) -> str:
-    """Return what :func:`write_json` writes of a value."""
+    """Return the text that :func:`write_json` writes for a value."""
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """Like :func:`replacing`, for a folder: either all of its new files are there afterwards, or all the old ones.
+    """Yield a temporary path for a folder, as :func:`replacing` does: it replaces ``path`` completely or not at all.
 
-    On Linux the two are exchanged in one step. Elsewhere the old one is moved aside first, and put back if what follows
-    fails or is interrupted; after a kill at that moment, :func:`recover_folder` or the next call puts it back.
+    On Linux both folders are exchanged in one step. On other systems the old folder is moved aside first, and put back
+    if the next step fails; if the process is killed then, :func:`recover_folder` or the next call puts it back.
 
     Raises:
-        PromiseError: if the system cannot write there; it says so if the old folder could not be put back.
+        PromiseError: if the folder cannot be written; the message tells if the old folder could not be put back.
     """
     path = Path(path)
     place = Workplace(path)
@@ -321,7 +321,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def same_content(one: Path, other: Path) -> bool:
-    """Whether two files have the same bytes, or two folders the same files."""
+    """Whether two files have the same bytes, or two folders the same files with the same bytes."""
     if not one.is_dir() or not other.is_dir():
         return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
     names = {path.relative_to(one) for path in one.rglob("*")}
@@ -332,7 +332,7 @@ def same_content(one: Path, other: Path) -> bool:
 
 @contextmanager
 def passing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` for a file or folder that is removed in the end."""
+    """Yield a temporary path next to ``path`` for a file or folder that is removed at the end."""
     temporary = path.with_name(temporary_name(path.name))
     try:
         yield temporary
@@ -341,12 +341,12 @@ def passing(path: Path) -> Iterator[Path]:
 
 
 def discard_folder(folder: Path) -> None:
-    """Remove a folder in one step: a process that is killed meanwhile does not leave half of it under its name.
+    """Remove a folder in one step, so that a process that is killed meanwhile does not leave half of it at its path.
 
-    What could not be removed is a stray of this process. Nothing happens if there is no such folder.
+    Files that cannot be removed are left as strays of this process. Nothing happens if there is no such folder.
 
     Raises:
-        PromiseError: if the system cannot write there.
+        PromiseError: if the folder cannot be renamed.
     """
     aside = folder.with_name(temporary_name(folder.name))
     try:
@@ -361,19 +361,19 @@ def discard_folder(folder: Path) -> None:
 
 
 class Aside:
-    """Takes files out of the way while others change that they must not be seen with; an error puts them back.
+    """Moves outdated files aside while the files that they belong to are changed; an error moves them back.
 
-    If the process is killed, they are gone: so it must be files that the same command writes again.
+    If the process is killed, they are lost, so use this only for files that the same command writes again.
     """
 
     def __init__(self) -> None:
         self._taken: dict[Path, Path] = {}
 
     def take(self, paths: Sequence[Path]) -> None:
-        """Take those files out of the way that are there.
+        """Move those of the files aside that exist.
 
         Raises:
-            OSError: if the system cannot do it.
+            OSError: if a file cannot be renamed.
         """
         for path in paths:
             if path.exists():
@@ -395,6 +395,6 @@ class Aside:
 def recover_folder(path: str | Path) -> None:
     """Put back a folder that :func:`replacing_folder` had moved aside when its process was killed.
 
-    Nothing happens if there is a folder at ``path``, or if nothing was moved aside.
+    Nothing happens if ``path`` exists, or if no folder was moved aside.
     """
     put_back(Path(path))

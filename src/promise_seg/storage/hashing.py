@@ -1,4 +1,4 @@
-"""Hashes of files by content, not by name."""
+"""Hashes of the contents of files."""
 
 import hashlib
 from functools import lru_cache
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def file_sha256(path: Path) -> str:
-    """Return the hash of a file's bytes, cached as long as its size and modification time stay the same."""
+    """Return the SHA-256 of a file's bytes, cached as long as its size and modification time stay the same."""
     state = path.stat()
     return _sha256(path, state.st_mtime_ns, state.st_size)
 
@@ -19,6 +19,6 @@ def _sha256(path: Path, modified: int, size: int) -> str:
 
 
 def files_sha256(paths: list[Path]) -> str:
-    """Return the hash of the bytes of several files, in order; for a single file its own hash."""
+    """Return the SHA-256 of the hashes of several files, in order; for a single file its own hash."""
     hashes = [file_sha256(path) for path in paths]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The holder of a lock file, and how the lock of a process that is gone is removed without harm to that of another."""
+"""The holder of a lock file, and the safe removal of the lock of a process that is gone."""
 
 import json
 import os
@@ -26,12 +26,12 @@ class Holder:
     """The process that holds a lock, and when it took the lock.
 
     Args:
-        host: the name of its computer.
-        system: what its number and start hold for: one boot of one computer, and one container of it.
-        pid: its number.
-        started: when it started, in seconds.
-        since: when it took the lock.
-        token: what no other holder has.
+        host: name of the computer.
+        system: identifier of the system in which ``pid`` and ``started`` are valid: computer, boot and container.
+        pid: process ID.
+        started: start time of the process, in seconds since the epoch.
+        since: time when the process took the lock, in ISO format.
+        token: random text that no other holder has.
     """
 
     host: str
@@ -43,13 +43,13 @@ class Holder:
 
     @classmethod
     def this_process(cls) -> "Holder":
-        """Return this process, with a new token."""
+        """Return a holder for this process, with a new token."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(socket.gethostname(), system_name(), os.getpid(), own_start(), now, secrets.token_hex(8))
 
     @classmethod
     def read(cls, path: Path) -> "Holder | None":
-        """Read who holds a lock; ``None`` if it is not there, or its content is not (yet) that of a lock."""
+        """Read the holder of a lock; ``None`` if there is no such file, or its content is not (yet) that of a lock."""
         try:
             return cls.of(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -57,7 +57,7 @@ class Holder:
 
     @classmethod
     def of(cls, text: str) -> "Holder | None":
-        """Return who holds a lock of this content; ``None`` if it is not that of a lock."""
+        """Return the holder from the content of a lock; ``None`` if the content is not that of a lock."""
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError):
@@ -68,12 +68,12 @@ class Holder:
 
     @property
     def process(self) -> tuple[str, str, int, float]:
-        """The marks that no other process has: the same for all locks of one process."""
+        """The identity of the process: equal for all locks of one process, and for no other process."""
         return self.host, self.system, self.pid, self.started
 
     @property
     def is_of_this_system(self) -> bool:
-        """Whether this process can ask whether the holder runs."""
+        """Whether the holder is on the system of this process, which can then check whether it runs."""
         return self.system == system_name()
 
     @property
@@ -83,7 +83,7 @@ class Holder:
 
 
 def lock_of(path: Path) -> Path:
-    """Return the place of the lock of a file."""
+    """Return the path of the lock of a file."""
     return path.with_name(f".{path.name}.lock")
 
 
@@ -93,16 +93,16 @@ def may_be_lock(name: str) -> bool:
 
 
 def remove_lock_of(path: Path, dead: Holder | None, aside: Path) -> None:
-    """Remove the lock of a process that is gone, unless another has taken the lock meanwhile.
+    """Remove the lock of a process that is gone, unless another process has taken the lock meanwhile.
 
-    Whoever removes the lock of another holds the system's lock of the folder: between reading the file and removing it,
-    nobody else can have removed it and taken the lock. Where the system has no such locks, the file is moved aside
-    first, and put back if it is not the one expected.
+    A process that removes the lock of another one holds the system's lock of the folder, so that no process can remove
+    the file and take the lock between reading and removing it. If the system has no such locks, the file is moved aside
+    first, and put back if it is not the expected file.
 
     Args:
-        path: of the lock.
-        dead: who held it; ``None`` if its content says nobody.
-        aside: a free name beside it.
+        path: path of the lock.
+        dead: holder of the lock; ``None`` if the content of the file names no holder.
+        aside: unused path in the same folder.
     """
     with suppress(FileNotFoundError):
         handle = _lock_patiently(path.parent)
@@ -117,24 +117,24 @@ def remove_lock_of(path: Path, dead: Holder | None, aside: Path) -> None:
 
 
 def _has_held(path: Path, dead: Holder | None) -> bool:
-    """Whether a lock is that of a holder, or of nobody.
+    """Whether a lock is that of a holder or, with ``None``, names no holder.
 
     Raises:
-        FileNotFoundError: if it is not there; the next moment a new one may be.
+        FileNotFoundError: if the lock does not exist; a new lock may be made at any moment.
     """
     try:
         return Holder.of(path.read_text(encoding="utf-8")) == dead
     except FileNotFoundError:
         raise
-    except (OSError, ValueError):  # of which nothing can be read
+    except (OSError, ValueError):  # the lock cannot be read
         return dead is None
 
 
 def _lock_patiently(folder: Path) -> int | None:
-    """Lock a folder; ``None`` if the system cannot, or if somebody else keeps it locked.
+    """Lock a folder; return ``None`` if the system cannot, or if another process keeps it locked for about a second.
 
     Raises:
-        FileNotFoundError: if it is gone.
+        FileNotFoundError: if the folder is gone.
     """
     for _ in range(_TRIES):
         try:

@@ -1,4 +1,4 @@
-"""Arrays in a temporary file: what need not be in memory."""
+"""Arrays in a temporary file, to save memory."""
 
 import tempfile
 from io import FileIO
@@ -17,14 +17,10 @@ class _Place(NamedTuple):
 
 
 class KeptArrays:
-    """Arrays by a key, in a temporary file that is gone with the object, however its process ends.
-
-    Raises:
-        PromiseError: if there is no room for it.
-    """
+    """Arrays with keys, in a temporary file that is removed with the object, however its process ends."""
 
     def __init__(self) -> None:
-        # Without a buffer, a full disk is noticed where an array is written.
+        # Without a buffer, a full disk is noticed when an array is written.
         self._file: FileIO = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as the object
         self._places: dict[object, _Place] = {}
         self._end = 0
@@ -38,10 +34,10 @@ class KeptArrays:
         return key in self._places
 
     def put(self, key: object, array: Array) -> None:
-        """Keep an array, in place of an earlier one of the same key.
+        """Store an array, which replaces an earlier array with the same key.
 
         Raises:
-            PromiseError: if it cannot be written.
+            PromiseError: if the array cannot be written, for example on a full disk.
         """
         array = np.ascontiguousarray(array)
         known = self._places.get(key)
@@ -61,10 +57,10 @@ class KeptArrays:
         self._end = max(self._end, place.offset + array.nbytes)
 
     def get(self, key: object) -> Array:
-        """Return the array of a key.
+        """Return the array with a key.
 
         Raises:
-            KeyError: if there is none.
+            KeyError: if there is no such array.
         """
         place = self._places[key]
         count = int(np.prod(place.shape, dtype=np.int64))
@@ -76,5 +72,5 @@ class KeptArrays:
         return np.frombuffer(raw, place.dtype, count).reshape(place.shape)
 
     def close(self) -> None:
-        """Free the space now."""
+        """Remove the file now."""
         self._file.close()

@@ -1,9 +1,9 @@
 """Locks of folders and files: only one process at a time trains in a folder, or adds to a file.
 
-A lock is a small file that says who holds it. It is made in one step that fails if it is there, which works on network
-file systems too, where the system's own locks often do not. Its holder renews its time of change every minute. The lock
-of a process that was killed is taken over: at once if that process was on this computer, otherwise when the lock was
-not renewed for :data:`STALE_SECONDS`. Locks that nobody takes over are removed as strays (``strays.py``).
+A lock is a small file that names its holder. It is created in one step that fails if it exists, which also works on
+network file systems, where the system's own locks often do not. The holder renews its modification time every minute.
+The lock of a process that was killed is taken over: at once if that process was on this computer, otherwise when the
+lock was not renewed for :data:`STALE_SECONDS`. Locks that are not taken over are removed as strays (``strays.py``).
 """
 
 import errno
@@ -22,7 +22,7 @@ from promise_seg.storage.strays import remove_strays, temporary_name
 
 RENEWAL_SECONDS = 60.0
 STALE_SECONDS = 600.0
-_PATIENCE_SECONDS = 60.0  # to wait for a lock that is held for moments
+_PATIENCE_SECONDS = 60.0  # longest wait for a lock that is only held for moments
 _PAUSE_SECONDS = 0.02
 _HAS_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EOPNOTSUPP})
 
@@ -37,13 +37,13 @@ class TakenError(PromiseError):
 
 
 def make_once(path: Path, content: str) -> bool:
-    """Make a text file with its content in one step, unless it is there; where there are no links, in two.
+    """Create a text file with its content unless it exists, in one step, or in two on file systems without hard links.
 
     Returns:
-        Whether it was made: of several processes, one is told so.
+        Whether the file was created; of several processes, only one gets ``True``.
 
     Raises:
-        PromiseError: if the system cannot write there.
+        PromiseError: if the folder cannot be written.
     """
     written = path.with_name(temporary_name(path.name))
     try:
@@ -71,8 +71,8 @@ class Lock:
     """A lock file.
 
     Args:
-        path: of the lock itself.
-        renewed: whether its time of change is renewed while it is held: for work of more than moments.
+        path: path of the lock file.
+        renewed: whether its modification time is renewed while it is held, for work that takes longer than moments.
     """
 
     def __init__(self, path: Path, *, renewed: bool = False) -> None:
@@ -80,10 +80,10 @@ class Lock:
         self._given_back = threading.Event()
 
     def take(self) -> Holder | None:
-        """Take the lock, also that of a dead process; return who holds it if that is a living one.
+        """Take the lock, also from a dead process; return its holder if that may still run, otherwise ``None``.
 
         Raises:
-            PromiseError: if the system cannot write there.
+            PromiseError: if the folder cannot be written.
         """
         _held.add(self.holder.token)
         try:
@@ -101,7 +101,7 @@ class Lock:
     def _holder_after_trying(self) -> Holder | None:
         while not self._make():
             found = Holder.read(self.path)
-            if found == self.holder:  # made, but a server's answer was lost on the way and it was asked again
+            if found == self.holder:  # created, but the file server's answer was lost and the request repeated
                 break
             if self._is_alive(found):
                 return found or _UNKNOWN
@@ -109,7 +109,7 @@ class Lock:
         return None
 
     def give_back(self) -> None:
-        """Remove the lock, if it was not taken over; if that fails, it is free for this process all the same."""
+        """Remove the lock if it was not taken over; even if that fails, this process can take it again."""
         self._given_back.set()
         if self.is_held:
             with suppress(OSError):
@@ -117,10 +117,10 @@ class Lock:
         _held.discard(self.holder.token)
 
     def check(self) -> None:
-        """Find out whether the lock was taken over, as after this process was stopped for long.
+        """Check that the lock was not taken over, as may happen if this process was suspended for long.
 
         Raises:
-            TakenError: if it was; what is there must not be changed then.
+            TakenError: if it was taken over; then this process must not change the files any more.
         """
         if not self.is_held:
             holder = Holder.read(self.path) or "someone"
@@ -128,11 +128,11 @@ class Lock:
 
     @property
     def is_held(self) -> bool:
-        """Whether it is still this process that holds it."""
+        """Whether this process still holds the lock."""
         return Holder.read(self.path) == self.holder
 
     def _make(self) -> bool:
-        """Make the lock with its content, unless it is there."""
+        """Create the lock with its content unless it exists; return whether it was created."""
         return make_once(self.path, json.dumps(asdict(self.holder)))
 
     def _is_alive(self, found: Holder | None) -> bool:
@@ -143,7 +143,7 @@ class Lock:
         return age is not None and age < STALE_SECONDS
 
     def _age(self) -> float | None:
-        """Return the seconds since the lock was renewed, by the clock of the file system; ``None`` if it is gone."""
+        """Return the seconds since the lock was renewed, by the file system's clock; ``None`` if the lock is gone."""
         probe = self.path.with_name(temporary_name(""))
         try:
             probe.touch()
@@ -165,15 +165,15 @@ class Lock:
 
 @contextmanager
 def alone_in(folder: Path, work: str) -> Iterator[Lock]:
-    """Keep all other processes that ask for it out of a folder.
+    """Hold the lock of a folder, so that no other process that asks for it works there.
 
     Args:
-        folder: made if it is not there.
-        work: what is done there, for messages, such as ``training``.
+        folder: folder to lock; created if it does not exist.
+        work: name of the work in the folder, for messages, such as ``training``.
 
     Raises:
-        TakenError: if another process is at work there.
-        PromiseError: if the system cannot write there.
+        TakenError: if another process works in the folder.
+        PromiseError: if the folder cannot be written.
     """
     is_new = not folder.exists()
     lock = Lock(folder / LOCK_FILE, renewed=True)
@@ -186,18 +186,18 @@ def alone_in(folder: Path, work: str) -> Iterator[Lock]:
         yield lock
     finally:
         lock.give_back()
-        if is_new:  # and nothing was written into it
+        if is_new:  # removed only if nothing was written into it
             with suppress(OSError):
                 folder.rmdir()
 
 
 @contextmanager
 def in_turn(path: Path) -> Iterator[None]:
-    """Wait until no other process changes a file, and keep others from it until this ends: a few moments.
+    """Wait until no other process changes a file, and hold its lock in the block, which should take only moments.
 
     Raises:
-        TakenError: if it is not free within a minute.
-        PromiseError: if the system cannot write there.
+        TakenError: if the lock is not free within a minute.
+        PromiseError: if the folder cannot be written.
     """
     lock = Lock(lock_of(path))
     patience = time.monotonic() + _PATIENCE_SECONDS

@@ -1,8 +1,8 @@
-"""Folders on object stores (``s3://``, ``gs://`` ...) through fsspec: objects are written whole, and tries repeated.
+"""Folders on object stores (``s3://``, ``gs://`` ...) through fsspec, with atomic writes and repeated attempts.
 
-Servers of the web (``https://``) are only read. A server that cannot be reached is asked again with growing pauses.
-Credentials come from the environment and from the configuration of the service's own tools; an address that holds any
-is refused, and not printed.
+Web servers (``https://``) are only read. A server that cannot be reached is asked again with growing pauses.
+Credentials come from the environment and from the configuration of the service's own tools; an address that contains
+credentials is rejected, and not printed.
 """
 
 import errno
@@ -19,21 +19,21 @@ from promise_seg.errors import PromiseError, SettingsError, first_line
 Result = TypeVar("Result")
 
 _ADDRESS = re.compile(r"(?P<kind>[a-z][a-z0-9+.-]*)://(?P<place>.+)", re.DOTALL)
-_CUT_SHORT = re.compile(r"(s3|gs|https?):(/[^/]|/*$)")  # what a path makes of an address, or one without its place
+_CUT_SHORT = re.compile(r"(s3|gs|https?):(/[^/]|/*$)")  # an address as changed by Path, or without a bucket
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
 _WEB = ("https", "http")
 _THIS_COMPUTER = re.compile(r"(localhost|127\.0\.0\.1)(:\d+)?")
 _HOST = re.compile(r"[A-Za-z0-9.-]+:\d+")
 _KINDS = (*_PACKAGES, "memory")
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}}},  # as it is tried again here
+    "s3": {"config_kwargs": {"retries": {"total_max_attempts": 1}}},  # as attempts are repeated here
     **{kind: {"client_kwargs": {"trust_env": True}} for kind in _WEB},  # for proxies
 }
 _TRIES = 9
 _LONGEST_WORDS = 300
 _FIRST_PAUSE_SECONDS = 0.2
-_MOST_BYTES_AT_ONCE = 5 * 2**30  # that one request of S3 may put
-_MOST_BYTES_AT_HAND = 2**26  # of a file that is put in one request
+_MOST_BYTES_AT_ONCE = 5 * 2**30  # limit of S3 for one request
+_MOST_BYTES_AT_HAND = 2**26  # largest file that is read into memory and written in one request
 _FINAL = (
     FileNotFoundError,
     PermissionError,
@@ -48,22 +48,22 @@ _OF_CONNECTION = frozenset(
     {"HTTPClientError", "ConnectionError", "IncompleteReadError", "ChecksumError", "FlexibleChecksumError",
      "MetadataRetrievalError", "CredentialRetrievalError", "TokenRetrievalError"}
 )  # fmt: skip
-"""The errors of botocore that may pass; all others are of its configuration and come before any request."""
+"""The errors of botocore that may be temporary; all others concern its configuration and occur before any request."""
 _OF_THIS_COMPUTER = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _WITHOUT_TRUST = "ClientSSLError"  # of aiohttp
 _GONE = frozenset({404, 410})
 _MARKS = ("ETag", "etag", "Last-Modified", "LastModified", "updated", "created")
 _MAY_PASS = frozenset({408, 409, 425, 429, "RequestTimeout", "IncompleteBody", "BadDigest"})
-"""The answers that blame a request, and are not given to the same request again."""
+"""The error codes that blame a request, but need not occur again for the same request."""
 
 
 def is_address(text: object) -> bool:
-    """Whether a text is an address of an object store rather than a path."""
+    """Whether a text is an address of an object store or web server rather than a path."""
     return isinstance(text, str) and (_ADDRESS.fullmatch(text) or _CUT_SHORT.match(text)) is not None
 
 
 def address_of(place: object) -> str | None:
-    """Return the address that a text or a path means, with both of its slashes; ``None`` if it means a file."""
+    """Return the address in a text or a path, with both of its slashes; ``None`` for a path of this computer."""
     text = str(place)
     if not is_address(text):
         return None
@@ -72,23 +72,23 @@ def address_of(place: object) -> str | None:
 
 
 class ObjectState(NamedTuple):
-    """The size of an object in bytes, and what is another for another content: ``ETag`` or a time of change."""
+    """The size of an object in bytes, -1 if unknown, and a mark that changes with its content: an ETag or a time."""
 
     size: int
     mark: str
 
 
 class ObjectFolder:
-    """A prefix on an object store, or on a server of the web, which is only read.
+    """A prefix on an object store, or on a web server, which is only read.
 
     Args:
-        address: such as ``s3://bucket/prefix``.
-        option: that gave the address, for messages; may be empty.
-        pause: waits some seconds.
-        is_read: whether it is only read, so that it may be on a server of the web.
+        address: address of the prefix, such as ``s3://bucket/prefix``.
+        option: option that the address was given with, for messages; may be empty.
+        pause: function that waits a number of seconds.
+        is_read: whether the prefix is only read, so that it may be on a web server.
 
     Raises:
-        SettingsError: if the address cannot be meant, or the package for its kind is not installed.
+        SettingsError: if the address is invalid, or the package for its kind is not installed.
     """
 
     def __init__(
@@ -113,19 +113,19 @@ class ObjectFolder:
         self._root = f"{kind}://{place.strip('/')}" if self._is_web else place.strip("/")
 
     def check(self, marker: str, content: bytes) -> None:
-        """Find out whether objects may be written here, by writing a marker unless it is there.
+        """Check that objects can be written here, by writing a marker unless it exists.
 
         Raises:
-            PromiseError: if there is no such bucket, it may not be written, or its server does not answer.
+            PromiseError: if there is no such bucket, writing is not permitted, or the server does not answer.
         """
         if self.read(marker) is None:
             self.write(marker, content)
 
     def read(self, name: str, end: int | None = None) -> bytes | None:
-        """Return an object, or its first bytes; ``None`` if it is not there.
+        """Return the content of an object, or its first ``end`` bytes; ``None`` if it does not exist.
 
         Raises:
-            PromiseError: if it may not be read, or the server does not answer.
+            PromiseError: if reading is not permitted, or the server does not answer.
         """
         try:
             return bytes(self._patiently(name, lambda: self._system.cat_file(self._path(name), start=None, end=end)))
@@ -133,25 +133,26 @@ class ObjectFolder:
             return None
 
     def write(self, name: str, content: bytes, *, only_new: bool = False) -> bool:
-        """Write an object whole.
+        """Write an object, completely or not at all.
 
         Args:
-            name: below the prefix.
-            content: of the object.
-            only_new: leave an object alone that is there, where the server can compare that itself.
+            name: name of the object below the prefix.
+            content: content of the object.
+            only_new: whether an existing object is kept, as far as the server supports that check.
 
         Returns:
-            Whether it was written.
+            Whether the object was written.
 
         Raises:
-            PromiseError: if there is no such bucket, it may not be written, or the server does not answer.
+            PromiseError: if the content is larger than 5 GiB, there is no such bucket, writing is not permitted, or the
+                server does not answer.
         """
         if len(content) > _MOST_BYTES_AT_ONCE:
             raise PromiseError(
                 f"{self.address}/{name}: is too large to be written at once, with {len(content):,} bytes"
             )
         mode = "create" if only_new else "overwrite"
-        size = max(len(content) + 1, 2**20)  # in one request, which is all or nothing
+        size = max(len(content) + 1, 2**20)  # for a single request, which is atomic
 
         def put() -> None:
             more = {"chunksize": size} if self.address.startswith(("s3:", "gs:")) else {}
@@ -166,26 +167,26 @@ class ObjectFolder:
         return True
 
     def send(self, name: str, file: Path) -> None:
-        """Write an object whole from a file of any size.
+        """Write an object from a file of any size, completely or not at all.
 
         Raises:
             OSError: if the file cannot be read.
-            PromiseError: if there is no such bucket, it may not be written, or the server does not answer.
+            PromiseError: if there is no such bucket, writing is not permitted, or the server does not answer.
         """
         size = file.stat().st_size
         if size <= _MOST_BYTES_AT_HAND:
             self.write(name, file.read_bytes())
             return
-        try:  # in parts, which become an object when the last of them is there
+        try:  # in parts, which become an object when the last part has arrived
             self._patiently(name, lambda: self._system.put_file(str(file), self._path(name)))
         except FileNotFoundError as error:
             raise self._no_bucket(error) from error
 
     def remove(self, name: str) -> None:
-        """Remove an object, if it is there.
+        """Remove an object, if it exists.
 
         Raises:
-            PromiseError: if it may not be removed, or the server does not answer.
+            PromiseError: if removal is not permitted, or the server does not answer.
         """
         with suppress(FileNotFoundError):
             self._patiently(name, lambda: self._system.rm_file(self._path(name)))
@@ -200,8 +201,8 @@ class ObjectFolder:
         """Return the size of an object, and the mark of its content.
 
         Raises:
-            FileNotFoundError: if it is not there.
-            PromiseError: if it may not be read, or the server does not answer.
+            FileNotFoundError: if the object does not exist.
+            PromiseError: if reading is not permitted, or the server does not answer.
         """
         found = self._patiently(name, lambda: self._system.info(self._path(name)))
         if found.get("type") == "directory":
@@ -209,20 +210,20 @@ class ObjectFolder:
         return _state_of(found)
 
     def is_folder(self, name: str) -> bool:
-        """Whether a name is the beginning of the names of objects, up to a slash, and not an object itself.
+        """Whether a name is a folder, that is a prefix of the names of objects up to a slash, and not an object.
 
         Raises:
-            FileNotFoundError: if it is neither.
-            PromiseError: if it may not be read, or the server does not answer.
+            FileNotFoundError: if it is neither a folder nor an object.
+            PromiseError: if reading is not permitted, or the server does not answer.
         """
         found = self._patiently(name, lambda: self._system.info(self._path(name)))
         return bool(found.get("type") == "directory")
 
     def listed(self, name: str) -> dict[str, ObjectState]:
-        """Return all objects below a name, at any depth, by their names below it, in their order; there may be none.
+        """Return all objects below a name, at any depth, by their names relative to it, sorted; there may be none.
 
         Raises:
-            PromiseError: if they may not be listed, or the server does not answer.
+            PromiseError: if listing is not permitted or is not possible (web servers), or the server does not answer.
         """
         if self._is_web:
             raise PromiseError(f"{self.address}/{name}: servers of the web cannot be listed. Name files, or a manifest")
@@ -240,12 +241,12 @@ class ObjectFolder:
         }
 
     def fetch(self, name: str, to: Path) -> ObjectState:
-        """Copy an object into a file, whole.
+        """Copy a complete object into a file, and return its state.
 
         Raises:
-            FileNotFoundError: if it is not there.
-            OSError: if the file cannot be written.
-            PromiseError: if it may not be read, or the server does not answer.
+            FileNotFoundError: if the object does not exist.
+            OSError: if the file cannot be written because the disk is full or read-only.
+            PromiseError: if reading is not permitted, the object keeps changing, or the server does not answer.
         """
 
         def get() -> ObjectState:
@@ -264,7 +265,7 @@ class ObjectFolder:
         return f"{self._root}/{name}"
 
     def _patiently(self, name: str, call: Callable[[], Result]) -> Result:
-        """Call until the server answers; what it refuses is not asked again."""
+        """Repeat a call until the server answers; a request that the server rejects is not repeated."""
         for number in range(_TRIES):
             try:
                 return call()
@@ -291,7 +292,7 @@ class ObjectFolder:
         ) from last
 
     def _raise_if_final(self, error: Exception) -> None:
-        """Raise an error that the same request would run into again."""
+        """Raise an error if the same request would fail again."""
         if type(error).__name__ in _NO_CREDENTIALS:
             raise PromiseError(
                 f"{self._shown}: there are no credentials in the environment: {first_line(error)}"
@@ -304,15 +305,15 @@ class ObjectFolder:
 
 
 def check_address(address: str, option: str, *, is_read: bool = False) -> None:
-    """Raise an error for an address that cannot be meant; see :class:`ObjectFolder`.
+    """Check an address; for the arguments see :class:`ObjectFolder`.
 
     Raises:
-        SettingsError: that does not print what may be a secret.
+        SettingsError: if the address is invalid; parts that may be secret are not in the message.
     """
     kind, _, rest = address.partition(":")
     shown, host = f"{option} {address}".strip(), rest.lstrip("/").split("/")[0]
     is_port = kind in _WEB and _HOST.fullmatch(host)
-    if "@" in rest or "?" in rest or (":" in host and not is_port):  # a secret may hold any sign
+    if "@" in rest or "?" in rest or (":" in host and not is_port):  # a secret may contain any character
         raise SettingsError(
             f"{f'{option} {kind}'.strip()}://...: the address has credentials or options in it, which others could "
             "read in lists of processes. Leave them out; they are read from the environment, such as AWS_PROFILE"
@@ -329,13 +330,16 @@ def check_address(address: str, option: str, *, is_read: bool = False) -> None:
 
 
 def _state_of(facts: Mapping[str, Any]) -> ObjectState:
-    """Return the state of an object as a system of fsspec describes it."""
+    """Return the state of an object from the description by a file system of fsspec."""
     mark = next((facts[name] for name in _MARKS if facts.get(name)), "")
     return ObjectState(-1 if facts.get("size") is None else int(facts["size"]), str(mark).strip('"'))
 
 
 def _under(error: BaseException) -> Exception | None:
-    """Return the answer that fsspec takes for one that says that a page is not there; ``None`` if it says that."""
+    """Return the cause of an error that fsspec reports as a missing file although the server did not say so.
+
+    ``None`` if the file really is missing, or the error is of another kind.
+    """
     cause = error.__cause__
     if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
         return None
@@ -343,21 +347,21 @@ def _under(error: BaseException) -> Exception | None:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Return the message of an error whose first line only announces the others."""
+    """Return the message of an error on one line, for errors whose first line only announces the others."""
     return " ".join(str(error).split())[:_LONGEST_WORDS].rstrip(".")
 
 
 def _is_final(error: BaseException) -> bool:
-    """Whether the same request would fail again: an error of the configuration, or an answer that says so.
+    """Whether the same request would fail again: an error in the configuration, or an answer that rejects the request.
 
-    The classes are known by their names, so that the packages of the services need not be imported.
+    Classes are identified by name, so that the packages of the services need not be imported.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     if _WITHOUT_TRUST in names:
         return True
     if _BOTOCORE in names:
         return not names & _OF_CONNECTION
-    answer = getattr(error.__cause__, "response", None)  # of botocore, under an error of the system
+    answer = getattr(error.__cause__, "response", None)  # botocore's, as the cause of an OSError
     if not isinstance(answer, dict):
         answer = {}
     of_web = getattr(error, "status", None)

@@ -1,4 +1,4 @@
-"""Tables in Parquet, for programs that read millions of lines: through ``pyarrow``, which is not always installed."""
+"""Tables in Parquet, for programs that read millions of rows; they need ``pyarrow``, an optional package."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -10,22 +10,22 @@ from promise_seg.errors import PromiseError, SettingsError, first_line
 from promise_seg.storage.files import replacing
 
 ColumnType = Literal["text", "whole", "number", "yes or no"]
-_BLOCK_BYTES = 2**20  # of a CSV, several of which are in memory at once
+_BLOCK_BYTES = 2**20  # size of the blocks of a CSV, several of which are in memory at once
 
 
 def is_installed() -> bool:
-    """Whether ``pyarrow`` is there."""
+    """Whether ``pyarrow`` is installed."""
     return find_spec("pyarrow") is not None
 
 
 def check_packages(wanted_by: str) -> None:
-    """Raise an error if ``pyarrow`` is missing.
+    """Check that ``pyarrow`` is installed.
 
     Args:
-        wanted_by: what needs it, for the message.
+        wanted_by: option or file that needs it, for the message.
 
     Raises:
-        SettingsError: that says how it is installed.
+        SettingsError: if the package is missing; the message tells how to install it.
     """
     if not is_installed():
         raise SettingsError(
@@ -35,21 +35,21 @@ def check_packages(wanted_by: str) -> None:
 
 
 def parquet_beside(table: Path) -> Path:
-    """Return where the Parquet file of a CSV is: beside it, under the same name."""
+    """Return the path of the Parquet file of a CSV: in the same folder, with the same stem."""
     return table.with_suffix(".parquet")
 
 
 def write_parquet(table: Path, types: Mapping[str, ColumnType]) -> None:
-    """Write the Parquet file of a CSV beside it, whole or not at all, in memory that does not grow with its lines.
+    """Write the Parquet file of a CSV next to it, completely or not at all, in memory independent of its length.
 
-    Cells that are empty are null. Columns have the order of the CSV.
+    Empty cells become null. The order of columns is that of the CSV.
 
     Args:
-        table: a CSV in UTF-8 with a head.
-        types: of its columns; those that are not named are text.
+        table: CSV in UTF-8 with a header row.
+        types: maps the names of columns to their types; other columns are text.
 
     Raises:
-        PromiseError: if it cannot be written, or a cell of the CSV is not of the type of its column.
+        PromiseError: if the file cannot be written, or a cell of the CSV is not of the type of its column.
     """
     import pyarrow
     from pyarrow import csv as tables
@@ -71,7 +71,7 @@ def write_parquet(table: Path, types: Mapping[str, ColumnType]) -> None:
         with replacing(parquet_beside(table)) as to:
             reader = tables.open_csv(table, reading, parsing, converting)
             with parquet.ParquetWriter(to, reader.schema) as writer:
-                for batch in reader:  # batches by themselves would be held until there are a million rows
+                for batch in reader:  # single batches would be kept in memory up to a million rows
                     writer.write_table(pyarrow.Table.from_batches([batch]))
     except pyarrow.ArrowException as error:
         raise PromiseError(
@@ -81,11 +81,11 @@ def write_parquet(table: Path, types: Mapping[str, ColumnType]) -> None:
 
 
 def read_text_rows(path: Path) -> tuple[list[str], Iterator[list[str]]]:
-    """Return the names of the columns of a Parquet file, and its rows as text; null is empty text.
+    """Return the names of the columns of a Parquet file, and its rows as text; null becomes empty text.
 
     Raises:
-        OSError: if it cannot be read.
-        ValueError: if it is no Parquet file.
+        OSError: if the file cannot be read.
+        ValueError: if it is not a Parquet file.
     """
     import pyarrow
     from pyarrow import parquet

@@ -1,8 +1,8 @@
-"""Paths of files that lie at addresses (``s3://``, ``gs://``, ``https://``): only read, and copied when needed.
+"""Read-only paths of files at addresses (``s3://``, ``gs://``, ``https://``), which are downloaded when needed.
 
-Whoever opens such a path, or hands it to a library, gets a copy on this computer, which was fetched whole. A process
-keeps its copies in a folder of its own, up to a size, and removes those that were not used for longest; the folder goes
-when the process ends. What was fetched again after that must be what it was.
+Opening such a path, or passing it to a library, gives a complete copy on this computer. A process keeps its copies in a
+folder of its own, up to a total size, and removes the least recently used copies first; the folder is removed when the
+process ends. A file that is downloaded again must not have changed since.
 """
 
 import atexit
@@ -25,35 +25,35 @@ from promise_seg.storage.object_stores import ObjectFolder, ObjectState, address
 from promise_seg.storage.strays import remove_strays, temporary_name
 from promise_seg.storage.swapping import remove
 
-_MOST_BYTES = 2 * 2**30  # of copies beyond the last few
+_MOST_BYTES = 2 * 2**30  # limit for all copies; the last few are kept in any case
 _MOST_COPIES = 1000
 _LAST_FEW = 8
 _FRESH_SECONDS = 600.0
-"""How long an object counts as unchanged since it was listed or fetched."""
+"""How long an object counts as unchanged after it was listed or downloaded."""
 _LONGEST_END = 100
 _Base: Any = Path if TYPE_CHECKING else type(Path())
 
 
 class RemotePath(_Base):
-    """A file at an address. It is a path to all who read it, and prints as the address.
+    """A file at an address, which can be read like any path, and is printed as the address.
 
-    Its errors are those of files: ``FileNotFoundError``, or another ``OSError`` whose ``strerror`` says why it could
-    not be fetched.
+    Its errors are those of files: ``FileNotFoundError``, or another ``OSError`` whose ``strerror`` explains why it
+    could not be downloaded.
     """
 
     listed: tuple[ObjectState, float] | None = None
-    """How the object was when it was listed, and when that was."""
+    """The state of the object when it was listed, and the time of listing on the monotonic clock."""
 
     def __str__(self) -> str:
         if len(self.parts) > 1 and self.parts[0].endswith(":"):
             return f"{self.parts[0]}//{'/'.join(self.parts[1:])}"
-        return str(super().__str__())  # a part of one
+        return str(super().__str__())  # a part of an address
 
     def __fspath__(self) -> str:
-        """Return the copy on this computer, which is fetched unless it is there.
+        """Return the path of the copy on this computer, which is downloaded unless it exists.
 
         Raises:
-            OSError: if it cannot be fetched.
+            OSError: if the file cannot be downloaded.
         """
         return str(_copies().copy_of(self))
 
@@ -70,7 +70,7 @@ class RemotePath(_Base):
         return self
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        """Return the size, and times that are others for another content, without fetching the file."""
+        """Return the size, and artificial times that change with the content, without downloading the file."""
         del follow_symlinks
         state = _copies().state_of(self)
         time_ns = int.from_bytes(hashlib.sha256(state.mark.encode()).digest()[:6], "big")
@@ -82,7 +82,7 @@ class RemotePath(_Base):
         """Whether there is such an object.
 
         Raises:
-            OSError: if the server does not say so.
+            OSError: if the server gives no usable answer.
         """
         del more
         try:
@@ -96,54 +96,58 @@ class RemotePath(_Base):
         return self.exists(**more)
 
     def is_dir(self, **more: Any) -> bool:
-        """No: folders at addresses are listed by :meth:`objects`."""
+        """Whether this is a folder: always false; folders at addresses are listed with :meth:`objects`."""
         del more
         return False
 
     def is_symlink(self) -> bool:
-        """No."""
+        """Whether this is a symbolic link: always false."""
         return False
 
     def open(self, mode: str = "r", *arguments: Any, **more: Any) -> Any:
-        """Open the copy for reading."""
+        """Open the copy for reading.
+
+        Raises:
+            OSError: if the mode is for writing, or the file cannot be downloaded.
+        """
         if set(mode) & set("wax+"):
             raise OSError(errno.EROFS, "it is at an address, which is only read")
         return Path(os.fspath(self)).open(mode, *arguments, **more)
 
     def mkdir(self, *arguments: Any, **more: Any) -> None:
-        """Refuse, as addresses are only read."""
+        """Raise an ``OSError``, as addresses are only read."""
         del arguments, more
         raise OSError(errno.EROFS, "it is at an address, which is only read")
 
     def is_prefix(self) -> bool:
-        """Whether other objects lie below it, and it is none itself.
+        """Whether this is a folder, with objects below it, and not an object itself.
 
         Raises:
-            FileNotFoundError: if there is neither.
-            OSError: if the server does not say so.
+            FileNotFoundError: if it is neither a folder nor an object.
+            OSError: if the server gives no usable answer.
         """
         folder, name = _place_of(self)
         return not name or _as_os_error(lambda: folder.is_folder(name), self)
 
     def objects(self) -> "Iterator[RemotePath]":
-        """Yield the objects below it, at any depth, in the order of their names.
+        """Yield the objects below this path, at any depth, in the order of their names.
 
         Raises:
-            OSError: if they cannot be listed.
+            OSError: if the objects cannot be listed.
         """
         folder, name = _place_of(self)
         found, now = _as_os_error(lambda: folder.listed(name), self), time.monotonic()
         for below, state in found.items():
             path = self / below
-            if str(path) == f"{self}/{below}":  # others cannot be named by a path
+            if str(path) == f"{self}/{below}":  # other names cannot be expressed as a path
                 path.listed = state, now
                 yield path
 
     def beside(self, name: str) -> "RemotePath":
-        """Return the path that a file in this folder calls by a name.
+        """Return the path of a file that is named relative to this folder.
 
         Raises:
-            SettingsError: if it leads elsewhere.
+            SettingsError: if the name is absolute, or leads out of the bucket or server.
         """
         kind, root, *names = self.parts
         key = posixpath.normpath(posixpath.join("/".join(names), name))
@@ -156,7 +160,7 @@ def remote_path(address: str) -> RemotePath:
     """Return the path of a file at an address.
 
     Raises:
-        SettingsError: if the address cannot be meant, or the package for its kind is not installed.
+        SettingsError: if the address is invalid, or the package for its kind is not installed.
     """
     check_address(address, "", is_read=True)
     path = RemotePath(address)
@@ -167,10 +171,10 @@ def remote_path(address: str) -> RemotePath:
 
 
 def as_path(place: str | Path) -> Path:
-    """Return the path of a file or folder of this computer, or of one at an address.
+    """Return the path of a file or folder, on this computer or at an address.
 
     Raises:
-        SettingsError: if an address cannot be meant.
+        SettingsError: if an address is invalid, or the package for its kind is not installed.
     """
     if isinstance(place, RemotePath) or (address := address_of(place)) is None:
         return place if isinstance(place, Path) else Path(place)
@@ -178,19 +182,23 @@ def as_path(place: str | Path) -> Path:
 
 
 def folder_of_process(name: str) -> Path:
-    """Return a new folder for copies, which the next process removes if this one is killed; it is not made."""
+    """Return the path of a new folder for copies, not yet made; the next process removes it if this one is killed."""
     above = cache_folder("copies-of-objects", "PROMISE_SEG_COPIES")
     remove_strays(above)
     return above / temporary_name(name)
 
 
 def begin_reading() -> None:
-    """Forget what was fetched: what is read from now on may be another content under the same name."""
+    """Forget downloaded files, so that files that are read from now on may have changed since."""
     _copies().forget()
 
 
 def _place_of(path: RemotePath) -> tuple[ObjectFolder, str]:
-    """Return the bucket or server of a path, and the name of the object there."""
+    """Return the bucket or server of a path, and the name of the object there.
+
+    Raises:
+        FileNotFoundError: if the path is not an address, or leads out of it.
+    """
     kind, root, *names = path.parts if len(path.parts) > 1 else ("", "")
     if not is_address(f"{kind}//{root}") or ".." in names:
         raise FileNotFoundError(errno.ENOENT, "it leads out of its address")
@@ -203,7 +211,7 @@ def _root_at(address: str) -> ObjectFolder:
 
 
 def _as_os_error(call: Any, path: RemotePath) -> Any:
-    """Call, and turn what a user should know into the error of a file."""
+    """Make a call, and convert errors for users to those of files."""
     try:
         return call()
     except FileNotFoundError:
@@ -213,7 +221,7 @@ def _as_os_error(call: Any, path: RemotePath) -> Any:
 
 
 def _with_state(address: str, state: ObjectState | None) -> RemotePath:
-    """Return a path that another process sent, which must be there what it was for that process."""
+    """Return a path that another process sent; the object must have the same state as in that process."""
     if state is not None:
         _copies().expect(address, state)
     return RemotePath(address)
@@ -238,18 +246,18 @@ class _Copies:
         self._process = os.getpid()
 
     def known(self, name: str) -> ObjectState | None:
-        """How an object was when it was fetched first."""
+        """Return the state that an object had when it was first downloaded; ``None`` if it was not yet."""
         return self._expected.get(name)
 
     def expect(self, name: str, state: ObjectState) -> None:
-        """Take note how an object must be."""
+        """Record the state that an object must have, unless one is known."""
         self._expected.setdefault(name, state)
 
     def state_of(self, path: RemotePath) -> ObjectState:
-        """Return how an object is, as far as that can have changed lately.
+        """Return the state of an object, from the server unless it was listed or downloaded recently.
 
         Raises:
-            OSError: if the server does not say so.
+            OSError: if the server gives no usable answer.
         """
         now = time.monotonic()
         with self._lock:
@@ -263,10 +271,10 @@ class _Copies:
         return found
 
     def copy_of(self, path: RemotePath) -> Path:
-        """Return the copy of an object.
+        """Return the path of the copy of an object.
 
         Raises:
-            OSError: if it cannot be fetched, or is another than it was before.
+            OSError: if the object cannot be downloaded, or has changed since it was first read.
         """
         name = str(path)
         with self._lock:
@@ -294,7 +302,7 @@ class _Copies:
             to.unlink(missing_ok=True)
             raise
         with self._lock:
-            if name in self._copies:  # somebody removed its file
+            if name in self._copies:  # the file was removed by another program
                 self._remove(name)
             self._copies[name] = _Copy(to, state, time.monotonic())
             self._bytes += state.size
@@ -304,7 +312,7 @@ class _Copies:
         return to
 
     def forget(self) -> None:
-        """Remove all copies, and forget how objects were."""
+        """Remove all copies, and forget the states of objects."""
         with self._lock:
             for name in list(self._copies):
                 self._remove(name)
@@ -332,7 +340,7 @@ _of_processes: dict[int, _Copies] = {}
 
 
 def _copies() -> _Copies:
-    """Return the copies of this process; one that was forked has its own."""
+    """Return the copies of this process; a forked process has copies of its own."""
     process = os.getpid()
     if process not in _of_processes:
         _of_processes.setdefault(process, _Copies())

@@ -1,6 +1,6 @@
-"""JSON of ours that holds the hash of its content, so that a flipped bit in it is noticed.
+"""JSON files with the hash of their content, so that damage, even of a single bit, is noticed.
 
-Files without the hash, of earlier versions and of people who took it out to change them, are read as they are.
+Files without a hash are read without a check: those of earlier versions, and those that users edited by hand.
 """
 
 import hashlib
@@ -18,15 +18,15 @@ _CHANGED = (
 
 
 def sealed(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object of JSON with the hash of its content."""
+    """Return a JSON object with the hash of its content added."""
     return value | {KEY: _sha256(value)}
 
 
 def opened(value: dict[str, Any]) -> dict[str, Any]:
-    """Return what :func:`sealed` was given; an object without a hash as it is.
+    """Return the object that :func:`sealed` was given; an object without a hash is returned unchanged.
 
     Raises:
-        ValueError: if the content does not have its hash.
+        ValueError: if the content does not match its hash.
     """
     content = {name: one for name, one in value.items() if name != KEY}
     if KEY in value and value[KEY] != _sha256(content):
@@ -35,34 +35,34 @@ def opened(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_sealed(path: str | Path, value: dict[str, Any]) -> None:
-    """Write an object of JSON with the hash of its content, whole or not at all.
+    """Write a JSON object with the hash of its content, completely or not at all.
 
     Raises:
-        PromiseError: if it cannot be written.
+        PromiseError: if the file cannot be written.
     """
     write_json(path, sealed(value))
 
 
 def read_sealed(path: str | Path) -> dict[str, Any]:
-    """Read what :func:`write_sealed` wrote, or an object without a hash.
+    """Read an object that :func:`write_sealed` wrote, or an object without a hash.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is something else, or its content does not have its hash.
+        ValueError: if the file does not contain a JSON object, or its content does not match its hash.
     """
     return opened(read_json_object(path))
 
 
 def sealed_line(value: dict[str, Any], *, sort_keys: bool = False) -> str:
-    """Return a line of a log: an object of JSON with the hash of its content."""
+    """Return a line of a log: a JSON object with the hash of its content."""
     return json.dumps(sealed(value), sort_keys=sort_keys, allow_nan=False) + "\n"
 
 
 def opened_line(line: bytes) -> dict[str, Any]:
-    """Return what :func:`sealed_line` was given; quicker than :func:`opened` if its entries are in order of name.
+    """Return the object that :func:`sealed_line` was given; faster than :func:`opened` if its entries are sorted.
 
     Raises:
-        ValueError: if the line is something else, or its content does not have its hash.
+        ValueError: if the line is not a JSON object, or its content does not match its hash.
     """
     value = object_of(line)
     found = value.get(KEY)
@@ -75,11 +75,11 @@ def opened_line(line: bytes) -> dict[str, Any]:
 
 
 def read_sealed_lines(path: str | Path) -> list[dict[str, Any]]:
-    """Read a file of lines that :func:`sealed_line` made, or of objects without a hash; empty lines do not count.
+    """Read a file of lines that :func:`sealed_line` made, or of objects without a hash; empty lines are skipped.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if a line is something else, or does not have its hash, with its number.
+        ValueError: if a line is not a JSON object, or does not match its hash; the message begins with its number.
     """
     return read_json_lines(path, opened)
 

@@ -1,9 +1,9 @@
-"""Temporary files that say whose they are, so that those of killed processes can be removed.
+"""Temporary files whose names identify their process, so that the files of killed processes can be removed.
 
-A file is written as ``.<system>-<process>-<start>-<token>~<name>`` beside its place. Its process removes it whatever
-happens, unless it is killed. The next process that writes in the folder, or begins work in it, removes what belongs to
-processes that are gone: those of this system are asked for; files of other systems are left until they were not changed
-for a day. The same holds for lock files. A file that lasts as long as a run is renewed meanwhile (:func:`renewed`).
+A file is written as ``.<system>-<process>-<start>-<token>~<name>`` next to its final path. Its process removes it in
+any case, unless it is killed. The next process that writes in the folder, or begins work in it, removes the files of
+processes that are gone: on this system at once, on other systems if a file has not changed for a day. The same holds
+for lock files. The modification time of a file that lasts as long as a run is renewed (:func:`renewed`).
 """
 
 import hashlib
@@ -23,18 +23,18 @@ from promise_seg.storage.holders import Holder, may_be_lock, remove_lock_of
 from promise_seg.storage.swapping import hidden_place, remove, remove_leftovers
 
 LONGEST_NAME = 255
-"""The bytes that the name of a file or folder may have in the usual file systems."""
+"""The maximum length, in bytes, of the name of a file or folder in common file systems."""
 _OWNED = re.compile(r"\.([0-9a-f]{8})-([0-9a-f]+)-([0-9a-f]+)-[0-9a-f]{8}~.*", re.DOTALL)
 _DAY_SECONDS = 86_400.0
 _cleared: dict[tuple[int, str], float] = {}
-"""When a folder was looked through last, by process and folder."""
+"""The time of the last search for strays, on the monotonic clock, by process and folder."""
 _AGAIN_SECONDS = 3600.0
 _RENEWAL_SECONDS = 600.0
 _lock = threading.Lock()
 
 
 def temporary_name(name: str) -> str:
-    """Return a new hidden name that ends like ``name``, of which the beginning is left out if it would be too long."""
+    """Return a new hidden name that ends in ``name``, without the beginning of ``name`` if it would be too long."""
     prefix = f".{_system()}-{os.getpid():x}-{int(own_start()):x}-{secrets.token_hex(4)}~"
     while name and len(os.fsencode(prefix + name)) > LONGEST_NAME:
         name = name[1:]
@@ -42,11 +42,11 @@ def temporary_name(name: str) -> str:
 
 
 def is_left_behind(name: str, since: str) -> bool:
-    """Whether the process that made a temporary name is gone; for one of another system, whether a day has passed.
+    """Whether the process that made a temporary name is gone; for another system, whether a day has passed.
 
     Args:
-        name: that :func:`temporary_name` returned.
-        since: when that was, in ISO format.
+        name: name that :func:`temporary_name` returned.
+        since: time when the name was made, in ISO format.
     """
     if (found := _OWNED.fullmatch(name)) is None:
         return False
@@ -61,9 +61,9 @@ def is_left_behind(name: str, since: str) -> bool:
 
 @contextmanager
 def renewed(path: Path) -> Iterator[None]:
-    """Renew the time of change of a temporary file while the block lasts, and remove the file at the end.
+    """Renew the modification time of a temporary file during the block, and remove the file at the end.
 
-    Other computers would take it for a stray after a day.
+    Otherwise, other computers would regard it as a stray after a day.
     """
     ended = threading.Event()
 
@@ -82,10 +82,10 @@ def renewed(path: Path) -> Iterator[None]:
 
 
 def remove_strays(folder: Path) -> None:
-    """Remove temporary files, folders and locks in a folder whose processes were killed; nothing in folders of it.
+    """Remove temporary files, folders and locks of killed processes from a folder; subfolders are not searched.
 
-    What cannot be removed stays. A process looks a folder through once in an hour: one that lasts for days removes what
-    others left meanwhile.
+    Files that cannot be removed are left. A process searches a folder at most once an hour, so that a process that runs
+    for days also removes files that others left meanwhile.
     """
     key = (os.getpid(), os.path.abspath(folder))  # noqa: PTH100  (links are left as they are)
     now = time.monotonic()
@@ -96,7 +96,7 @@ def remove_strays(folder: Path) -> None:
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(".")]
-    except OSError:  # it is not there yet, or nothing may be done in it
+    except OSError:  # the folder does not exist yet, or is not accessible
         return
     for name in names:
         if (found := _OWNED.fullmatch(name)) and _is_stray(folder / name, *found.groups()):

@@ -1,9 +1,9 @@
-"""Put a folder in the place of another, and clear up after a process that was killed before it had done so.
+"""Replacement of a folder by another, and clearing up after a process that was killed in the middle of it.
 
-Two hidden folders may stand beside ``name`` for a moment: ``.name.<token>.new~``, in which the new content is written,
-and ``.name.<token>.old~``, to which the present one is moved where the system cannot exchange two folders in one step.
-A writer holds a lock on its new folder. The kernel drops the lock with the process, so that a folder that can be locked
-belongs to nobody.
+Two hidden folders may be next to ``name`` for a moment: ``.name.<token>.new~``, in which the new content is written,
+and ``.name.<token>.old~``, to which the present folder is moved if the system cannot exchange two folders in one step.
+A writer holds a lock on its new folder. The kernel releases the lock with the process, so a folder that can be locked
+has no living writer.
 """
 
 import ctypes
@@ -23,14 +23,14 @@ if sys.platform != "win32":
 _NEW, _OLD = ".new~", ".old~"
 _TOKEN = r"\.[0-9a-f]{8}"
 _HIDDEN = re.compile(rf"\.(.+){_TOKEN}(?:{re.escape(_NEW)}|{re.escape(_OLD)})", re.DOTALL)
-_OLD_OF_BEFORE = r"-[a-z0-9_]{8}-old"  # what promise-seg 0.1 called a folder that it had moved aside
+_OLD_OF_BEFORE = r"-[a-z0-9_]{8}-old"  # suffix of folders that promise-seg 0.1 moved aside
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # from Linux's fcntl.h and fs.h
 _CANNOT_EXCHANGE = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.ENOENT})
 _TRIES = 3
 
 
 class Workplace:
-    """The hidden folders of one writer beside the folder ``path`` that it will replace."""
+    """The hidden folders of one writer, next to the folder ``path`` that it will replace."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -42,10 +42,10 @@ class Workplace:
         self.new, self.old = self.path.with_name(stem + _NEW), self.path.with_name(stem + _OLD)
 
     def make(self) -> None:
-        """Make the new folder and lock it.
+        """Create the new folder and lock it.
 
         Raises:
-            OSError: if the system cannot write there.
+            OSError: if the folder cannot be created.
         """
         while True:
             try:
@@ -59,22 +59,22 @@ class Workplace:
                 return
 
     def swap_in(self) -> None:
-        """Put the new folder in the place of ``path``; on an error or an interruption the old one is put back.
+        """Replace ``path`` by the new folder; after an error or an interruption the old folder is put back.
 
         Raises:
-            OSError: if the system cannot do it. Then ``old`` is there only if it could not be put back.
+            OSError: if the folder cannot be replaced. Then ``old`` exists only if it could not be put back.
         """
         if os.path.lexists(self.path) and _exchange(self.new, self.path):
             return
         for tries_left in reversed(range(_TRIES)):
             try:
                 if os.path.lexists(self.path):
-                    remove(self.old)  # of a try before
+                    remove(self.old)  # from an earlier attempt
                     self.path.rename(self.old)
                 self.new.rename(self.path)
             except OSError as error:
                 self._undo()
-                # Another process may have come between.
+                # Another process may have interfered.
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT) or not tries_left:
                     raise
             except BaseException:
@@ -89,7 +89,7 @@ class Workplace:
                 self.old.rename(self.path)
 
     def clear(self) -> None:
-        """Remove what is not needed any more, and give back the lock."""
+        """Remove the hidden folders that are not needed any more, and release the lock."""
         try:
             remove(self.new)
             if os.path.lexists(self.path):
@@ -101,18 +101,18 @@ class Workplace:
 
 
 def put_back(path: Path) -> None:
-    """Put a folder back that a killed process had moved aside and not replaced; nothing if ``path`` is there."""
+    """Put back a folder that a killed process had moved aside and not replaced, unless ``path`` exists."""
     _put_back(path, _leftovers(path, rf"{_TOKEN}{re.escape(_OLD)}|{_OLD_OF_BEFORE}"))
 
 
 def clear_up(path: Path) -> None:
-    """Undo what processes left that were killed while they replaced ``path``; a living one is not disturbed."""
+    """Clear up after processes that were killed while they replaced ``path``; living processes are not disturbed."""
     _put_back(path, _leftovers(path, _TOKEN + re.escape(_OLD)))
     remove_leftovers(path)
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed processes left beside ``path``, except for a folder that must be put back."""
+    """Remove the hidden folders of killed processes next to ``path``, except for a folder that must be put back."""
     old_ones = _leftovers(path, _TOKEN + re.escape(_OLD))
     for new in _leftovers(path, _TOKEN + re.escape(_NEW)):
         with _unless_in_use(new, if_unknown=False) as is_free:
@@ -126,13 +126,13 @@ def remove_leftovers(path: Path) -> None:
 
 
 def hidden_place(name: str) -> str | None:
-    """Return the name of the folder that a hidden one of this module would replace; ``None`` for any other name."""
+    """Return the name of the folder that a hidden folder of this module belongs to; ``None`` for any other name."""
     found = _HIDDEN.fullmatch(name)
     return found[1] if found else None
 
 
 def _put_back(path: Path, old_ones: list[Path]) -> None:
-    """Give the newest of some folders the name ``path``, if there is nothing of that name and nobody is about to."""
+    """Rename the newest of some old folders to ``path``, unless that exists or a living process is replacing it."""
     if os.path.lexists(path):
         return
     for old in sorted(old_ones, key=_changed_at, reverse=True):
@@ -154,7 +154,7 @@ def _leftovers(path: Path, pattern: str) -> list[Path]:
     try:
         with os.scandir(path.parent) as entries:
             return [path.with_name(entry.name) for entry in entries if expected.fullmatch(entry.name)]
-    except (OSError, ValueError):  # no folder, or none that we may look into: then there is nothing to do in it
+    except (OSError, ValueError):  # no such folder, or not readable: nothing to do
         return []
 
 
@@ -164,11 +164,11 @@ def _new_of(old: Path) -> Path:
 
 @contextmanager
 def _unless_in_use(new: Path, if_unknown: bool = True) -> Iterator[bool]:
-    """Give whether no living process works in a folder ``new``, and keep others out of it for as long.
+    """Yield whether no living process works in a folder ``new``, and keep others out of it during the block.
 
     Args:
-        new: the folder that its writer would have locked.
-        if_unknown: the answer where the system has no locks.
+        new: folder that its writer would have locked.
+        if_unknown: answer for systems without locks.
     """
     try:
         lock = lock_folder(new)
@@ -185,11 +185,11 @@ def _unless_in_use(new: Path, if_unknown: bool = True) -> Iterator[bool]:
 
 
 def lock_folder(folder: Path) -> int | None:
-    """Lock a folder until the descriptor that is returned is closed; None if the system has no such locks.
+    """Lock a folder until the returned descriptor is closed; return ``None`` if the system has no such locks.
 
     Raises:
-        BlockingIOError: if another holds it.
-        OSError: if it cannot be opened, or is gone.
+        BlockingIOError: if another process holds the lock.
+        OSError: if the folder cannot be opened, or is gone.
     """
     if sys.platform == "win32":
         return None
@@ -209,10 +209,10 @@ def lock_folder(folder: Path) -> int | None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two files or folders in one step; False where the system or the file system cannot.
+    """Exchange two files or folders in one step; return ``False`` if the system or the file system cannot do that.
 
     Raises:
-        OSError: if it may not.
+        OSError: if the exchange fails for another reason.
     """
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if function is None:
@@ -226,7 +226,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a folder with all that is in it, or a file or link; what cannot be removed stays."""
+    """Remove a folder with its content, or a file or link; whatever cannot be removed is left."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

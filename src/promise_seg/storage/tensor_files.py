@@ -1,8 +1,8 @@
-"""Tensors in safetensors files that hold the hash of their content, so that a flipped bit is noticed.
+"""Tensors in safetensors files with the hash of their content, so that damage, even of a single bit, is noticed.
 
 The metadata of such a file have one entry, :data:`KEY`, whose value is JSON: the hash and the metadata that belong to
-the tensors. One entry alone makes equal content equal bytes, because safetensors writes several in random order. Files
-without the entry, of other programs and of earlier versions, are read as they are.
+the tensors. A single entry ensures that equal content gives equal bytes, as safetensors writes several entries in
+random order. Files without the entry, of other programs and of earlier versions, are read without a check.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _WAY_OUT = "The disk or a copy damaged it: restore it from another copy, or make
 
 
 class DamagedError(ValueError):
-    """The content of a file is not what was written into it."""
+    """The content of a file has changed since it was written."""
 
 
 class TensorFile(NamedTuple):
@@ -38,41 +38,41 @@ class TensorFile(NamedTuple):
 def save_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None, sync: Sync = Sync.ALL
 ) -> None:
-    """Write tensors and texts, whole or not at all; equal content gives equal bytes.
+    """Write tensors and texts, completely or not at all; equal content gives equal bytes.
 
     Raises:
-        PromiseError: if the system cannot write there.
+        PromiseError: if the file cannot be written.
     """
     write_whole(path, lambda temporary: write_tensors(temporary, tensors, metadata), sync)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write as :func:`save_tensors` does, straight to ``path``: for folders that take their place as a whole.
+    """Write a file as :func:`save_tensors` does, but directly to ``path``, for folders that are replaced as a whole.
 
-    No second copy of the tensors is made in memory, as the library writes one after the other. The file has the mode
-    that the library gives it.
+    No second copy of the tensors is made in memory, as the library writes them one after the other. The file has the
+    mode that the library gives it.
     """
     found = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     texts = dict(metadata or {})
     entry = {_SHA256: content_sha256(found, texts), _METADATA: texts}
-    # The library's writer makes a file beside its own, whose name does not say whose it is after a kill: so both are in
-    # a folder whose name does.
+    # The library writes a temporary file next to its output, whose name does not identify its process after a kill. So
+    # both are written in a folder whose name does.
     with passing(path.with_name(_FOLDER)) as folder:
         folder.mkdir()
         save_file(found, folder / _FILE, metadata={KEY: json.dumps(entry, sort_keys=True)})
         (folder / _FILE).replace(path)
-        folder.rmdir()  # or else nothing was written: it would stay in a folder that takes its place as a whole
+        folder.rmdir()  # an error here fails the write: the folder would stay in one that is replaced as a whole
 
 
 def load_tensors(path: Path, *, check: bool = True) -> TensorFile:
-    """Read a file of :func:`save_tensors`, or any other of safetensors, which has no hash to compare.
+    """Read a file of :func:`save_tensors`, or any other safetensors file, which has no hash to check.
 
     Args:
-        path: of the file.
+        path: path of the file.
         check: whether the content is compared with its hash, which takes about a second per gigabyte.
 
     Raises:
-        DamagedError: if the content does not have its hash.
+        DamagedError: if the content does not match its hash.
         OSError, SafetensorError: if the file cannot be read.
     """
     with safe_open(path, "pt") as file:
@@ -85,7 +85,7 @@ def load_tensors(path: Path, *, check: bool = True) -> TensorFile:
 
 
 def tensor_names(path: Path) -> frozenset[str]:
-    """Read the names of the tensors alone.
+    """Read only the names of the tensors.
 
     Raises:
         OSError, SafetensorError: if the file cannot be read.
@@ -95,10 +95,10 @@ def tensor_names(path: Path) -> frozenset[str]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read the texts of a file alone, without comparing its hash.
+    """Read only the texts of a file, without a check of its hash.
 
     Raises:
-        DamagedError: if they cannot be those of such a file.
+        DamagedError: if the entry of the metadata is damaged.
         OSError, SafetensorError: if the file cannot be read.
     """
     with safe_open(path, "pt") as file:
@@ -106,7 +106,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def _entry(found: Mapping[str, str] | None) -> tuple[str | None, dict[str, str]]:
-    """Return the hash, if there is one, and the texts of what safetensors found as metadata."""
+    """Return the hash, if there is one, and the texts from the metadata of a safetensors file."""
     if not found or KEY not in found:
         return None, dict(found or {})
     try:
@@ -117,7 +117,7 @@ def _entry(found: Mapping[str, str] | None) -> tuple[str | None, dict[str, str]]
 
 
 def content_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """Return the hash of names, types, shapes and bytes of contiguous tensors on the CPU, and of texts."""
+    """Return the SHA-256 of names, types, shapes and bytes of contiguous tensors on the CPU, and of texts."""
     digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\0{name}\0{tensor.dtype}{tuple(tensor.shape)}\0".encode())

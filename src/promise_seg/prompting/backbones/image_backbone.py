@@ -1,4 +1,4 @@
-"""The contract of the pretrained networks by which an auto-prompting module reads images."""
+"""The interface of pretrained networks with which an auto-prompting module reads images."""
 
 from abc import ABC, abstractmethod
 
@@ -12,11 +12,11 @@ class ImageBackbone(nn.Module, ABC):
     """A network that was trained on natural images: an image in, feature maps out.
 
     Args:
-        name: how the user called it.
-        widths: channels of its feature maps, the finest map first.
-        stride: sides of images must be multiples of it, in pixels.
-        mean: of each colour channel in the images that it was trained on, in [0, 255].
-        std: their standard deviations.
+        name: name given by the user.
+        widths: channels of the feature maps, the finest map first.
+        stride: number of pixels that the sides of images must be a multiple of.
+        mean: mean of each colour channel in the training images, in [0, 255].
+        std: standard deviation of each colour channel in the training images.
     """
 
     _mean: Tensor
@@ -36,7 +36,7 @@ class ImageBackbone(nn.Module, ABC):
         self.register_buffer("_std", torch.tensor(std)[:, None, None], persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Feature maps of images.
+        """Return the feature maps of images.
 
         Shape: ``images`` (B, S, S, 3) RGB in [0, 255], any type; returns a map (B, C, h, w) for each of
             :attr:`widths`.
@@ -46,17 +46,17 @@ class ImageBackbone(nn.Module, ABC):
 
     @abstractmethod
     def maps(self, pixels: Tensor) -> list[Tensor]:
-        """Feature maps of normalised images (B, 3, S, S)."""
+        """Return the feature maps of normalised images (B, 3, S, S)."""
 
     def fitting_side(self, wanted: int) -> int:
-        """The side nearest to ``wanted`` that is a multiple of the stride."""
+        """Return the side nearest to ``wanted`` that is a multiple of the stride, in pixels."""
         return max(1, round(wanted / self.stride)) * self.stride
 
     def check_side(self, side: int) -> None:
-        """Check that images of a side can be seen.
+        """Check that the network can read images with a side of ``side`` pixels.
 
         Raises:
-            SettingsError: naming the nearest side that can.
+            SettingsError: if it cannot; the message names the nearest valid side.
         """
         if side < self.stride or side % self.stride:
             raise SettingsError(

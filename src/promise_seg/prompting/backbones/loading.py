@@ -1,4 +1,4 @@
-"""Pretrained networks by name: one whose weights come as a package of the registry, and all of ``transformers``."""
+"""Loading of pretrained networks by name: EfficientNet-Lite0, or any backbone of ``transformers``."""
 
 import hashlib
 import importlib.util
@@ -23,7 +23,7 @@ _MAPS = 4
 
 
 class _Lite(ImageBackbone):
-    """EfficientNet-Lite0 with the normalisation that its weights were trained with."""
+    """EfficientNet-Lite0, with the normalisation that its weights were trained with."""
 
     def __init__(self) -> None:
         super().__init__(EFFICIENTNET_LITE0, WIDTHS, STRIDE, (127.0,) * 3, (128.0,) * 3)
@@ -35,10 +35,10 @@ class _Lite(ImageBackbone):
 
 
 class _OfTransformers(ImageBackbone):
-    """Any backbone of ``transformers.AutoBackbone``: four of its feature maps."""
+    """Any backbone of ``transformers.AutoBackbone``, with up to four of its feature maps."""
 
     def __init__(self, name: str, net: Any) -> None:
-        is_one_size = len(set(net.channels)) == 1  # a plain transformer, whose maps have a cell for each patch
+        is_one_size = len(set(net.channels)) == 1  # a plain transformer, whose maps have one cell per patch
         stride = net.config.patch_size if is_one_size and hasattr(net.config, "patch_size") else STRIDE
         super().__init__(name, tuple(net.channels), stride, _IMAGENET_MEAN, _IMAGENET_STD)
         self.net = net
@@ -55,8 +55,8 @@ def load_backbone(name: str = EFFICIENTNET_LITE0) -> ImageBackbone:
             name of a model on the hub, or a folder, that ``transformers.AutoBackbone`` loads.
 
     Raises:
-        SettingsError: if there is no such network, or its weights are neither on this machine nor to be had.
-        CheckpointError: if the weights are not those that were published.
+        SettingsError: if there is no such network, or its weights are not on this machine and cannot be downloaded.
+        CheckpointError: if the weights of ``efficientnet-lite0`` are not the published ones.
     """
     if name != EFFICIENTNET_LITE0:
         return _of_transformers(name)
@@ -66,11 +66,11 @@ def load_backbone(name: str = EFFICIENTNET_LITE0) -> ImageBackbone:
 
 
 def empty_backbone(name: str, architecture: dict[str, Any] | None) -> ImageBackbone:
-    """Return the same network without weights, to be filled from a checkpoint.
+    """Return a network without pretrained weights, to be filled from a checkpoint.
 
     Args:
-        name: as of :func:`load_backbone`.
-        architecture: what :func:`architecture_of` returned of it.
+        name: name of the network; see :func:`load_backbone`.
+        architecture: result of :func:`architecture_of` for the network.
     """
     if architecture is None:
         return _Lite()
@@ -80,7 +80,7 @@ def empty_backbone(name: str, architecture: dict[str, Any] | None) -> ImageBackb
 
 
 def architecture_of(backbone: ImageBackbone) -> dict[str, Any] | None:
-    """Return what a checkpoint must hold to build the network anew; ``None`` if its name is enough."""
+    """Return the architecture that a checkpoint needs to rebuild the network; ``None`` if the name is enough."""
     if isinstance(backbone, _Lite):
         return None
     found: dict[str, Any] = backbone.net.config.to_dict()  # type: ignore[union-attr, operator]
