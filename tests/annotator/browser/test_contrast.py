@@ -33,8 +33,10 @@ def test_what_is_chosen_has_another_border(open_page):
 
 def middle_of_sign(annotator, state):
     """The colour in the middle of the sign before the state of an image."""
-    box = annotator.page.locator(f"[data-image-state={state}] .state").first.bounding_box()
-    clip = {"x": box["x"] + 3, "y": box["y"] + box["height"] / 2 - 1, "width": 2, "height": 2}
+    row = annotator.page.locator(f"[data-image-state={state}] .state").first
+    row.scroll_into_view_if_needed()
+    box = row.bounding_box()
+    clip = {"x": box["x"] + 4, "y": box["y"] + box["height"] / 2 - 1, "width": 2, "height": 2}
     return Image.open(io.BytesIO(annotator.page.screenshot(clip=clip))).convert("RGB").getpixel((1, 1))
 
 
