@@ -87,7 +87,7 @@ def test_nothing_is_proposed_where_nothing_is_known():
         ({"sede": 1}, "--sede 1: unknown option; did you mean --seed?"),
         ({"num_points": 10**9}, "--points 1000000000: expected at most 1024"),
         ({"apm": "pretrained", "apm_side": 10**9}, "--apm pretrained: --apm-side 1000000000: expected at most 4096"),
-        ({"epochs": "many"}, "--epochs many: expected a whole number"),
+        ({"epochs": "many"}, "--epochs 'many': expected a whole number"),
     ],
 )
 def test_settings_are_named_as_options(values, words):

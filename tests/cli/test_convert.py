@@ -23,7 +23,7 @@ def test_convert_then_predict_like_the_file_itself(reference_file, manifest, tmp
     printed = capsys.readouterr().err
     assert "variant apm+ips (resnet), 6 points, SAM at 32 px" in printed
     assert "apm_resnet.fc2.weight" in printed
-    assert "written beside it" in printed
+    assert "written next to the model" in printed
     assert {p.name for p in native.iterdir()} == {"config.json", "model.safetensors", "sam"}
     for model, out in ((native, "a"), (reference_file, "b")):
         assert main(["predict", str(model), images, "-o", str(tmp_path / out)]) == 0

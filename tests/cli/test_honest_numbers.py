@@ -68,7 +68,7 @@ def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [(["--by", "hospital"], "expected one of size, device"),
-     (["--tolerance", "2mm"], "does not say how large its pixels"),
+     (["--tolerance", "2mm"], "has no known pixel size"),
      (["--tolerance", "two"], "--tolerance two: expected"),
      (["--split", "dev"], "--split dev: expected")],
 )  # fmt: skip
