@@ -68,7 +68,7 @@ def stranger(server):
 @pytest.fixture
 def client(stranger, access):
     """A client that opened the printed address."""
-    assert stranger.get(f"/?token={access.token}", follow_redirects=False).status_code == 303
+    assert stranger.get(f"/?token={access.token}").status_code == 200
     stranger.headers["origin"] = f"http://127.0.0.1:{PORT}"
     return stranger
 

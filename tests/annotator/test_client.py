@@ -1,14 +1,17 @@
 """The client in Python, against the real server."""
 
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 
 import numpy as np
 import pytest
 
 from promise_seg.annotator import results
-from promise_seg.annotator.client import RemoteError, connect
-from promise_seg.annotator.running import running
+from promise_seg.annotator.client import Client, RemoteError, connect
+from promise_seg.annotator.running import Place, running
 from promise_seg.errors import PromiseError, SettingsError
 from tests.annotator.helpers import HEIGHT, WIDTH
 
@@ -55,7 +58,7 @@ def test_an_image_from_its_proposal_to_its_export(remote, project, folder):
         assert not image.paint(made.id, square(), erase=True).mask.any()
         image.undo()
         image.accept()
-    assert remote.export() == {"file": "exports/coco.json", "images": 1, "objects": 1}
+    assert remote.export() == {"file": "exports/coco.json", "images": 1, "slices": 1, "objects": 1}
     assert (folder / "exports/coco.json").exists()
     assert remote.images("name")[0].state == "done"
     assert project.catalogue.row(first.id)["user"] == "grace"
@@ -95,6 +98,44 @@ def test_an_address_without_a_server_is_said(free_port):
     with pytest.raises(RemoteError, match="does not answer") as error:
         connect(f"http://127.0.0.1:{free_port}/?token=x")
     assert error.value.code == "unreachable"
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate for this computer that nobody signed, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on this machine")
+    key, found = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", found],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return found, key
+
+
+def test_a_certificate_that_is_not_trusted_is_named_with_the_way_out(project, certificate):
+    with running(project, Place(port=0, certificate=certificate[0], key=certificate[1])) as access:
+        with pytest.raises(RemoteError, match=r"certificate is not trusted: self.signed.* tls=ssl") as error:
+            connect(access.address)
+        assert error.value.code == "unreachable"
+        trusting = ssl.create_default_context(cafile=certificate[0])
+        assert connect(access.address, tls=trusting).project()["api"] == 1
+
+
+def test_another_person_is_let_in_by_the_next_address(project):
+    with running(project) as access:
+        clients = [connect(access.address, user=name) for name in ("ada", "grace")]
+        clients[0].open(1)
+        with pytest.raises(RemoteError, match="ada has had this image open"):
+            clients[1].open(1)
+
+
+def test_a_server_that_is_no_annotator_is_not_entered(remote, monkeypatch):
+    monkeypatch.setattr(Client, "_send", lambda self, *request: (200, {}, b"<h1>It works!</h1>"))
+    with pytest.raises(RemoteError, match="answered with status 200: <h1>It works!") as error:
+        connect("http://127.0.0.1:8765/?token=x")
+    assert error.value.code == "failed"
 
 
 def test_an_answer_that_was_lost_is_asked_for_again(remote, monkeypatch):

@@ -134,3 +134,25 @@ def test_an_id_that_another_image_used_meanwhile_is_a_conflict(tab, monkeypatch)
     assert tab.send(action, id=number).status_code == 200
     assert refusal(other.send(action, id=number)) == (409, "repeated")
     assert other.on_server() == {}
+
+
+def test_slices_whose_proposals_were_changed_count_as_edited(tab, project):
+    tab.act("propose", slice=0)
+    assert project.history.edited_slices(1) == set()
+    number = next(iter(tab.objects))
+    tab.act("properties", object=number, accepted=True)
+    tab.act("add", slice=0, **{"class": 1})  # empty
+    tab.act("accept")
+    assert project.history.edited_slices(1) == set()
+    tab.act("stroke", object=number, mode="add", mask=bits_of(slice(0, 5), slice(0, 5)))
+    assert project.history.edited_slices(1) == {0}
+    tab.act("undo")
+    assert project.history.edited_slices(1) == set()
+    tab.act("remove", object=number)
+    assert project.history.edited_slices(1) == {0}
+
+
+def test_masks_that_were_drawn_from_nothing_count_as_edited(tab, project):
+    assert project.history.edited_slices(1) == set()
+    tab.act("add", slice=0, **{"class": 1}, mask=bits_of(slice(0, 5), slice(0, 5)))
+    assert project.history.edited_slices(1) == {0}

@@ -44,7 +44,7 @@ class Server:
         port, token = hears.recv()
         address = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=address, headers={"origin": address}, timeout=60)
-        assert self.client.get(f"/?token={token}").status_code == 303
+        assert self.client.get(f"/?token={token}").status_code == 200
 
     def kill(self):
         os.kill(self.process.pid, signal.SIGKILL)

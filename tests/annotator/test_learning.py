@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from promise_seg.annotator.project import Options, Project
+from promise_seg.annotator.rounds import Round
 from promise_seg.annotator.training import Progressing
 from promise_seg.dataset.manifest import read_manifest
 from tests.annotator.helpers import API, Tab, client_of, refusal
@@ -56,6 +57,20 @@ def test_too_few_images_are_refused_in_words(client):
     assert client.get(f"{API}/training").json()["state"] == "idle"
 
 
+def test_an_image_that_is_reopened_while_training_is_prepared_ends_the_preparation(client, folder, monkeypatch):
+    accept(client, 1, 2, 3)
+
+    def removed(source, target):
+        source.unlink()
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("shutil.copyfile", removed)
+    answer = train(client)
+    assert refusal(answer) == (409, "changed")
+    assert "Start the training again" in answer.json()["error"]["message"]
+    assert client.get(f"{API}/training").json()["state"] == "idle"
+
+
 def test_a_better_model_takes_over_and_says_by_how_much(client, folder, project, other_model):
     accept(client, 1, 2, 3)
     answer = train(client)
@@ -71,6 +86,18 @@ def test_a_better_model_takes_over_and_says_by_how_much(client, folder, project,
     assert (found["missing"], found["offered"]) == (3, False)
     assert project.segmenter.in_use.models[1] is other_model
     assert client.get(f"{API}/project").json()["model"]["id"] == found["model"]["id"]
+
+
+def test_the_process_is_told_which_held_out_masks_were_edited(client, folder, project):
+    tab = Tab(client, 1)
+    tab.open()
+    tab.act("propose", slice=0)
+    tab.act("accept")
+    accept(client, 2, 3)
+    train(client)
+    (work,) = Round.all_of(folder)
+    (held_out,) = [row.mask.stem for row in read_manifest(work.folder / "held-out.csv")]
+    assert work.job().edited == {f"masks/{held_out}.png": [] if held_out == "0" else [0]}
 
 
 def test_a_model_that_is_not_better_is_not_used(client, folder, project, model):
@@ -130,7 +157,7 @@ def test_a_project_goes_on_with_the_model_that_learned_from_it(model, images, fo
     said = []
     with Project(model, [images], folder, options, note=said.append) as project:
         assert project.segmenter.in_use.models[1] is other_model
-    assert "going on with the model that learned" in said[-1]
+    assert "the model that was trained in this project is used" in said[-1]
     with Project(other_model, [images], folder, options) as project:  # another model was given
         assert project.facts()["model"]["learned"] is False
 

@@ -49,8 +49,8 @@ def test_models_that_learned_from_another_than_the_given_one_are_said(learned, m
     said = []
     with Project(other_model, [images], learned, options, note=said.append):
         assert len(said) == 1
-        assert "another model than the one given now, so they are not used" in said[0]
-        assert "give tiny again" in said[0]
+        assert "based on another model than the given one, so they are not used" in said[0]
+        assert "give tiny as MODEL" in said[0]
 
 
 def test_a_project_that_knows_a_sam_alone_by_its_earlier_hash_goes_on(images, folder, other_model, monkeypatch):
@@ -82,7 +82,7 @@ def test_a_model_that_cannot_be_opened_once_is_used_when_it_can_be(learned, mode
         with Project(model, [images], learned, options, note=said.append) as project:
             assert project.facts()["model"]["id"] == 1
             assert len(project.learning.lineage.all()) == 2
-    assert "going on with the given one" in said[0]
+    assert "cannot be loaded, so the given model is used: " in said[0]
     with Project(model, [images], learned, options) as project:
         assert project.facts()["model"]["name"] == "learning/001/run"
 

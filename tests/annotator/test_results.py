@@ -7,10 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from promise_seg.annotator.project import Options, Project
-from promise_seg.annotator.results import Results, _ranges
+from promise_seg.annotator.results import Results
+from promise_seg.curation.annotations.importing import import_annotations
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import make_reading
@@ -53,7 +55,7 @@ def test_the_final_prompts_are_kept(client, folder):
 def test_coco_has_each_object_apart(client, folder):
     tab = annotate(client)
     answer = client.post(f"{API}/export", json={"format": "coco"})
-    assert answer.json() == {"file": "exports/coco.json", "images": 3, "objects": 6}
+    assert answer.json() == {"file": "exports/coco.json", "images": 3, "slices": 3, "objects": 6}
     content = json.loads((folder / "exports/coco.json").read_text())
     assert content["categories"] == [{"id": 1, "name": "object"}]
     last = content["annotations"][-1]
@@ -183,19 +185,13 @@ def test_a_volume_is_one_file_and_the_slices_that_were_looked_at_are_learned_fro
             tab.act("add", slice=index, **{"class": 1}, mask=bits_of(*RECTANGLE))
         tab.act("accept")
         answer = tab.http.post(f"{API}/export", json={"format": "coco"}).json()
-        assert (answer["images"], answer["objects"]) == (3, 3)
+        assert (answer["images"], answer["slices"], answer["objects"]) == (1, 3, 3)
     written = nib.load(folder / "masks/scan.nii.gz")
     assert written.shape == (40, 30, 5)
     assert np.array_equal(written.affine, nib.load(volume).affine)
     data = Dataset.from_csv(folder / "manifest.csv")
     assert [row.index for row in data.rows] == [1, 2, 4]
     assert all(row.mask()[RECTANGLE].all() and row.foreground_pixels == 200 for row in data.rows)
-
-
-def test_slices_are_named_as_ranges():
-    assert _ranges([3, 1, 2, 7]) == ["1-3", "7"]
-    assert _ranges([5]) == ["5"]
-    assert _ranges([]) == []
 
 
 def test_a_format_that_cannot_hold_an_image_is_said(client, project, folder):
@@ -227,15 +223,6 @@ def test_a_dicom_series_gets_a_dicom_segmentation(model, tmp_path, folder):
 def test_labels_that_masks_cannot_hold_are_refused_before_anything_is_written(model, images, folder, label):
     with pytest.raises(SettingsError, match=f"--name {label}=tool: .* from 1 to 65535"):
         Project(model, [images], folder, Options(names=(f"{label}=tool",)))
-    assert not folder.exists()
-
-
-@pytest.mark.parametrize("output", ["coco", "rle", "geojson"])
-def test_formats_that_cannot_be_trained_on_are_refused_before_anything_is_written(model, images, folder, output):
-    with pytest.raises(
-        SettingsError, match=rf"--format {output}: masks .* cannot be trained on; expected one of auto, png"
-    ):
-        Project(model, [images], folder, Options(output_format=OutputFormat(output)))
     assert not folder.exists()
 
 
@@ -357,7 +344,7 @@ def test_images_that_were_moved_keep_their_annotations(model, folder, moved):
         assert [Path(row["key"]) for row in rows] == [moved / name for name in ("0.png", "1.png", "2.png")]
         assert [len(project.history.objects(number)) for number in (1, 2)] == [1, 0]
     assert said == [
-        f"3 image(s) were found at another place, with their annotations: for example, {moved / '0.png'} was "
+        f"3 image(s) have moved and keep their annotations: for example, {moved / '0.png'} was "
         f"{moved.with_name('images') / '0.png'}"
     ]
     listed = [row.row.image.resolve() for row in Dataset.from_csv(folder / "manifest.csv")]
@@ -381,3 +368,55 @@ def test_accepted_images_whose_files_are_gone_are_named(model, folder, moved, tm
     (line,) = said
     assert line.startswith(f"{folder / 'manifest.csv'}: 2 accepted image(s) are left out, because their files are gone")
     assert "0.png. Give the folder that they are in now, too; their annotations are kept" in line
+
+
+@pytest.fixture(params=["volume", "series", "pages"])
+def stack(request, tmp_path):
+    """A volume of five slices, next to a single image."""
+    (tmp_path / "in").mkdir()
+    Image.fromarray(np.zeros((30, 40), np.uint8)).save(tmp_path / "in/one.png")
+    if request.param == "volume":
+        request.getfixturevalue("volume").rename(tmp_path / "in/scan.nii.gz")
+    elif request.param == "series":
+        write_series(tmp_path / "in/scan", np.zeros((5, 30, 40), np.int16))
+    else:
+        tifffile.imwrite(tmp_path / "in/scan.tif", np.zeros((5, 30, 40), np.uint8), photometric="minisblack")
+    return tmp_path / "in"
+
+
+def test_coco_is_imported_as_the_same_masks(model, stack, folder, tmp_path):
+    """Volumes too, of which the same slices are used; and where objects overlap, the same ones are on top."""
+    with Project(model, [stack], folder, Options(names=("1=polyp", "2=tool"))) as project:
+        client = client_of(project)
+        for row in project.catalogue.rows():
+            tab = Tab(client, row["id"], seed=row["id"])
+            tab.open()
+            for index in (0,) if row["slices"] == 1 else (1, 2, 4):
+                top = tab.act("add", slice=index, **{"class": 1}, mask=bits_of(slice(2, 9), slice(1, 5 + index)))
+                tab.act("add", slice=index, **{"class": 2}, mask=bits_of(slice(5, 12), slice(3, 9)))
+                if index != 2:
+                    tab.act("properties", object=top["changed"][0]["id"], locked=True)
+            if row["slices"] > 1:
+                tab.act("add", slice=3, **{"class": 1})  # viewed, but empty
+            tab.act("accept")
+        assert project.export_coco() == {"file": "exports/coco.json", "images": 2, "slices": 5, "objects": 8}
+    imported = import_annotations(folder / "exports/coco.json", tmp_path / "m.csv", images=stack)
+    assert imported.classes == {"polyp": 1, "tool": 2}
+    expected, found = (
+        {(row.row.image.name, row.index): row for row in Dataset.from_csv(path, classes="all").rows}
+        for path in (folder / "manifest.csv", tmp_path / "m.csv")
+    )
+    assert len(found) == 5
+    assert found.keys() == expected.keys()
+    for name, row in found.items():
+        assert row.class_pixels == expected[name].class_pixels
+        for label in (1, 2):
+            masks = [
+                next(one for one in Dataset.from_csv(path, classes=str(label)).rows if _name_of(one) == name).mask()
+                for path in (folder / "manifest.csv", tmp_path / "m.csv")
+            ]
+            assert np.array_equal(*masks)
+
+
+def _name_of(row):
+    return row.row.image.name, row.index

@@ -3,10 +3,14 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from contextlib import ExitStack, suppress
+from queue import Queue
 
 import httpx2 as httpx
 import pytest
@@ -14,6 +18,7 @@ import torch
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as connect_socket
 
+from promise_seg.annotator import running as running_module
 from promise_seg.annotator.access import Access
 from promise_seg.annotator.client import RemoteError
 from promise_seg.annotator.client import connect as connect_client
@@ -74,14 +79,30 @@ def test_a_certificate_needs_its_key(tmp_path):
         Place("0.0.0.0", certificate=tmp_path / "a.pem", key=tmp_path / "b.pem")
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not on this machine")
+def test_a_key_with_a_password_is_refused_without_asking_for_it(tmp_path):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-passout",
+         "pass:x123", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate], check=True, capture_output=True,
+    )  # fmt: skip
+    program = (
+        "import sys; from promise_seg.annotator.running import Place; Place(certificate=sys.argv[1], key=sys.argv[2])"
+    )
+    command = [sys.executable, "-c", program, certificate, key]
+    ended = subprocess.run(command, input="x123\n", capture_output=True, text=True, start_new_session=True, check=False)
+    assert "cannot be used with --tls-key" in ended.stderr
+    assert "without a password" in ended.stderr
+
+
 def test_an_address_that_is_not_here_is_refused():
-    with pytest.raises(SettingsError, match=r"--host 192\.0\.2\.1: is no address of this computer"):
+    with pytest.raises(SettingsError, match=r"--host 192\.0\.2\.1: is not an address of this computer"):
         listening_socket(Place("192.0.2.1", insecure=True), print)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70])
 def test_a_name_that_no_computer_can_have_is_refused(host):
-    with pytest.raises(SettingsError, match=rf"--host {host}: is no address of this computer: "):
+    with pytest.raises(SettingsError, match=rf"--host {host}: is not an address of this computer: "):
         listening_socket(Place(host, insecure=True), print)
 
 
@@ -90,6 +111,69 @@ def test_a_name_of_another_host_is_known_where_it_was_given():
     assert access.is_own_host("box.example:8765")
     assert not access.is_own_host("other.example:8765")
     assert access.address.startswith("http://box.example:8765/?token=")
+
+
+@pytest.mark.parametrize(
+    ("host", "families"), [("0.0.0.0", [socket.AF_INET]), ("::", [socket.AF_INET, socket.AF_INET6])]
+)
+def test_for_all_addresses_the_name_and_those_of_the_network_are_printed(host, families, monkeypatch):
+    """Even where the computer's name resolves to a loopback address, as on Debian."""
+    asked = []
+
+    class Probe:
+        def __init__(self, family, kind):
+            asked.append(family)
+            self.family = family
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def connect(self, remote):
+            if self.family == socket.AF_INET6:
+                raise OSError("Network is unreachable")
+
+        def getsockname(self):
+            return ("192.168.1.5", 40_000)
+
+    monkeypatch.setattr(running_module.socket, "socket", Probe)
+    monkeypatch.setattr(running_module.socket, "gethostname", lambda: "box")
+    access = Place(host, insecure=True).access(8765)
+    token = access.token
+    assert access.addresses == (f"http://box:8765/?token={token}", f"http://192.168.1.5:8765/?token={token}")
+    assert asked == families
+    assert access.is_own_host("box:8765")
+
+
+def test_after_each_use_a_fresh_address_is_said(project, monkeypatch):
+    """For another browser, person or program; a terminal that is gone ends nothing."""
+    said, servers, addresses = Queue(), [], []
+
+    def keeping(*given):
+        servers.append(_server(*given))
+        return servers[0]
+
+    def say(given, is_used):
+        said.put((given, is_used))
+        if is_used:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(running_module, "_server", keeping)
+    thread = threading.Thread(target=serve, args=(project, Place(port=0), say, print), daemon=True)
+    thread.start()
+    try:
+        for use in range(3):
+            (address,), is_used = said.get(timeout=600)
+            assert is_used == (use > 0)
+            assert httpx.get(address, timeout=60).status_code == 200
+            assert httpx.get(address, timeout=60).status_code == 401
+            addresses.append(address)
+    finally:
+        servers[0].should_exit = True
+        thread.join(600)
+    assert len(set(addresses)) == 3
 
 
 def connect_to(place, origin, cookie):
@@ -102,7 +186,7 @@ def test_a_session_over_a_real_connection(project):
         address = f"http://127.0.0.1:{access.port}"
         with httpx.Client(base_url=address, headers={"origin": address}, timeout=60) as client:
             entered = client.get(access.address)
-            assert entered.status_code == 303
+            assert entered.status_code == 200
             assert client.get("/").headers["content-type"].startswith("text/html")
             tab = Tab(client, 1)
             tab.open()
@@ -118,6 +202,7 @@ def test_a_session_over_a_real_connection(project):
                     connect_to(preview, origin, sent).__enter__()
             tab.act("prompts", object=1, points=points((3, 3, 1)), box=None)
             assert "server" not in client.get("/").headers
+            assert client.head("/").content == b""
 
 
 def test_the_token_is_in_no_log(project, caplog, capfd):
@@ -179,7 +264,7 @@ def serve_until_it_is_told_to_end(images, folder, said):
     torch.set_num_threads(1)
     with Project(model_around(make_tiny_sam()), [images], folder, Options(store=folder / "store")) as project:
         try:
-            serve(project, Place(port=0), said.send, said.send)
+            serve(project, Place(port=0), lambda *addresses: said.send(addresses), said.send)
         except KeyboardInterrupt:
             workers = [one for one in threading.enumerate() if one.name.startswith("AnyIO")]
             for one in workers:
@@ -195,7 +280,10 @@ def test_a_signal_ends_it_whatever_is_being_asked(images, folder):
     process.start()
     try:
         assert hears.poll(600)
-        client = connect_client(hears.recv())
+        (address,), _ = hears.recv()
+        client = connect_client(address)
+        assert hears.poll(600)
+        assert hears.recv()[1]  # a fresh address
         answered = threading.Event()
 
         def ask():

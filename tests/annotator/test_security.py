@@ -7,6 +7,7 @@ from itertools import count
 from uuid import UUID
 
 import pytest
+from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from promise_seg.annotator import guard
@@ -67,6 +68,45 @@ def test_names_of_this_computer_are_its_own(client, host):
     assert client.get(f"{API}/project", headers={"host": host}).status_code == 200
 
 
+@pytest.fixture
+def neighbour(server, access):
+    """A client on another computer of the network, whose requests arrive at an address that no name resolves to."""
+    client = TestClient(server, base_url=f"http://192.168.1.5:{PORT}", raise_server_exceptions=False)
+    client.headers |= {"origin": f"http://192.168.1.5:{PORT}"}
+    return client
+
+
+def test_the_address_at_which_a_request_arrives_is_an_own_one(neighbour, access):
+    assert neighbour.get(f"/?token={access.token}").status_code == 200
+    assert neighbour.get(f"{API}/project").status_code == 200
+    assert neighbour.post(f"{API}/export", json={"format": "coco"}).status_code == 200
+    for host in ("evil.com", f"evil.com:{PORT}", f"192.168.1.6:{PORT}", "192.168.1.5", f"192.168.1.5:{PORT + 1}"):
+        assert refusal(neighbour.get(f"{API}/project", headers={"host": host})) == (403, "foreign")
+    for origin in (f"http://192.168.1.6:{PORT}", f"https://192.168.1.5:{PORT}", "http://192.168.1.5"):
+        assert refusal(neighbour.get(f"{API}/project", headers={"origin": origin})) == (403, "foreign")
+
+
+@pytest.mark.parametrize(
+    ("server", "arrival"),
+    [(("10.0.0.7", PORT), "10.0.0.7"), (("::ffff:10.0.0.7", PORT), "10.0.0.7"), (("fe80::7", PORT), "[fe80::7]"),
+     (("/run/socket", None), None), (None, None)],
+)  # fmt: skip
+def test_addresses_of_arrival_are_written_as_in_urls(server, arrival):
+    scope = {"type": "http", "path": "/", "headers": [], "server": server}
+    assert guard.RequestHead(scope).arrival == arrival
+
+
+def test_a_foreign_host_is_told_the_way_in(client, neighbour):
+    """As behind an SSH tunnel with another port here. Names that a foreign page cannot know are not told."""
+    answer = client.get("/", headers={"host": "localhost:9000"})
+    assert answer.status_code == 403
+    assert f"'localhost:9000' is not one of this server; expected localhost:{PORT}, 127.0.0.1:{PORT} or" in answer.text
+    assert f"ssh -L {PORT}:localhost:{PORT} HOST" in answer.text
+    named = guard.Guard(None, Access(PORT, ("box",)))._foreign_host("x" * 1000, None).message
+    assert "box" not in named
+    assert len(named) < 400
+
+
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
 def test_foreign_origins_change_nothing_and_read_nothing(tab, origin):
     body = {"id": tab.new_id(), "client": tab.client, "revision": tab.revision, "action": {"type": "skip"}}
@@ -99,7 +139,7 @@ def test_pages_of_other_servers_of_this_computer_read_nothing(client, site):
 def test_without_a_session_nothing_is_told(stranger, path):
     answer = stranger.get(path)
     assert answer.status_code == 401
-    assert "Open the address" in answer.text
+    assert "Open the newest address" in answer.text
 
 
 def test_without_a_session_there_are_no_previews(stranger):
@@ -109,26 +149,55 @@ def test_without_a_session_there_are_no_previews(stranger):
 
 def test_the_token_works_once(stranger, access):
     token = access.token
-    first = stranger.get(f"/?token={token}", follow_redirects=False)
-    assert (first.status_code, first.headers["location"]) == (303, "/")
+    first = stranger.get(f"/?token={token}")
+    assert (first.status_code, first.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert 'href="/"' in first.text
+    assert token not in first.text
+    assert {name: first.headers[name] for name in HEADERS} == HEADERS
     cookie = first.headers["set-cookie"]
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
     assert token not in cookie
     stranger.cookies.clear()
-    again = stranger.get(f"/?token={token}", follow_redirects=False)
+    again = stranger.get(f"/?token={token}")
     assert again.status_code == 401
     assert "was used already" in again.text
-    assert stranger.get("/?token=", follow_redirects=False).status_code == 401
+    assert stranger.get("/?token=").status_code == 401
     assert access.token not in again.text
 
 
+def test_each_use_of_a_token_is_told_once_with_the_next_one_valid(access):
+    told = []
+    access.on_use = lambda: told.append(access.token)
+    first = access.token
+    assert access.exchange(first)
+    assert access.exchange(first) is access.exchange("wrong") is None
+    assert told == [access.token]
+    assert access.exchange(told[0])
+    assert len({first, *told}) == 3
+
+
 def test_who_is_in_already_may_open_the_address_again(client):
-    assert client.get("/?token=old&user=bob", follow_redirects=False).headers["location"] == "/?user=bob"
+    answer = client.get("/?token=old&user=bob")
+    assert answer.status_code == 200
+    assert 'href="/?user=bob"' in answer.text
+    assert "set-cookie" not in answer.headers
 
 
 def test_the_token_leads_nowhere_else(stranger, access):
-    answer = stranger.get(f"/?token={access.token}&user=//evil.com/%0d%0aset-cookie:x", follow_redirects=False)
-    assert answer.headers["location"] == "/?user=//evil.com/%0D%0Aset-cookie%3Ax"
+    answer = stranger.get(f'/?token={access.token}&user=//evil.com/%0d%0aset-cookie:x"><script>')
+    assert 'href="/?user=//evil.com/%0D%0Aset-cookie%3Ax%22%3E%3Cscript%3E"' in answer.text
+
+
+def test_a_link_on_another_site_leads_to_the_page_or_says_what_is_missing(stranger, client):
+    """A browser does not send the cookie with it, so that only a page of the server itself can tell."""
+    client.cookies.clear()
+    for path in ("/?user=bob", "/?token=old&user=bob"):
+        answer = stranger.get(path, headers={"sec-fetch-site": "cross-site"})
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "text/html; charset=utf-8")
+        assert 'href="/?user=bob"' in answer.text
+        assert "Open the newest address" in answer.text
+        for site in ("same-origin", "none"):
+            assert "html" not in stranger.get(path, headers={"sec-fetch-site": site}).headers["content-type"]
 
 
 def test_sessions_cannot_be_guessed(stranger, access):
@@ -167,6 +236,18 @@ def test_no_other_origin_is_ever_allowed(client):
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "OPTIONS", "BREW"])
 def test_other_methods_are_refused(client, method):
     assert client.request(method, f"{API}/images/1/lease", json={}).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/page/js/api.js", f"{API}/project", f"{API}/images/1/thumbnail"])
+def test_head_is_answered_as_get(client, path):
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.headers) == (200, got.headers)
+
+
+def test_head_uses_no_token(stranger, access):
+    """As programs that look at a link before a person follows it."""
+    assert stranger.head(f"/?token={access.token}").status_code == 401
+    assert stranger.get(f"/?token={access.token}").status_code == 200
 
 
 def test_every_answer_has_the_headers_of_safety(client, stranger):
@@ -212,10 +293,20 @@ def test_numbers_of_images_are_numbers(client, number):
     assert client.get(f"{API}/images/1/slices/{number}/pixels").status_code in (404, 422, 200)
 
 
-@pytest.mark.parametrize("body", ["", "{", "[" * 100_000, '{"a":' * 100_000, "\x00", '{"a": NaN}', '"' + "[" * 10**6])
+@pytest.mark.parametrize(
+    "body", ["", "{", "[" * 100_000, '{"a":' * 100_000, "\x00", b'"\xff"', '{"a": NaN}', '"' + "[" * 10**6]
+)
 def test_what_is_no_json_is_refused(client, body):
     answer = client.post(f"{API}/export", content=body, headers={"content-type": "application/json"})
     assert refusal(answer) == (400, "malformed")
+
+
+def test_a_body_that_is_no_mapping_is_named(client):
+    expected = ": expected a mapping of names to values"
+    assert client.post(f"{API}/export", json=[]).json()["error"]["message"] == f"body{expected}"
+    with previews(client, 1) as socket:
+        socket.send_json([])
+        assert socket.receive_json()["error"]["message"] == f"message{expected}"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1e308", "-1e308", '"3"', "null", "true"])

@@ -83,7 +83,7 @@ def test_a_manifest_that_cannot_be_written_is_said_and_written_by_the_next_try(t
         for _ in range(2):  # the second time it was done already
             answer = tab.http.post(f"{tab.place}/actions", json=body)
             assert refusal(answer) == (507, "not-stored")
-            assert "What you did is stored, but the manifest is not up to date" in answer.json()["error"]["message"]
+            assert "Your change is saved, but the manifest is not up to date" in answer.json()["error"]["message"]
     assert not (folder / "manifest.csv").exists()
     assert tab.http.get(tab.place).json()["state"] == "done"
     answer = tab.http.post(f"{tab.place}/actions", json=body)
@@ -96,14 +96,14 @@ def test_a_project_of_a_newer_version_is_refused(project, model, images, folder)
     with sqlite3.connect(folder / DATABASE) as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
-    with pytest.raises(PromiseError, match="made by a newer version of promise-seg"):
+    with pytest.raises(PromiseError, match="written by a newer version of promise-seg"):
         Project(model, [images], folder)
 
 
 def test_what_is_no_project_is_not_opened_as_one(model, images, folder):
     folder.mkdir()
     (folder / DATABASE).write_text("This is not a database, but a text that is long enough to be asked for one." * 9)
-    with pytest.raises(PromiseError, match="cannot be opened as the file of a project"):
+    with pytest.raises(PromiseError, match="cannot be opened as the database of a project"):
         Project(model, [images], folder)
 
 
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_project_is_closed(folder, monkeypatch):
     monkeypatch.setattr(sqlite3, "connect", lambda *more, **most: opened.append(connect(*more, **most)) or opened[-1])
     folder.mkdir()
     (folder / DATABASE).write_text("no database " * 99)
-    with pytest.raises(PromiseError, match="cannot be opened as the file of a project"):
+    with pytest.raises(PromiseError, match="cannot be opened as the database of a project"):
         Database(folder)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         opened[0].execute("SELECT 1")

@@ -7,6 +7,7 @@ from queue import Queue
 import pytest
 
 from promise_seg.annotator import running
+from promise_seg.annotator.learning import LearningOptions
 from promise_seg.checkpoint import save_checkpoint
 from promise_seg.cli import annotate as command
 from promise_seg.cli import stopping
@@ -31,7 +32,8 @@ def served(monkeypatch):
 
     def serve(project, place, say, note, layer):
         served.append((project, place))
-        say("http://127.0.0.1:8765/?token=secret")
+        say(("http://127.0.0.1:8765/?token=secret",), False)
+        say(("http://127.0.0.1:8765/?token=another", "http://10.0.0.7:8765/?token=another"), True)
 
     monkeypatch.setattr(running, "serve", serve)
     return served
@@ -42,13 +44,18 @@ def annotate(place, *more, images="data/images"):
     return main([str(word) for word in words])
 
 
-def test_it_prints_its_address_alone_and_what_is_skipped(place, served, tmp_path, capsys):
+def test_it_prints_its_addresses_alone_and_what_is_skipped(place, served, tmp_path, capsys):
     assert annotate(place, "-o", tmp_path / "project", "--user", "ada", "--name", "polyp") == 0
     out, err = capsys.readouterr()
-    assert out == "http://127.0.0.1:8765/?token=secret\n"
+    assert out == "http://127.0.0.1:8765/?token=secret\nhttp://127.0.0.1:8765/?token=another\n"
+    assert "it works once" in err
+    assert "lets in another one" in err
+    assert "http://10.0.0.7:8765/?token=another" in err
     assert "broken.png: skipped" in err
     ((project, listens),) = served
+    assert listens == running.Place()
     assert (listens.host, listens.port) == ("127.0.0.1", 8765)
+    assert project.options.learning.after == LearningOptions().after
     facts = project.options
     assert (facts.user, facts.names) == ("ada", ("polyp",))
 

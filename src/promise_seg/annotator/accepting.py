@@ -1,10 +1,13 @@
 """The files of accepted images: their masks, their prompts and the manifest, which agree with the database."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from sqlite3 import Row
 from threading import Lock
+from typing import Any
 
 from promise_seg.annotator.catalogue import Catalogue, ProjectImage, readable
 from promise_seg.annotator.finding import find_images
@@ -12,7 +15,7 @@ from promise_seg.annotator.history import History
 from promise_seg.annotator.learning import Learning
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import MANIFEST, ManifestEntry, Place, Results
+from promise_seg.annotator.results import MANIFEST, AcceptedImage, ManifestEntry, Place, Results
 from promise_seg.errors import PromiseError
 from promise_seg.images.formats.source import Source
 from promise_seg.progress import Progress, counted, silent
@@ -56,12 +59,43 @@ class Acceptances:
         kept: ManifestEntry | None = None,
     ) -> None:
         number, place = int(row["id"]), Place(row["stem"], row["height"], row["width"])
-        mask = self.results.write_masks(image, place, source, objects, self._learning.names())
+        planned = partial(self.catalogue.note_planned_mask, number)
+        mask = self.results.write_masks(image, place, source, objects, self._learning.names(), planned)
         if kept is None:
-            listed = self.results.manifest_entry(image, mask, self._slices_to_learn(row))
+            listed = self.results.manifest_entry(image, mask, self._slices_to_learn(row, objects))
         else:
             listed = replace(kept, mask=mask)
         self.catalogue.note_mask(number, mask, listed.to_text(), is_binary=self.results.is_binary(objects))
+        if row["mask"] not in (None, mask, *self.catalogue.masks_of_others(number)):  # of another format
+            with suppress(OSError):  # then it stays, but the manifest lists the new one
+                self.results.remove_mask(row["mask"])
+
+    def discard(self, number: int) -> str:
+        """Remove the masks and prompts of an image unless it is accepted; they are written again when it is.
+
+        Returns:
+            A sentence for the user if a file could not be removed, which is tried again at the next start.
+        """
+        rows = [row for row in self.catalogue.masks_to_remove() if row["id"] == number]
+        return "".join(self._discarded(row) for row in rows)
+
+    def discard_all(self) -> list[str]:
+        """Remove the files of all images that are not accepted, for example after a crash; return what failed."""
+        return [fault for row in self.catalogue.masks_to_remove() if (fault := self._discarded(row))]
+
+    def _discarded(self, row: Row) -> str:
+        try:
+            if row["mask"] not in self.catalogue.masks_of_others(row["id"]):  # earlier versions shared some
+                self.results.remove_mask(row["mask"])
+            self.results.remove_prompts(row["stem"])
+            self.catalogue.forget_mask(row["id"])
+        except (OSError, Refusal) as error:
+            reason = str(getattr(error, "strerror", None) or error)
+            return (
+                f"{self.folder / row['mask']}: {row['name']} is not accepted any longer, but its masks could not be "
+                f"removed: {reason.rstrip('.')}. Delete them, or start the annotator again"
+            )
+        return ""
 
     def write_label_maps(self, progress: Progress = silent) -> list[str]:
         """Write the binary masks of accepted images again as label maps, if the project has several classes by now.
@@ -77,10 +111,9 @@ class Acceptances:
             try:
                 self._write_label_map(row)
             except (PromiseError, Refusal) as error:
-                reason = error.message if isinstance(error, Refusal) else str(error)
                 faults.append(
                     f"{row['name']}: its mask is still a binary mask, while the project has several classes: "
-                    f"{reason.rstrip('.')}. Accept the image again"
+                    f"{str(error).rstrip('.')}. Accept the image again"
                 )
         return faults
 
@@ -117,7 +150,7 @@ class Acceptances:
             except PromiseError as error:
                 raise Refusal(
                     507, "not-stored",
-                    f"What you did is stored, but the manifest is not up to date: {str(error).rstrip('.')}. Free space "
+                    f"Your change is saved, but the manifest is not up to date: {str(error).rstrip('.')}. Free space "
                     "or make the project's folder writable, and try again",
                 ) from error  # fmt: skip
             self.manifest_is_due = False
@@ -135,7 +168,7 @@ class Acceptances:
         if not self.catalogue.is_given(number):
             return kept if kept is not None and (self.folder / kept.image).exists() else None
         image = self.catalogue.image(number)
-        slices = self._slices_to_learn(row) if kept is None else kept.slices
+        slices = self._slices_to_learn(row, self.history.objects(number)) if kept is None else kept.slices
         return None if image.shares_folder else self.results.manifest_entry(image, row["mask"], slices)
 
     def missing(self) -> list[str]:
@@ -154,12 +187,26 @@ class Acceptances:
             f"example {self.folder / gone[0]}. Give the folder that they are in now, too; their annotations are kept"
         ]
 
-    def _slices_to_learn(self, row: Row) -> list[int] | None:
+    def _slices_to_learn(self, row: Row, objects: Sequence[AnnotatedObject]) -> list[int] | None:
         """Return the viewed slices of a volume, which the manifest lists; ``None`` for all slices, as for any single
         image."""
         number, count = int(row["id"]), int(row["slices"])
-        looked_at = {*self.history.state(number).proposed, *(one.slice for one in self.history.objects(number))}
+        looked_at = {*self.history.state(number).proposed, *(one.slice for one in objects)}
         return None if len(looked_at) >= count or count == 1 else sorted(looked_at)
+
+    def export_coco(self) -> dict[str, Any]:
+        """Write all accepted masks as COCO; return the name of the file and its counts.
+
+        Raises:
+            Refusal: if it cannot be written.
+        """
+        images = []
+        for row in self.catalogue.accepted():
+            objects, count = self.history.objects(row["id"]), int(row["slices"])
+            viewed = self._slices_to_learn(row, objects)
+            slices = list(range(count)) if viewed is None else viewed
+            images.append(AcceptedImage(row["name"], row["width"], row["height"], slices, count > 1, objects))
+        return self.results.write_coco(images)
 
     def to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
         """Return the numbers and entries of accepted images that can be used for training, in the order of acceptance.

@@ -79,7 +79,7 @@ class Image:
     def check_label(self, label: int) -> None:
         """Raise a :class:`Refusal` if the project has no such class."""
         if label not in self.labels:
-            raise invalid("class", f"there is no class {label}, but {', '.join(map(str, self.labels))}")
+            raise invalid("class", f"{label} is not a class; expected one of {', '.join(map(str, self.labels))}")
 
     def checked_mask(self, given: GivenMask) -> MaskBits:
         """Return a client's mask, cropped to its bounding box; raise a :class:`Refusal` if it is not a valid mask."""
@@ -90,7 +90,7 @@ class Image:
         for point in prompts.points:
             if not (-0.5 <= point.x <= self.width - 0.5 and -0.5 <= point.y <= self.height - 0.5):
                 size = f"{self.width} x {self.height} pixels"
-                raise invalid("points", f"({point.x:g}, {point.y:g}) lies outside of the image of {size}")
+                raise invalid("points", f"({point.x:g}, {point.y:g}) is outside the image of {size}")
         if prompts.box is not None and not (prompts.box[0] < prompts.box[2] and prompts.box[1] < prompts.box[3]):
             raise invalid("box", "expected left, top, right, bottom with left < right and top < bottom")
 
@@ -174,7 +174,10 @@ class Actions:
         one = AnnotatedObject(image.now.next_object, action.slice, action.label)
         if action.mask is not None:
             if not prompts.is_empty:
-                raise invalid("mask", "give prompts or a mask, and refine the mask afterwards")
+                raise invalid(
+                    "mask",
+                    "is given together with prompts; expected one of them. Add the mask, and refine it afterwards",
+                )
             given = image.checked_mask(action.mask)
             return replace(one, imported=True).answered(Answer(given), image.height, image.width)
         return one if prompts.is_empty else self._with_prompts(one, prompts)
@@ -210,9 +213,11 @@ class Actions:
 
     def _with_candidate(self, one: AnnotatedObject, candidate: int | None) -> AnnotatedObject:
         if one.prompts.is_empty:
-            raise invalid("candidate", "this object has no prompts, so there is nothing to choose from")
+            raise invalid("candidate", "the object has no prompts, so it has no candidates")
         if candidate is not None and candidate >= len(one.answer.scores):
-            raise invalid("candidate", f"there are {len(one.answer.scores)} candidates, counted from 0")
+            raise invalid(
+                "candidate", f"is {candidate}; expected less than {len(one.answer.scores)}, the number of candidates"
+            )
         return self.answered(replace(one, candidate=candidate, automatic=False))
 
     def _automatic(self, one: AnnotatedObject) -> AnnotatedObject:

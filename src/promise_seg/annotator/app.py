@@ -26,8 +26,7 @@ from promise_seg.annotator.guard import Guard
 from promise_seg.annotator.metrics import Layer
 from promise_seg.annotator.previews import preview_of, serve_previews
 from promise_seg.annotator.project import Project
-from promise_seg.annotator.refusals import Refusal, failed, unknown
-from promise_seg.validation import words_of
+from promise_seg.annotator.refusals import Refusal, failed, invalid_part, unknown
 
 ROOT = "/api/v1"
 _TYPES = {
@@ -38,7 +37,8 @@ _TYPES = {
     ".png": "image/png",
     ".json": "application/json",
 }
-Value = Annotated[float | None, Query(ge=-1e9, le=1e9, allow_inf_nan=False)]
+WindowEdge = Annotated[float | None, Query(ge=-1e9, le=1e9, allow_inf_nan=False)]
+"""The lowest or highest value of a window, in values of the image file; ``None`` for the image's own window."""
 
 
 def create_app(project: Project, access: Access, layer: Layer = lambda app: app) -> ASGIApp:
@@ -74,14 +74,14 @@ def _add_answers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def not_valid(request: Request, error: RequestValidationError) -> Response:
         fault = error.errors()[0]
-        if fault["type"] == "json_invalid":
-            return JSONResponse(Refusal(400, "malformed", "The request is not JSON").as_json(), 400)
-        place = ".".join(str(part) for part in fault["loc"][1:])[:200]
-        return JSONResponse(Refusal(422, "invalid", f"{place}: {words_of(fault)}").as_json(), 422)
+        part_of_request, *place = fault["loc"]  # such as "body"
+        refusal = invalid_part(fault, place, part_of_request)
+        return JSONResponse(refusal.as_json(), refusal.status)
 
     @app.exception_handler(HTTPException)
     async def not_found(request: Request, error: HTTPException) -> Response:
-        return JSONResponse(Refusal(error.status_code, "unknown", str(error.detail)).as_json(), error.status_code)
+        words = f"There is no {request.method} here" if error.status_code == 405 else "There is nothing at this address"
+        return JSONResponse(Refusal(error.status_code, "unknown", words).as_json(), error.status_code)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
@@ -117,7 +117,7 @@ def _add_images(app: FastAPI, project: Project) -> None:
         return Response(project.pictures.thumbnail(_within(number)), media_type="image/png")
 
     @app.get(f"{ROOT}/images/{{number}}/slices/{{index}}/pixels", response_class=Response, responses=links.PNG)
-    def pixels(number: int, index: int, low: Value = None, high: Value = None) -> Response:
+    def pixels(number: int, index: int, low: WindowEdge = None, high: WindowEdge = None) -> Response:
         """Return a slice as PNG, optionally with the window from ``low`` to ``high``."""
         return Response(project.pictures.pixels(_within(number), index, low, high), media_type="image/png")
 
@@ -175,13 +175,13 @@ def _add_training(app: FastAPI, project: Project) -> None:
 
 def _add_page(app: FastAPI) -> None:
     """Serve the files of the page by their names. No path is built from what a client sends."""
-    known = page_files()
+    readers = page_files()
 
     def read(name: str) -> Response:
-        if name not in known:
+        if name not in readers:
             raise unknown("This file")
         suffix = name[name.rindex(".") :]
-        return Response(known[name](), media_type=_TYPES[suffix])
+        return Response(readers[name](), media_type=_TYPES[suffix])
 
     @app.get("/", include_in_schema=False)
     def index() -> Response:
@@ -194,16 +194,16 @@ def _add_page(app: FastAPI) -> None:
 
 def page_files() -> dict[str, Callable[[], bytes]]:
     """Return a mapping from the path of each file, relative to the page's folder, to a function that reads the file."""
-    found: dict[str, Callable[[], bytes]] = {}
+    readers: dict[str, Callable[[], bytes]] = {}
     folders = [("", files("promise_seg.annotator") / "page")]
     while folders:
         above, folder = folders.pop()
-        for one in folder.iterdir():
-            if one.is_dir():
-                folders.append((f"{above}{one.name}/", one))
-            elif one.name[one.name.rfind(".") :] in _TYPES:
-                found[f"{above}{one.name}"] = one.read_bytes
-    return found
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                folders.append((f"{above}{entry.name}/", entry))
+            elif entry.name[entry.name.rfind(".") :] in _TYPES:
+                readers[f"{above}{entry.name}"] = entry.read_bytes
+    return readers
 
 
 def _previews(project: Project) -> Callable[[WebSocket, int], Awaitable[None]]:

@@ -8,9 +8,13 @@ from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.objects import Point, Prompts
 
 MOST_POINTS = 256
+"""The most points of an object."""
 MOST_OBJECTS = 1000
+"""The most objects of an image, in all slices together."""
 LONGEST_NAME = 200
+"""The longest name of a user, in characters."""
 LARGEST_BODY = 16 * 2**20
+"""The largest body of a request or message, in bytes."""
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Number = Annotated[int, Field(ge=0, le=2**31, strict=True)]
@@ -58,7 +62,7 @@ class GivenPrompts(Body):
     @property
     def as_prompts(self) -> Prompts:
         """The prompts in the form in which the project stores them."""
-        return Prompts(tuple(Point(one.x, one.y, one.label) for one in self.points), self.box)
+        return Prompts(tuple(Point(point.x, point.y, point.label) for point in self.points), self.box)
 
 
 class Propose(Body):

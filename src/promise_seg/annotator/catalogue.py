@@ -90,17 +90,14 @@ class Catalogue:
         """
         moved = list[tuple[str, str]]()
         given, owners = list(images), self._owners_of_stems()
-        for image in counted(given, progress, "looking at images"):
+        for image in counted(given, progress, "reading images"):
             with self._database.reading() as connection:
                 row = connection.execute("SELECT * FROM images WHERE key = ?", (image.input.key,)).fetchone()
             number = self._enter(image, owners, moved) if row is None else self._again(image, row, owners)
             self._given[number] = image
         if moved:
             old, new = moved[0]
-            note(
-                f"{len(moved)} image(s) were found at another place, with their annotations: for example, {new} was "
-                f"{old}"
-            )
+            note(f"{len(moved)} image(s) have moved and keep their annotations: for example, {new} was {old}")
         if not self.numbers:
             reasons = [reason for _, reason in self.faults()]
             raise PromiseError(f"none of {len(given)} image(s) can be read: {reasons[0]}")
@@ -225,6 +222,21 @@ class Catalogue:
         with self._database.reading() as connection:
             return connection.execute("SELECT * FROM images WHERE state = 'done' ORDER BY id").fetchall()
 
+    def masks_to_remove(self) -> list[sqlite3.Row]:
+        """Return the database rows of all images that have masks although they are not accepted."""
+        with self._database.reading() as connection:
+            return connection.execute(
+                "SELECT * FROM images WHERE state != 'done' AND mask IS NOT NULL ORDER BY id"
+            ).fetchall()
+
+    def masks_of_others(self, number: int) -> set[str]:
+        """Return the paths of the masks of all images except this one, relative to the project's folder."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT mask FROM images WHERE id != ? AND mask IS NOT NULL", (number,)
+            ).fetchall()
+        return {mask for (mask,) in rows}
+
     def is_given(self, number: int) -> bool:
         """Whether an image was given at this start of the annotator."""
         return number in self._given
@@ -236,6 +248,19 @@ class Catalogue:
             connection.execute(
                 "UPDATE images SET mask = ?, listed = ?, is_binary = ? WHERE id = ?", (mask, listed, is_binary, number)
             )
+
+    def note_planned_mask(self, number: int, mask: str) -> None:
+        """Record the path of the masks that are about to be written for an image that is not accepted yet.
+
+        If the server ends before the image is accepted, they are found and removed at the next start.
+        """
+        with self._database.writing() as connection:
+            connection.execute("UPDATE images SET mask = ? WHERE id = ? AND state != 'done'", (mask, number))
+
+    def forget_mask(self, number: int) -> None:
+        """Record that an image has no masks any longer."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE images SET mask = NULL, listed = NULL WHERE id = ?", (number,))
 
     def note_trust(self, number: int, trust: float | None) -> None:
         """Record the trust score of an image's proposal, 0 to 1."""
@@ -281,8 +306,9 @@ class Catalogue:
         """
         if self.is_changed(number):
             raise Refusal(
-                409, "changed", "The file of this image is not what it was when its annotation began. Put the old file "
-                "back, or annotate the new one in another project",
+                409, "changed",
+                "The file of this image was changed after it had been added to the project. Restore the original file, "
+                "or annotate the new one in another project",
             )  # fmt: skip
 
     def source(self, number: int) -> Source:

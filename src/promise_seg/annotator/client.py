@@ -17,8 +17,9 @@ from promise_seg.errors import PromiseError
 
 ROOT = "/api/v1"
 PATIENCE_SECONDS = 600.0
-"""The default timeout of an answer. The first answer about an image waits for the encoder."""
+"""The default timeout of a response. The first response about an image waits for the encoder."""
 _TRIES = 3
+"""How often a request is sent if the connection breaks and sending it again does no harm."""
 
 
 class RemoteError(PromiseError):
@@ -40,13 +41,15 @@ def connect(
     """Open a session with an annotator.
 
     Args:
-        link: the address that ``promise annotate`` prints; it can be used once.
+        link: an address that ``promise annotate`` prints, which can be used once. After each use, it prints another
+            for the next browser or program.
         user: the name of the person; by default the name that the server uses for its own user.
         timeout: the longest time that an answer may take, in seconds.
-        tls: an SSL context that trusts the certificate, if the system does not.
+        tls: an SSL context that trusts the certificate, if the system does not, for example
+            ``ssl.create_default_context(cafile="certificate.pem")``.
 
     Raises:
-        RemoteError: if the link is malformed or was used before, or there is no answer.
+        RemoteError: if the link is malformed or was used before, the certificate is not trusted, or there is no answer.
     """
     parts = urlsplit(link)
     token = parse_qs(parts.query).get("token", [""])[0]
@@ -78,9 +81,11 @@ class Client:
             status, headers, body = self._send("GET", f"/?token={token}", None)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
-        if status != 303:
-            raise RemoteError("no-session", body.decode("utf-8", "replace"))
+        if status in (401, 403):
+            raise RemoteError("no-session" if status == 401 else "foreign", body.decode("utf-8", "replace"))
         self.cookie = headers.get("set-cookie", "").partition(";")[0]
+        if status != 200 or not self.cookie:
+            raise _unexpected(status, body)
 
     def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, Mapping[str, str], bytes]:
         port = self._parts.port
@@ -102,6 +107,12 @@ class Client:
             connection.close()
 
     def _unreachable(self, error: Exception) -> RemoteError:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return RemoteError(
+                "unreachable", f"{self.address}: its certificate is not trusted: {error.verify_message}. Give connect "
+                "tls=ssl.create_default_context(cafile=...) with the file of --tls-certificate, and the host that the "
+                "certificate names",
+            )  # fmt: skip
         return RemoteError(
             "unreachable", f"{self.address}: does not answer: {error}. Is promise annotate still running there?"
         )
@@ -142,7 +153,7 @@ class Client:
 
     def images(self, order: Literal["trust", "name", "state"] = "trust") -> list[ImageEntry]:
         """Return the list of images; by default the image with the lowest trust score is first."""
-        return [ImageEntry.of(one) for one in self.ask("GET", f"/images?order={order}")["images"]]
+        return [ImageEntry.of(entry) for entry in self.ask("GET", f"/images?order={order}")["images"]]
 
     def open(self, image: int, *, take: bool = False) -> RemoteImage:
         """Hold an image, and return it. A ``with`` statement releases it at its end.
@@ -186,13 +197,19 @@ class Client:
 
 
 def _answered(status: int, text: bytes) -> dict[str, Any]:
+    """Return the JSON of a response, or raise the :class:`RemoteError` that it describes."""
     try:
-        found = json.loads(text)
-        if status < 400 and isinstance(found, dict):
-            return found
-        error = found["error"]
+        answer = json.loads(text)
+        if status < 400 and isinstance(answer, dict):
+            return answer
+        error = answer["error"]
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
-        words = text[:200].decode("utf-8", "replace")
-        raise RemoteError("failed", f"the annotator answered with status {status}: {words}") from None
+        raise _unexpected(status, text) from None
     raise RemoteError(code, message)
+
+
+def _unexpected(status: int, text: bytes) -> RemoteError:
+    """Return the error for a response that is not as in docs/annotator-api.md."""
+    words = text[:200].decode("utf-8", "replace")
+    return RemoteError("failed", f"the annotator answered with status {status}: {words}")

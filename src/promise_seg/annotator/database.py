@@ -86,15 +86,15 @@ class Database:
             self._prepare()
         except sqlite3.Error as error:
             raise PromiseError(
-                f"{self.path}: cannot be opened as the file of a project: {error}. Choose another -o folder, or one "
-                "that can be written to"
+                f"{self.path}: cannot be opened as the database of a project: {error}. Choose another -o folder, or "
+                "make this one writable"
             ) from error
 
     def _prepare(self) -> None:
         (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             raise PromiseError(
-                f"{self.path}: was made by a newer version of promise-seg (format {version}; this one knows "
+                f"{self.path}: was written by a newer version of promise-seg (format {version}; expected at most "
                 f"{SCHEMA_VERSION}). Update promise-seg, or choose another -o folder"
             )
         if version < SCHEMA_VERSION:
@@ -139,6 +139,6 @@ def not_stored(reason: str) -> Refusal:
     """Return the refusal of a change that could not be written to the disk."""
     return Refusal(
         507, "not-stored",
-        f"This could not be stored: {reason}. Nothing was changed. Free space or make the project's folder writable, "
-        "and try again",
+        f"The change could not be saved: {reason}. Nothing was changed. Free space or make the project's folder "
+        "writable, and try again",
     )  # fmt: skip

@@ -30,8 +30,8 @@ def find_images(
             first = rows.setdefault(row.image.absolute(), row)
             if row.split != first.split:
                 raise ManifestError(
-                    f"{row.where}: {row.image}: is {row.split} here, and {first.split} in {first.where}. An image has "
-                    "one split in the annotator: give a manifest in which all of its slices have the same"
+                    f"{row.where}: {row.image}: is {row.split} here, and {first.split} in {first.where}; expected one "
+                    "split for all slices of an image. Give all of them the same train_type"
                 )
         named = [row.image for row in rows.values()]
         _refuse_addresses(named)
@@ -41,7 +41,7 @@ def find_images(
         raise ManifestError(f"{csvs[0]}: give one manifest alone, or images and folders without a manifest")
     inputs = [one for one in find_inputs(named, note, output, reading.channels) if not _is_below(one.path, output)]
     if not inputs:
-        raise ImageError(f"{', '.join(map(str, named))}: no images found outside of the project {output}")
+        raise ImageError(f"{', '.join(map(str, named))}: no images found outside the folder of the project, {output}")
     shared = _shared_folders(inputs, note)
     return [
         ProjectImage(
@@ -59,8 +59,8 @@ def _refuse_addresses(named: Iterable[Path]) -> None:
     """
     if (remote := next((path for path in named if isinstance(path, RemotePath)), None)) is not None:
         raise ImageError(
-            f"{remote}: the annotator fetches nothing from other computers. Copy the images to a folder of this one, "
-            "and name that"
+            f"{remote}: the annotator does not fetch images from other computers. Copy them to a folder on this "
+            "computer, and give this folder"
         )
 
 
@@ -70,8 +70,8 @@ def _shared_folders(inputs: Iterable[Input], note: Callable[[str], object]) -> s
     shared = {path: count for path, count in counts.items() if count > 1}
     for path, count in shared.items():
         note(
-            f"{path}: holds {count} series, which manifest.csv cannot name apart: their masks are written, but they "
-            "are left out of it. To train on them, give each series a folder of its own before you annotate"
+            f"{path}: holds {count} series, which manifest.csv cannot distinguish. Their masks are written, but they "
+            "are left out of manifest.csv. To train on them, give each series its own folder before you annotate"
         )
     return set(shared)
 

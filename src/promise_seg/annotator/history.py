@@ -16,15 +16,23 @@ from typing import Any
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal, unknown
+from promise_seg.annotator.versions import (
+    DONE,
+    FORGOTTEN,
+    UNDONE,
+    moved,
+    put,
+    restored,
+    step_of,
+    versions_in,
+    written,
+)
 
 LONGEST_PAUSE = 60.0
 """The longest time between two actions that counts as work, in seconds; longer pauses count as this much."""
 
 RENEWAL = "renew"
 """The type of the events that remove the proposals of an earlier model."""
-
-DONE, UNDONE, FORGOTTEN = "done", "undone", "forgotten"
-"""The states of an undo step; ``forgotten`` are undone steps that a later step made impossible to redo."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,46 @@ class History:
     def steps(self, image: int) -> tuple[bool, bool]:
         """Return whether the image has a step to undo, and whether it has one to redo."""
         with self._database.reading() as connection:
-            return _step(connection, image, DONE) is not None, _step(connection, image, UNDONE) is not None
+            return step_of(connection, image, DONE) is not None, step_of(connection, image, UNDONE) is not None
+
+    def returned(self, image: int, go: int) -> tuple[str | None, list[AnnotatedObject]]:
+        """Return the state that undo (-1) or redo (1) restores, and the objects of the image after it.
+
+        If exactly the objects and viewed slices return with which the image was accepted or skipped last, the image is
+        ``done`` or ``skipped`` again, unless it was reopened on purpose. Otherwise the state is ``None``.
+        """
+        with self._database.reading() as connection:
+            _, after, _ = moved(connection, image, go)
+            state = restored(connection, image, _state(connection, image).proposed, after)
+            present = {one.id: one for one in self.objects(image)}
+            for number, version in after.items():
+                present.pop(number, None)
+                if version is not None:
+                    row = connection.execute("SELECT content FROM versions WHERE id = ?", (version,)).fetchone()
+                    present[number] = AnnotatedObject.from_text(row["content"])
+        return state, [present[number] for number in sorted(present)]
+
+    def edited_slices(self, image: int) -> set[int]:
+        """Return the indices of the slices whose objects differ from the proposals of the model.
+
+        Objects that were drawn, changed, removed or given another class are edits; accepting a proposal is not.
+        """
+        with self._database.reading() as connection:
+            events = connection.execute(
+                "SELECT after FROM events WHERE image = ? AND type = 'propose' AND revision > "
+                "(SELECT COALESCE(MAX(revision), 0) FROM events WHERE image = ? AND type = ?)",
+                (image, image, RENEWAL),
+            ).fetchall()
+            versions = [version for (after,) in events for version in versions_in(after).values()]
+            marks = ", ".join("?" * len(versions))
+            rows = connection.execute(f"SELECT content FROM versions WHERE id IN ({marks})", versions).fetchall()
+            present = self.objects(image)
+        proposed = [AnnotatedObject.from_text(content) for (content,) in rows]
+        now, then = (
+            {(one.slice, one.id, one.label, one.mask) for one in objects if not one.mask.is_empty}
+            for objects in (present, proposed)
+        )
+        return {index for index, *_ in now ^ then}
 
     def answered(self, image: int, request: Request) -> Outcome | None:
         """Return the result of an action if it was done before; otherwise ``None``.
@@ -185,16 +232,16 @@ class History:
             if connection.execute("SELECT 1 FROM events WHERE action_id = ?", (request.id,)).fetchone() is not None:
                 raise _repeated(request)  # on another image, committed meanwhile
             before, after, step = (
-                _moved(connection, image, change) if change.go else _written(connection, image, change)
+                moved(connection, image, change.go) if change.go else written(connection, image, change.objects)
             )
             for number, version in after.items():
-                _put(connection, image, number, version)
+                put(connection, image, number, version)
             now = _after(now, change, touched=bool(after))
             _note_step(connection, image, change, step)
             answer = {
                 "state": now.state, "proposed": now.proposed, "note": change.note,
-                "can_undo": change.is_step or _step(connection, image, DONE) is not None,
-                "can_redo": not change.is_step and _step(connection, image, UNDONE) is not None,
+                "can_undo": change.is_step or step_of(connection, image, DONE) is not None,
+                "can_redo": not change.is_step and step_of(connection, image, UNDONE) is not None,
             }  # fmt: skip
             connection.execute(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -238,7 +285,7 @@ class History:
 
 
 def _repeated(request: Request) -> Refusal:
-    return Refusal(409, "repeated", f"The action {request.id} was something else. Give each its own id")
+    return Refusal(409, "repeated", f"The id {request.id} was used for another action. Give each action its own id")
 
 
 def check_revision(now: ImageState, revision: int) -> None:
@@ -249,13 +296,9 @@ def check_revision(now: ImageState, revision: int) -> None:
     """
     if now.revision != revision:
         raise Refusal(
-            409, "stale", f"The image was changed since (revision {now.revision}, not {revision}). Open it again",
+            409, "stale", f"The image has changed meanwhile (revision {now.revision}, not {revision}). Reload it",
             revision=now.revision,
         )  # fmt: skip
-
-
-Versions = dict[int, int | None]
-"""Maps the number of each object to its version; ``None`` if the object does not exist."""
 
 
 def _state(connection: sqlite3.Connection, image: int) -> ImageState:
@@ -272,55 +315,6 @@ def _is_outdated(connection: sqlite3.Connection, image: int, model: int | None) 
         "SELECT 1 FROM events WHERE image = ? AND type NOT IN ('propose', ?) LIMIT 1", (image, RENEWAL)
     ).fetchone()
     return bool(touched is None and row["state"] == "open" and row["proposed"] != "[]" and row["proposed_by"] != model)
-
-
-def _version(connection: sqlite3.Connection, image: int, number: int) -> int | None:
-    row = connection.execute("SELECT version FROM current WHERE image = ? AND object = ?", (image, number)).fetchone()
-    return None if row is None else int(row["version"])
-
-
-def _written(connection: sqlite3.Connection, image: int, change: Change) -> tuple[Versions, Versions, None]:
-    """Write new versions of the changed objects, and return the versions before and after the change."""
-    before: Versions = {number: _version(connection, image, number) for number in change.objects}
-    after: Versions = {}
-    for number, one in change.objects.items():
-        after[number] = None
-        if one is not None:
-            connection.execute("INSERT OR IGNORE INTO classes (label) VALUES (?)", (one.label,))
-            after[number] = connection.execute(
-                "INSERT INTO versions (image, object, content) VALUES (?, ?, ?)", (image, number, one.to_text())
-            ).lastrowid
-    return before, after, None
-
-
-def _moved(connection: sqlite3.Connection, image: int, change: Change) -> tuple[Versions, Versions, int | None]:
-    """Return the versions before and after undoing or redoing one step, and the revision of that step."""
-    event = _step(connection, image, DONE if change.go < 0 else UNDONE)
-    if event is None:
-        return {}, {}, None
-    old, new = (_versions(event[name]) for name in ("before", "after"))
-    before, after = (new, old) if change.go < 0 else (old, new)
-    return before, after, int(event["revision"])
-
-
-def _versions(text: str) -> Versions:
-    return {int(number): version for number, version in json.loads(text).items()}
-
-
-def _step(connection: sqlite3.Connection, image: int, step: str) -> sqlite3.Row | None:
-    """Return the event that undo would revert (``done``) or redo would repeat (``undone``), if any."""
-    order = "DESC" if step == DONE else "ASC"
-    row: sqlite3.Row | None = connection.execute(
-        f"SELECT * FROM events WHERE image = ? AND step = ? ORDER BY revision {order} LIMIT 1", (image, step)
-    ).fetchone()
-    return row
-
-
-def _put(connection: sqlite3.Connection, image: int, number: int, version: int | None) -> None:
-    if version is None:
-        connection.execute("DELETE FROM current WHERE image = ? AND object = ?", (image, number))
-    else:
-        connection.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (image, number, version))
 
 
 def _after(now: ImageState, change: Change, *, touched: bool) -> ImageState:
@@ -352,7 +346,7 @@ def _note_work(connection: sqlite3.Connection, now: ImageState, user: str, *, co
 
 
 def _outcome(connection: sqlite3.Connection, event: sqlite3.Row) -> Outcome:
-    after, answer = _versions(event["after"]), json.loads(event["answer"])
+    after, answer = versions_in(event["after"]), json.loads(event["answer"])
     kept: Sequence[int] = [version for version in after.values() if version is not None]
     marks = ", ".join("?" * len(kept))
     rows = connection.execute(f"SELECT content FROM versions WHERE id IN ({marks}) ORDER BY object", kept).fetchall()

@@ -1,5 +1,5 @@
-"""The training process, ``python -m promise_seg.annotator.learner ROUND``: train a model and compare it with the one
-before.
+"""The training process, ``python -m promise_seg.annotator.learner ROUND``: train a model and compare it with the
+model in use.
 
 Each line of output is JSON: progress, a note, or the error that ended the process. The process ends when its standard
 input is closed, so it never outlives the server. Finished epochs are kept, and the same command resumes.
@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from promise_seg.annotator.comparing import held_out_dice
+from promise_seg.annotator.comparing import edited_rows, held_out_dice
 from promise_seg.annotator.rounds import HELD_OUT, TRAIN, HeldOutScores, Round
 from promise_seg.annotator.segmenter import models_of
+from promise_seg.arrays import BoolArray, Float64Array
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import PromiseError
 from promise_seg.features.store import FeatureStore
@@ -63,11 +64,21 @@ def learn(work: Round, say: Say) -> HeldOutScores:
     rows = Dataset.from_csv(work.folder / HELD_OUT, classes=job.classes, like=reading, progress=progress)
     old, new = (
         held_out_dice(model, rows, job.labels, store, progress, f"comparing, {name}")
-        for model, name in ((before, "the model before"), (after, "the new model"))
+        for model, name in ((before, "the old model"), (after, "the new model"))
     )
-    found = HeldOutScores(old, new, len(rows), len(rows.groups), len(data.train), job.images)
+    edited = None if job.edited is None else edited_rows(rows, job.edited, work.folder)
+    images, trained = len({row.row.image for row in rows}), len(data.train)
+    found = HeldOutScores(
+        float(old.mean()), float(new.mean()), images, len(rows.groups), trained, job.images, len(rows),
+        None if edited is None else int(edited.sum()), _mean_of(old, edited), _mean_of(new, edited),
+    )  # fmt: skip
     work.write_result(found)
     return found
+
+
+def _mean_of(dice: Float64Array, edited: BoolArray | None) -> float | None:
+    """Return the mean Dice (classes, rows) over the edited rows; ``None`` if there are none."""
+    return float(dice[:, edited].mean()) if edited is not None and edited.any() else None
 
 
 def _end_with_the_server() -> None:

@@ -1,7 +1,7 @@
 """Training on accepted images: when it is offered, which images are used, and which model is used afterwards."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,7 +54,7 @@ class LearningOptions:
 
 
 class Accepted(Protocol):
-    """Returns the numbers and entries of accepted images that can be used for training, in the order of acceptance."""
+    """A function that returns the numbers and entries of accepted images for training, in the order of acceptance."""
 
     def __call__(self) -> list[tuple[int, ManifestEntry]]: ...
 
@@ -95,6 +95,7 @@ class Learning:
         labels: Sequence[int],
         store: Path | None,
         accepted: Accepted,
+        edited: Callable[[int], Collection[int]],
         change: Callable[[AnyModel, KnownModel], object],
     ) -> None:
         """Connect the training with the project, once, before it can begin.
@@ -103,9 +104,11 @@ class Learning:
             labels: the labels of the project's classes.
             store: the folder of stored features; ``None`` for the user's.
             accepted: returns the images that can be used for training.
+            edited: returns the slices of an image that a person edited, by the number of the image.
             change: called with a model that replaces the one in use, and its record.
         """
-        self._labels, self._store, self._accepted, self._change = tuple(labels), store, accepted, change
+        self._labels, self._store, self._accepted = tuple(labels), store, accepted
+        self._edited, self._change = edited, change
 
     def _known_of_given(self, note: Callable[[str], object]) -> KnownModel:
         """Return the model to use: the newest one that was trained here from the given model, or the given model."""
@@ -117,14 +120,17 @@ class Learning:
             try:
                 self.model = self.options.opened(self.folder / learned.folder)
             except PromiseError as error:
-                note(f"the model that learned from this project cannot be used; going on with the given one: {error}")
+                note(
+                    f"{self.folder / learned.folder}: the model that was trained in this project cannot be loaded, so "
+                    f"the given model is used: {error}"
+                )
             else:
-                note(f"{self.folder / learned.folder}: going on with the model that learned from this project")
+                note(f"{self.folder / learned.folder}: the model that was trained in this project is used")
                 return learned
         elif others := self.lineage.learned_from_others(self._given_hashes):
             note(
-                f"{self.folder}: the models that learned from this project began from another model than the one given "
-                f"now, so they are not used. To go on with them, give {' or '.join(others)} again"
+                f"{self.folder}: the models that were trained in this project are based on another model than the "
+                f"given one, so they are not used. To continue with them, give {' or '.join(others)} as MODEL"
             )
         return self.lineage.given(self._given.ref.name, self._given_sha256, self._given_hashes)
 
@@ -146,7 +152,7 @@ class Learning:
         try:
             self._noted(work, self.options.opened(work.run))
         except PromiseError as error:
-            note(f"{work.run}: the model that learned from this project cannot be used: {error}")
+            note(f"{work.run}: the model that was trained in this project cannot be loaded: {error}")
 
     def _noted(self, work: Round, model: AnyModel) -> KnownModel:
         result = work.result()
@@ -161,7 +167,7 @@ class Learning:
             try:
                 self._change(model, self.known)
             except Exception:  # the new model is in use all the same
-                _LOG.warning("%s is in use, but not all that the model before made was forgotten", model, exc_info=True)
+                _LOG.warning("%s is in use, but some results of the previous model remain", model, exc_info=True)
 
     def begin(self, *, anew: bool = False) -> None:
         """Begin a round of training, or resume the interrupted one.
@@ -173,8 +179,8 @@ class Learning:
             Refusal: if training is running already, there are too few groups, or an image or record cannot be read.
         """
         rounds = Round.all_of(self.folder)
-        goes_on = not anew and self.training.state == TrainingState.INTERRUPTED and bool(rounds)
-        self.training.start((lambda: rounds[-1]) if goes_on else self._new_round)
+        resumes = not anew and self.training.state == TrainingState.INTERRUPTED and bool(rounds)
+        self.training.start((lambda: rounds[-1]) if resumes else self._new_round)
 
     def _new_round(self) -> Round:
         images = self._to_learn_from()
@@ -185,18 +191,21 @@ class Learning:
         if not all(counts.values()):
             raise Refusal(
                 409, "too-few",
-                f"There are too few accepted images to learn from: {counts[Role.TRAIN]} groups to train on, "
-                f"{counts[Role.VAL]} to choose on and {counts[Role.HELD_OUT]} that are held out, and each needs one. "
-                "Accept images of at least three patients or videos, or three images that belong to none",
+                f"There are too few accepted images for a training: {counts[Role.TRAIN]} group(s) for training, "
+                f"{counts[Role.VAL]} for choosing the best epoch and {counts[Role.HELD_OUT]} held out; expected at "
+                "least one of each. Accept images of at least three patients or videos, or three images that belong to "
+                "none",
             )  # fmt: skip
         names = [one.folder for one in self.lineage.all() if one.folder is not None]
-        return Round.new(self.folder, self._job(len(images)), used, names)
+        held_out = [(number, one) for number, one in images if roles.get(one.group) == Role.HELD_OUT]
+        edited = {one.mask: sorted(self._edited(number)) for number, one in held_out}
+        return Round.new(self.folder, self._job(len(images), edited), used, names)
 
     def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
         """Return the accepted images that can be used for training; test rows are left out."""
         return [(number, listed) for number, listed in self._accepted() if listed.split != Split.TEST]
 
-    def _job(self, images: int) -> Job:
+    def _job(self, images: int, edited: Mapping[str, Sequence[int]]) -> Job:
         options, models = self.options, models_of(self.model)
         is_bare = all(one.model.apm is None and one.part.is_bare for one in models.values())
         labels = self._labels
@@ -206,7 +215,7 @@ class Learning:
             model=str(Path(name).absolute()) if not is_bare and Path(name).exists() else name,
             given=self._given_sha256, sam=options.sam, image_size=options.image_size, classes=classes, labels=labels,
             device=options.device, store=None if self._store is None else str(self._store.absolute()), images=images,
-            options=dict(options.training), always_segment=options.always_segment,
+            options=dict(options.training), always_segment=options.always_segment, edited=edited,
         )  # fmt: skip
 
     def names(self) -> dict[int, str]:

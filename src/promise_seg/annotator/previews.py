@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from promise_seg.annotator.bodies import PreviewBody
 from promise_seg.annotator.guard import check_json
 from promise_seg.annotator.project import Project
-from promise_seg.annotator.refusals import Refusal, failed
-from promise_seg.validation import words_of
+from promise_seg.annotator.refusals import Refusal, failed, invalid_part
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,8 +61,7 @@ def answer_to(project: Project, number: int, text: str) -> dict[str, Any]:
         return {"n": _number_of(asked), **refusal.as_json()}
     except ValidationError as error:
         fault = error.errors()[0]
-        place = ".".join(str(part) for part in fault["loc"])[:200]
-        return {"n": _number_of(asked), **Refusal(422, "invalid", f"{place}: {words_of(fault)}").as_json()}
+        return {"n": _number_of(asked), **invalid_part(fault, fault["loc"], "message").as_json()}
     except Exception:
         _LOG.exception("a preview of the image %d failed", number)
         return {"n": _number_of(asked), **failed().as_json()}

@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from sqlite3 import Row
 from threading import Lock
@@ -33,11 +33,12 @@ from promise_seg.annotator.history import Change, History, Outcome, Request, che
 from promise_seg.annotator.learning import Learning, LearningOptions
 from promise_seg.annotator.leases import LEASE_SECONDS, Leases
 from promise_seg.annotator.lineage import KnownModel
+from promise_seg.annotator.mask_formats import check_can_be_trained_on, check_fits_images
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.annotator.results import Results, check_can_be_trained_on
+from promise_seg.annotator.results import Results
 from promise_seg.annotator.segmenter import Segmenter
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
@@ -87,7 +88,7 @@ class Project:
         note: called with a sentence on images that are left out.
 
     Raises:
-        SettingsError: if a name or the format of masks cannot be used.
+        SettingsError: if a name cannot be used, or masks in the given format cannot be trained on.
         PromiseError: if there are no images, or the folder cannot be used.
     """
 
@@ -114,12 +115,16 @@ class Project:
             self.history = History(self._database)
             self.catalogue = Catalogue(self._database, model.reading)
             self.catalogue.add(found, progress, note)
+            check_fits_images(self.catalogue, self.options.output_format)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
             results = Results(self.folder, self.classes, self.options.output_format)
             self.acceptances = Acceptances(self.folder, self.catalogue, self.history, self.learning, results)
-            self.learning.join(list(self.classes), self.options.store, self.acceptances.to_learn_from, self._use)
+            self.learning.join(
+                list(self.classes), self.options.store, self.acceptances.to_learn_from, self.history.edited_slices,
+                self._use,
+            )  # fmt: skip
             number = self.learning.known.number
             self.segmenter = Segmenter(self.learning.model, self.catalogue, store, number)
             self.leases = Leases()
@@ -131,6 +136,8 @@ class Project:
                 self.acceptances.write_manifest()
             except Refusal as refusal:  # the next acceptance writes it
                 note(f"manifest.csv is not up to date: {refusal.message}")
+            for fault in self.acceptances.discard_all():
+                note(fault)
             self._upcoming = Upcoming(self.catalogue)
             self._ahead = EncodeAhead(self.segmenter, self._upcoming.next, self._note_trust)
             self._opened = opened.pop_all()
@@ -247,6 +254,7 @@ class Project:
                 touched = set()
                 if self.acceptances.manifest_is_due:
                     self.acceptances.write_manifest()
+                    self.acceptances.discard(number)
             touched |= {one.slice for one in done.changed}
             objects = [] if self.truth is None else self.history.objects(number)
             return done.for_client() | {"dice": self._dice(number, touched, objects)}
@@ -261,11 +269,20 @@ class Project:
         if change.proposed is not None:
             self._upcoming.looked_at(number, change.proposed)
             self._ahead.wake()
-        if change.state == "done":
-            self.acceptances.write(number, objects)
-        outcome = self.history.commit(number, body.revision, request, change)
+        if change.go:
+            state, objects = self.history.returned(number, change.go)
+            change = replace(change, state=state)
+        try:
+            if change.state == "done":
+                self.acceptances.write(number, objects)
+            outcome = self.history.commit(number, body.revision, request, change)
+        except Refusal:
+            self.acceptances.discard(number)
+            raise
         if change.state == "done" or outcome.state != image.now.state:
             self.acceptances.write_manifest()
+            if fault := self.acceptances.discard(number):
+                outcome = replace(outcome, note=f"{outcome.note} {fault}".strip())
         return outcome
 
     def _change(self, number: int, body: ActionBody, image: Image) -> Change:
@@ -324,7 +341,4 @@ class Project:
 
     def export_coco(self) -> dict[str, Any]:
         """Write all accepted masks as COCO into the folder; return the file's name and its counts."""
-        return self.acceptances.results.write_coco([
-            (row["name"], row["width"], row["height"], row["slices"], self.history.objects(row["id"]))
-            for row in self.catalogue.accepted()
-        ])  # fmt: skip
+        return self.acceptances.export_coco()

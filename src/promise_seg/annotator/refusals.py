@@ -1,6 +1,9 @@
 """Refusals: the answers to requests that the server does not carry out."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from promise_seg.validation import words_of
 
 
 class Refusal(Exception):
@@ -37,3 +40,14 @@ def failed() -> Refusal:
 def invalid(field: str, message: str) -> Refusal:
     """Return the refusal of an invalid value of a field."""
     return Refusal(422, "invalid", f"{field}: {message}")
+
+
+def invalid_part(fault: Mapping[str, Any], place: Sequence[int | str], whole: str) -> Refusal:
+    """Return the refusal of an invalid part of a request.
+
+    Args:
+        fault: an entry of pydantic's ``ValidationError.errors()``.
+        place: the names and numbers that lead to the part; empty for the request as a whole.
+        whole: the name of the request as a whole.
+    """
+    return invalid(".".join(map(str, place))[:200] or whole, words_of(fault))

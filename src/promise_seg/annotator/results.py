@@ -3,10 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from promise_seg.annotator.catalogue import ProjectImage
 from promise_seg.annotator.database import not_stored
+from promise_seg.annotator.mask_formats import can_be_trained_on
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal
-from promise_seg.dataset.manifest_writing import path_from
-from promise_seg.errors import ImageError, PromiseError, SettingsError
+from promise_seg.dataset.manifest_writing import path_from, slice_ranges
+from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
@@ -28,21 +29,8 @@ from promise_seg.vocabulary import OutputFormat, Split
 
 MANIFEST = "manifest.csv"
 COCO = "exports/coco.json"
-_WITHOUT_PIXELS = (OutputFormat.RLE, OutputFormat.COCO, OutputFormat.GEOJSON)
-
-
-def check_can_be_trained_on(output: OutputFormat) -> None:
-    """Check that a manifest can name masks in this format, so that accepted images can be trained on.
-
-    Raises:
-        SettingsError: if it cannot; the message names the formats that can be used.
-    """
-    if output in _WITHOUT_PIXELS:
-        usable = ", ".join(one for one in OutputFormat if one not in _WITHOUT_PIXELS)
-        raise SettingsError(
-            f"--format {output}: masks in this format cannot be trained on; expected one of {usable}. The page exports "
-            "COCO as well"
-        )
+_SLICE = re.compile(r"\d{3,}\.png")
+"""The names of the masks of a volume in projects of earlier versions, which wrote a folder of PNG files."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +67,25 @@ class Place(NamedTuple):
     width: int
 
 
+class AcceptedImage(NamedTuple):
+    """An accepted image to export.
+
+    Args:
+        name: its name in the project.
+        width, height: the size of each slice, in pixels.
+        slices: the indices of the slices that were viewed or have objects; 0 for a single image.
+        is_volume: whether it has several slices.
+        objects: all objects of the image.
+    """
+
+    name: str
+    width: int
+    height: int
+    slices: Sequence[int]
+    is_volume: bool
+    objects: Sequence[AnnotatedObject]
+
+
 class Results:
     """Writes the files of a project next to its database.
 
@@ -107,6 +114,7 @@ class Results:
         source: Source,
         objects: Sequence[AnnotatedObject],
         models: Mapping[int, str],
+        planned: Callable[[str], object],
     ) -> str:
         """Write the masks and prompts of an accepted image; return the path of the masks, relative to the folder.
 
@@ -116,14 +124,42 @@ class Results:
             source: the same image, opened.
             objects: all objects of the image.
             models: the names of the models by the numbers that objects refer to.
+            planned: called with the path of the masks before they are written, if there is no such file yet.
 
         Raises:
             Refusal: if they cannot be written.
         """
         with storing():
-            path = self._write(image, place, self._labelled(place, source, objects))
-            write_json(self.folder / "prompts" / f"{place.stem}.json", _prompts(image, objects, self.names, models))
-        return path.relative_to(self.folder).as_posix()
+            mask = self._write(image, place, self._labelled(place, source, objects), planned)
+            write_json(self._prompts_file(place.stem), _prompts(image, objects, self.names, models))
+        return mask
+
+    def _prompts_file(self, stem: str) -> Path:
+        return self.folder / "prompts" / f"{stem}.json"
+
+    def remove_mask(self, mask: str) -> None:
+        """Remove the masks of an image: a file, or a folder with a PNG for each slice, in which other files are kept.
+
+        Raises:
+            OSError: if a file cannot be removed.
+        """
+        path = self.folder / mask
+        if path.is_dir() and not path.is_symlink():
+            for file in path.iterdir():
+                if _SLICE.fullmatch(file.name):
+                    file.unlink()
+            if not any(path.iterdir()):
+                path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+
+    def remove_prompts(self, stem: str) -> None:
+        """Remove the file with the final prompts of an image.
+
+        Raises:
+            OSError: if the file cannot be removed.
+        """
+        self._prompts_file(stem).unlink(missing_ok=True)
 
     def _labelled(self, place: Place, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:
         slices = []
@@ -134,11 +170,15 @@ class Results:
             slices.append(LabelledSlice(label_map(inside, place.height, place.width), origins))
         return Labelled(source, tuple(slices), self.names, self.is_binary(objects), separate_objects=False)
 
-    def _write(self, image: ProjectImage, place: Place, labelled: Labelled) -> Path:
-        formats = formats_for(labelled.source, self.output)
+    def _write(self, image: ProjectImage, place: Place, labelled: Labelled, planned: Callable[[str], object]) -> str:
+        source = labelled.source
+        formats = [one for one in formats_for(source, self.output) if can_be_trained_on(source, one)]
         for output in formats:
             writer = writer_of(output)
             path = self.folder / "masks" / f"{place.stem}{writer.suffix}"
+            mask = path.relative_to(self.folder).as_posix()
+            if not path.exists():  # another file there is not to be removed if writing fails
+                planned(mask)
             try:
                 with guarded(image.input.name, f"written as {output}"):
                     writer.write(labelled, path)
@@ -146,8 +186,10 @@ class Results:
                 if output == formats[-1]:
                     raise
             else:
-                return path if path.exists() else path.with_suffix("")  # a folder with a file for each slice
-        raise ImageError(f"{image.input.name}: there is no format for its masks")
+                return mask
+        raise ImageError(
+            f"{image.input.name}: its masks cannot be trained on in the format {self.output}. Choose another --format"
+        )
 
     def manifest_entry(self, image: ProjectImage, mask: str, slices: Sequence[int] | None) -> ManifestEntry:
         """Return the manifest entry of an image with its mask and the slices that were viewed."""
@@ -164,11 +206,11 @@ class Results:
         """
         write_text(self.folder / MANIFEST, manifest_text(images))
 
-    def write_coco(self, images: Sequence[tuple[str, int, int, int, Sequence[AnnotatedObject]]]) -> dict[str, Any]:
+    def write_coco(self, images: Sequence[AcceptedImage]) -> dict[str, Any]:
         """Write all objects of accepted images to a COCO file; return the name of the file and its counts.
 
-        Args:
-            images: the name, width and height in pixels, number of slices, and objects of each image.
+        Each slice of a volume is an image of its own, named ``<file>#<slice>``. Objects are in the order in which
+        :func:`label_map` draws them, so a program that draws later objects on top gets the same masks.
 
         Raises:
             Refusal: if it cannot be written.
@@ -177,20 +219,23 @@ class Results:
             "info": {"description": "Annotated with promise-seg"}, "images": [], "annotations": [],
             "categories": [{"id": label, "name": name} for label, name in sorted(self.names.items())],
         }  # fmt: skip
-        for name, width, height, slices, objects in images:
-            for index in range(slices) if slices == 1 else sorted({one.slice for one in objects}):
+        for image in images:
+            place = {"width": image.width, "height": image.height}
+            for index in image.slices:
                 number = len(content["images"]) + 1
-                file_name = name if slices == 1 else f"{name}#{index}"
-                content["images"].append({"id": number, "file_name": file_name, "width": width, "height": height})
-                for one in objects:
+                file_name = f"{image.name}#{index}" if image.is_volume else image.name
+                content["images"].append({"id": number, "file_name": file_name, **place})
+                for one in _drawing_order(image.objects):
                     if one.slice == index and not one.mask.is_empty:
-                        fields = _annotation(one, height, width)
-                        content["annotations"].append(
-                            {"id": len(content["annotations"]) + 1, "image_id": number, **fields}
-                        )
+                        fields = _annotation(one, image.height, image.width)
+                        key = len(content["annotations"]) + 1
+                        content["annotations"].append({"id": key, "image_id": number, **fields})
         with storing():
             write_json(self.folder / COCO, content)
-        return {"file": COCO, "images": len(content["images"]), "objects": len(content["annotations"])}
+        return {
+            "file": COCO, "images": len(images), "slices": len(content["images"]),
+            "objects": len(content["annotations"]),
+        }  # fmt: skip
 
 
 def manifest_text(images: Sequence[ManifestEntry]) -> str:
@@ -201,7 +246,7 @@ def manifest_text(images: Sequence[ManifestEntry]) -> str:
     writer.writerow(["image_name", "train_type", "mask_name", "group", *(["slice"] if sliced else [])])
     for one in images:
         cells = [one.image, one.split, one.mask, one.group]
-        for part in [""] if one.slices is None else _ranges(one.slices):
+        for part in [""] if one.slices is None else slice_ranges(one.slices):
             writer.writerow([*cells, part] if sliced else cells)
     return stream.getvalue()
 
@@ -209,9 +254,13 @@ def manifest_text(images: Sequence[ManifestEntry]) -> str:
 def label_map(objects: Sequence[AnnotatedObject], height: int, width: int) -> np.ndarray:
     """Return the label map (H, W) uint16 of one slice. Where objects overlap, locked ones win, then the topmost."""
     labels = np.zeros((height, width), np.uint16)
-    for one in sorted(objects, key=lambda one: (one.locked, one.id)):
+    for one in _drawing_order(objects):
         labels[one.mask.mask(height, width)] = one.label
     return labels
+
+
+def _drawing_order(objects: Sequence[AnnotatedObject]) -> list[AnnotatedObject]:
+    return sorted(objects, key=lambda one: (one.locked, one.id))
 
 
 def _annotation(one: AnnotatedObject, height: int, width: int) -> dict[str, Any]:
@@ -234,14 +283,6 @@ def _prompts(
         "models": {str(number): name for number, name in models.items() if number in used},
         "objects": [{name: one.for_client()[name] for name in kept} for one in objects],
     }
-
-
-def _ranges(slices: Sequence[int]) -> list[str]:
-    """Return slices as cells of a manifest: ``3-7`` for a range, ``9`` for a single slice."""
-    ordered = sorted(set(slices))
-    breaks = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(ordered)) if other != one + 1), len(ordered)]
-    parts = [ordered[first:last] for first, last in pairwise(breaks)]
-    return [str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts if part]
 
 
 @contextmanager

@@ -43,7 +43,8 @@ class Roles:
 
         Args:
             groups: the name of each group, its split in the user's manifest, and whether a model was trained on one of
-                its images, ``None`` if that is unknown; in the order of acceptance, without groups of test rows.
+                its images, ``None`` if that is unknown; in the order of acceptance. New groups for which it is unknown
+                are used for training, and test rows get no role.
         """
         given = list(groups)  # before the database is locked, because reading images takes a while
         with self._database.writing() as connection:

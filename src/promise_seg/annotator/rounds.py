@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.results import ManifestEntry, manifest_text, storing
 from promise_seg.annotator.roles import Role
 from promise_seg.errors import PromiseError, first_line
@@ -36,6 +37,8 @@ class Job:
         images: the number of accepted images.
         options: other options of training, such as ``epochs``.
         always_segment: whether the model is used with ``--always-segment``.
+        edited: the slices in which a person edited or drew the mask, for each held-out mask by its path; ``None`` in
+            rounds of earlier versions.
     """
 
     model: str
@@ -49,17 +52,24 @@ class Job:
     images: int
     options: Mapping[str, Any] = field(default_factory=dict)
     always_segment: bool = False
+    edited: Mapping[str, Sequence[int]] | None = None
 
 
 @dataclass(frozen=True)
 class HeldOutScores:
     """The scores of the new model and of the model before on the held-out images.
 
+    Masks that are proposals of the model before, accepted unchanged, give this model a Dice of 1. The scores on the
+    edited masks show the difference without them; in rounds of earlier versions they are ``None``, as is ``slices``.
+
     Args:
         before, after: the mean Dice of the model before and of the new model, 0 to 1.
-        images, groups: the numbers of images and slices, and of groups, that were held out.
+        images, groups: the numbers of images, and of groups, that were held out.
         trained: the number of images and slices that were used for training.
         accepted: the number of accepted images.
+        slices: the number of images and slices that were held out and scored.
+        edited: the number of these whose masks a person edited or drew.
+        before_edited, after_edited: the mean Dice on these, 0 to 1; ``None`` if there are none.
     """
 
     before: float
@@ -68,6 +78,10 @@ class HeldOutScores:
     groups: int
     trained: int
     accepted: int
+    slices: int | None = None
+    edited: int | None = None
+    before_edited: float | None = None
+    after_edited: float | None = None
 
     @property
     def is_better(self) -> bool:
@@ -104,7 +118,7 @@ class Round:
             used: the runs of earlier rounds, whose numbers are not used again even if their folders are gone.
 
         Raises:
-            Refusal: if the round cannot be written.
+            Refusal: if the round cannot be written, or a mask was removed meanwhile.
         """
         names = [one.name for one in (project / LEARNING).glob("*")] + [Path(name).parent.name for name in used]
         numbers = [int(name) for name in names if name.isdecimal()]
@@ -135,6 +149,10 @@ class Round:
             else:
                 shutil.copyfile(source, target)
         except OSError as error:
+            if not source.exists():
+                raise Refusal(
+                    409, "changed", "An image was reopened while training was being prepared. Start the training again"
+                ) from error
             raise PromiseError(f"{target}: cannot be written: {error.strerror or error}") from error
         return mask
 

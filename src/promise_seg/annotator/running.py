@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,7 +16,7 @@ from types import FrameType
 
 import uvicorn
 
-from promise_seg.annotator.access import Access
+from promise_seg.annotator.access import Access, url_host
 from promise_seg.annotator.app import create_app
 from promise_seg.annotator.bodies import LARGEST_BODY
 from promise_seg.annotator.connections import PatientConnection
@@ -26,7 +26,10 @@ from promise_seg.errors import SettingsError
 
 DEFAULT_PORT = 8765
 LOCAL = "127.0.0.1"
+_ALL_ADDRESSES = {"0.0.0.0": (socket.AF_INET,), "::": (socket.AF_INET, socket.AF_INET6)}
+"""The hosts that stand for all addresses of this computer, with the address families that can then connect."""
 _TRIES = 100
+"""The number of consecutive ports that are tried."""
 _MOST_CONNECTIONS = 500
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -62,7 +65,8 @@ class Place:
             )
         if self.certificate is not None and self.key is not None:
             try:
-                ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key)
+                context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                context.load_cert_chain(self.certificate, self.key, password="")  # do not ask for one on the terminal
             except (OSError, ssl.SSLError) as error:
                 raise SettingsError(
                     f"--tls-certificate {self.certificate}: cannot be used with --tls-key {self.key}: {error}. Both "
@@ -85,24 +89,30 @@ class Place:
             return False
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The host names that requests may use; the first one is printed."""
-        if self.host in ("0.0.0.0", "::"):
-            return (socket.gethostname(), *_own_addresses())
-        return (f"[{self.host}]" if ":" in self.host else self.host,)
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of the printed addresses, as in URLs: the given one, or the name and addresses of this computer."""
+        if self.host not in _ALL_ADDRESSES:
+            return (url_host(self.host),)
+        return (socket.gethostname(), *map(url_host, _network_addresses(_ALL_ADDRESSES[self.host])))
 
     def access(self, port: int) -> Access:
         """Return the access control of a server that listens at this port."""
-        return Access(port, self.names, self.is_secure, self.names[0])
+        return Access(port, self.hosts, self.is_secure)
 
 
-def _own_addresses() -> tuple[str, ...]:
-    """Return the IP addresses of this computer to which its name resolves, with IPv6 addresses in brackets."""
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None)}
-    except OSError:
-        return ()
-    return tuple(f"[{one}]" if ":" in one else one for one in sorted(found))
+def _network_addresses(families: tuple[socket.AddressFamily, ...]) -> list[str]:
+    """Return the IP address of each family from which this computer reaches others; families without one are left out.
+
+    This computer's name is not asked for, because it often resolves to a loopback address. To connect a UDP socket
+    only chooses the local address: nothing is sent. The remote addresses are reserved for documentation.
+    """
+    found = []
+    for family in families:
+        remote = "192.0.2.1" if family == socket.AF_INET else "2001:db8::1"
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((remote, 9))
+            found.append(str(probe.getsockname()[0]))
+    return found
 
 
 def listening_socket(place: Place, note: Callable[[str], object]) -> socket.socket:
@@ -114,31 +124,33 @@ def listening_socket(place: Place, note: Callable[[str], object]) -> socket.sock
     last: OSError | None = None
     for port in [0] if place.port == 0 else range(place.port, min(place.port + _TRIES, 2**16)):
         try:
-            kind = socket.getaddrinfo(place.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-            found = socket.socket(kind[0], socket.SOCK_STREAM)
+            family, _, _, _, address = socket.getaddrinfo(
+                place.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listening = socket.socket(family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:  # UnicodeError for a name that no host can have
             raise _not_ours(place, error) from error
         try:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found.bind(kind[4])
-            found.listen(socket.SOMAXCONN)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(socket.SOMAXCONN)
         except OSError as error:
-            found.close()
+            listening.close()
             if error.errno == errno.EADDRNOTAVAIL:
                 raise _not_ours(place, error) from error
             last = error
             continue
         if port != place.port:
             note(f"port {place.port} is in use; listening on {port}")
-        return found
+        return listening
     reason = "" if last is None else f": {last.strerror}"
-    raise SettingsError(f"--port {place.port}: no free port from there on at {place.host}{reason}. Choose another")
+    raise SettingsError(f"--port {place.port}: no port from there on is free at {place.host}{reason}. Choose another")
 
 
 def _not_ours(place: Place, error: OSError | UnicodeError) -> SettingsError:
     reason = getattr(error, "strerror", None) or str(error)
     return SettingsError(
-        f"--host {place.host}: is no address of this computer: {reason}. Give one of its own, or 0.0.0.0"
+        f"--host {place.host}: is not an address of this computer: {reason}. Give one of its own, or 0.0.0.0 for all"
     )
 
 
@@ -199,7 +211,7 @@ def _server(project: Project, place: Place, access: Access, layer: Layer = lambd
 def serve(
     project: Project,
     place: Place,
-    say: Callable[[str], object],
+    say: Callable[[tuple[str, ...], bool], object],
     note: Callable[[str], object],
     layer: Layer = lambda app: app,
 ) -> None:
@@ -208,7 +220,8 @@ def serve(
     Args:
         project: the project, inside of its ``with`` statement.
         place: the address at which to listen.
-        say: called with the address as soon as the server can be reached.
+        say: called with the one-time address under each host and ``False`` as soon as the server can be reached, and
+            with the fresh addresses and ``True`` after each use, in another thread; never twice at the same time.
         note: called with a sentence if another port is used.
         layer: wraps the application inside of the guard, for example to count requests.
 
@@ -218,7 +231,16 @@ def serve(
     listening = listening_socket(place, note)
     access = place.access(listening.getsockname()[1])
     server = _server(project, place, access, layer)
-    say(access.address)  # the socket listens already, so early requests wait for a moment
+    speaking = threading.Lock()
+
+    def say_fresh() -> None:
+        with speaking, suppress(OSError):  # the terminal may be gone
+            say(access.addresses, True)
+
+    # A terminal that is halted, as by Ctrl-S, must not halt the server.
+    access.on_use = lambda: threading.Thread(target=say_fresh, daemon=True).start()
+    with speaking:
+        say(access.addresses, False)  # the socket listens already, so early requests wait for a moment
     with listening, _ending_first(server):
         asyncio.run(server.serve([listening]))
 

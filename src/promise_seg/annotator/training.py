@@ -121,7 +121,7 @@ class Training:
         """
         with self._lock:
             if self._work is not None or self._begins:
-                raise Refusal(409, "busy", "Training is under way. Wait for its end, or stop it")
+                raise Refusal(409, "busy", "A training is already running. Wait until it has ended, or stop it")
             self._begins, self._is_cancelled = True, False
         try:
             self._go(begin())
@@ -140,7 +140,9 @@ class Training:
                 process = self._opened(work)
             except OSError as error:
                 raise Refusal(
-                    507, "not-stored", f"Training cannot begin: {first_line(error)}. Free space and try again"
+                    507,
+                    "not-stored",
+                    f"The training process cannot be started: {first_line(error)}. Free space and try again",
                 ) from error
             self._work, self._state, self._reason = _Work(work, process), TrainingState.RUNNING, ""
             self._thread = threading.Thread(target=self._follow, args=(self._work,), name="training", daemon=True)
@@ -166,7 +168,10 @@ class Training:
             state = TrainingState.INTERRUPTED
         elif code != 0:
             state = TrainingState.FAILED
-            reason = work.reason or f"its process ended with {code}; {work.round.log} says more"
+            reason = (
+                work.reason
+                or f"its process ended with the exit code {code}. The reason is at the end of {work.round.log}"
+            )
         else:
             try:
                 self._finished(work.round)

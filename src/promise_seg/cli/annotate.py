@@ -80,7 +80,7 @@ def annotate(
     host: Annotated[
         str,
         option("--host", metavar="ADDRESS", about="Let others reach it here; needs TLS or --insecure.", panel=SERVER),
-    ] = "127.0.0.1",
+    ] = LOCAL,
     tls_certificate: Annotated[
         Path | None, option("--tls-certificate", metavar="FILE", about="Certificate, as PEM.", panel=SERVER)
     ] = None,
@@ -135,18 +135,38 @@ def annotate(
     learning = LearningOptions(train_after, training=training, **opening)
     options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store, learning)
     with stages_bar() as progress:
-        project = Project(opened, images, output, options, progress, lambda words: print_lines([words]))
+        project = Project(opened, images, output, options, progress, _note)
     for name, reason in project.catalogue.faults():
         print_lines([f"{name}: skipped: {reason}"], "warning")
 
-    def say(address: str) -> None:
-        print(address, flush=True)
-        print_line("Open this address in your browser; it works once. Ctrl+C ends: everything is saved already.")
-        if browser:
-            threading.Thread(target=typer.launch, args=(address,), daemon=True).start()  # some browsers block
+    def say(addresses: tuple[str, ...], is_used: bool) -> None:
+        _print_addresses(addresses, is_used)
+        if browser and not is_used:
+            threading.Thread(target=typer.launch, args=addresses[:1], daemon=True).start()  # some browsers block
 
     with _ended_by_hand(), project, metrics_layer(project, metrics, metrics_host, print_line) as layer:
-        serve(project, place, say, lambda words: print_lines([words]), layer)
+        serve(project, place, say, _note, layer)
+
+
+def _note(words: str) -> None:
+    """Print a note on standard error."""
+    print_lines([words])
+
+
+def _print_addresses(addresses: tuple[str, ...], is_used: bool) -> None:
+    """Print the one-time address under each host: the first on standard output, everything else on standard error.
+
+    Args:
+        addresses: the addresses, which differ in their hosts.
+        is_used: whether an earlier address was used, so that these are fresh ones.
+    """
+    if is_used:
+        print_line("A browser or program has signed in. The next address lets in another one; it works once, too:")
+    print(addresses[0], flush=True)
+    if others := addresses[1:]:
+        print_line(f"For computers that cannot resolve this name: {' or '.join(others)}")
+    if not is_used:
+        print_line("Open this address in your browser; it works once. Ctrl+C ends: everything is saved already.")
 
 
 @contextmanager

@@ -84,6 +84,7 @@ def modules(browser, access):
     context = browser.new_context()
     page = context.new_page()
     page.goto(access.address)
+    page.wait_for_selector("html[data-state=ready]", state="attached")
     yield page
     context.close()
 

@@ -106,7 +106,7 @@ def test_accepted_images_are_found_again_after_a_reload(annotator):
     annotator.page.reload()
     annotator.ready()
     assert annotator.data("image") != number, "a reload stays at the image that was open"
-    row.get_by_role("button").click()
+    row.get_by_role("option").click()
     annotator.wait("image", number)
     annotator.ready()
     after = annotator.served()

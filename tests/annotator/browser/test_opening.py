@@ -117,7 +117,7 @@ def test_the_picture_of_a_file_that_changed_since_is_not_shown(at, looked_ahead,
     write_whole(path, lambda to: to.write_bytes(looked_ahead.catalogue.image(5).input.path.read_bytes()))
     try:
         choose(annotator, other)
-        annotator.page.get_by_text("is not what it was when its annotation began").wait_for()
+        annotator.page.get_by_text("was changed after it had been added to the project").wait_for()
         annotator.wait_until_blank("image")
     finally:
         write_whole(path, lambda to: to.write_bytes(content))

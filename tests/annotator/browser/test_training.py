@@ -40,7 +40,7 @@ def test_a_model_learns_takes_over_and_proposes_anew(annotator, project):
     assert page.locator("#learning-progress").get_attribute("value") == "3"
     expect(page.locator("#learn-stop")).to_be_visible()
     end_training(project.folder, result())
-    says = "A new model took over: Dice 0.500 before, 0.750 after, on 1 held-out image."
+    says = "A new model took over: Dice 0.500 before, 0.750 after, on 1 held-out image (1 of 1 mask edited)."
     expect(page.locator("#learning-text")).to_have_text(says)
     annotator.wait_for_change("points", before)
     annotator.wait_for_change("points", [])  # the old proposals are taken away before new ones are made

@@ -30,7 +30,7 @@ async function ask(method, path, body, last = false) {
   try {
     answer = await fetch(ROOT + path, { method, headers, body: sent, keepalive: last, credentials: "same-origin" });
   } catch {
-    throw new ApiError("unreachable", "The annotator does not answer. Is its terminal still open? Your work is kept here and sent when it answers");
+    throw noAnswer();
   }
   const text = await answer.text().catch(() => null);
   if (text === null) throw cut();
@@ -42,8 +42,13 @@ async function ask(method, path, body, last = false) {
   }
 }
 
+/** The error of a request to which no answer came. */
+export function noAnswer() {
+  return new ApiError("unreachable", "The annotator does not answer. Is its terminal still open?");
+}
+
 function cut() {
-  return new ApiError("unreachable", "The annotator's answer was cut off on its way. Your work is kept here and sent again");
+  return new ApiError("unreachable", "The annotator's answer was cut off on its way");
 }
 
 /** The message, with the time of day as it is here. @param {{message: string, holder?: Holder}} error */
@@ -106,7 +111,7 @@ export const api = {
   /** @returns {Promise<Training>} */
   stopTraining: () => ask("DELETE", "/training", {}),
 
-  /** @returns {Promise<{file: string, images: number, objects: number}>} */
+  /** @returns {Promise<{file: string, images: number, slices: number, objects: number}>} */
   exportCoco: () => ask("POST", "/export", { format: "coco" }),
 
   /** @param {number} id @param {number} slice @param {{low: number, high: number} | null} window */

@@ -76,7 +76,7 @@ const GROUPS = {
   General: [
     command("undo", "Undo", "Ctrl+Z"),
     command("redo", "Redo", "Ctrl+Shift+Z Ctrl+Y"),
-    command("keys", "Show all keys", "? F1"),
+    command("keys", "Show this help", "? F1"),
   ],
 };
 

@@ -147,13 +147,15 @@ const BUTTONS = {
 };
 for (const [id, command] of Object.entries(BUTTONS)) button(id).addEventListener("click", () => void commands[command]());
 
-/** Say the keys in the titles of buttons. */
+/** Give buttons titles with their keys, and hints on their use. */
 function nameKeys() {
   const named = [...Object.entries(BUTTONS), ...toolbox.buttons.map((one) => [one, `tool-${one.dataset.tool}`])];
   for (const [of, command] of named) {
     const found = typeof of === "string" ? button(of) : of;
     const keys = keyMap.keysOf(String(command)).map(shown).join(" or ");
-    if (found instanceof HTMLElement) found.title = `${found.textContent?.trim()}${keys ? ` (${keys})` : ""}`;
+    if (!(found instanceof HTMLElement)) continue;
+    const { hint } = found.dataset;
+    found.title = `${found.textContent?.trim()}${keys ? ` (${keys})` : ""}${hint ? `: ${hint}` : ""}`;
   }
 }
 
@@ -199,11 +201,11 @@ async function start() {
     if (first !== undefined) await open(first);
     else {
       part("empty").hidden = false;
-      part("empty").textContent = "There are no images that can be read";
+      part("empty").textContent = "None of the images can be read. The list of images says why; repair the files, or give others to promise annotate";
       document.documentElement.dataset.state = "empty";
     }
     const isUntouched = session.image?.id === first && status.textContent?.startsWith(`${session.image?.name}: `);
-    if (session.mayEdit && isUntouched) announce("Ready. Press ? for all keys");
+    if (session.mayEdit && isUntouched) announce(`Ready: ${session.activeObject ? "click to add a point, or drag one" : "click on an object"}. Press ? for help`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     session.say(error.message, "retry");

@@ -1,6 +1,6 @@
 // Pixels of slices, fetched and decoded. The last few are kept, and those that are wanted next are fetched before they are.
 
-import { ApiError } from "./api.js";
+import { ApiError, noAnswer } from "./api.js";
 
 const KEPT_PIXELS = 40e6;
 
@@ -46,7 +46,7 @@ export class Pictures {
   /** @param {string} address */
   async fetch(address) {
     const answer = await fetch(address).catch(() => null);
-    if (!answer) throw new ApiError("unreachable", "The annotator does not answer. Is its terminal still open?");
+    if (!answer) throw noAnswer();
     if (!answer.ok) throw new ApiError("failed", await reasonOf(answer));
     const pixels = await answer.blob().catch(() => null);
     if (!pixels) throw new ApiError("unreachable", "The picture was cut off on its way");

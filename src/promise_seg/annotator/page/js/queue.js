@@ -27,6 +27,7 @@ import { newUuid } from "./uuid.js";
 
 // After these the same action may succeed: the annotator answers again, was started anew, or has space again.
 const KEPT = new Set(["unreachable", "failed", "not-stored", "no-session", "too-slow"]);
+const HISTORY = new Set(["undo", "redo"]);
 const LONGEST_WAIT_MS = 10000;
 
 export class ActionQueue {
@@ -62,6 +63,15 @@ export class ActionQueue {
   async drained() {
     while (!this.isEmpty && !this.failures) await (this.waiting.at(-1) ?? this.answered)?.settled;
     return this.isEmpty;
+  }
+
+  /** Whether an action asks again for what waits already: it would be refused, and take with it what comes after. @param {Action} action */
+  repeats(action) {
+    const actions = this.waiting.map((one) => one.action);
+    if (action.type === "accept" || action.type === "skip") return actions.at(-1)?.type === action.type;
+    if (action.type !== "remove") return false;
+    const since = actions.slice(actions.findLastIndex((one) => HISTORY.has(one.type)) + 1);
+    return since.some((one) => one.type === "remove" && one.object === action.object);
   }
 
   /** The prompts that wait to be sent for an object, if any. @param {number} object @returns {Action | undefined} */

@@ -5,6 +5,7 @@ import { ApiError, api } from "./api.js";
 import { annotated } from "./masks.js";
 import { Previews } from "./previews.js";
 import { ActionQueue } from "./queue.js";
+import { troubleOf, troubleOfWaiting } from "./troubles.js";
 import { newUuid } from "./uuid.js";
 
 /** @typedef {import("./changes.js").Changes} Changes */
@@ -14,11 +15,7 @@ import { newUuid } from "./uuid.js";
 /** @typedef {import("./types.js").ImageEntry} ImageEntry */
 /** @typedef {import("./types.js").Project} Project */
 /** @typedef {import("./types.js").WireImage} WireImage */
-/** @typedef {{text: string, way: "retry" | "take" | null}} Trouble what the banner says, and which way out it offers */
-
-const RETRIED = new Set(["unreachable", "failed", "not-stored", "too-slow"]);
-const NO_SESSION = "The annotator does not know this browser any more, as after it was started anew. Open the new address \
-that the command printed in another tab, and leave this one open: your work is kept here and sent then";
+/** @typedef {import("./troubles.js").Trouble} Trouble */
 
 export class Session {
   /** @param {Changes} changes @param {(text: string) => void} announce */
@@ -55,7 +52,8 @@ export class Session {
     this.opened = () => {};
     /** @type {Trouble | null} */
     this.trouble = null;
-    this.unsaved = false;
+    /** @type {ApiError | null} why actions wait for their next try */
+    this.delay = null;
     /** @type {number | null} an image that was done or skipped, and was opened again by a change */
     this.reopened = null;
     this.previews = new Previews(() => changes.tell("saved"));
@@ -205,7 +203,12 @@ export class Session {
       this.announce(this.image ? "This image cannot be changed at present" : "There is no image");
       return Promise.resolve(null);
     }
+    if (this.queue.repeats(action)) {
+      this.announce("This is waiting to be saved already");
+      return Promise.resolve(null);
+    }
     const answer = this.queue.push(this.image.id, action);
+    if (this.delay) this.delayed(this.delay); // with the new number of actions
     void answer.then(() => this.changes.tell("saved"));
     this.changes.tell("saved");
     return answer;
@@ -247,7 +250,7 @@ export class Session {
   /** @param {ApiError} error */
   async refused(error) {
     const { image } = this;
-    this.unsaved = false;
+    this.delay = null;
     if (error.code === "held" || error.code === "not-held") this.held = false;
     this.sayError(error);
     if (image) await this.showAgain(image.id);
@@ -272,10 +275,8 @@ export class Session {
 
   /** @param {ApiError | null} error */
   delayed(error) {
-    this.unsaved = error !== null;
-    if (error?.code === "held") this.say(`Not saved: ${error.message}. Your work is kept here until then`, "take");
-    else if (error?.code === "no-session") this.say(`Not saved: ${NO_SESSION}`, "retry");
-    else if (error) this.say(`Not saved: ${error.message}`, "retry");
+    this.delay = error;
+    if (error) this.trouble = troubleOfWaiting(error, this.queue.waiting.length);
     else {
       this.clearTrouble();
       this.announce("Saved again");
@@ -377,9 +378,8 @@ export class Session {
 
   /** @param {ApiError} error */
   sayError(error) {
-    const { code, message } = error;
-    if (code === "no-session") return this.say(NO_SESSION, "retry");
-    return this.say(message, code === "held" || code === "not-held" ? "take" : RETRIED.has(code) ? "retry" : null);
+    this.trouble = troubleOf(error);
+    this.changes.tell("saved");
   }
 
   /** @param {string} text @param {Trouble["way"]} way */

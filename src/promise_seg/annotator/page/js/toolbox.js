@@ -1,6 +1,7 @@
 // The tools, which of them is chosen, and the options of each.
 
 import { button, input, part } from "./dom.js";
+import { rove } from "./roving.js";
 import { BrushTool, PolygonTool } from "./tools/painting.js";
 import { BoxTool, PointTool } from "./tools/prompts.js";
 import { Tool } from "./tools/tool.js";
@@ -30,6 +31,7 @@ export class Toolbox {
     for (const one of this.buttons) {
       one.addEventListener("click", () => this.choose(/** @type {ToolName} */ (one.dataset.tool)));
     }
+    rove(part("tools"), { items: "button", chosen: "[aria-pressed=true]", shape: "row" });
     this.bindOptions();
     this.place = "";
     bench.session.changes.on(["tool", "prompts"], () => this.show());
@@ -97,6 +99,7 @@ export class Toolbox {
   show() {
     for (const one of this.buttons) one.setAttribute("aria-pressed", String(one.dataset.tool === this.name));
     part("label-options").hidden = this.name !== "point";
+    part("point-options").hidden = this.name !== "point" && this.name !== "box";
     part("size-options").hidden = this.name !== "brush" && this.name !== "eraser";
     part("polygon-options").hidden = this.name !== "polygon";
     button("close-polygon").hidden = this.name !== "polygon" || !this.tool.busy;

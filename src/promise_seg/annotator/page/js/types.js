@@ -99,6 +99,8 @@
  * @property {number} before
  * @property {number} after
  * @property {number} images
+ * @property {number | null} slices
+ * @property {number | null} edited
  * @property {boolean} better
  */
 

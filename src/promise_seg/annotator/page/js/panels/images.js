@@ -2,9 +2,12 @@
 
 import { byId, make, part, refill } from "../dom.js";
 import { api } from "../api.js";
+import { rove } from "../roving.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../types.js").ImageEntry} ImageEntry */
+
+const TRUST = "How good the model's proposal is expected to be, from 0 to 1. The images with the least trust come first";
 
 export class ImagesPanel {
   /** @param {Session} session @param {(id: number) => void} open */
@@ -16,6 +19,7 @@ export class ImagesPanel {
     this.filter.addEventListener("change", () => this.show());
     /** @type {Map<number, HTMLLIElement>} */
     this.rows = new Map();
+    rove(this.list, { items: "[role=option]", chosen: "[aria-current=true]", shape: "column" });
     session.changes.on(["images", "image"], () => this.show());
   }
 
@@ -42,6 +46,7 @@ export class ImagesPanel {
     const current = entry.id === this.session.image?.id;
     const [button] = row.children;
     button.setAttribute("aria-current", String(current));
+    button.setAttribute("aria-selected", String(current));
     const [, , state, trust] = button.children;
     state.textContent = stateOf(entry, this.session);
     trust.textContent = entry.trust === null ? "" : `trust ${entry.trust.toFixed(2)}`;
@@ -51,10 +56,10 @@ export class ImagesPanel {
   /** @param {ImageEntry} entry */
   newRow(entry) {
     const picture = make("img", { src: api.thumbnail(entry.id), alt: "", loading: "lazy", width: "48", height: "45" });
-    const button = make("button", { type: "button", title: entry.name, "data-key": `image-${entry.id}` }, picture,
-      make("span", { class: "name" }, entry.name), make("span", { class: "state" }), make("span", { class: "trust" }));
+    const button = make("button", { type: "button", role: "option", title: entry.name, "data-key": `image-${entry.id}` }, picture,
+      make("span", { class: "name" }, entry.name), make("span", { class: "state" }), make("span", { class: "trust", title: TRUST }));
     button.addEventListener("click", () => this.open(entry.id));
-    return make("li", { "data-image": String(entry.id) }, button);
+    return make("li", { role: "none", "data-image": String(entry.id) }, button);
   }
 
   /** The image before or after the open one in the list. @param {number} step @param {boolean} [onlyOpen] */
@@ -86,6 +91,7 @@ function stateOf(entry, session) {
 function unreadableRow({ name, reason }) {
   const after = reason.indexOf(`${name}: `); // the reason begins with the file's path
   const why = after < 0 ? reason : reason.slice(after + name.length + 2);
-  return make("li", { "data-image-state": "unreadable", title: reason, class: "unreadable" },
+  const attributes = { role: "option", "aria-disabled": "true", "aria-selected": "false", tabindex: "-1", title: reason };
+  return make("li", { ...attributes, "data-image-state": "unreadable", class: "unreadable" },
     make("span", { class: "name" }, name), make("span", { class: "state" }, why));
 }

@@ -2,6 +2,7 @@
 
 import { button, byId, make, part } from "../dom.js";
 import { chordOf, shown } from "../keymap.js";
+import { rove } from "../roving.js";
 
 /** @typedef {import("../keymap.js").KeyMap} KeyMap */
 
@@ -21,6 +22,7 @@ export class KeysPanel {
       keys.reset();
       this.tell("The original keys are back");
     });
+    rove(part("key-groups"), { items: "button", chosen: "[data-waiting]", shape: "column" });
     this.dialog.addEventListener("keydown", (event) => this.take(event), { capture: true });
     this.dialog.addEventListener("close", () => (this.waiting = null));
   }
@@ -33,8 +35,7 @@ export class KeysPanel {
   }
 
   show() {
-    const groups = Map.groupBy ? Map.groupBy(this.keys.commands, (one) => one.group) : grouped(this.keys.commands);
-    const sections = [...groups].map(([name, commands]) => {
+    const sections = [...grouped(this.keys.commands)].map(([name, commands]) => {
       const section = make("section", { class: "key-group" }, make("h3", {}, name));
       for (const { id, says, keys } of commands) section.append(make("div", {}, make("span", {}, says), this.keyButton(id, says, keys)));
       return section;
@@ -88,7 +89,7 @@ export class KeysPanel {
   }
 }
 
-/** @param {ReturnType<() => KeyMap["commands"]>} commands */
+/** The commands of each group. @param {KeyMap["commands"]} commands */
 function grouped(commands) {
   /** @type {Map<string, KeyMap["commands"]>} */
   const groups = new Map();

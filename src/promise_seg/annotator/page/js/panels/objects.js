@@ -2,6 +2,7 @@
 // that changed are made anew, so that an action costs the same with one object as with a hundred.
 
 import { iconButton, make, part, refill } from "../dom.js";
+import { rove } from "../roving.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../edits.js").Edits} Edits */
@@ -15,8 +16,9 @@ export class ObjectsPanel {
     this.edits = edits;
     this.display = display;
     this.list = part("object-list");
-    /** @type {Map<number, {says: string, row: HTMLLIElement}>} */
+    /** @type {Map<number, {says: string, row: HTMLElement}>} */
     this.rows = new Map();
+    rove(this.list, { items: "button, input", chosen: ".object[data-active] .choose", shape: "grid", rows: "[role=row]" });
     session.changes.on(["objects", "image", "tool"], () => this.show());
   }
 
@@ -29,7 +31,7 @@ export class ObjectsPanel {
     refill(this.list, rows);
   }
 
-  /** The row of an object: as it is if it still says all of it. @param {Annotated} object @param {string} name @param {{says: string, row: HTMLLIElement}} [known] */
+  /** The row of an object: as it is if it still says all of it. @param {Annotated} object @param {string} name @param {{says: string, row: HTMLElement}} [known] */
   rowOf(object, name, known) {
     const { id, accepted, hidden, locked, refines, region } = object;
     const { image, active } = this.session;
@@ -49,10 +51,10 @@ export class ObjectsPanel {
     choose.addEventListener("click", () => this.activate(object.id));
     const colour = make("input", { type: "color", value: display.colourOf(object), "aria-label": `Colour of ${name}`, "data-key": `colour-${object.id}` });
     colour.addEventListener("change", () => display.setColour(object.id, colour.value));
-    const row = make("li", { class: "object", "data-object": String(object.id) }, colour, choose,
+    const row = make("div", { class: "object", role: "row", "data-object": String(object.id) }, ...[colour, choose,
       this.toggle(object, "hidden", object.hidden ? "eye-off" : "eye", `Hide ${name}`),
       this.toggle(object, "locked", object.locked ? "lock" : "unlock", `Lock ${name}`),
-      this.action(`delete-${object.id}`, "delete", `Delete ${name}`, () => this.remove(object)));
+      this.action(`delete-${object.id}`, "delete", `Delete ${name}`, () => this.remove(object))].map(cell));
     if (active) {
       row.dataset.active = "";
       row.append(this.details(object, name));
@@ -63,19 +65,19 @@ export class ObjectsPanel {
   /** The object that the next prompt begins. */
   newRow() {
     const { edits, session } = this;
-    const row = make("li", { class: "object", "data-active": "" });
+    const row = make("div", { class: "object", role: "row", "data-active": "" });
     const swatch = make("input", { type: "color", value: this.display.colourOfClass(edits.classOfNew), disabled: "", "aria-label": "Colour of the new object" });
-    const details = make("div", { class: "details" }, this.classes(edits.classOfNew, "Class of the new object", (id) => {
+    const details = make("div", { class: "details", role: "gridcell" }, this.classes(edits.classOfNew, "Class of the new object", (id) => {
       edits.newClass = id;
       session.changes.tell("objects");
     }));
-    row.append(swatch, make("span", { class: "soft" }, "New object: click on the image"), details);
+    row.append(cell(swatch), cell(make("span", { class: "soft" }, "New object: click on the image")), details);
     return row;
   }
 
   /** @param {Annotated} object @param {string} name */
   details(object, name) {
-    const details = make("div", { class: "details" },
+    const details = make("div", { class: "details", role: "gridcell" },
       this.classes(object.class, `Class of ${name}`, (id) => this.set(object, { class: id })));
     const refine = make("button", { type: "button", "data-key": `refine-${object.id}` }, object.refines ? "Refining" : "Refine");
     refine.title = "Start the model from this mask, and correct it by points";
@@ -146,4 +148,9 @@ export class ObjectsPanel {
     this.edits.forget();
     await this.session.act({ type: "remove", object: object.id });
   }
+}
+
+/** A control as a cell of its row. @param {HTMLElement} control */
+function cell(control) {
+  return make("span", { class: "cell", role: "gridcell" }, control);
 }

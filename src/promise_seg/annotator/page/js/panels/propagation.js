@@ -1,5 +1,6 @@
 // Objects of a slice of a volume propagated to the following slices, or to those before it: one step of undo.
 
+import { counted } from "../answers.js";
 import { ApiError, api } from "../api.js";
 import { byId, button, input, part } from "../dom.js";
 
@@ -55,7 +56,7 @@ export class PropagationPanel {
     if (!answer) return;
     const slices = new Set(answer.changed.map((one) => one.slice)).size;
     const said = answer.changed.length
-      ? `Propagated to ${slices} ${slices === 1 ? "slice" : "slices"}; undo takes it back in one step`
+      ? `Propagated to ${counted(slices, "slice")}; undo takes it back in one step`
       : "Nothing was found in the next slice";
     session.announce(answer.note ? `${said}. ${answer.note}` : said);
   }

@@ -1,5 +1,6 @@
 // The slices of a volume, and what the slice before offers to this one.
 
+import { counted } from "../answers.js";
 import { button, input, make, part } from "../dom.js";
 import { pack } from "../masks.js";
 
@@ -91,6 +92,6 @@ export class SlicesPanel {
     const added = answers.at(-1)?.changed[0];
     if (added && session.image?.id === image?.id && session.slice === slice) session.active = added.id;
     session.changes.tell("objects", "prompts");
-    session.announce(`Copied ${objects.length} ${objects.length === 1 ? "object" : "objects"}`);
+    session.announce(`Copied ${counted(objects.length, "object")}`);
   }
 }

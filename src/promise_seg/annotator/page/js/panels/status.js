@@ -1,7 +1,7 @@
 // What is going on: the status line, whether everything is saved, the banner of what went wrong, facts of the image. The
 // same stands in attributes of the document, for programs that drive the page.
 
-import { button, part } from "../dom.js";
+import { button, make, part } from "../dom.js";
 
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../edits.js").Edits} Edits */
@@ -37,11 +37,11 @@ export class StatusPanel {
 
   showSaved() {
     const { session } = this;
-    const state = session.unsaved ? "no" : session.queue.isEmpty ? "yes" : "saving";
+    const state = session.delay ? "no" : session.queue.isEmpty ? "yes" : "saving";
     const locked = session.image !== null && !session.held && !session.opening;
     setText("saved-text", locked ? "Read-only" : { no: "Not saved", yes: "Saved", saving: "Saving" }[state]);
     part("saved").dataset.saved = locked && state === "yes" ? "locked" : state;
-    part("pending").hidden = !(session.opening || (!session.queue.isEmpty && !session.unsaved));
+    part("pending").hidden = !(session.opening || (!session.queue.isEmpty && !session.delay));
   }
 
   showTrouble() {
@@ -74,12 +74,7 @@ export class StatusPanel {
     const text = JSON.stringify(facts);
     if (list.dataset.shown === text) return;
     list.dataset.shown = text;
-    list.replaceChildren(...facts.flatMap(([term, value]) => {
-      const pair = [document.createElement("dt"), document.createElement("dd")];
-      pair[0].textContent = term;
-      pair[1].textContent = value;
-      return pair;
-    }));
+    list.replaceChildren(...facts.flatMap(([term, value]) => [make("dt", {}, term), make("dd", {}, value)]));
   }
 
   showButtons() {
@@ -95,8 +90,8 @@ export class StatusPanel {
     const locked = session.activeObject?.locked ?? false;
     button("automatic").disabled = !may || locked || !session.activeObject || session.activeObject.automatic;
     button("automatic").hidden = session.project?.model.proposes === false;
-    button("flip-point").hidden = !edits.selected || edits.selected === "box";
-    button("delete-point").hidden = !edits.selected;
+    button("flip-point").disabled = !may || locked || !edits.selected || edits.selected === "box";
+    button("delete-point").disabled = !may || locked || !edits.selected;
     setText("delete-point", edits.selected === "box" ? "Delete box" : "Delete point");
   }
 
@@ -105,7 +100,7 @@ export class StatusPanel {
     const { image, slice } = session;
     const { scale, left, top } = stage.view;
     const working = session.busy || edits.adding !== null;
-    const state = !image ? "starting" : session.unsaved ? "unsaved" : working || !stage.isCurrent ? "working" : "ready";
+    const state = !image ? "starting" : session.delay ? "unsaved" : working || !stage.isCurrent ? "working" : "ready";
     const { points, box } = edits.prompts;
     Object.assign(document.documentElement.dataset, {
       state,

@@ -1,5 +1,6 @@
 // Learning from accepted images: the offer, how far training is, and whether the new model is better.
 
+import { counted } from "../answers.js";
 import { ApiError, api } from "../api.js";
 import { byId, button, part } from "../dom.js";
 
@@ -39,11 +40,11 @@ export class TrainingPanel {
 
   async ask() {
     if (this.asking) this.again = true;
-    else await this.take(() => api.training());
+    else await this.take(() => api.training(), true);
   }
 
-  /** @param {() => Promise<Training>} request */
-  async take(request) {
+  /** @param {() => Promise<Training>} request @param {boolean} [quiet] if no answer comes: it is asked for again later */
+  async take(request, quiet = false) {
     clearTimeout(this.timer);
     this.asking = true;
     try {
@@ -55,7 +56,7 @@ export class TrainingPanel {
       if (model !== null && model !== found.model.id) await this.session.renew();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "unreachable") this.session.say(error.message, null);
+      if (!quiet || error.code !== "unreachable") this.session.say(error.message, null);
     } finally {
       this.asking = false;
     }
@@ -104,8 +105,9 @@ function stageOf({ stage, done, total, note, seconds_left: left }) {
 }
 
 /** @param {import("../types.js").TrainingResult} result */
-function outcome({ before, after, images, took_over: tookOver }) {
-  const scores = `Dice ${before.toFixed(3)} before, ${after.toFixed(3)} after, on ${images} held-out ${images === 1 ? "image" : "images"}`;
+function outcome({ before, after, images, slices, edited, took_over: tookOver }) {
+  const count = edited === null ? "" : ` (${edited} of ${slices} ${slices === 1 ? "mask" : "masks"} edited)`;
+  const scores = `Dice ${before.toFixed(3)} before, ${after.toFixed(3)} after, on ${counted(images, "held-out image")}${count}`;
   if (tookOver) return `A new model took over: ${scores}`;
   return after > before ? `The new model is not in use: ${scores}` : `The new model is not better, so the old one stays: ${scores}`;
 }

@@ -1,0 +1,83 @@
+"""The formats of masks that a manifest can list, so that accepted images can be trained on."""
+
+from collections.abc import Iterator
+from sqlite3 import Row
+
+from promise_seg.annotator.catalogue import Catalogue
+from promise_seg.annotator.refusals import Refusal
+from promise_seg.errors import SettingsError
+from promise_seg.images.formats.dicom_source import DicomSource
+from promise_seg.images.formats.source import Source
+from promise_seg.vocabulary import OutputFormat
+
+_WITHOUT_PIXELS = (OutputFormat.RLE, OutputFormat.COCO, OutputFormat.GEOJSON)
+
+
+def check_can_be_trained_on(output: OutputFormat) -> None:
+    """Check that a manifest can name masks in this format, so that accepted images can be trained on.
+
+    Raises:
+        SettingsError: if it cannot; the message names the formats that can be used.
+    """
+    if output in _WITHOUT_PIXELS:
+        usable = ", ".join(one for one in OutputFormat if one not in _WITHOUT_PIXELS)
+        raise SettingsError(
+            f"--format {output}: masks in this format cannot be trained on; expected one of {usable}. The page exports "
+            "COCO as well"
+        )
+
+
+def can_be_trained_on(source: Source, output: OutputFormat) -> bool:
+    """Whether masks of an image in this format can be written, and matched with its slices in training.
+
+    Slices that have positions are matched by position only, which PNG, TIFF and NumPy files do not store. A folder of
+    PNG files cannot be listed in a manifest.
+    """
+    is_single = len(source) == 1 and not source.is_oriented
+    has_positions = not is_single and (source.is_cut or source.slices_have_places)
+    match output:
+        case OutputFormat.AUTO:
+            return True
+        case OutputFormat.PNG:
+            return not source.is_volume
+        case OutputFormat.TIFF | OutputFormat.NPY:
+            return not has_positions
+        case OutputFormat.NRRD | OutputFormat.METAIMAGE:
+            return not has_positions or source.frame is not None
+        case OutputFormat.NIFTI:
+            return source.frame is not None
+        case OutputFormat.DICOM_SEG:
+            return isinstance(source, DicomSource) and not source.is_cut
+    return False
+
+
+def check_fits_images(catalogue: Catalogue, output: OutputFormat) -> None:
+    """Check that masks of the project's images in this format can be trained on, with one image of each kind.
+
+    Raises:
+        SettingsError: if they cannot; the message names an image and the formats that can be used for it.
+    """
+    if output == OutputFormat.AUTO:
+        return
+    for row in _one_of_each_kind(catalogue):
+        try:
+            source = catalogue.source(int(row["id"]))
+        except Refusal:  # its files are missing or were changed, which the page shows
+            continue
+        if not can_be_trained_on(source, output):
+            usable = ", ".join(one for one in OutputFormat if can_be_trained_on(source, one))
+            raise SettingsError(
+                f"--format {output}: masks of {row['name']} in this format cannot be trained on; expected one of "
+                f"{usable}. Give images that need different formats to different projects, or leave out --format"
+            )
+
+
+def _one_of_each_kind(catalogue: Catalogue) -> Iterator[Row]:
+    """Yield an image for each kind of file, separately for volumes and single images."""
+    known = set[tuple[str, bool, bool]]()
+    for row in catalogue.rows():
+        given = catalogue.image(row["id"]).input
+        kind = given.path.suffix.lower(), bool(given.files), row["slices"] == 1
+        if kind not in known:
+            known.add(kind)
+            yield row
