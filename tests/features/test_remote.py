@@ -152,7 +152,7 @@ def test_the_server_s_end_is_said_when_it_matters(computer, monkeypatch):
         raise ConnectionError("connection refused")
 
     monkeypatch.setattr(store.objects._system, "pipe_file", lost)
-    with pytest.raises(PromiseError, match="the server gave no answer in 9 tries: connection refused"):
+    with pytest.raises(PromiseError, match="the server did not answer in 9 attempts: connection refused"):
         store.put(KEY, some_features())
     assert not store.has(KEY)
     monkeypatch.setattr(store.objects._system, "pipe_file", put)

@@ -74,7 +74,7 @@ def test_a_flipped_bit_counts_as_missing_and_is_said(store, caplog):
     assert store.get(KEY) is None
     assert [record.message for record in caplog.records] == [
         f"{store.path(KEY)}: damaged, so the image is encoded anew: its content changed after it was written (its "
-        "SHA-256 is another). The disk or a copy damaged it: restore it from another copy, or make it again"
+        "SHA-256 differs). The disk or a copy damaged it: restore it from another copy, or make it again"
     ]
     store.put(KEY, some_features())
     assert store.get(KEY) is not None
@@ -186,5 +186,5 @@ def test_a_full_disk_ends_the_work_and_names_what_helps(store, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tensor_files, "save_file", refuse)
-    with pytest.raises(PromiseError, match=r"cannot write.*promise features prune frees.*--store-precision int8"):
+    with pytest.raises(PromiseError, match=r"cannot write.*promise features prune removes.*--store-precision int8"):
         store.put(KEY, some_features())

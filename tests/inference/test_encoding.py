@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from promise_seg.augmentation import View, view_of
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.geometry import Box, Geometry
 from promise_seg.inference import encoding
 from promise_seg.inference.encoding import Sample, encode_missing, encode_one, sam_features
 from promise_seg.monitoring import hooks
 from promise_seg.monitoring.monitored import monitored
-from promise_seg.vocabulary import Fit, StorePrecision
+from promise_seg.vocabulary import Fit, Recipe, StorePrecision
 
 
 @pytest.fixture
@@ -115,3 +116,15 @@ def test_a_crop_has_features_of_its_own_and_whole_images_keep_their_place(sample
     assert cropped.geometry.crop == Box(2, 3, 30, 25)
     part = sample.checked.image()[3:25, 2:30]
     assert np.array_equal(cropped.image(), Geometry(22, 28, tiny_sam.image_size).image_to_model(part))
+
+
+@pytest.mark.parametrize("recipe", list(Recipe))
+def test_views_of_an_apm_s_image_have_equal_keys_only_if_they_have_equal_pixels(checked, recipe):
+    """Some views are made in SAM's frame, so that their pixels in the APM's frame depend on SAM's side."""
+    for number in (0, 1, 2):
+        view = view_of(checked[0].pixels_sha256, number, recipe)
+        one, other = (Sample(checked[0], view, side, Fit.STRETCH) for side in (64, 256))
+        keys = [sample.key_at(32, "11" * 32) for sample in (one, other)]
+        if keys[0].digest() == keys[1].digest():
+            assert np.array_equal(one.image_at(32), other.image_at(32))
+        assert (keys[0] == replace(one.key_of("11" * 32), side=32)) == isinstance(view, View)

@@ -11,7 +11,7 @@ from promise_seg.sam.backbone import Decoded
 from promise_seg.sam.features import EMBEDDING, Features
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskChoice
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import CollectedSlices
 from promise_seg.volumes.stack import Stack
 
 SIDE = 16
@@ -47,10 +47,10 @@ class StandIn:
 
 def collected_from(
     own: np.ndarray, there: np.ndarray, stack: Stack | None = None, model: StandIn | None = None
-) -> Collected:
+) -> CollectedSlices:
     """The slices (D, S, S) of a volume: what is found by itself, and what is there, both bool."""
     stack = stack or Stack(tuple(range(len(own))), (2.0, 1.0, 1.0))
-    collected = Collected(model or StandIn(), stack, keeps_features=True)
+    collected = CollectedSlices(model or StandIn(), stack, keeps_features=True)
     for found, right in zip(own, there, strict=True):
         maps = np.where(np.stack([found, right]), 6.0, -6.0).astype(np.float32)
         collected.add(Features({EMBEDDING: torch.from_numpy(maps)[None]}), Geometry(SIDE, SIDE, SIDE))

@@ -76,8 +76,9 @@ def test_volumes_without_distances_are_joined_and_said_so():
     known = JoinedVolume(collected_from(own, there), rule.model_copy(update={"least_mm3": 0.0}), NO_POST)
     assert all(np.array_equal(joined.mask(n), known.mask(n)) for n in range(7))
     assert joined.notes() == (
-        "no component is left out for its size, as one of its distances is zero, negative or not a number",
-        "its slices are taken to be 2 mm apart, as one of its distances is zero, negative or not a number",
+        "small components were not removed, because its spacing has a zero, negative or non-finite value",
+        "a distance of 2 mm between its slices was assumed, because its spacing has a zero, negative "
+        "or non-finite value",
     )
     assert known.notes() == ()
 

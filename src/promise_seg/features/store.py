@@ -74,6 +74,7 @@ class FeatureKey:
     """Everything that an entry depends on: the content of the image, the geometry, the view and the SAM.
 
     ``tile`` is the part of the image that was encoded as a separate image; ``crop`` is in the frame of the tile.
+    ``made_at`` is the side of the frame in which a view was made whose effect depends on it, if it is another one.
     """
 
     image_sha256: str
@@ -83,6 +84,7 @@ class FeatureKey:
     sam_sha256: str
     crop: Box | None = None
     tile: Box | None = None
+    made_at: int | None = None
 
     def digest(self, precision: StorePrecision = StorePrecision.FP16) -> str:
         """Return the hash of everything that changes the features: the name of the entry."""
@@ -99,6 +101,8 @@ class FeatureKey:
             parts.append({"crop": list(self.crop)})
         if self.tile is not None:
             parts.append({"tile": list(self.tile)})
+        if self.made_at is not None:
+            parts.append({"made_at": self.made_at})
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -179,8 +183,8 @@ class FeatureStore:
             number = getattr(error.__cause__, "errno", None)
             if number in _IS_FULL or "No space" in str(error):
                 raise PromiseError(
-                    f"{first_line(error)}; promise features prune frees what was not used for longest, and "
-                    f"--store-precision {StorePrecision.INT8} needs half of the space"
+                    f"{first_line(error)}; promise features prune removes the entries that were unused for longest, "
+                    f"and --store-precision {StorePrecision.INT8} needs half of the space"
                 ) from error
             if number not in _MAY_NOT:
                 raise

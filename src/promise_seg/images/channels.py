@@ -196,8 +196,9 @@ def _opened(image: Source, path: Path, axis: Axis) -> Source:
             "All must have the same size"
         )
     if image.frame is not None and one.frame is not None:
-        image.frame.like_this(one.frame, one.array)
-        if image.frame.axis == Axis.AUTO and not np.allclose(image.frame.affine, one.frame.affine, atol=1e-3):
+        frame = one.frame.in_units_of(image.frame, one.mm_per_unit / image.mm_per_unit)
+        image.frame.like_this(frame, one.array)
+        if image.frame.axis == Axis.AUTO and not np.allclose(image.frame.affine, frame.affine, atol=1e-3):
             raise ImageError(
                 f"{path}: its slices do not lie where those of {image.path} do, another channel of the same image. "
                 "Resample it to that one"

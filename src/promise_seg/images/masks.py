@@ -77,11 +77,7 @@ def mask_of(labels: Array, rule: MaskRule, path: Path, highest: Callable[[], flo
     Raises:
         MaskError: if the labels contain NaN, or do not fit the rule.
     """
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise MaskError(
-            f"{path}: has {np.count_nonzero(np.isnan(labels))} values that are not a number (NaN); expected 0 for "
-            "background. Save it with 0 in their place"
-        )
+    refuse_nan(labels, path)
     if rule.threshold is not None:
         return _above(labels, rule.threshold, path, highest)
     if rule.kind == MaskKind.BINARY:
@@ -101,6 +97,19 @@ def mask_of(labels: Array, rule: MaskRule, path: Path, highest: Callable[[], flo
             f"object, pass {_option(_highest(labels, highest))} instead"
         )
     return labels != 0 if rule.label is None else labels == rule.label
+
+
+def refuse_nan(labels: Array, path: Path) -> None:
+    """Check that labels of any shape and type contain no NaN, which would count as foreground.
+
+    Raises:
+        MaskError: if they contain NaN.
+    """
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise MaskError(
+            f"{path}: has {np.count_nonzero(np.isnan(labels))} values that are not a number (NaN); expected 0 for "
+            "background. Save it with 0 in their place"
+        )
 
 
 def _above(labels: Array, threshold: float, path: Path, highest: Callable[[], float] | None) -> BoolArray:

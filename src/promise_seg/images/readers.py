@@ -93,7 +93,8 @@ def _beside(mask: Source, image: Source, index: int) -> Array:
     if len(image) == 1 and len(mask) == 1 and not (image.is_oriented or mask.is_oriented):
         return mask.as_stored(0)
     if mask.frame is not None and image.frame is not None:
-        return image.frame.to_slices(image.frame.like_this(mask.frame, mask.array))[index]
+        frame = mask.frame.in_units_of(image.frame, mask.mm_per_unit / image.mm_per_unit)
+        return image.frame.to_slices(image.frame.like_this(frame, mask.array))[index]
     if mask.frame is not None and image.uneven is not None:
         return image.uneven.labels_of(mask.frame, mask.array)[index]
     if mask.uneven is not None and image.uneven is not None and image.uneven.lies_like(mask.uneven):
@@ -161,6 +162,8 @@ def content_sha256(source: Source, index: int, reading: Reading) -> str:
         parts = [None if one is None else content_sha256(one, index, alone) for one in inputs]
         return hashlib.sha256(json.dumps({"channels": parts}).encode()).hexdigest()
     facts = source.differs_by(index) | reading.pixel_facts
+    if reading.window.has_percentiles:
+        facts |= source.percentile_facts
     files = source.slice_files(index, reading.window.scope)
     if len(files) > 1:
         facts = facts | {

@@ -69,6 +69,11 @@ class Window:
             return Scope.PIXEL
         return Scope.OWN if all(scale.text == OWN for scale in self.scales) else Scope.VOLUME
 
+    @property
+    def has_percentiles(self) -> bool:
+        """Whether a grey level depends on percentiles."""
+        return any(scale.percentiles is not None for scale in self.scales)
+
     def __str__(self) -> str:
         return "+".join(scale.text for scale in self.scales)
 

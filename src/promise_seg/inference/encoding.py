@@ -57,6 +57,11 @@ class Sample:
         row = self.checked
         return FeatureKey(row.image_sha256, self.fit, self.side, self.view, sha256, row.crop, row.tile)
 
+    def key_at(self, side: int, sha256: str) -> FeatureKey:
+        """Return the key of the features of :meth:`image_at` from a network with this hash."""
+        key = replace(self.key_of(sha256), side=side)
+        return key if isinstance(self.view, View) else replace(key, made_at=self.side)
+
     def image(self) -> Uint8Array:
         """Return the image that the encoder sees: (S, S, 3) uint8."""
         return self._viewed(self.geometry)
@@ -222,7 +227,7 @@ def apm_inputs(samples: Sequence[Sample], apm: AutoPrompter, store: FeatureStore
 def _apm_input(sample: Sample, apm: AutoPrompter, side: int, store: FeatureStore | None) -> Features:
     key = None
     if apm.frozen_part is not None:
-        key = replace(sample.key_of(apm.frozen_sha256), side=side)
+        key = sample.key_at(side, apm.frozen_sha256)
         found = None if store is None else store.get(key, ())
         if found is not None:
             return found

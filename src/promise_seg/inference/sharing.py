@@ -32,7 +32,7 @@ _NAMES = {"data_sha256": "other rows or files", "sam_sha256": "another SAM", "pr
 
 
 @dataclass
-class Encoded:
+class EncodingOutcome:
     """The outcome of encoding views.
 
     Args:
@@ -53,7 +53,7 @@ def encode_shared(
     stages: Collection[int] = ALL_STAGES,
     progress: Progress = silent,
     note: Callable[[str], object] = str,
-) -> Encoded:
+) -> EncodingOutcome:
     """Add missing features to a store that other processes fill too, and wait for views that they encode.
 
     An image that cannot be read does not stop the others.
@@ -69,7 +69,7 @@ def encode_shared(
     Raises:
         PromiseError: if the store cannot be written.
     """
-    found, claims, has_told = Encoded(), claims_in(store), False
+    found, claims, has_told = EncodingOutcome(), encoding_claims(store), False
     pending = [] if sam.encoder_learns else list(samples)
     tick = Stage(progress, "encoding", len(pending))
     with store.in_use(), claims.ending():
@@ -93,7 +93,7 @@ def encode_shared(
     return found
 
 
-def claims_in(store: FeatureStore) -> Claims:
+def encoding_claims(store: FeatureStore) -> Claims:
     """Return the claims of this process on views that are encoded into a store."""
     return Claims(store.folder / "claims")
 
@@ -108,7 +108,7 @@ def _pause() -> None:
 
 
 def encode_claimed(
-    sample: Sample, sam: Backbone, store: FeatureStore, stages: Collection[int], claims: Claims, found: Encoded
+    sample: Sample, sam: Backbone, store: FeatureStore, stages: Collection[int], claims: Claims, found: EncodingOutcome
 ) -> Holder | None:
     """Encode a view unless it is stored or claimed by another process: the unit of work of :func:`encode_shared`.
 

@@ -9,7 +9,7 @@ import numpy as np
 from promise_seg.arrays import Float32Array
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.rules.volume_rule import VolumeRule
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import CollectedSlices
 from promise_seg.volumes.joining import JoinedProbs
 
 _BYTES_AT_ONCE = 64 * 2**20
@@ -24,7 +24,7 @@ class Cut(NamedTuple):
         frame: frame of the slices.
     """
 
-    collected: Collected
+    collected: CollectedSlices
     frame: SliceFrame
 
 

@@ -13,7 +13,7 @@ from promise_seg.inference.masks import decode_one, probs_in_image
 from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.sam.prompts import FOREGROUND, Prompts
 from promise_seg.storage.kept_arrays import KeptArrays
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import CollectedSlices
 
 _MOST_OBJECTS = 8
 """Maximum number of connected components of a neighbour's mask that are used as prompts, the largest first."""
@@ -34,7 +34,7 @@ class Carried:
         threshold: probability above which a pixel is foreground.
     """
 
-    def __init__(self, collected: Collected, rule: VolumeRule, threshold: float) -> None:
+    def __init__(self, collected: CollectedSlices, rule: VolumeRule, threshold: float) -> None:
         self._collected, self._rule, self._threshold = collected, rule, threshold
         self._done = KeptArrays()
         trust = trust_in_slices(collected, threshold)
@@ -71,7 +71,7 @@ class Carried:
         return np.asarray(chosen.amax(0).sigmoid().float().cpu().numpy(), np.float32)
 
 
-def trust_in_slices(collected: Collected, threshold: float) -> Float64Array:
+def trust_in_slices(collected: CollectedSlices, threshold: float) -> Float64Array:
     """Return the trust (N,) in each slice's own mask: its predicted IoU times the mean Dice with its neighbours' masks.
 
     Slices with empty masks have 0.
@@ -87,7 +87,7 @@ def trust_in_slices(collected: Collected, threshold: float) -> Float64Array:
 
 
 def _with_neighbours(
-    collected: Collected, level: float
+    collected: CollectedSlices, level: float
 ) -> Iterator[tuple[BoolArray | None, BoolArray, BoolArray | None]]:
     """Yield the low-resolution mask of each slice with those of its neighbours; only these three are in memory."""
     before, mask = None, None

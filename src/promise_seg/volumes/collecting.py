@@ -54,7 +54,7 @@ class KeptFeatures:
         self._arrays.close()
 
 
-class Collected:
+class CollectedSlices:
     """The model's masks for its own prompts, separately for each slice of a volume.
 
     Low-resolution logits and features are in temporary files; only a few numbers per slice are in memory.

@@ -9,7 +9,7 @@ from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.vocabulary import Slices
 from promise_seg.volumes.carrying import Carried
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import CollectedSlices
 from promise_seg.volumes.components import clean
 from promise_seg.volumes.packed import PackedMasks
 
@@ -31,7 +31,7 @@ class JoinedProbs:
     """
 
     def __init__(
-        self, collected: Collected, rule: VolumeRule, threshold: float, carried: Carried | None = None
+        self, collected: CollectedSlices, rule: VolumeRule, threshold: float, carried: Carried | None = None
     ) -> None:
         self.collected, self.rule = collected, rule
         agrees = rule.slices == Slices.AGREE and len(collected) > 1
@@ -84,7 +84,7 @@ class JoinedVolume:
 
     def __init__(
         self,
-        collected: Collected,
+        collected: CollectedSlices,
         rule: VolumeRule,
         post: PostProcessing,
         carried: Carried | None = None,
@@ -122,16 +122,16 @@ class JoinedVolume:
         return notes_on(self._collected, self.rule)
 
 
-def notes_on(collected: Collected, rule: VolumeRule) -> tuple[str, ...]:
+def notes_on(collected: CollectedSlices, rule: VolumeRule) -> tuple[str, ...]:
     """Return notes on steps of the rule that could not be applied as the spacing of the volume is unknown."""
     stack = collected.stack
     if stack.spacing is not None or len(collected) < 2:
         return ()
-    why, notes = stack.lacking or "its distances are zero or no numbers", []
+    why, notes = stack.lacking or "its spacing has a zero or non-finite value", []
     if rule.least_mm3:
-        notes.append(f"no component is left out for its size, as {why}")
+        notes.append(f"small components were not removed, because {why}")
     if rule.sigma_mm(rule.step_mm):
-        notes.append(f"its slices are taken to be {rule.step_mm:g} mm apart, as {why}")
+        notes.append(f"a distance of {rule.step_mm:g} mm between its slices was assumed, because {why}")
     return tuple(notes)
 
 

@@ -35,7 +35,7 @@ class Stack:
             return Stack.given(len(source), given)
         stacking = stacking_of(source)
         if stacking is None or stacking.spacing is None:
-            lacking = "it does not say how far its slices are apart" if stacking is None else stacking.lacking
+            lacking = "it does not state the distance between its slices" if stacking is None else stacking.lacking
             return Stack(numbers, None, lacking)
         if source.spacing is None:
             return Stack(numbers, None, "its pixel size is not known")
@@ -46,9 +46,9 @@ class Stack:
     def given(count: int, spacing: Sequence[float] | None) -> "Stack":
         """Return a stack of ``count`` slices with the spacing that a user gave, if any."""
         if spacing is None:
-            return Stack(tuple(range(count)), None, "it does not say how far its slices are apart")
+            return Stack(tuple(range(count)), None, "it does not state the distance between its slices")
         found = usable(spacing)
-        lacking = "" if found else "one of its distances is zero, negative or not a number"
+        lacking = "" if found else "its spacing has a zero, negative or non-finite value"
         return Stack(tuple(range(count)), found, lacking)
 
     def step_mm(self, usual_mm: float) -> float:

@@ -11,9 +11,9 @@ from promise_seg.images.reading import Reading
 from promise_seg.images.tiles import NO_TILE
 from promise_seg.vocabulary import Slices
 
-IN_TIME = "its frames follow one another in time and are predicted one by one"
+IN_TIME = "its frames are a sequence in time, so they are predicted separately"
 """Reason why the frames of a video are not combined, worded to follow its name."""
-IN_TILES = "the rule for volumes is not used for slices that are seen in tiles"
+IN_TILES = "its slices are divided into tiles, so the rule for volumes was not applied"
 
 
 def are_whole(reading: Reading, height: int, width: int) -> bool:
@@ -45,9 +45,9 @@ def frames_are_whole(reading: Reading, first: ImageInFrame, slices: Slices, name
         return True
     if reading.tiles is not None and asks_to_join(slices):
         raise ImageError(
-            f"{name}: slices of {width} x {height} pixels, which the model sees in tiles of {reading.tiles.side} "
-            f"pixels, cannot come together (slices {slices}): for that each must be seen whole. Ask for --slices "
-            f"{Slices.EACH}, or have them read whole with --tile {NO_TILE}"
+            f"{name}: its slices of {width} x {height} pixels are divided into tiles of {reading.tiles.side} pixels; "
+            f"--slices {slices} expects slices in one piece. Give --slices {Slices.EACH}, or --tile {NO_TILE} to read "
+            "them whole"
         )
     return False
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 from pycocotools import mask as coco
 
 from promise_seg.curation.annotations.coco import unpacked
@@ -205,3 +206,51 @@ def test_an_attribute_of_regions_that_nothing_has_is_refused(tmp_path):
     write_json(tmp_path / "coco.json", document({"segmentation": [flat(STAR)]}))
     with pytest.raises(SettingsError, match="--attribute kind: only regions of VIA have attributes"):
         run(tmp_path / "coco.json", tmp_path / "m.csv", attribute="kind")
+
+
+def slices_of(*names, sizes=()):
+    """A document with a square in each of these images."""
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[10:20, 30:50] = True
+    images = [
+        {"id": number, "file_name": name, "width": WIDTH, "height": HEIGHT} for number, name in enumerate(names, 1)
+    ]
+    for image, height in zip(images, sizes, strict=False):
+        image["height"] = height
+    annotations = [
+        {"id": one["id"], "image_id": one["id"], "category_id": 3, "segmentation": packed(mask)} for one in images
+    ]
+    return {"images": images, "categories": CATEGORIES, "annotations": annotations}
+
+
+@pytest.fixture
+def pages(tmp_path):
+    """A TIFF file with four pages."""
+    (tmp_path / "data").mkdir()
+    pages = np.zeros((4, HEIGHT, WIDTH), np.uint8)
+    tifffile.imwrite(tmp_path / "data/stack.tif", pages, photometric="minisblack")
+    return tmp_path / "data"
+
+
+def test_slices_of_a_volume_are_one_image_of_which_only_they_are_used(pages, tmp_path):
+    """As promise predict and promise annotate name them."""
+    path = write_json(tmp_path / "coco.json", slices_of("/elsewhere/stack.tif#0", "/elsewhere/stack.tif#3"))
+    imported = run(path, tmp_path / "m.csv", images=pages)
+    assert len(imported.pairs) == 1
+    rows = accepted(tmp_path / "m.csv")
+    assert [row.index for row in rows] == [0, 3]
+    assert [row.foreground_pixels for row in rows] == [200, 200]
+    assert [line.split(",")[-1] for line in (tmp_path / "m.csv").read_text().splitlines()] == ["slice", "0", "3"]
+
+
+def test_slices_that_the_volume_does_not_have_are_refused(pages, tmp_path):
+    path = write_json(tmp_path / "coco.json", slices_of("stack.tif#0", "stack.tif#4"))
+    with pytest.raises(PromiseError, match=r"annotates the slice 4, but .*stack\.tif has 4 slice\(s\), counted from 0"):
+        run(path, tmp_path / "m.csv", images=pages)
+
+
+def test_slices_of_different_sizes_are_named(pages, tmp_path):
+    path = write_json(tmp_path / "coco.json", slices_of("stack.tif#0", "stack.tif#1", sizes=(HEIGHT, HEIGHT + 1)))
+    imported = run(path, tmp_path / "m.csv", images=pages)
+    assert any("stack.tif#1 has another size than other slices of stack.tif" in line for line in imported.remarks)
+    assert [row.index for row in accepted(tmp_path / "m.csv")] == [0]

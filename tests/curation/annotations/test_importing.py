@@ -6,7 +6,7 @@ import pytest
 
 import promise_seg
 from promise_seg.curation.annotations.recognising import JSON_FORMATS
-from promise_seg.errors import ImageError, PromiseError
+from promise_seg.errors import ImageError, ManifestError, PromiseError
 from tests.curation.annotations.helpers import (
     STAR,
     drawn,
@@ -136,3 +136,29 @@ def test_a_damaged_image_is_left_out(folder, tmp_path):
     result = run(folder, tmp_path / "m.csv")
     assert [pair.image.name for pair in result.pairs] == ["a.png"]
     assert any("because their masks cannot be drawn" in line and "b.png" in line for line in result.remarks)
+
+
+def test_the_reason_why_annotated_images_have_no_mask_comes_first_on_a_line_of_its_own(folder, tmp_path):
+    write_labelme(folder / "a.json", ("polyp", [(0, 0)]))
+    write_image(folder / "unmentioned.png")
+    with pytest.raises(ManifestError, match=r"no masks could be made for 1 annotated image\(s\):\n") as caught:
+        run(folder, tmp_path / "m.csv")
+    _, *reasons = str(caught.value).splitlines()
+    assert "because they have no annotations" in reasons[-1]
+    assert not any("because they have no annotations" in reason for reason in reasons[:-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.csv", "Image_Name;train_type;mask_name\na.png;train;b.png\n", "x.csv: a manifest, which all commands read"),
+        ("x.csv", "a,b\n1,2\n", "x.csv: not a known format of annotations; expected files of COCO, LabelMe"),
+        ("x.txt", "", "x.txt: not a known format of annotations"),
+        ("x.export", '\n [{"x": 1}]', "holds a list of 1, first an object with the keys x"),
+    ],
+)
+def test_files_of_another_kind_are_named(folder, tmp_path, name, content, words):
+    (folder / name).write_text(content)
+    with pytest.raises(ImageError, match=words) as caught:
+        run(folder / name, tmp_path / "m.csv")
+    assert "valid JSON" not in str(caught.value)

@@ -1,7 +1,11 @@
 """Images and annotations find each other by name, and nothing that lacks the other is left out in silence."""
 
+import unicodedata
+
 import pytest
 
+from promise_seg.curation.annotations.image_files import ImageFiles
+from promise_seg.curation.annotations.shapes import AnnotatedImage
 from promise_seg.errors import PromiseError
 from promise_seg.vocabulary import Split
 from tests.curation.annotations.helpers import (
@@ -110,3 +114,21 @@ def test_splits_and_groups(tmp_path):
         with pytest.raises(PromiseError, match="--group"):
             run(tmp_path / "data", tmp_path / "n.csv", **kwargs)
     assert not (tmp_path / "n_imported_masks").exists()
+
+
+@pytest.mark.parametrize("stated", ["NFC", "NFD"])
+@pytest.mark.parametrize("of_file", ["NFC", "NFD"])
+def test_names_are_found_whether_accents_are_composed_or_not(tmp_path, stated, of_file):
+    folder, name = unicodedata.normalize(of_file, "Ren\u00e9"), unicodedata.normalize(of_file, "M\u00fcller.png")
+    for path in (tmp_path / folder / name, tmp_path / "b" / name, tmp_path / "c/u\u0308 1.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    files = ImageFiles(tmp_path)
+
+    def find(path):
+        return files.find(AnnotatedImage(path, "here"), tmp_path / "a.json", follow_paths=False)
+
+    assert find(unicodedata.normalize(stated, "Ren\u00e9/M\u00fcller.png")) == tmp_path / folder / name
+    assert find(unicodedata.normalize(stated, "Ren\u00e9/M\u00fcller.jpg")) == tmp_path / folder / name
+    for uploaded in ("0123abcd-u_1.png", "0123abcd-\u00fc_1.png"):
+        assert find(uploaded) == tmp_path / "c/u\u0308 1.png"

@@ -104,6 +104,30 @@ def test_an_image_without_regions_is_empty_only_if_that_is_wished(place, tmp_pat
     assert [int(labels_in(result, number).max()) for number in range(2)] == [1, 0]
 
 
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_two_images_of_one_name_are_kept_apart(place, tmp_path, kind):
+    """They come from two folders, and VIA tells them apart by their sizes in bytes."""
+    write_image(place.parent / "b.png")
+    images = [("a.png", 1000, STAR), ("a.png", 2000, LARGE), ("b.png", 1000, STAR)]
+    if kind == "json":
+        items = {f"{name}{size}": {"filename": name, "size": size, "regions": [polygon(ring, kind="star")]}
+                 for name, size, ring in images}  # fmt: skip
+        path = write_json(place.with_suffix(".json"), items)
+    else:
+        path = place.with_suffix(".csv")
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["filename", "file_size", "region_shape_attributes", "region_attributes"])
+            for name, size, ring in images:
+                one = polygon(ring, kind="star")
+                writer.writerow([name, size, json.dumps(one["shape_attributes"]), json.dumps(one["region_attributes"])])
+    result = run(path, tmp_path / "m.csv")
+    assert [pair.image.name for pair in result.pairs] == ["b.png"]
+    (clash,) = [line for line in result.remarks if "it is unclear which annotations belong to them" in line]
+    assert "a.png: annotated 2 times: " in clash
+    assert f"{path}: a.png1000; {path}: a.png2000" in clash
+
+
 def test_which_attribute_is_the_class(place, tmp_path):
     one = [polygon(STAR, quality="good", Type="polyp"), polygon(LARGE, quality="bad", Type={"tool": True, "x": False})]
     assert list(run(as_export(place, one), tmp_path / "m.csv").classes) == ["polyp", "tool"]

@@ -162,7 +162,7 @@ def test_copies_in_one_split_are_a_warning_and_missing_splits_too(drawn):
     assert exit_code(inspect(drawn).findings) == 1
 
 
-@pytest.mark.parametrize(("copies", "said"), [("masks", "with the same mask"), ("", "with another mask: training")])
+@pytest.mark.parametrize(("copies", "said"), [("masks", "with the same mask"), ("", "with a different mask: training")])
 def test_of_an_image_that_is_there_twice_it_is_said_whether_its_masks_agree(drawn, copies, said):
     for folder in ("images", copies) if copies else ("images",):
         shutil.copy(drawn.parent / folder / "0.png", drawn.parent / folder / "3.png")

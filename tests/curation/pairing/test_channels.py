@@ -48,8 +48,8 @@ def test_what_is_said_of_channels(lay, tmp_path, capsys):
         assert main(["data", "make", str(folder), "-o", str(tmp_path / "set.csv"), "--force"]) == 0
         said = capsys.readouterr()
         assert (
-            f"channels: 2 files for each image ({listed}). image_name is that of 0000, which is read alone unless "
-            "others are chosen, such as --channels 0000,0001\n"
+            f"channels: 2 files for each image ({listed}). The column image_name has the files of "
+            "0000, the only channel that is read unless you choose others, as in --channels 0000,0001\n"
         ) in said.out
         assert "1 image(s) lack a channel that others have (0000, 0001): b_0000.png" in said.err.replace("\n", " ")
     assert "a_0000.png,train" in (tmp_path / "set.csv").read_text()

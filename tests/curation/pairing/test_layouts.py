@@ -73,7 +73,9 @@ def test_nnunet(lay):
     assert remarks[0] == "1 image(s) without mask: imagesTs/ct_03_0000.nii.gz"
     assert remarks[1].startswith("1 image(s) not used: channels other than _0000")
     assert remarks[1].endswith("imagesTr/ct_01_0001.nii.gz")
-    assert remarks[2:] == ["1 table(s) and other texts ignored, as they are no images (.json 1): dataset.json"]
+    assert remarks[2:] == [
+        "1 table(s) and other text file(s) ignored, because they are not images (.json 1): dataset.json"
+    ]
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -115,7 +117,7 @@ def test_isic_of_2018(lay):
         for word, split in names
     }
     texts, remark = pair_folder(folder).remarks()
-    assert texts.startswith("3 table(s) and other texts ignored, as they are no images (.txt 3): ISIC2018_Task1-2_Test")
+    assert texts.startswith("3 table(s) and other text file(s) ignored, because they are not images (.txt 3): ISIC2018")
     assert remark.startswith("3 folder(s) with images not used")
 
 
@@ -201,7 +203,7 @@ def test_a_folder_for_each_case_is_a_group(lay):
     }  # fmt: skip
     assert pair_folder(folder).remarks() == [
         "1 image(s) without mask: patient02/images/1.jpg",
-        "1 table(s) and other texts ignored, as they are no images (.txt 1): notes/readme.txt",
+        "1 table(s) and other text file(s) ignored, because they are not images (.txt 1): notes/readme.txt",
     ]
 
 

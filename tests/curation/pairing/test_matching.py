@@ -1,8 +1,15 @@
 """What belongs to what, and what is reported instead of guessed."""
 
+import json
+import unicodedata
+
 import pytest
 
+from promise_seg.curation.pairing.class_masks import match_classes
+from promise_seg.curation.pairing.folders import pair_by_patterns
+from promise_seg.curation.pairing.label_studio import match_label_studio
 from promise_seg.curation.pairing.matching import LayoutPart, bare_stems, match
+from promise_seg.curation.pairing.scanning import scan
 
 
 @pytest.fixture
@@ -155,3 +162,42 @@ def test_a_link_that_leads_back_up_is_not_followed(part, tmp_path):
 )
 def test_bare_stems(stem, expected):
     assert bare_stems(stem) == expected
+
+
+COMPOSED, APART = (unicodedata.normalize(form, "M\u00fcller") for form in ("NFC", "NFD"))
+"""The same name, as most programs and as macOS write it."""
+
+
+@pytest.mark.parametrize(("image", "mask"), [(COMPOSED, APART), (APART, COMPOSED), (APART, APART)])
+def test_names_are_equal_whether_accents_are_composed_or_not(part, image, mask):
+    for of in (
+        part(images=[f"{image}.png", "b.png"], masks=[f"{mask}_mask.png", "b.png"]),
+        part(flat=[f"{image}.png", f"{mask}_mask.png", f"x{image}_gt_1.png", f"x{mask}.png"]),
+    ):
+        found = match(of)
+        assert len(found.pairs) == 2
+        assert found.images_alone == found.masks_alone == found.clashes == []
+        assert found.pairs[0].image.exists()
+
+
+@pytest.mark.parametrize(("image", "mask"), [(COMPOSED, APART), (APART, COMPOSED), (APART, APART)])
+def test_patterns_and_classes_compare_composed_names(tmp_path, image, mask):
+    for name in (f"{image}/f_{image}1.png", f"{mask}/m_{mask}1.png"):
+        (tmp_path / "patterns" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "patterns" / name).touch()
+    for pattern in (COMPOSED, APART):
+        found = pair_by_patterns(tmp_path / "patterns", f"*/f_{pattern}*.png", f"*/m_{pattern}*.png")
+        assert len(found.pairs) == 1
+    for name in (f"{image}/images/{image}1.png", f"{mask}/masks/{mask}1_fat.png", f"{mask}/masks/{mask}1_liver.png"):
+        (tmp_path / "classes" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "classes" / name).touch()
+    (pair,) = match_classes(scan(tmp_path / "classes")).pairs
+    assert pair.parts == ("fat", "liver")
+
+
+def test_tasks_of_label_studio_name_images_in_either_form(tmp_path):
+    (tmp_path / "tasks.json").write_text(json.dumps([{"id": 7, "data": {"image": f"/upload/0123abcd-{COMPOSED}.png"}}]))
+    for name in (f"{APART}.png", "task-7-annotation-1-by-1-tag-cell-0.png"):
+        (tmp_path / name).touch()
+    (pair,) = match_label_studio(tmp_path, scan(tmp_path)).pairs
+    assert pair.image.name == f"{APART}.png"

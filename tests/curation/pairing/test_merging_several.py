@@ -5,6 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from promise_seg.curation.pairing.folders import pair_folder
@@ -74,12 +75,25 @@ def test_organs_of_a_volume_become_one_label_map_at_its_place(tmp_path):
 
 def test_an_organ_at_another_place_is_left_out_and_others_files_are_kept(tmp_path):
     volumes(tmp_path / "data", spleen=np.eye(4))
-    with pytest.raises(ManifestError, match=r"spleen\.nii\.gz: has another size or lies at another place"):
+    with pytest.raises(ManifestError, match=r"spleen\.nii\.gz: differs from .* in size or position"):
         merge(tmp_path / "data")
     volumes(tmp_path / "data")
     write_nifti(tmp_path / "merged/s1/ct.nii.gz", np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(PromiseError, match="is not a merged mask of promise data make"):
         merge(tmp_path / "data")
+
+
+def test_a_mask_that_is_nan_everywhere_is_refused(tmp_path):
+    """NaN is not 0, so that the class would cover the whole image."""
+    affine = volumes(tmp_path / "data")
+    write_nifti(tmp_path / "data/s1/segmentations/spleen.nii.gz", np.full((4, 5, 3), np.nan, np.float32), affine)
+    with pytest.raises(ManifestError, match=r"spleen\.nii\.gz: has 60 values that are not a number \(NaN\)"):
+        merge(tmp_path / "data")
+    save(tmp_path / "more/images/a.png")
+    save(tmp_path / "more/masks/a_fat.png", 0, 0)
+    tifffile.imwrite(tmp_path / "more/masks/a_liver.tif", np.full((6, 8), np.nan, np.float32))
+    with pytest.raises(ManifestError, match=r"a_liver\.tif: has 48 values that are not a number \(NaN\)"):
+        merge(tmp_path / "more")
 
 
 def test_masks_of_the_second_version_of_nifti_are_merged(tmp_path):

@@ -62,4 +62,4 @@ def test_series_in_one_folder_and_two_segmentations_of_one_are_not_guessed(tmp_p
     found = pair_folder(tmp_path)
     assert [pair.image.name for pair in found.pairs] == ["good"]
     assert any("has several masks: seg/1.dcm, seg/2.dcm" in clash for clash in found.clashes)
-    assert any("each of which needs a folder of its own" in clash for clash in found.clashes)
+    assert any("expected a folder for each series" in clash for clash in found.clashes)

@@ -84,7 +84,7 @@ def test_pictures_and_volumes_are_found_at_any_depth(tmp_path):
     found = look_through(tmp_path)
     assert below(tmp_path, found.pictures) == ["a.png", "in/b.JPG", "in/deep/er/c.nii.gz"]
     (others,) = found.notes()
-    assert others == f"{tmp_path}: left out 1 file(s) that are no images: .txt 1 (the first: {tmp_path}/in/notes.txt)"
+    assert others == f"{tmp_path}: left out 1 file(s) that are not images: .txt 1 (the first: {tmp_path}/in/notes.txt)"
 
 
 def test_links_end_and_lead_to_a_file_once_under_its_own_folder(tmp_path):
@@ -163,7 +163,7 @@ def test_images_of_kinds_that_are_not_read_are_named(tmp_path):
     found = look_through(tmp_path)
     assert found.single == [tmp_path / "ct.img"]
     note, others = found.notes()
-    assert "left out 2 file(s) that are no images: .txt 1, .csv 1" in others
+    assert "left out 2 file(s) that are not images: .txt 1, .csv 1" in others
     assert note.startswith(
         f"{tmp_path}: left out 3 images (the first: {tmp_path}/a.mgz), of formats that are not searched for in "
         "folders: .mgz 1, .wmv 1, .img 1. Save as PNG, TIFF, NIfTI or MP4"
@@ -189,6 +189,6 @@ def test_an_image_without_a_place_in_a_series_with_places_is_named(tmp_path):
     write_dicom(tmp_path / "other", np.zeros((12, 10), np.int16), placed=False)  # of another series: nothing is amiss
     (note,) = look_through(tmp_path).notes()
     assert (
-        note == f"1 image ({tmp_path}/odd) left out of a series, whose other images say where they lie: predicted "
-        "by itself"
+        note == f"1 image ({tmp_path}/odd) left out of a series because it has no position, "
+        "unlike the other images; predicted separately"
     )

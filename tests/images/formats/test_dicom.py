@@ -1,3 +1,5 @@
+import re
+
 import imagecodecs
 import numpy as np
 import pydicom
@@ -76,6 +78,50 @@ def test_a_table_of_grey_values_is_looked_up(tmp_path):
     assert read_image(tmp_path / "a.dcm")[..., 0].tolist() == [[0, 10], [200, 255]]
 
 
+PACKED = (np.arange(4096) // 16).astype(np.uint8)
+
+
+@pytest.mark.parametrize("data", [PACKED.tobytes(), PACKED.astype("<u2").tobytes()], ids=["8 bits", "16 bits"])
+@pytest.mark.parametrize("vr", ["OW", "US"])
+def test_a_table_of_bytes_may_be_stored_as_bytes_or_words(tmp_path, data, vr):
+    """And may have more than 256 entries."""
+    pixels = (np.arange(64).reshape(8, 8) * 60).astype(np.uint16)
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", [4096, 0, 8])
+    table.add_new("LUTData", vr, data if vr == "OW" else np.frombuffer(data, "<u2").tolist())
+    expected = PACKED[pixels]
+    source = open_source(write_dicom(tmp_path / "a.dcm", pixels, VOILUTSequence=Sequence([table])))
+    assert np.array_equal(source.own_window(0), expected)
+    assert source.differs_by(0) == {"table": "whole"}
+    modality = open_source(write_dicom(tmp_path / "b.dcm", pixels, ModalityLUTSequence=Sequence([table])))
+    assert np.array_equal(modality.values(0), expected)
+    assert modality.differs_by(0) == {}
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_a_table_of_values_may_have_any_number_of_bits(tmp_path, bits):
+    entries = (2**bits - 1 - np.arange(5) * 100).astype(np.uint16)
+    table = Dataset()
+    table.add_new("LUTDescriptor", "SS", [5, -2, bits])
+    table.add_new("LUTData", "OW", entries.tobytes())
+    pixels = np.arange(-4, 8, dtype=np.int16).reshape(3, 4)
+    source = open_source(write_dicom(tmp_path / "a.dcm", pixels, ModalityLUTSequence=Sequence([table])))
+    assert np.array_equal(source.values(0), entries[np.clip(pixels + 2, 0, 4)])
+
+
+@pytest.mark.parametrize(("descriptor", "data", "words"), [
+    ([4096, 0, 8], PACKED[:99].tobytes(), "declares 4,096 entries"), ([4, 0, 7], bytes(8), "entries of 7 bits"),
+    ([4, 0, 8], bytes([0, 1] * 4), "entries of 8 bits, but one is 256"),
+])  # fmt: skip
+def test_a_table_that_contradicts_itself_is_refused(tmp_path, descriptor, data, words):
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", descriptor)
+    table.add_new("LUTData", "OW", data)
+    path = write_dicom(tmp_path / "a.dcm", np.zeros((2, 2), np.uint16), ModalityLUTSequence=Sequence([table]))
+    with pytest.raises(ImageError, match=words):
+        open_source(path).values(0)
+
+
 def test_monochrome1_is_turned_round(tmp_path):
     for window in ({}, {"WindowCenter": 100, "WindowWidth": 300}):
         write_dicom(tmp_path / "1.dcm", GREY, PhotometricInterpretation="MONOCHROME1", **window)
@@ -113,6 +159,13 @@ def test_colours_and_palettes():
 
     expected = apply_color_lut(palette.pixel_array, palette) >> 8
     assert np.array_equal(read_image(get_testdata_file("examples_palette.dcm")), expected)
+
+
+@pytest.mark.parametrize("colours", ["HSV", "YBR_PARTIAL_422", "YBR_PARTIAL_420"])
+def test_colours_that_are_not_converted_are_refused(tmp_path, colours):
+    path = write_dicom(tmp_path / "a.dcm", np.zeros((4, 6, 3), np.uint8), PhotometricInterpretation=colours)
+    with pytest.raises(ImageError, match=rf"its colours are {colours} .*; expected RGB, .* Convert it to RGB"):
+        open_source(path)
 
 
 def test_frames_are_slices():
@@ -156,6 +209,15 @@ def test_what_is_no_image_is_said_in_one_line(name, words):
     with pytest.raises(ImageError, match=words) as caught:
         read_image(get_testdata_file(name))
     assert "\n" not in str(caught.value)
+
+
+def test_run_lengths_may_look_like_the_header_of_a_jpeg(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    pixels[10, 5:15] = list(bytes.fromhex("ffc0000b084000400001"))  # 16384 x 64 pixels
+    dataset = make_dicom(pixels)
+    dataset.compress(RLELossless)
+    dataset.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    assert np.array_equal(open_source(tmp_path / "a.dcm").values(0), pixels)
 
 
 def test_frames_that_are_compressed_are_decoded_one_at_a_time(tmp_path):
@@ -216,3 +278,54 @@ def test_padding_is_black_and_no_part_of_any_range(tmp_path, photometric):
         seen = read_image(tmp_path / "a.dcm", reading)
         assert not seen[:5].any()
         assert np.array_equal(seen[5:], read_image(tmp_path / "b.dcm", reading))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "limit", "vr", "note"),
+    [
+        (np.int16, -2000, -1990, "US", r"its PixelPaddingValue \(63536\) is read as -2000, because its .* are signed"),
+        (np.uint16, 63536, 63540, "SS", r"\(-2000\) is read as 63536, because its pixels are unsigned"),
+        (np.int16, -2000, -1990, "SS", None),
+        (np.uint16, 63536, 63540, "US", None),
+    ],
+)
+def test_padding_of_another_sign_than_the_pixels_is_padding(tmp_path, kind, value, limit, vr, note):
+    """Some scanners write it as an unsigned number whatever the pixels are."""
+    pixels = np.maximum(GREY, 0).astype(kind)
+    pixels[:5] = value
+    pixels[4] = limit
+    path = write_dicom(tmp_path / "a.dcm", pixels, RescaleSlope="1", RescaleIntercept="-1024")
+    dataset = pydicom.dcmread(path)
+    for tag, number in ((0x00280120, value), (0x00280121, limit)):
+        dataset.add_new(tag, vr, number % 2**16 if vr == "US" else (number + 2**15) % 2**16 - 2**15)
+    dataset.save_as(path)
+    source = open_source(path)
+    assert np.isnan(source.values(0)[:5]).all()
+    assert np.array_equal(source.values(0)[5:], pixels[5:] - np.float32(1024))
+    assert source.differs_by(0) == ({} if note is None else {"padding": "by its bits"})
+    assert [bool(re.search(note, line)) for line in source.notes] == [True] if note else source.notes == ()
+
+
+def test_a_padding_value_that_no_pixel_has_changes_no_key(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", GREY)
+    dataset = pydicom.dcmread(path)
+    dataset.add_new(0x00280120, "US", 63536)
+    dataset.save_as(path)
+    assert open_source(path).differs_by(0) == {}
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("allocated", [1, 8])
+def test_a_single_bit_is_black_or_white(tmp_path, photometric, allocated):
+    bits = np.random.default_rng(0).integers(0, 2, (16, 24), np.uint8)
+    elements = {"PhotometricInterpretation": photometric, "BitsAllocated": allocated, "BitsStored": 1, "HighBit": 0}
+    data = np.packbits(bits, bitorder="little") if allocated == 1 else bits
+    path = write_dicom(tmp_path / "a.dcm", bits, PixelData=data.tobytes(), **elements)
+    source = open_source(path)
+    assert np.array_equal(source.as_stored(0), bits)
+    assert np.array_equal(source.own_window(0), 255 * (1 - bits if photometric == "MONOCHROME1" else bits))
+    assert source.differs_by(0) == {"bits": 1}
+    windowed = write_dicom(
+        tmp_path / "b.dcm", bits, PixelData=data.tobytes(), WindowCenter=0.5, WindowWidth=1, **elements
+    )
+    assert open_source(windowed).differs_by(0) == {}

@@ -102,7 +102,7 @@ def test_each_blemish(tmp_path, place):
 def test_a_sform_that_is_none_leaves_the_qform(tmp_path, value):
     expected = look(tmp_path / "sound.nii", sound_fields())
     seen = look(tmp_path / "a.nii", sound_fields() | {"srow_y": (0.0, value, 0.0, 4.0)})
-    assert "is no place in space, and its qform is taken" in seen.notes
+    assert "does not define a position in space, and its qform is used" in seen.notes
     assert np.allclose(seen.affine, expected.affine)
     assert np.array_equal(seen.slices, expected.slices)
 

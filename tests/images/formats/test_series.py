@@ -5,6 +5,7 @@ import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.source import Scope
 from promise_seg.vocabulary import Axis
 from tests.files import make_dicom, write_dicom, write_series
 
@@ -119,3 +120,31 @@ def test_elements_that_an_anonymiser_emptied_are_as_if_absent(tmp_path):
     source = open_source(folder)
     assert source.frame is None
     assert [int(dataset.InstanceNumber) for dataset in source.datasets()] == [1, 2, 3, 4, 5]
+
+
+def test_a_slice_that_is_shown_by_the_range_of_its_series_has_a_key_of_all_files(tmp_path):
+    """A window without a width is no window."""
+    volume = np.arange(3 * 12 * 10, dtype=np.int16).reshape(3, 12, 10)
+    for name, width in (("a", "0"), ("b", ""), ("c", None), ("d", "80")):
+        elements = {"WindowCenter": "40"} | ({} if width is None else {"WindowWidth": width})
+        source = open_source(write_series(tmp_path / name, volume, **elements))
+        assert len(source.slice_files(0, Scope.OWN)) == (1 if name == "d" else 3)
+
+
+def test_corrections_of_any_image_are_those_of_its_series(tmp_path):
+    bits = np.random.default_rng(0).integers(0, 2, (3, 12, 10), np.uint8)
+    source = open_source(write_series(tmp_path / "a", bits, BitsStored=1, HighBit=0))
+    assert [source.differs_by(index) for index in range(3)] == [{"bits": 1}] * 3
+    assert np.array_equal(source.own_window(2), bits[2] * 255)
+    cut = open_source(tmp_path / "a", Axis.CORONAL)
+    assert cut.differs_by(1) == {"slice": 1, "axis": "coronal", "bits": 1}
+    assert set(np.unique(cut.own_window(1))) == {0, 255}
+    volume = np.arange(3 * 12 * 10, dtype=np.int16).reshape(3, 12, 10)
+    volume[1, :3] = -2000
+    for path in write_series(tmp_path / "b", volume).iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.add_new("PixelPaddingValue", "US", 63536)
+        dataset.save_as(path)
+    source = open_source(tmp_path / "b")
+    assert [source.differs_by(index) for index in range(3)] == [{"padding": "by its bits"}] * 3
+    assert "its PixelPaddingValue (63536) is read as -2000" in source.notes[0]

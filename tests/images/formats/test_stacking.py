@@ -97,7 +97,7 @@ def test_uneven_series_say_both_distances(tmp_path):
 
 def test_voxels_without_a_size_have_no_place(tmp_path):
     folder = write_series(tmp_path / "ct", STACK, step=2.5, spacing=(0, 0))
-    assert stacking_of(open_source(folder)).lacking == "it does not say how far its slices are apart"
+    assert stacking_of(open_source(folder)).lacking == "it does not state the distance between its slices"
     assert place_of(open_source(folder / "slice001")) is None
 
 
@@ -112,7 +112,7 @@ def test_units_of_a_nifti_file_hold_for_slices_as_for_pixels(tmp_path, unit, fac
 
 def test_pages_of_a_tiff_say_nothing_and_an_image_is_no_stack(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", STACK.astype(np.uint8), photometric="minisblack")
-    assert stacking_of(open_source(tmp_path / "a.tif")).lacking == "it does not say how far its slices are apart"
+    assert stacking_of(open_source(tmp_path / "a.tif")).lacking == "it does not state the distance between its slices"
     tifffile.imwrite(tmp_path / "b.tif", STACK[0].astype(np.uint8), photometric="minisblack")
     assert stacking_of(open_source(tmp_path / "b.tif")) is None
 

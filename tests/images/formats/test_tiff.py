@@ -5,6 +5,7 @@ import tifffile
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.readers import read_image
+from promise_seg.images.reading import make_reading
 
 RGB = np.random.default_rng(0).integers(0, 255, (20, 24, 3)).astype(np.uint8)
 
@@ -118,3 +119,49 @@ def test_a_stack_that_was_cut_short_does_not_lose_slices_in_silence(tmp_path):
     (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
     with pytest.raises(ImageError, match=r"a\.tif: damaged or truncated: it ends before its last page"):
         open_source(tmp_path / "a.tif")
+
+
+def write_svs(path, slide, thumbnail):
+    """Write a slide as Aperio does: the slide, a thumbnail, a smaller level, a label and an overview."""
+    with tifffile.TiffWriter(path) as file:
+        header = "Aperio Image Library v11.2.1\r\n220x296 (64x64)|AppMag = 20|MPP = 0.4990"
+        tiled = {"tile": (64, 64), "photometric": "rgb", "compression": "zlib", "metadata": None}
+        file.write(slide, description=header, **tiled)
+        for number, extra in enumerate((thumbnail, slide[::4, ::4], slide[:40, :38], slide[:40, :120])):
+            options = tiled if number == 1 else {"photometric": "rgb", "metadata": None}
+            kind = {"subfiletype": (0, 0, 1, 9)[number]}
+            file.write(extra, description="Aperio Image Library v11.2.1", **options, **kind)
+    return path
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_thumbnail_and_label_of_a_small_slide_are_left_out(step, tmp_path):
+    slide = np.random.default_rng(0).integers(0, 255, (296, 220, 3)).astype(np.uint8)
+    source = open_source(write_svs(tmp_path / "a.svs", slide, slide[::step, ::step]))
+    assert (len(source), source.is_volume) == (1, False)
+    assert np.array_equal(source.values(0), slide)
+    assert source.spacing == pytest.approx((0.000499, 0.000499))
+
+
+def test_images_named_label_of_other_files_are_not_left_out(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as file:
+        file.write(np.zeros((20, 30), np.uint8), metadata={"axes": "YX", "Name": "Image"})
+        file.write(np.zeros((10, 12), np.uint8), metadata={"axes": "YX", "Name": "Label"})
+    with pytest.raises(ImageError, match="has pages of different kinds"):
+        open_source(tmp_path / "a.ome.tif")
+
+
+@pytest.mark.parametrize("bits", [2, 4, 7])
+@pytest.mark.parametrize("shape", [(20, 24), (20, 24, 3)])
+def test_few_bits_are_shown_from_black_to_white_and_kept_as_labels(shape, bits, tmp_path):
+    values = (np.arange(np.prod(shape)).reshape(shape) % 2**bits).astype(np.uint8)
+    photometric = "rgb" if len(shape) == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric=photometric, bitspersample=bits)
+    source = open_source(tmp_path / "a.tif")
+    assert np.array_equal(source.values(0), values)
+    assert np.array_equal(source.as_stored(0), values)
+    assert np.array_equal(source.own_window(0), np.round(values * (255 / (2**bits - 1))).astype(np.uint8))
+    assert source.differs_by(0) == {"bits": bits}
+    if len(shape) == 3:
+        green = read_image(tmp_path / "a.tif", make_reading(channels="1"))
+        assert np.array_equal(green[..., 0], source.own_window(0)[..., 1])

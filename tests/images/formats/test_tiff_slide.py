@@ -21,6 +21,12 @@ KINDS = {
     "lzw": {"tile": (32, 32), "compression": "lzw", "predictor": True},
     "big": {"tile": (32, 32), "byteorder": ">", "bigtiff": True},
 }
+CODED = {
+    "jpeg": {"tile": (64, 48), "compression": "jpeg"},
+    "jpeg in strips": {"rowsperstrip": 16, "compression": "jpeg"},
+    "jpeg as rgb": {"tile": (64, 48), "compression": "jpeg", "compressionargs": {"outcolorspace": "rgb"}},
+    "jpeg 2000": {"tile": (64, 48), "compression": "jpeg2000"},
+}
 WINDOWS = [Box(0, 0, 210, 150), Box(50, 33, 201, 140), Box(63, 64, 64, 65), Box(200, 149, 210, 150)]
 
 
@@ -42,6 +48,18 @@ def test_a_window_is_a_part_of_the_whole(kind, values, tmp_path):
     for level in range(3):
         slide, whole = TiffSlide(path, level=level), values[:: 2**level, :: 2**level]
         assert slide.size == whole.shape[:2]
+        assert np.array_equal(slide.values(0), whole)
+        for box in WINDOWS if level == 0 else ():
+            assert np.array_equal(slide.window(box), whole[box.top : box.bottom, box.left : box.right])
+
+
+@pytest.mark.parametrize("kind", [*CODED, "grey"])
+def test_a_window_of_a_jpeg_is_a_part_of_the_whole(kind, tmp_path):
+    values, options = (COLOURS[..., 0], CODED["jpeg"]) if kind == "grey" else (COLOURS, CODED[kind])
+    path = write(tmp_path / "a.tif", values, levels=2, **options)
+    for level in range(2):
+        slide, whole = TiffSlide(path, level=level), tifffile.imread(path, level=level)
+        assert slide.is_readable
         assert np.array_equal(slide.values(0), whole)
         for box in WINDOWS if level == 0 else ():
             assert np.array_equal(slide.window(box), whole[box.top : box.bottom, box.left : box.right])

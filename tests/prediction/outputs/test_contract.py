@@ -60,7 +60,7 @@ class TestTiff(WriterContract):
 
 
 class TestNifti(WriterContract):
-    output, refused = OutputFormat.NIFTI, "does not say where its pixels lie, which a NIfTI file needs"
+    output, refused = OutputFormat.NIFTI, "does not state the position of its pixels, which a NIfTI file needs"
 
     def write_input(self, folder):
         return write_nifti(folder / "v.nii.gz", np.zeros((4, 5, 6), np.int16), OBLIQUE)

@@ -108,7 +108,7 @@ def test_the_segmentation_of_a_radiograph_without_a_place_keeps_the_standard(lab
     ("edit", "words"),
     [
         (of_elements(SOPInstanceUID="1.2.3"), "its images have the same SOPInstanceUID"),
-        (of_elements(StudyInstanceUID=None), "not all of its images have one StudyInstanceUID"),
+        (of_elements(StudyInstanceUID=None), "some of its images have no single StudyInstanceUID"),
         (lambda n, d: setattr(d, "FrameOfReferenceUID", f"1.2.{n}"), "its images are in different frames of reference"),
         (lambda n, d: setattr(d, "FrameOfReferenceUID", ["1.2", "1.3"]), "in different frames of reference"),
         (lambda n, d: setattr(d, "PixelSpacing", [0.5 + n, 0.8]), r"differ in direction or spacing, by up to"),

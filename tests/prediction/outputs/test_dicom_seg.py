@@ -170,6 +170,6 @@ def test_inputs_that_no_segmentation_can_refer_to(label, tmp_path):
 def test_frames_that_do_not_say_where_they_lie_are_not_referred_to(label, tmp_path):
     """Otherwise a segmentation would name the file, but none of its frames, and could never be read beside it."""
     write_dicom(tmp_path / "clip.dcm", np.zeros((3, 5, 6), np.uint8), placed=False, NumberOfFrames=3)
-    with pytest.raises(ImageError, match=r"clip\.dcm: has several frames and does not say where they lie"):
+    with pytest.raises(ImageError, match=r"clip\.dcm: has several frames without positions"):
         write_dicom_seg(label(tmp_path / "clip.dcm"), tmp_path / "seg.dcm")
     assert not (tmp_path / "seg.dcm").exists()

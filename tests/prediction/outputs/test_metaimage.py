@@ -55,3 +55,23 @@ def test_images_of_two_dimensions_stay_such(sitk, label, tmp_path):
     assert (written.GetSize(), written.GetSpacing()) == ((5, 6), (0.5, 0.8))
     assert np.array_equal(sitk.GetArrayFromImage(written), labelled.stack[0])
     assert np.array_equal(read_labels(tmp_path / "m.mha", open_source(path), 0), labelled.stack[0])
+
+
+@pytest.mark.parametrize("fields", [{}, {"ElementSpacing": "0.5 0.8"}])
+def test_images_of_two_dimensions_keep_their_origin_and_directions(sitk, label, tmp_path, fields):
+    pixels = np.arange(30, dtype=np.uint8).reshape(6, 5)
+    place = {"matrix": ((0.0, 1.0), (1.0, 0.0)), "origin": (30.0, -7.25)}
+    path = write_metaimage(tmp_path / "a.mha", pixels, **place, spacing=(1, 1), **fields)
+    write_labels(label(path), tmp_path / "m.mha")
+    image, written = sitk.ReadImage(str(path)), sitk.ReadImage(str(tmp_path / "m.mha"))
+    assert written.GetOrigin() == (30.0, -7.25)
+    assert written.GetDirection() == (0.0, 1.0, 1.0, 0.0)
+    assert written.GetSpacing() == image.GetSpacing()
+
+
+@pytest.mark.parametrize("origin", [("nan", 0), (0, "inf")])
+def test_an_invalid_origin_of_two_dimensions_is_not_copied(label, tmp_path, origin):
+    pixels = np.arange(30, dtype=np.uint8).reshape(6, 5)
+    path = write_metaimage(tmp_path / "a.mha", pixels, matrix=((1, 0), (0, 1)), origin=origin, spacing=(1, 1))
+    write_labels(label(path), tmp_path / "m.mha")
+    assert b"Offset" not in (tmp_path / "m.mha").read_bytes()

@@ -60,5 +60,5 @@ def test_a_dicom_series_gives_columns_rows_and_slices(label, tmp_path, axis):
 
 def test_pictures_have_no_place_in_space(label, tmp_path):
     Image.fromarray(np.zeros((6, 7, 3), np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(ImageError, match=r"a\.png: does not say where its pixels lie"):
+    with pytest.raises(ImageError, match=r"a\.png: does not state the position of its pixels"):
         write_labels(label(tmp_path / "a.png"), tmp_path / "seg.nii.gz")

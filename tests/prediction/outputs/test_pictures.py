@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import tifffile
 from PIL import Image
 
 from promise_seg.images.formats.opening import open_source
+from promise_seg.prediction.outputs import pictures
 from promise_seg.prediction.outputs.pictures import write_png, write_tiff
 from tests.files import write_nifti
 
@@ -30,3 +32,23 @@ def test_slices_of_a_volume_are_files_or_pages(label, tmp_path):
     write_tiff(labelled, tmp_path / "v.tif")
     assert np.array_equal(tifffile.imread(tmp_path / "v.tif"), np.where(labelled.stack, 255, 0))
     assert len(open_source(tmp_path / "v.tif")) == 3
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3, 5])
+def test_masks_of_ome_tiffs_are_slices_not_channels(slices, label, tmp_path):
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((slices, 6, 7), np.uint8), metadata={"axes": "ZYX"})
+    labelled = label(tmp_path / "a.ome.tif")
+    write_tiff(labelled, tmp_path / "m.ome.tif")
+    found = open_source(tmp_path / "m.ome.tif")
+    assert (len(found), found.several_channels) == (slices, ())
+    assert np.array_equal(found.array, np.where(labelled.stack, 255, 0))
+
+
+def test_the_mask_of_a_large_ome_tiff_is_no_ome_tiff(label, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "LARGEST_WHOLE", 10)
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.zeros((6, 7), np.uint8))
+    labelled = label(tmp_path / "a.ome.tif")
+    write_tiff(labelled, tmp_path / "m.ome.tif")
+    with tifffile.TiffFile(tmp_path / "m.ome.tif") as file:
+        assert not file.is_ome
+    assert np.array_equal(open_source(tmp_path / "m.ome.tif").array, np.where(labelled.stack, 255, 0))

@@ -1,5 +1,6 @@
 """COCO: a JSON file with lists of images, categories and annotations, which are outlines or run lengths."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ from promise_seg.curation.annotations.shapes import (
 from promise_seg.errors import ImageError
 
 _LONGEST_NUMBER = 12
+_SLICE = re.compile(r"(.+)#([0-9]{1,9})")
+"""The name of an image that is a slice of a volume, as this program writes it: ``scan.nii.gz#12``, counted from 0."""
 
 
 def is_coco(value: Any) -> bool:
@@ -34,7 +37,7 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
     """Read outlines, run lengths (compressed or not) and crowds.
 
     The outlines of an annotation are united, as in COCO's own tools; holes need run lengths. Annotations that only have
-    a box or key points are not used.
+    a box or key points are not used. Images that are slices of a volume become one image with these slices.
 
     Raises:
         ImageError: if two images, or two categories, have the same id.
@@ -48,25 +51,25 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
             if before != name:
                 doubled = doubled or f"the categories {before} and {name} have the id {category['id']}"
     document.classes = [names[key] for key in sorted(names, key=_sortable)]
-    images = dict[Any, AnnotatedImage]()
+    images, volumes = dict[Any, tuple[str, AnnotatedImage, int]](), dict[str, AnnotatedImage]()
     for number, item in enumerate(listed(value["images"])):
         with document.guarded(f"image {number}"):
             name = str(item.get("file_name") or item["coco_url"])
             size = (int(item["width"]), int(item["height"])) if item.get("width") and item.get("height") else None
-            other = images.get(item["id"])
-            if other is not None and other.name != name:
-                doubled = doubled or f"{other.name} and {name} have the id {item['id']}"
-            images[item["id"]] = AnnotatedImage(name, f"{path}: {name}", size)
+            other, _, _ = images.get(item["id"], (name, None, 0))
+            if other != name:
+                doubled = doubled or f"{other} and {name} have the id {item['id']}"
+            images[item["id"]] = (name, *_image_of(name, path, size, volumes))
     if doubled:
         raise ImageError(f"{path}: {doubled}, so their annotations cannot be distinguished. Give each its own id")
     lost = Counter[str]()
     for number, item in enumerate(listed(value["annotations"])):
         where = f"annotation {item.get('id', number) if isinstance(item, Mapping) else number}"
         with document.guarded(where):
-            image = images.get(item["image_id"])
-            if image is None:
+            if item["image_id"] not in images:
                 lost["an image"] += 1
                 continue
+            _, image, index = images[item["image_id"]]
             with document.guarded(where, image):
                 if item.get("category_id") not in names:
                     lost["a category"] += 1
@@ -75,13 +78,29 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
                     document.leave_out(image, "key points" if item.get("keypoints") else "box without an outline")
                 else:
                     area, is_crowd = _area(item["segmentation"], image.size), bool(item.get("iscrowd"))
-                    image.shapes.append(Shape(area, names[item["category_id"]], ("annotation", number), is_crowd))
+                    name = names[item["category_id"]]
+                    image.shapes.append(Shape(area, name, ("annotation", number), is_crowd, slice=index))
     document.notes += [
         f"{path}: {count} annotation(s) left out, because they are of {what} that the file does not list"
         for what, count in lost.items()
     ]
-    document.images = list(images.values())
+    document.images = list({id(image): image for _, image, _ in images.values()}.values())
     return document
+
+
+def _image_of(
+    name: str, path: Path, size: tuple[int, int] | None, volumes: dict[str, AnnotatedImage]
+) -> tuple[AnnotatedImage, int]:
+    """Return the image of a name and the index of the slice that the name states; a volume is made once."""
+    found = _SLICE.fullmatch(name)
+    if found is None:
+        return AnnotatedImage(name, f"{path}: {name}", size), 0
+    volume = volumes.setdefault(found[1], AnnotatedImage(found[1], f"{path}: {found[1]}", size, slices=[]))
+    if volume.size != size:
+        raise BrokenShapeError(f"{name} has another size than other slices of {found[1]}")
+    index = int(found[2])
+    volume.slices = [*(volume.slices or []), index]
+    return volume, index
 
 
 def _sortable(key: Any) -> tuple[bool, Any]:

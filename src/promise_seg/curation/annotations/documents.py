@@ -9,6 +9,7 @@ from promise_seg.errors import ImageError
 from promise_seg.images.formats.limits import max_values, too_large
 
 _FEW_BYTES = 10_000_000
+_START_BYTES = 4096
 _SHOWN = 6
 
 
@@ -37,6 +38,19 @@ def read_lines(path: Path) -> list[str]:
         ImageError: if it cannot be read, is too large, or is not text in UTF-8.
     """
     return [line.strip() for line in text_of(path, read_bytes(path, _FEW_BYTES)).splitlines() if line.strip()]
+
+
+def beginning_of(path: Path) -> str:
+    """Return the first 4 kB of a file as text; bytes that are not UTF-8 are replaced.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(_START_BYTES).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be opened: {error.strerror or error}") from error
 
 
 def text_of(path: Path, content: bytes) -> str:

@@ -90,9 +90,9 @@ def draw_all(
         except ImageError as error:
             drawing.problems.append(str(error))
             continue
-        split = _split_of(one, into.root)
+        split, slices = _split_of(one, into.root), tuple(one.image.slices or ())
         for pairs, mask in zip(drawing.pairs, masks, strict=True):
-            pairs.append(ImagePair(one.path, mask, stem_of(one.path), split, ""))
+            pairs.append(ImagePair(one.path, mask, stem_of(one.path), split, "", slices=slices))
     return drawing
 
 

@@ -2,12 +2,13 @@
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from promise_seg.curation.annotations.shapes import AnnotatedImage
-from promise_seg.curation.pairing.scanning import scan
+from promise_seg.curation.pairing.scanning import composed, scan
 from promise_seg.errors import ImageError
 from promise_seg.images.folder_names import MASK_FOLDERS
 from promise_seg.images.formats.kinds import stem_of
@@ -17,6 +18,11 @@ _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 _ELSEWHERE = frozenset({".svs", ".ndpi", ".mrxs", ".scn", ".heic", ".heif", ".jfif", ".jp2"})
 _EXPORT = re.compile(r"segmentation(class|object)\w*", re.IGNORECASE)
 _SHOWN = 3
+
+
+def plain_name(name: str) -> str:
+    """Return a name in the form in which names are compared: in lower case, and composed letters for accents."""
+    return composed(name).lower()
 
 
 class AmbiguousNameError(ImageError):
@@ -47,9 +53,11 @@ class ImageFiles:
         self._by_stem = defaultdict[str, list[Path]](list)
         self._by_uploaded = defaultdict[str, list[Path]](list)
         for path in (entry.path for entry in known):
-            self._by_name[path.name.lower()].append(path)
-            self._by_stem[stem_of(path).lower()].append(path)
-            self._by_uploaded[_as_uploaded(path.name)].append(path)
+            self._by_name[plain_name(path.name)].append(path)
+            self._by_stem[plain_name(stem_of(path))].append(path)
+            forms = {path.name, *(unicodedata.normalize(form, path.name) for form in ("NFC", "NFD"))}
+            for name in {_as_uploaded(form) for form in forms}:  # accents that are apart are lost in an upload
+                self._by_uploaded[name].append(path)
 
     def find(self, image: AnnotatedImage, annotations: Path, *, follow_paths: bool) -> Path | None:
         """Return the image that annotations belong to; ``None`` if there is none.
@@ -79,10 +87,10 @@ class ImageFiles:
         uploaded = _UPLOADED.fullmatch(name)
         stem = Path(name).stem if Path(name).suffix.lower() in _ELSEWHERE else stem_of(Path(name))
         return (
-            self._by_name.get(name.lower(), []),
+            self._by_name.get(plain_name(name), []),
             self._by_uploaded.get(_as_uploaded(uploaded[1]), []) if uploaded else [],
-            self._by_stem.get(stem.lower(), []),
-            self._by_stem.get(stem_of(Path(uploaded[1])).lower(), []) if uploaded else [],
+            self._by_stem.get(plain_name(stem), []),
+            self._by_stem.get(plain_name(stem_of(Path(uploaded[1]))), []) if uploaded else [],
         )
 
     def _best(self, candidates: list[Path], name: PurePosixPath, annotations: Path) -> Path:
@@ -125,7 +133,7 @@ def _same_end(path: Path, name: PurePosixPath) -> int:
     """Return the number of parent folders, from the file upwards, that have the same names in both paths."""
     count = 0
     for one, other in zip(reversed(path.parts[:-1]), reversed(name.parts[:-1]), strict=False):
-        if one.lower() != other.lower():
+        if plain_name(one) != plain_name(other):
             break
         count += 1
     return count

@@ -11,7 +11,7 @@ from promise_seg._version import __version__
 from promise_seg.curation.annotations.classes import Classes, classes_of
 from promise_seg.curation.annotations.drawing import Style, draw_all
 from promise_seg.curation.annotations.image_files import ImageFiles
-from promise_seg.curation.annotations.matching import ImageMatches, line_about, match_images
+from promise_seg.curation.annotations.matching import MISSING, UNANNOTATED, line_about, match_images
 from promise_seg.curation.annotations.recognising import Wishes, annotation_files, read_annotations
 from promise_seg.curation.annotations.shapes import Document
 from promise_seg.curation.annotations.writing import MaskFolder, distinct, folder_name, refuse_foreign_folder
@@ -122,7 +122,7 @@ def import_annotations(
         drawing = draw_all(wanted if classes.numbers else [], folder, classes, style, progress)
         remarks += [*drawing.remarks(style), *folder.notes]
         if not any(drawing.pairs):
-            raise ManifestError(_nothing_left(wishes.images, documents, matches, remarks))
+            raise ManifestError(_nothing_left(wishes.images, documents, remarks))
         grouping = _grouped(drawing.pairs[0], pattern, wishes.images)
         folder.finish(_facts(places, style), None if drawn_as == DrawnAs.INSTANCES else classes.numbers)
         groups = [pair.group for pair in grouping.pairs]
@@ -216,11 +216,14 @@ def _remarks_on(documents: Sequence[Document], classes: Classes) -> list[str]:
     return lines
 
 
-def _nothing_left(folder: Path, documents: Sequence[Document], matches: ImageMatches, remarks: Sequence[str]) -> str:
+def _nothing_left(folder: Path, documents: Sequence[Document], remarks: Sequence[str]) -> str:
+    """Return why no mask was made, with a line for each reason; images without annotations are the last reason."""
     count = sum(len(one.images) for one in documents)
-    way_out = ". If the images are elsewhere, say where (--images FOLDER)" if matches.missing else ""
-    why = "; ".join(remarks) or "there are no shapes"
-    return f"{folder}: no masks could be made for {count} annotated image(s): {why}{way_out}"
+    lines = sorted(remarks, key=lambda line: UNANNOTATED in line) or ["there are no shapes"]
+    way_out = ". If the images are elsewhere, say where (--images FOLDER)"
+    lines = [f"{line}{way_out}" if MISSING in line else line for line in lines]
+    what = f"{folder}: no masks could be made for {count} annotated image(s):"
+    return f"{what} {lines[0]}" if len(lines) == 1 else "\n".join([what, *lines])
 
 
 def _facts(places: Sequence[Path], style: Style) -> dict[str, object]:

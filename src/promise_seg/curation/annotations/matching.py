@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from promise_seg.curation.annotations.image_files import AmbiguousNameError, ImageFiles
+from promise_seg.curation.annotations.image_files import AmbiguousNameError, ImageFiles, plain_name
 from promise_seg.curation.annotations.shapes import AnnotatedImage, Document
 from promise_seg.images.formats.kinds import stem_of
 
 SHOWN = 3
 _LONGEST = 400
+MISSING = "image(s) of the annotations not found"
+UNANNOTATED = "image(s) left out, because they have no annotations"
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class ImageMatches:
             left = [path for path in left if path not in {one.path for one in self.empty}]
             way_out = "They may be the missing images under another name, so --empty does not apply to them"
         lists = (
-            ("image(s) of the annotations not found", self.missing, ""),
-            ("image(s) left out, because they have no annotations", [str(path) for path in left], way_out),
+            (MISSING, self.missing, ""),
+            (UNANNOTATED, [str(path) for path in left], way_out),
             ("image(s) left out, because they are not annotated yet", self.unfinished, ""),
             ("image(s) left out, because none of their shapes can be drawn", self.undrawn, ""),
             ("image(s) left out, because it is unclear which annotations belong to them", self.clashes, ""),
@@ -109,13 +111,13 @@ def match_images(documents: Sequence[Document], files: ImageFiles, *, follow_pat
         one.image.image for own in by_path.values() for one in own
     ):  # a structure set only concerns its own series
         rest = [path for path in files.paths if path not in by_path and path not in in_doubt and not path.is_dir()]
-        _sort_unmentioned(matches, rest, {stem.lower() for document in documents for stem in document.unread})
+        _sort_unmentioned(matches, rest, {plain_name(stem) for document in documents for stem in document.unread})
     return matches
 
 
 def _sort_unmentioned(matches: ImageMatches, paths: Sequence[Path], unread: set[str]) -> None:
     for path in paths:
-        if stem_of(path).lower() in unread:
+        if plain_name(stem_of(path)) in unread:
             matches.undrawn.append(str(path))
         else:
             image = AnnotatedImage(path.name, str(path))

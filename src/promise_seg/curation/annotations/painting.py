@@ -69,11 +69,18 @@ def canvas_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale
         scale: whether annotations at another size with the same aspect ratio are accepted and scaled.
 
     Raises:
-        ImageError: if the annotations have another size, or belong to a single image although this is a volume.
+        ImageError: if the annotations have another size, belong to a single image although this is a volume, or to
+            slices that it does not have.
     """
     height, width = source.values(0).shape[:2]
     size, name = (width, height), str(source.path)
-    if len(source) != 1 and image.image is None:
+    if image.slices is not None:
+        if max(image.slices) >= len(source):
+            raise ImageError(
+                f"{image.where}: annotates the slice {max(image.slices)}, but {source.path} has {len(source)} "
+                "slice(s), counted from 0. Give the image that was annotated"
+            )
+    elif len(source) != 1 and image.image is None:
         raise ImageError(f"{source.path}: has {len(source)} slices, but {image.where} annotates a single image")
     if source.turned != 1 and image.size == (height, width) and source.turned in _SIDEWAYS and width != height:
         remarks.as_stored.append(name)
@@ -93,7 +100,7 @@ def canvas_for(image: AnnotatedImage, source: Source, remarks: Remarks, *, scale
             f"{width} x {height}.{hint or ' Give the images that were annotated'}"
         )
     remarks.scaled.append(name)
-    return Canvas([_scaled(shape, image.size, size) for shape in image.shapes], size, 1)
+    return Canvas([_scaled(shape, image.size, size) for shape in image.shapes], size, len(source))
 
 
 def _is_copy(stated: tuple[int, int], size: tuple[int, int]) -> bool:

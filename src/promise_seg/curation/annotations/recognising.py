@@ -10,7 +10,7 @@ from promise_seg.curation.annotations.coco import is_coco, read_coco
 from promise_seg.curation.annotations.colour_masks import CLASSES, read_colour_masks, table_in
 from promise_seg.curation.annotations.colour_tables import VOC
 from promise_seg.curation.annotations.cvat import read_cvat
-from promise_seg.curation.annotations.documents import read_json, words_for
+from promise_seg.curation.annotations.documents import beginning_of, read_json, words_for
 from promise_seg.curation.annotations.geojson import is_geojson, read_geojson
 from promise_seg.curation.annotations.label_studio import is_label_studio, read_label_studio
 from promise_seg.curation.annotations.labelme import is_labelme, read_labelme
@@ -19,6 +19,7 @@ from promise_seg.curation.annotations.series_found import SeriesIndex
 from promise_seg.curation.annotations.shapes import Document
 from promise_seg.curation.annotations.via import is_via, is_via_3, is_via_csv, read_via, read_via_csv
 from promise_seg.curation.annotations.yolo import YOLO_CLASSES, classes_in, read_yolo
+from promise_seg.dataset.manifest_file import REQUIRED_COLUMNS
 from promise_seg.errors import ImageError, PromiseError, SettingsError
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged
@@ -61,6 +62,10 @@ JSON_FORMATS: dict[AnnotationFormat, tuple[Callable[[Any], bool], Callable[[Path
     AnnotationFormat.VIA: (is_via, lambda path, value, wishes: read_via(path, value, wishes.attribute)),
 }
 """The JSON formats: a function that detects each, and a function that reads it. The first match is used."""
+_KNOWN = (
+    "files of COCO, LabelMe, CVAT, Label Studio, VIA or QuPath, a DICOM structure set, YOLO's data.yaml or "
+    "classes.txt, or colour masks with a table (--colours)"
+)
 _EXPECTED = (
     "expected COCO (images and annotations), LabelMe (shapes and imagePath), Label Studio (a list of tasks), VIA 2 "
     "(_via_img_metadata, or images with regions) or GeoJSON (features)"
@@ -102,6 +107,7 @@ def read_annotations(path: Path, wishes: Wishes, kind: AnnotationFormat | None =
 
 
 def _read_json(path: Path, wishes: Wishes, kind: AnnotationFormat | None) -> Document:
+    _refuse_other_files(path)
     value = read_json(path)
     for name, (fits, read) in JSON_FORMATS.items():
         if kind in (None, name) and fits(value):
@@ -114,6 +120,25 @@ def _read_json(path: Path, wishes: Wishes, kind: AnnotationFormat | None) -> Doc
         fitting = next((name for name, (fits, _) in JSON_FORMATS.items() if fits(value)), None)
         what, expected = f"not {kind}", "leave --format out" if fitting is None else f"it looks like --format {fitting}"
     raise ImageError(f"{path}: holds {words_for(value)}, which is {what}; {expected}")
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Check that a file that is not named as JSON begins as a list or an object of JSON.
+
+    Raises:
+        ImageError: if it does not.
+    """
+    if path.suffix.lower() in _JSON or not path.is_file():
+        return
+    first_line = next((line for line in beginning_of(path).splitlines() if line.strip()), "")
+    if first_line.lstrip()[:1] in {"{", "["}:
+        return
+    if all(name in first_line.lower() for name in REQUIRED_COLUMNS):
+        raise ImageError(
+            f"{path}: a manifest, which all commands read as it is; expected annotations: {_KNOWN}. To check it, use "
+            "promise data check"
+        )
+    raise ImageError(f"{path}: not a known format of annotations; expected {_KNOWN}")
 
 
 def _may_be_dicom(path: Path) -> bool:
@@ -156,8 +181,7 @@ def annotation_files(path: Path, kind: AnnotationFormat | None = None, colours: 
         )
     if not found:
         raise ImageError(
-            f"{path}: no annotations there or below; expected files of COCO, LabelMe, CVAT, Label Studio, VIA or "
-            "QuPath, a DICOM structure set, YOLO's data.yaml or classes.txt, or colour masks with a table (--colours)"
+            f"{path}: no annotations there or below; expected {_KNOWN}"
         )
     return found
 

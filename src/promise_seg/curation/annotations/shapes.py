@@ -94,6 +94,7 @@ class AnnotatedImage:
         split: name of a split, if the annotations state it.
         undrawn: number of shapes that cannot be drawn or have no area; if there are any, an image without other shapes
             does not count as empty.
+        slices: indices of the slices that were annotated, if it is a volume of which only some were.
     """
 
     name: str
@@ -105,6 +106,7 @@ class AnnotatedImage:
     is_complete: bool = False
     split: str = ""
     undrawn: int = 0
+    slices: list[int] | None = None
 
 
 @dataclass

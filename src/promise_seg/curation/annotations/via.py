@@ -54,13 +54,12 @@ def read_via(path: Path, value: Mapping[str, Any], attribute: str | None = None)
         ImageError: if it is unclear which attribute holds the class, or no region has the given attribute.
     """
     regions = list[tuple[str, Any, Any]]()
-    names = dict[str, None]()
-    for number, item in enumerate(value.get("_via_img_metadata", value).values()):
-        name = str(item.get("filename") or number) if isinstance(item, Mapping) else str(number)
-        names[name] = None
+    names = dict[str, str]()
+    for number, (key, item) in enumerate(value.get("_via_img_metadata", value).items()):
+        names[key] = str(item.get("filename") or number) if isinstance(item, Mapping) else str(number)
         for region in listed(item.get("regions")) if isinstance(item, Mapping) else ():
             of = region if isinstance(region, Mapping) else {}
-            regions.append((name, of.get("shape_attributes"), of.get("region_attributes")))
+            regions.append((key, of.get("shape_attributes"), of.get("region_attributes")))
     return _document(path, names, regions, attribute)
 
 
@@ -81,15 +80,16 @@ def read_via_csv(path: Path, attribute: str | None = None) -> Document:
         ImageError: if it cannot be read, or the attribute of the class is unclear or missing.
     """
     regions = list[tuple[str, Any, Any]]()
-    names = dict[str, None]()
+    names = dict[str, str]()
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
         for row in csv.DictReader(io.StringIO(text_of(path, read_bytes(path)), newline="")):
             name = (row.get("filename") or "").lstrip("#")
-            names[name] = None
+            key = f"{name}{row.get('file_size') or ''}"  # as in the JSON formats
+            names[key] = name
             shape = _parsed(row.get("region_shape_attributes"))
             if shape != {}:
-                regions.append((name, shape, _parsed(row.get("region_attributes"))))
+                regions.append((key, shape, _parsed(row.get("region_attributes"))))
     except csv.Error as error:
         raise ImageError(f"{path}: cannot be read as a CSV: {error}") from None
     finally:
@@ -105,19 +105,28 @@ def _parsed(cell: str | None) -> Any:
 
 
 def _document(
-    path: Path, names: Mapping[str, None], regions: list[tuple[str, Any, Any]], attribute: str | None
+    path: Path, names: Mapping[str, str], regions: list[tuple[str, Any, Any]], attribute: str | None
 ) -> Document:
+    """Return the images of a file; images of the same name, which come from several folders, are kept apart.
+
+    Args:
+        path: the file.
+        names: the name of each image, by its key, which is its name and its size in bytes.
+        regions: key of the image, shape and attributes of each region.
+        attribute: see :func:`read_via`.
+    """
     document = Document(path, has_attributes=True)
-    key = _attribute_of(path, [attributes for *_, attributes in regions], attribute)
-    images = {name: AnnotatedImage(name, f"{path}: {name}") for name in names}
-    for number, (name, shape, attributes) in enumerate(regions):
-        with document.guarded(f"{name}, region {number}", images[name]):
+    class_key = _attribute_of(path, [attributes for *_, attributes in regions], attribute)
+    counts = Counter(names.values())
+    images = {key: AnnotatedImage(name, f"{path}: {name if counts[name] == 1 else key}") for key, name in names.items()}
+    for number, (key, shape, attributes) in enumerate(regions):
+        with document.guarded(f"{names[key]}, region {number}", images[key]):
             area = _area(shape)
             if area is None:
-                document.leave_out(images[name], shape.get("name"))
+                document.leave_out(images[key], shape.get("name"))
                 continue
-            labels = list(_values((attributes or {}).get(key))) or [""]
-            images[name].shapes += [Shape(area, label, ("region", number)) for label in labels]
+            labels = list(_values((attributes or {}).get(class_key))) or [""]
+            images[key].shapes += [Shape(area, label, ("region", number)) for label in labels]
     document.images = list(images.values())
     return document
 

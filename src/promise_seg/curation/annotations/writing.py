@@ -67,13 +67,15 @@ class MaskFolder:
     def write(self, labels: Uint16Array, source: Source, below: str = "", *, is_binary: bool = False) -> Path:
         """Write a map (N, H, W), and return its final path.
 
-        Volumes are written as NIfTI, other maps as PNG with 16 bits, or with 8 bits and the values 0 and 255 if binary.
+        Volumes are written as NIfTI, or as TIFF if their slices have no positions; other maps as PNG with 16 bits, or
+        with 8 bits and the values 0 and 255 if binary.
 
         Raises:
             ImageError: if a volume cannot be written in a way that can be read back.
             PromiseError: if the file cannot be written.
         """
-        suffix = ".nii.gz" if source.is_volume else ".png"
+        is_stack = source.is_volume and source.frame is None and not source.slices_have_places
+        suffix = ".tif" if is_stack else ".nii.gz" if source.is_volume else ".png"
         place = PurePosixPath(below) / self._place(source.path, below, suffix)
         path = self.temporary / place
         if source.is_volume:
@@ -98,10 +100,15 @@ class MaskFolder:
     def _write_volume(self, labels: Uint16Array, source: Source, path: Path) -> None:
         from promise_seg.prediction.labelled import Labelled, LabelledSlice  # they import torch
         from promise_seg.prediction.outputs.nifti import write_nifti
+        from promise_seg.prediction.outputs.pictures import write_tiff
 
         names = {int(value): str(value) for value in np.unique(labels) if value} or {1: "1"}
         slices = tuple(LabelledSlice(one, {}) for one in labels)
-        note = write_nifti(Labelled(source, slices, names, is_binary=False, separate_objects=False), path)
+        labelled = Labelled(source, slices, names, is_binary=False, separate_objects=False)
+        if path.suffix == ".tif":
+            write_tiff(labelled, path)
+            return
+        note = write_nifti(labelled, path)
         if note is not None and note not in self.notes:
             self.notes.append(note)
 

@@ -284,7 +284,7 @@ def _masks(one: CheckedRow, other: CheckedRow) -> str:
     """Return words on whether two rows of the same image have the same mask."""
     if one.truth_sha256 == other.truth_sha256:
         return "the same mask"
-    return "another mask: training and scores take both as true. Keep one of the rows"
+    return "a different mask: training and evaluation use both as ground truth. Keep one of the rows"
 
 
 def _splits(*rows: CheckedRow) -> set[Split]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promise_seg.curation.pairing.matching import ImagePair, Matches, only_file
 from promise_seg.curation.pairing.patterns import PathPattern, path_pattern, plain_numbers
-from promise_seg.curation.pairing.scanning import Entry, Scan, scan
+from promise_seg.curation.pairing.scanning import Entry, Scan, composed, scan
 from promise_seg.curation.pairing.schemes import SPLIT_FOLDERS, Scheme
 from promise_seg.errors import SettingsError
 
@@ -43,13 +43,16 @@ def match_patterns(folder: Path, images: str, masks: str) -> Matches:
     """
     rule = _rule(path_pattern(images, "--images"), path_pattern(masks, "--masks"))
     if images.casefold() == masks.casefold():
-        raise SettingsError(f"--images {images} --masks {masks}: are equal; expected patterns that tell masks apart")
+        raise SettingsError(
+            f"--images {images} --masks {masks}: both patterns are the same; expected patterns that distinguish masks "
+            "from images"
+        )
     missing = [field for field in rule.images.fields if field.isdecimal() and field not in rule.masks.fields]
     if missing or not rule.shared:
         raise SettingsError(
-            f"--images {images} --masks {masks}: the masks' pattern has fewer wildcards than that of the images, or "
-            "no field of theirs. Expected the same wildcards in the same order in both, or fields of the same name, "
-            "such as '{case}/ct.nii.gz' and '{case}/seg.nii.gz'"
+            f"--images {images} --masks {masks}: the pattern of the masks has fewer wildcards than that of the "
+            "images, or shares no field with it; expected the same wildcards in the same order in both, or fields of "
+            "the same name, such as '{case}/ct.nii.gz' and '{case}/seg.nii.gz'"
         )
     if "/" not in images + masks:
         rule = _rule(path_pattern(f"**/{images}"), path_pattern(f"**/{masks}"))
@@ -94,7 +97,7 @@ def _numbered_in_order(images: _Found, masks: _Found, shared: Sequence[str]) -> 
     def counted(entries: _Found) -> dict[tuple[str, ...], _Found]:
         together = defaultdict[tuple[str, ...], _Found](list)
         for entry, captured in sorted(entries, key=lambda one: plain_order(one[0].path.name)):
-            together[tuple(captured[field] for field in shared)].append((entry, captured))
+            together[tuple(composed(captured[field]) for field in shared)].append((entry, captured))
         return together
 
     of_images, of_masks = counted(images), counted(masks)
@@ -132,9 +135,9 @@ def _pair_up(found: Matches, images: _Found, masks: _Found, rule: _Rule, group: 
     def key_of(captured: _Captured, names: _Names) -> tuple[str, ...]:
         return tuple(names(captured[field]) for field in shared)
 
-    exact = [key_of(captured, str) for _, captured in images]
-    loose = [key_of(captured, plain_numbers) for _, captured in images]
-    names: _Names = plain_numbers if len(set(loose)) == len(set(exact)) else str
+    exact = [key_of(captured, composed) for _, captured in images]
+    loose = [key_of(captured, _loosely) for _, captured in images]
+    names: _Names = _loosely if len(set(loose)) == len(set(exact)) else composed
     by_key = defaultdict[tuple[str, ...], _Found](list)
     for entry, captured in masks:
         by_key[key_of(captured, names)].append((entry, captured))
@@ -150,6 +153,10 @@ def _pair_up(found: Matches, images: _Found, masks: _Found, rule: _Rule, group: 
         else:
             _add_pair(found, candidates[0], own, apart, group)
     found.masks_alone += [entry.path for own in by_key.values() for entry, _ in own]
+
+
+def _loosely(name: str) -> str:
+    return plain_numbers(composed(name))
 
 
 def _listed(entries: _Found) -> str:

@@ -30,8 +30,9 @@ class ChannelSet:
         known = _described(folder)
         listed = ", ".join(f"{name} {known[name]}" if name in known else name for name in self.names)
         return (
-            f"channels: {len(self.names)} files for each image ({listed}). image_name is that of {self.first}, which "
-            f"is read alone unless others are chosen, such as --channels {','.join(self.names[:_SHOWN])}"
+            f"channels: {len(self.names)} files for each image ({listed}). The column image_name has the files of "
+            f"{self.first}, the only channel that is read unless you choose others, as in --channels "
+            f"{','.join(self.names[:_SHOWN])}"
         )
 
     def remarks(self) -> list[str]:

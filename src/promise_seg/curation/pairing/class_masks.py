@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from promise_seg.curation.pairing.matching import ImagePair, Matches, bare_stems
-from promise_seg.curation.pairing.scanning import Entry, Scan
+from promise_seg.curation.pairing.scanning import Entry, Scan, composed
 from promise_seg.images.folder_names import IMAGE_FOLDERS, MASK_FOLDERS, plain
 
 _MOST_CLASSES = 250
@@ -24,7 +24,7 @@ def match_classes(contents: Scan) -> Matches:
     for entry in contents.entries:
         above, _, last = entry.parent.rpartition("/")
         if plain(last) in IMAGE_FOLDERS:
-            of_a_name[above, entry.stem].append(entry)
+            of_a_name[composed(above), composed(entry.stem)].append(entry)
         elif {plain(part) for part in entry.parent.split("/")} & MASK_FOLDERS:
             masks.append(entry)
         else:
@@ -40,7 +40,7 @@ def match_classes(contents: Scan) -> Matches:
     classes = Counter(name for own in by_image.values() for _, name in own)
     if not classes or "" in classes or len(classes) > _MOST_CLASSES or max(classes.values()) < min(2, len(images)):
         return Matches(folders=found.folders)
-    if all(stem in bare_stems(mask.stem) for (_, stem), own in by_image.items() for mask, _ in own):
+    if all(stem in bare_stems(mask.key[1]) for (_, stem), own in by_image.items() for mask, _ in own):
         return Matches(folders=found.folders)  # words such as "mask", which are not classes
     numbered = all(_NUMBERED.fullmatch(name) for name in classes)
     for key, image in images.items():
@@ -67,9 +67,9 @@ def _owners(mask: Entry) -> Iterator[tuple[tuple[str, str], str]]:
     """
     parts = mask.parent.split("/")
     place = next(number for number, part in enumerate(parts) if plain(part) in MASK_FOLDERS)
-    above, below = "/".join(parts[:place]), "-".join(parts[place + 1 :])
+    above, below = composed("/".join(parts[:place])), "-".join(parts[place + 1 :])
     for stem in (mask.stem, *bare_stems(mask.stem)):
-        yield (above, stem), below
+        yield (above, composed(stem)), below
         for at in range(len(stem) - 1, 0, -1):
             if stem[at] in "_-. " and not below:
-                yield (above, stem[:at]), stem[at + 1 :].removeprefix("class_")
+                yield (above, composed(stem[:at])), stem[at + 1 :].removeprefix("class_")

@@ -67,10 +67,13 @@ class Pairing(Matches):
             ("image(s) without mask", self.images_alone),
             ("mask(s) without image", self.masks_alone),
             ("image(s) not used: channels other than _0000, or not photographs", self.unused),
-            ("image(s) or mask(s) not used, because nothing is called so in this layout", self.unnamed),
+            ("image(s) or mask(s) not used, because their names do not belong to this layout", self.unnamed),
             (f"file(s) of unknown formats ignored ({_kinds(self.ignored)})", self.ignored),
-            (f"table(s) and other texts ignored, as they are no images ({_kinds(self.texts)})", self.texts),
-            ("hidden file(s) or folder(s) not looked at", self.hidden),
+            (
+                f"table(s) and other text file(s) ignored, because they are not images ({_kinds(self.texts)})",
+                self.texts,
+            ),
+            ("hidden file(s) or folder(s) ignored", self.hidden),
             ("folder(s) with images not used, because they are not part of the layout", self.not_looked_at),
         )
         lines = [f"{len(paths)} {what}: {self._examples(paths)}" for what, paths in lists if paths]
@@ -173,10 +176,10 @@ def _pair(folder: Path) -> Pairing:
     contents = "; ".join(best.remarks()) or "no images at all"
     known = "; ".join(layout.holds for layout in LAYOUTS)
     raise ManifestError(
-        f"{folder}: no image could be paired with a mask. Read as {best.layout}, it has {contents}. "
-        f"Expected names that are equal except for an ending such as _mask, in one of these layouts: {known}. "
-        "Say how images and masks are called (--images '*_photo.jpg' --masks '*_drawn.png'), rename the files, or "
-        f"write the manifest by hand (docs/data-format.md){_hint_at_annotations(folder)}"
+        f"{folder}: no image could be paired with a mask. Read as {best.layout}, it has {contents}. Expected names "
+        f"that are equal except for an ending such as _mask, in one of these layouts: {known}. Give the patterns of "
+        "their names (--images '*_photo.jpg' --masks '*_drawn.png'), rename the files, or write the manifest by hand "
+        f"(docs/data-format.md){_hint_at_annotations(folder)}"
     )
 
 

@@ -140,6 +140,6 @@ def no_groups_note(pairs: Sequence[ImagePair]) -> str:
             break
     return (
         "no groups: neither the files nor their folders say which images belong to one patient or video, so each is a "
-        "group of its own, and images of one patient may come into different splits. If several images are of one "
+        "group of its own, and images of one patient may end up in different splits. If several images are of one "
         f"patient, pass --group with a pattern that finds the patient in their names, such as {example}"
     )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from promise_seg.curation.pairing.matching import ImagePair, Matches
-from promise_seg.curation.pairing.scanning import Entry, Scan
+from promise_seg.curation.pairing.scanning import Entry, Scan, composed
 
 _MASK = re.compile(r"task-(\d+)-annotation-(\d+)-by-\d*-?tag-(.+)-(\d+)")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
@@ -33,9 +33,9 @@ def match_label_studio(folder: Path, contents: Scan) -> Matches:
     of_task = _named(names, images) if names else _numbered(images, set(masks))
     if not names and of_task:
         found.cautions.append(
-            "Label Studio's masks are called after the number of their task, which was taken to be the last number in "
-            "the name of the image. Look at some of them (promise data show), or put the export as JSON beside them, "
-            "which says it for certain"
+            "Label Studio names masks after the number of their task; each was assumed to belong to the image with "
+            "this number at the end of its name. Check some of the pairs with promise data show, or put the JSON "
+            "export, which lists the pairs, in the same folder"
         )
     for task, own in sorted(masks.items()):
         image = of_task.get(task)
@@ -79,7 +79,7 @@ def _names_of_tasks(folder: Path) -> tuple[dict[int, set[str]], list[Path]]:
 
 def _files(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        yield PurePosixPath(unquote(value.partition("?d=")[2] or value).replace("\\", "/")).name
+        yield composed(PurePosixPath(unquote(value.partition("?d=")[2] or value).replace("\\", "/")).name)
     elif isinstance(value, dict):
         for inner in value.values():
             yield from _files(inner)
@@ -89,10 +89,10 @@ def _named(names: Mapping[int, set[str]], images: Sequence[Entry]) -> dict[int, 
     found = dict[int, Entry]()
     for task, own in names.items():
         # Label Studio puts eight hexadecimal digits before the names of uploaded files
-        fitting = [image for image in images if image.path.name in own] or [
+        fitting = [image for image in images if composed(image.path.name) in own] or [
             image
             for image in images
-            if any(re.fullmatch(r"[0-9a-f]{8}-(.+)", n) and n[9:] == image.path.name for n in own)
+            if any(re.fullmatch(r"[0-9a-f]{8}-(.+)", n) and n[9:] == composed(image.path.name) for n in own)
         ]
         if len(fitting) == 1:
             found[task] = fitting[0]

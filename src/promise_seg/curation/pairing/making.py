@@ -66,7 +66,7 @@ class Made:
             lines.append(no_groups_note(self.pairing.pairs))
         if not self.pairing.knows_splits:
             lines.append(
-                "the folders say nothing of splits, so all rows are train. Divide them: promise data split "
+                "the folders do not define splits, so all rows are train. To divide them, run promise data split "
                 f"{self.output} -o {self.output.with_name(self.output.stem + '_split.csv')}"
             )
         return lines

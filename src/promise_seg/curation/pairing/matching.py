@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promise_seg.curation.pairing.patterns import plain_numbers
-from promise_seg.curation.pairing.scanning import Entry, scan
+from promise_seg.curation.pairing.scanning import Entry, composed, scan
 from promise_seg.curation.pairing.schemes import IMAGE_WORDS, MASK_WORDS
 from promise_seg.images.formats.kinds import stem_of
 from promise_seg.images.listing import visible
@@ -53,6 +53,7 @@ class ImagePair:
 
     If ``objects`` lists several masks, ``mask`` is their folder until they are merged. They are masks of single
     objects, unless ``parts`` has a label for each: the number of a part of one structure, or the name of a class.
+    ``slices`` are the indices of the slices to use; all if there are none.
     """
 
     image: Path
@@ -63,6 +64,7 @@ class ImagePair:
     group: str = ""
     objects: tuple[Path, ...] = ()
     parts: tuple[str, ...] = ()
+    slices: tuple[int, ...] = ()
 
 
 @dataclass
@@ -103,7 +105,7 @@ def split_images_and_masks(entries: Sequence[Entry]) -> tuple[list[Entry], list[
     no other file is named after it (``a_mask`` alone, but not ``colon_seg_1`` next to ``colon_seg_1_mask``).
     """
     keys = {entry.key for entry in entries}
-    named_after = {entry: [(entry.parent, stem) for stem in bare_stems(entry.stem)] for entry in entries}
+    named_after = {entry: [(entry.key[0], stem) for stem in bare_stems(entry.key[1])] for entry in entries}
     claimed = {key for options in named_after.values() for key in options}
 
     def is_mask(entry: Entry) -> bool:
@@ -163,11 +165,11 @@ def match(part: LayoutPart) -> Matches:
         if stem is None:
             found.unused.append(entry.path)
         else:
-            images[entry.parent, stem].append(entry)
+            images[entry.key[0], composed(stem)].append(entry)
     masks = _by_owner(images, mask_entries, found)
     for key, candidates in images.items():
         own = masks[key]
-        numbers = numbered_parts([mask.stem for mask in own])
+        numbers = numbered_parts([mask.key[1] for mask in own])
         if len(candidates) > 1:
             found.clashes.append(f"{part.images}: {_names(candidates, part.images)} have the same stem")
         elif len(own) > 1 and numbers:
@@ -195,10 +197,11 @@ def _by_owner(
         cores[parent, _core(stem)].append((parent, stem))
     masks = defaultdict[Key, list[Entry]](list)
     for entry in mask_entries:
-        stems = (entry.stem, *bare_stems(entry.stem))
-        owner = next(((entry.parent, stem) for stem in stems if (entry.parent, stem) in images), None)
+        parent, own = entry.key
+        stems = (own, *bare_stems(own))
+        owner = next(((parent, stem) for stem in stems if (parent, stem) in images), None)
         if owner is None:
-            alike = (cores.get((entry.parent, _core(stem)), []) for stem in stems)
+            alike = (cores.get((parent, _core(stem)), []) for stem in stems)
             owner = next((keys[0] for keys in alike if len(keys) == 1), None)
         if owner is None:
             found.masks_alone.append(entry.path)
@@ -218,7 +221,7 @@ def _mask_stems(part: LayoutPart) -> Callable[[str], set[str]]:
         folder = part.masks / below
         if not folder.is_dir():
             return set()
-        names = [stem_of(path) for path in visible(folder) if path.is_file()]
+        names = [composed(stem_of(path)) for path in visible(folder) if path.is_file()]
         if part.masks == part.images:  # slices and their masks in the same folder
             names = [name for name in names if any(bare in names for bare in bare_stems(name))]
         return {stem for name in names for stem in (name, *bare_stems(name))}

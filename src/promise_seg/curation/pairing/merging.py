@@ -19,7 +19,7 @@ from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
-from promise_seg.images.masks import LARGEST_LABEL
+from promise_seg.images.masks import LARGEST_LABEL, refuse_nan
 from promise_seg.images.readers import read_labels
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.storage.files import write_whole
@@ -160,7 +160,9 @@ def _numbers(pair: ImagePair, done: Merging) -> list[int]:
     if done.how == Several.CLASSES:
         unknown = [part for part in pair.parts if part not in done.classes]
         if unknown or not pair.parts:
-            raise MaskError(f"{pair.image}: a mask of it is called after no class: {pair.objects[0]}. Rename it")
+            raise MaskError(
+                f"{pair.image}: the name of its mask {pair.objects[0]} contains none of the classes. Rename the mask"
+            )
         return [done.classes.index(part) + 1 for part in pair.parts]
     if done.how == Several.MASK:
         return [_FOREGROUND] * len(pair.objects)
@@ -196,6 +198,7 @@ def _object(path: Path, image: Source, shape: tuple[int, ...]) -> BoolArray:
             f"{path}: the mask has {labels.shape[1]} x {labels.shape[0]} pixels, but its image {image.path} has "
             f"{shape[1]} x {shape[0]}. Both must have the same size"
         )
+    refuse_nan(labels, path)
     values = np.unique(labels)
     if np.count_nonzero(values) > 1:
         raise MaskError(

@@ -11,6 +11,7 @@ import numpy as np
 from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.errors import ImageError, MaskError, PromiseError, SizeError
 from promise_seg.images.formats.opening import open_source
+from promise_seg.images.masks import refuse_nan
 from promise_seg.storage.files import write_whole
 
 _MARK = b"promise-seg "
@@ -57,9 +58,13 @@ def merge_volumes(pair: ImagePair, numbers: Sequence[int], path: Path, key: str)
         if merged is None:
             first, merged = image, np.zeros(values.shape, np.uint16)
         elif values.shape != merged.shape or not np.allclose(image.affine, first.affine, atol=_SAME_PLACE_MM):
-            raise SizeError(f"{mask}: has another size or lies at another place than {pair.objects[0]}. Resample it")
+            raise SizeError(
+                f"{mask}: differs from {pair.objects[0]} in size or position; expected the same voxel grid. Resample "
+                f"it to that of {pair.objects[0].name}"
+            )
         if max(values.shape) > _LONGEST_SIDE:
             raise ImageError(f"{mask}: has a side of {max(values.shape)} voxels; NIfTI-1 holds {_LONGEST_SIDE} at most")
+        refuse_nan(values, mask)
         inside = values != 0
         if len(np.unique(values[inside])) > 1:
             raise MaskError(f"{mask}: has several values besides 0; expected a mask of one object")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from promise_seg.curation.pairing.scanning import composed
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.kinds import SUFFIXES
 
@@ -30,7 +31,8 @@ class PathPattern:
 
     def captured(self, path: str, stem_path: str) -> Mapping[str, str] | None:
         """Return the captured texts of a path, given with and without suffix; None if it does not match."""
-        match = self.expression.fullmatch(path if self.with_suffix else stem_path)
+        name = path if self.with_suffix else stem_path
+        match = self.expression.fullmatch(name) or self.expression.fullmatch(composed(name))
         return dict(zip(self.fields, match.groups(), strict=True)) if match else None
 
 
@@ -41,7 +43,7 @@ def path_pattern(text: str, option: str = "") -> PathPattern:
     Raises:
         SettingsError: if it has no wildcards, or an invalid field.
     """
-    bare = text.removesuffix(".*")
+    bare = composed(text).removesuffix(".*")
     expression, fields, wildcards = "", list[str](), 0
     for token in _TOKEN.split(bare.strip().removeprefix("./")):
         field = _FIELD.fullmatch(token)
@@ -65,7 +67,7 @@ def path_pattern(text: str, option: str = "") -> PathPattern:
             f"{option} {text}: has no wildcards, so it cannot tell one image from another. Expected a pattern such as "
             "'images/*.png' or '{case}/ct.nii.gz'"
         )
-    with_suffix = bare == text and text.lower().endswith(tuple(SUFFIXES))
+    with_suffix = bare == composed(text) and text.lower().endswith(tuple(SUFFIXES))
     return PathPattern(text, re.compile(expression, re.IGNORECASE), tuple(fields), with_suffix)
 
 

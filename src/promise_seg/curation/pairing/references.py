@@ -50,8 +50,8 @@ def match_references(folder: Path) -> Matches:
             found.masks_alone.append(path)
         elif image.is_dir() and len(files.folders[image]) > 1:
             found.clashes.append(
-                f"{path}: segments one of {len(files.folders[image])} series in {image}, each of which needs a folder "
-                "of its own"
+                f"{path}: segments one of the {len(files.folders[image])} series in {image}; expected a folder for "
+                "each series. Move the series into separate folders"
             )
         else:
             by_image[image].append(path)

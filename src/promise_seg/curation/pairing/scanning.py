@@ -1,5 +1,6 @@
 """Scan a folder for images to be paired and for files of unknown formats, ignoring files left by the system."""
 
+import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,11 @@ from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.listing import is_nobodys, visible, visible_and_hidden
 
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC), in which names are compared: macOS may take letters apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,8 @@ class Entry:
 
     @property
     def key(self) -> tuple[str, str]:
-        """The folder and the stem, by which images and masks are matched."""
-        return self.parent, self.stem
+        """The folder and the stem, by which images and masks are matched, in the form of :func:`composed`."""
+        return composed(self.parent), composed(self.stem)
 
 
 @dataclass
@@ -77,7 +83,7 @@ def _none(below: str) -> set[str]:
 
 def _are_single(folder: Path, stems: set[str]) -> bool:
     files = [path for path in visible(folder) if path.is_file() and not _is_companion(path)]
-    return bool(files) and all(stem_of(path) in stems for path in files)
+    return bool(files) and all(composed(stem_of(path)) in stems for path in files)
 
 
 def scan(
@@ -92,8 +98,8 @@ def scan(
     Args:
         folder: the folder; it is never treated as a series itself.
         series: keys of subfolders that are one entry whatever they contain, as the mask of a series may be any file.
-        singly: maps a subfolder, relative to this one, to the stems of the files in it that are separate entries even
-            if they are DICOM. If all of its files are among them, the subfolder is not a series.
+        singly: maps a subfolder, relative to this one, to the composed stems of the files in it that are separate
+            entries even if they are DICOM. If all of its files are among them, the subfolder is not a series.
         divided: whether all DICOM files are separate entries.
     """
     contents = Scan()
@@ -120,7 +126,7 @@ def _scan_into(
                 continue  # a link that leads back up
             below = f"{parent}/{path.name}" if parent else path.name
             whole = singly is not None and is_series(path) and not _are_single(path, singly(below))
-            if (parent, path.name) in series or whole:
+            if (composed(parent), composed(path.name)) in series or whole:
                 found.folders |= set(_all_folders(path))
                 found.entries.append(Entry(path, parent, path.name))
             else:

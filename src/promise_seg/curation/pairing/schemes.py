@@ -69,9 +69,9 @@ SCHEMES = (
     Scheme("cellpose", "**/{name}", "**/{name}_cp_masks", unused=("**/{name}_cp_output", "**/{name}_flows")),
     Scheme("GlaS", "**/{name}", "**/{name}_anno"),
     Scheme("Carvana", "**/{split}/{name}", "**/{split}_masks/{name}_mask"),
-    Scheme("a folder of images and its like with _masks", "**/{split}/{name}", "**/{split}_masks/{name}"),
-    Scheme("a folder of images and its like with _mask", "**/{split}/{name}", "**/{split}_mask/{name}"),
-    Scheme("a folder of images and its like with _labels", "**/{split}/{name}", "**/{split}_labels/{name}"),
-    Scheme("a folder of images and its like with _gt", "**/{split}/{name}", "**/{split}_gt/{name}"),
+    Scheme("images in FOLDER/, masks in FOLDER_masks/", "**/{split}/{name}", "**/{split}_masks/{name}"),
+    Scheme("images in FOLDER/, masks in FOLDER_mask/", "**/{split}/{name}", "**/{split}_mask/{name}"),
+    Scheme("images in FOLDER/, masks in FOLDER_labels/", "**/{split}/{name}", "**/{split}_labels/{name}"),
+    Scheme("images in FOLDER/, masks in FOLDER_gt/", "**/{split}/{name}", "**/{split}_gt/{name}"),
 )  # fmt: skip
 """The first row that yields pairs is used, so rows with more specific names come first."""

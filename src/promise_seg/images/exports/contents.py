@@ -3,6 +3,7 @@
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -14,6 +15,7 @@ from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, read_me
 from promise_seg.images.formats.kinds import SUFFIXES, kind_of, suffix_of, told_by_content
 from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.series_parts import PlacedImage, read_place, series_of
+from promise_seg.images.formats.tiff_sets import files_of_set
 from promise_seg.images.listing import is_nobodys, name_fault, visible_and_hidden
 from promise_seg.images.own_folders import is_run_or_masks, of_predictions
 
@@ -27,6 +29,7 @@ _OFTEN_IMAGES = frozenset({
     ".vob", ".3gp",
 })  # fmt: skip
 """Suffixes of images, volumes and videos that are not read unless their content is of a known format."""
+_OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 _SHOWN = 5
 UNREAD_SUFFIXES = frozenset(_KNOWN_IMAGES) - set(SUFFIXES)
 """The suffixes of image files that are not searched for in folders."""
@@ -64,6 +67,8 @@ class Contents:
     """Hidden files and folders, and folders that operating systems leave behind."""
     own: list[Path] = field(default_factory=list)
     """Folders that this program wrote."""
+    of_sets: list[Path] = field(default_factory=list)
+    """Files of OME-TIFFs of several files, which are read with the first file of each."""
     closed: list[str] = field(default_factory=list)
     """Reasons why a folder or its contents could not be listed."""
 
@@ -74,6 +79,11 @@ class Contents:
             yield (
                 f"{self.folder}: left out {_several(list(self.masks))} in folders of masks. If they are images, pass "
                 "their folders themselves"
+            )
+        if self.of_sets:
+            yield (
+                f"{self.folder}: left out {_first_of(self.of_sets, 'file')} of OME-TIFFs with several files, which are "
+                "read with the first file of each"
             )
         if self.own:
             yield (
@@ -91,7 +101,10 @@ class Contents:
                 f"{_kinds(self.unread)}. Save as PNG, TIFF, NIfTI or MP4"
             )
         if lone := [path for series, path in self.unplaced if series in self.series]:
-            yield f"{_several(lone)} left out of a series, whose other images say where they lie: predicted by itself"
+            yield (
+                f"{_several(lone)} left out of a series because it has no position, unlike the other images; "
+                "predicted separately"
+            )
         if self.no_pixels:
             yield (
                 f"{self.folder}: left out {len(self.no_pixels)} DICOM segmentation(s) or object(s) without pixels "
@@ -99,7 +112,7 @@ class Contents:
             )
         if self.no_images:
             yield (
-                f"{self.folder}: left out {len(self.no_images)} file(s) that are no images: {_kinds(self.no_images)} "
+                f"{self.folder}: left out {len(self.no_images)} file(s) that are not images: {_kinds(self.no_images)} "
                 f"(the first: {self.no_images[0]})"
             )
         if self.damaged:
@@ -145,6 +158,7 @@ def look_through(folder: Path, output: Path | None = None) -> Contents:
     if not (found.pictures or found.series or found.single):
         found.pictures, found.masks = found.masks, PathList()
     _drop_companions(found)
+    found.pictures = _without_parts(found)
     return found
 
 
@@ -221,6 +235,20 @@ def _drop_companions(found: Contents) -> None:
             except ImageError:
                 continue  # reported when it is opened
         found.no_images = [path for path in found.no_images if path not in read]
+
+
+def _without_parts(found: Contents) -> PathList:
+    """Return the images without the files of OME-TIFFs that are read with another file, which names them."""
+    kept, read = PathList(), set[Path]()
+    for path in found.pictures:
+        if path in read:
+            found.of_sets.append(path)
+            continue
+        kept.append(path)
+        if path.name.lower().endswith(_OME_SUFFIXES):
+            with suppress(ImageError, OSError):  # reported when it is opened
+                read |= set(files_of_set(path))
+    return kept
 
 
 def _add_by_content(found: Contents, pictures: PathList, path: Path) -> None:

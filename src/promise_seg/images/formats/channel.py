@@ -1,6 +1,9 @@
 """One channel of a file with several channels, as a separate source."""
 
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError
@@ -9,7 +12,7 @@ from promise_seg.images.formats.source import Scope, Source
 _SHOWN = 12
 _INHERITED = (
     "path", "is_volume", "frame", "uneven", "spacing", "slice_spacing", "slices_have_places", "is_oriented", "turned",
-    "columns_first",
+    "columns_first", "brightest",
 )  # fmt: skip
 
 
@@ -31,6 +34,13 @@ class OneChannel(Source):
 
     def values(self, index: int) -> Array:
         return self.whole.channel_values(index, self.number)
+
+    @cached_property
+    def has_finite_values(self) -> bool:
+        """Whether any value of any channel is finite: a single channel may be empty."""
+        channels = range(len(self.whole.channels))
+        found = (self.whole.channel_values(index, number) for index in range(len(self)) for number in channels)
+        return any(bool(np.isfinite(values).any()) for values in found)
 
     @property
     def is_inverted(self) -> bool:

@@ -50,10 +50,24 @@ def faults_of(path: Path, kind: str) -> Iterator[None]:
 def companion(path: Path, name: str) -> Path:
     """Return the data file that the header at ``path`` names.
 
+    Raises:
+        ImageError: if the file is elsewhere or missing.
+    """
+    found = companion_if_there(path, name)
+    if found is None:
+        raise ImageError(
+            f"{path}: its values are in {name!r:.100}, which is not there. Copy that file next to the header"
+        )
+    return found
+
+
+def companion_if_there(path: Path, name: str) -> Path | None:
+    """Return the data file that the header at ``path`` names; ``None`` if it is missing.
+
     A header could name any file of the system, so only files in its own folder, or in folders below it, are accepted.
 
     Raises:
-        ImageError: if the file is elsewhere or missing.
+        ImageError: if the file is elsewhere.
     """
     parts = re.split(r"[\\/]", name)
     if parts[0] == "" or re.match(r"[A-Za-z]:", name) or ".." in parts:
@@ -64,7 +78,7 @@ def companion(path: Path, name: str) -> Path:
     for candidate in (path.parent / name, path.parent / name.replace("\\", "/")):
         if _is_file(candidate):
             return candidate
-    raise ImageError(f"{path}: its values are in {name!r:.100}, which is not there. Copy that file next to the header")
+    return None
 
 
 def _is_file(path: Path) -> bool:

@@ -1,30 +1,35 @@
 """DICOM images: one or many frames, compressed or not, with their own display windows. Read by ``pydicom``."""
 
 import warnings
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.processing import apply_color_lut, apply_rescale
 from pydicom.pixels.utils import pixel_array
 
-from promise_seg.arrays import Array, BoolArray, Uint8Array
+from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError
 from promise_seg.images.formats import jpeg_decoders
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged, in_line
 from promise_seg.images.formats.dicom_files import SEGMENTATION_CLASSES, check_frames, check_length, read_mended
-from promise_seg.images.formats.dicom_source import DicomSource
+from promise_seg.images.formats.dicom_padding import padding_mask, padding_notes
+from promise_seg.images.formats.dicom_source import DicomSource, has_one_bit
 from promise_seg.images.formats.dicom_space import spacing_of, stack_affine, uneven_stack
+from promise_seg.images.formats.dicom_tables import goes_beyond_a_byte, is_long_table_of_bytes, look_up
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.notes import in_words
 from promise_seg.images.formats.orientation import SliceFrame
-from promise_seg.images.formats.voi import apply_voi
+from promise_seg.images.formats.voi import apply_voi, has_voi, whole_numbers
 from promise_seg.vocabulary import Axis
 
 jpeg_decoders.register()
 
 _FIRST_TYPES = (b"UL", b"CS", b"UI", b"DA", b"TM", b"OB", b"SH", b"LO")
 _LONGEST_FIRST = 64
+_UNREAD_COLOURS = ("HSV", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
+"""Interpretations of colours that ``pydicom`` does not convert to RGB."""
 _FRAME_ELEMENTS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 
 
@@ -53,6 +58,7 @@ class DicomImage(DicomSource):
         self.path = path
         self.dataset, notes = read_mended(path)
         self.notes = in_words(path, notes)
+        self.is_bilevel = has_one_bit(self.dataset)
         self._decoded: tuple[int, Array] | None = None
         try:
             with warnings.catch_warnings():
@@ -83,6 +89,12 @@ class DicomImage(DicomSource):
             raise ImageError(
                 f"{self.path}: its {stored} bits (BitsStored) end at bit {high} (HighBit), not at {int(stored) - 1}; "
                 "such pixels cannot be decoded correctly. Export it again"
+            )
+        colours = data.get("PhotometricInterpretation")
+        if colours in _UNREAD_COLOURS and data.get("SamplesPerPixel") == 3:
+            raise ImageError(
+                f"{self.path}: its colours are {colours} (PhotometricInterpretation); expected RGB, YBR_FULL, "
+                "YBR_FULL_422, YBR_ICT, YBR_RCT or a palette. Convert it to RGB"
             )
         shape = (data.get("NumberOfFrames") or 1, data.Rows, data.Columns, data.get("SamplesPerPixel", 1))
         check_size(self.path, tuple(map(int, shape)))
@@ -196,10 +208,34 @@ class DicomImage(DicomSource):
                     _eight_bits(stored) if stored.dtype == np.uint8 else (stored >> max(0, bits - 8)).astype(np.uint8)
                 )
             facts = self.frame_dataset(index)
-            rescaled = "RescaleSlope" in facts or "ModalityLUTSequence" in facts
-            padding = _padding(stored, self.dataset)
-            values = apply_modality_lut(stored, facts) if rescaled else stored
+            padding = padding_mask(stored, self.dataset)
+            if tables := facts.get("ModalityLUTSequence"):
+                values = look_up(stored, tables[0], facts)
+            else:
+                values = apply_rescale(stored, facts) if "RescaleSlope" in facts else stored
             return values if padding is None else np.where(padding, np.float32(np.nan), values.astype(np.float32))
+        except PARSE_ERRORS as error:
+            raise damaged(self.path, error) from error
+
+    @cached_property
+    def corrections(self) -> dict[str, object]:
+        facts = dict[str, object]()
+        if any(padding_notes(self.dataset)) and any(
+            padding_mask(self.as_stored(index), self.dataset) is not None for index in range(self._count)
+        ):
+            facts["padding"] = "by its bits"
+        if self.is_bilevel and self.values(0).dtype == np.uint8 and not has_voi(self.frame_dataset(0)):
+            facts["bits"] = 1
+        if any(self._goes_beyond_a_byte(index) for index in range(self._count)):
+            facts["table"] = "whole"
+        return facts
+
+    def _goes_beyond_a_byte(self, index: int) -> bool:
+        tables = self.frame_dataset(index).get("VOILUTSequence")
+        try:
+            if not tables or not is_long_table_of_bytes(tables[0]):
+                return False
+            return goes_beyond_a_byte(whole_numbers(self._frame_values(index)), tables[0])
         except PARSE_ERRORS as error:
             raise damaged(self.path, error) from error
 
@@ -225,16 +261,6 @@ class DicomImage(DicomSource):
     def datasets(self) -> list[Dataset]:
         """Return the file's only data set."""
         return [self.dataset]
-
-
-def _padding(stored: Array, dataset: Dataset) -> BoolArray | None:
-    """Return a mask (H, W) of padded pixels; ``None`` if there are none. Source: DICOM PS3.3, C.7.5.1.1.2."""
-    value = dataset.get("PixelPaddingValue")
-    if value is None:
-        return None
-    limit = dataset.get("PixelPaddingRangeLimit", value)
-    found = (stored >= min(value, limit)) & (stored <= max(value, limit))
-    return np.asarray(found) if found.any() else None
 
 
 def _eight_bits(colours: Array) -> Uint8Array:

@@ -8,7 +8,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_preamble
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.codes import check_codes
@@ -82,6 +82,9 @@ def check_length(path: Path, dataset: Dataset) -> None:
 
 def check_frames(path: Path, dataset: Dataset) -> None:
     """Check that frames do not decode to more than the header declares; pydicom decodes before it compares."""
+    meta = getattr(dataset, "file_meta", None)
+    if meta is not None and meta.get("TransferSyntaxUID") == RLELossless:
+        return  # its bytes are those of the pixels, which may look like the marker of another compression
     if "PixelData" in dataset and dataset["PixelData"].is_undefined_length:
         values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
         check_codes(path, dataset.PixelData, values)

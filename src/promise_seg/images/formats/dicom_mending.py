@@ -7,6 +7,7 @@ from pydicom.sequence import Sequence
 
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS
 from promise_seg.images.formats.dicom_numbers import mend_numbers
+from promise_seg.images.formats.dicom_padding import padding_notes
 from promise_seg.images.formats.dicom_pixel_header import mend_pixel_header, mend_transfer_syntax
 
 _GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
@@ -29,7 +30,7 @@ def mend(dataset: Dataset) -> tuple[str, ...]:
     signed = dataset.get("PixelRepresentation") == 1
     for item in _items_of_frames(dataset):
         notes += [*mend_numbers(item, signed), *_mend_tables(item)]
-    notes += [*_mend_tables(dataset), *mend_pixel_header(dataset)]
+    notes += [*_mend_tables(dataset), *mend_pixel_header(dataset), *padding_notes(dataset)]
     return tuple(dict.fromkeys(notes))
 
 

@@ -219,7 +219,7 @@ def _mend_direction(dataset: Dataset) -> Iterator[str]:
     unit = vectors / np.where(lengths > 0, lengths, 1)
     if np.linalg.norm(np.cross(*unit)) <= _LEAST_SINE:
         del dataset[name]
-        yield f"its {name} ({shown(found)}) is no direction, and is left out"
+        yield f"its {name} ({shown(found)}) is not a direction, and is left out"
     elif np.abs(lengths - 1).max() > _LENGTH_TOLERANCE:
         numbers = [float(value) for value in unit.ravel()]
         _set(dataset, name, _RULES[name], numbers, None)

@@ -31,6 +31,9 @@ class MetaImageVolume(VolumeWithHeader):
     signatures = ((0, b"ObjectType"),)
     may_lack_signature = True
 
+    plane: tuple[list[float], list[float]] | None = None
+    """The directions (2 x 2) and the origin of an image of two dimensions, as the file states them, if it does."""
+
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         with faults_of(path, _KIND):
             header, start = read_header(path)
@@ -46,6 +49,9 @@ class MetaImageVolume(VolumeWithHeader):
             if affine is not None and not is_place(affine):
                 affine = None
                 self.notes = (f"{path}: its directions, its spacing or its origin are {NO_PLACE}",)
+            if dimensions == 2 and affine is not None:
+                matrix, origin = _first(path, header, _MATRICES, 4), _first(path, header, _ORIGINS, 2)
+                self.plane = matrix or [1.0, 0.0, 0.0, 1.0], origin or [0.0, 0.0]
             if dimensions > 2 and affine is not None:
                 self._place(path, array, affine, axis)
             else:

@@ -65,8 +65,8 @@ def _mend_sform(header: nib.Nifti1Header) -> Iterator[str]:
     for name in ("srow_x", "srow_y", "srow_z"):
         header[name] = 0
     shown = "; ".join(" ".join(f"{value:g}" for value in row) for row in rows)
-    instead = "its qform is taken" if int(header["qform_code"]) != 0 else "the sizes of its voxels alone are taken"
-    yield f"its sform ({shown}) is no place in space, and {instead}"
+    instead = "its qform is used" if int(header["qform_code"]) != 0 else "only the voxel sizes are used"
+    yield f"its sform ({shown}) does not define a position in space, and {instead}"
 
 
 def _with_normal(affine: Float64Array, shape: tuple[int, ...]) -> Float64Array:
@@ -114,7 +114,7 @@ def _mend_qform(header: nib.Nifti1Header) -> Iterator[str]:
         header["qform_code"] = 0
         for name in names:
             header[name] = 0
-        yield f"its qform ({shown}) is no place in space, and the sizes of its voxels alone are taken"
+        yield f"its qform ({shown}) does not define a position in space, and only the voxel sizes are used"
     elif length > 1:
         for name, value in zip(names[:3], values[:3] / length, strict=True):
             header[name] = value

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _EXAMPLES = 4
-NO_PLACE = "no place in space, as they are not finite or span no volume, and its slices are taken as stored"
+NO_PLACE = "not a position in space, because they are not finite or span no volume; its slices are used as stored"
 """The end of a note on invalid geometry: what is wrong, and how the file is read."""
 
 

@@ -4,7 +4,7 @@ Slices are in radiological orientation: the patient's right is on the left of ax
 in axial slices, and the head is up in coronal and sagittal slices.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -138,6 +138,22 @@ class SliceFrame:
     def from_slices(self, stack: Array) -> Array:
         """Convert (N, H, W[, 3]) to (I, J, K[, 3]) in the file's order: the inverse of :meth:`to_slices`."""
         return stack if self.axis == Axis.AUTO else _moved(stack, self._directions(), self._orientation())
+
+    def in_units_of(self, other: "SliceFrame", factor: float) -> "SliceFrame":
+        """Return this frame in the units of another one, such as that of its image.
+
+        Many programs copy an affine without its units, so the voxel size decides whether it is converted.
+
+        Args:
+            other: frame in the wanted units, of about the same voxel size.
+            factor: number of those units per unit of this frame, by the files.
+        """
+        converted = self.affine * np.array([factor, factor, factor, 1.0])[:, None]
+        volumes = [abs(np.linalg.det(affine[:3, :3])) for affine in (other.affine, self.affine, converted)]
+        if factor == 1 or min(volumes) <= 0:
+            return self
+        wanted, own, by_units = np.log(volumes)
+        return replace(self, affine=converted) if abs(by_units - wanted) < abs(own - wanted) else self
 
     def like_this(self, other: "SliceFrame", array: Array) -> Array:
         """Return the array of another file of the same space, such as a mask, in the voxel order of this frame.

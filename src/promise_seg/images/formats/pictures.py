@@ -10,8 +10,10 @@ from PIL import Image, UnidentifiedImageError
 
 from promise_seg.arrays import Array
 from promise_seg.errors import ImageError, PromiseError, first_line
+from promise_seg.images.formats.deep_colours import bits_of_jpeg_2000, deep_values, depth_of, tile_of
 from promise_seg.images.formats.label_values import labels_of_palette
 from promise_seg.images.formats.limits import SparingFile, check_size
+from promise_seg.images.formats.orientation import upright
 from promise_seg.images.formats.source import Source
 from promise_seg.vocabulary import Axis
 
@@ -48,7 +50,7 @@ class UnrecognisedError(ImageError):
 class Picture(Source):
     """A single image, turned upright by its EXIF orientation; for an animation, its first frame.
 
-    Transparency is dropped, palettes are resolved to colours, and 16-bit and float grey values are kept.
+    Transparency is dropped, palettes are resolved to colours, and 16-bit and float values are kept.
     """
 
     kind = "picture"
@@ -66,9 +68,13 @@ class Picture(Source):
                 image = _opened(file)
                 check_size(path, (image.height, image.width, len(image.getbands())))
                 self._scale, self._bits = _scale_of(image)
+                self._shift = _shift_of(image, file)
                 self._has_palettes_only = image.format == "GIF"
+                depth = depth_of(image, file)
                 image.load()
+                deep = None if depth is None else deep_values(path, file, image, depth)
                 self._image, self.turned = _upright(image)
+                self._deep = None if deep is None else upright(deep, self.turned)
         except UnidentifiedImageError:
             raise UnrecognisedError(f"{path}: not an image that can be read") from None
         except PromiseError:
@@ -89,6 +95,8 @@ class Picture(Source):
 
     def values(self, index: int) -> Array:
         image = self._image
+        if self._deep is not None:
+            return _without_alpha(self._deep)
         if self._is_deep or image.mode == "L":
             return np.asarray(image)
         if image.mode in {"1", "LA", "La"}:
@@ -125,10 +133,14 @@ class Picture(Source):
             return labels_of_palette(indices, palette, of_grey=self._has_palettes_only)
         if self._is_deep or image.mode == "L":
             return self._unstretched(np.asarray(image))
-        if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} and np.ptp(np.asarray(image)[..., -1]):
+        whole = np.asarray(image) if self._deep is None else self._deep
+        if image.mode in {"LA", "La", "RGBA", "RGBa", "PA"} and np.ptp(whole[..., -1]):
             raise ImageError(
                 f"{self.path}: a mask with transparency, which may be the mask itself. Save it without transparency"
             )
+        if self._deep is not None:
+            array = _without_alpha(self._deep)
+            return (array[..., 0] if array.ndim == 3 and (array == array[..., :1]).all() else array), None
         colours = self._converted("L" if image.mode in {"1", "LA", "La"} else "RGB")
         if colours.ndim == 3 and (colours.max(2) - colours.min(2)).max() <= NEARLY_GREY:
             return self._converted("L"), None
@@ -136,6 +148,8 @@ class Picture(Source):
 
     def _unstretched(self, values: Array) -> tuple[Array, str | None]:
         """Undo Pillow's stretching of values to 8 or 16 bits if possible; otherwise return them with a note."""
+        if self._shift:
+            return values >> self._shift, None
         if self._scale is not None:
             most = 255 if values.dtype == np.uint8 else 65535
             return np.rint(values.astype(np.float64) * (self._scale / most)).astype(values.dtype), None
@@ -147,7 +161,9 @@ class Picture(Source):
         return values, None
 
     def differs_by(self, index: int) -> dict[str, object]:
-        return {} if self.turned == 1 else {"turned": self.turned}
+        """Also record 16-bit colours, as features of their high bytes may have been stored by earlier versions."""
+        found: dict[str, object] = {} if self._deep is None else {"bits": 16}
+        return found if self.turned == 1 else found | {"turned": self.turned}
 
 
 def _scale_of(image: Image.Image) -> tuple[int | None, int | None]:
@@ -155,11 +171,23 @@ def _scale_of(image: Image.Image) -> tuple[int | None, int | None]:
 
     Pillow stretches both to 8 or 16 bits, and reports the original values only before it decodes the pixels.
     """
-    tiles = getattr(image, "tile", [])
-    codec, _, _, arguments = tiles[0] if tiles else ("", None, 0, ())
+    codec, _, arguments = tile_of(image)
     if codec in {"ppm", "ppm_plain"} and isinstance(arguments, tuple) and isinstance(arguments[-1], int):
         return (arguments[-1], None) if image.mode in {"L", "I"} and arguments[-1] not in {255, 65535} else (None, None)
     return None, {"L;2": 2, "L;4": 4}.get(str(arguments)) if codec == "zip" else None
+
+
+def _shift_of(image: Image.Image, file: SparingFile) -> int:
+    """Return the number of bits by which Pillow shifts the grey levels of a JPEG 2000, to fill 8 or 16 bits."""
+    if image.format != "JPEG2000" or image.mode not in {"L", "I;16"}:
+        return 0
+    bits = bits_of_jpeg_2000(file)
+    return (8 if bits <= 8 else 16) - bits if 0 < bits <= 16 else 0
+
+
+def _without_alpha(values: Array) -> Array:
+    """Return colours (H, W, 3) or grey levels (H, W) of an image (H, W, samples) with 2 to 4 samples."""
+    return values[..., :3] if values.shape[2] > 2 else values[..., 0]
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, int]:

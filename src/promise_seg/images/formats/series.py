@@ -14,7 +14,7 @@ from promise_seg.errors import ImageError, first_line
 from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.dicom_faults import PARSE_ERRORS, damaged
 from promise_seg.images.formats.dicom_files import read_dataset, read_mended
-from promise_seg.images.formats.dicom_source import DicomSource
+from promise_seg.images.formats.dicom_source import DicomSource, has_one_bit, may_be_corrected
 from promise_seg.images.formats.dicom_space import stack_affine, uneven_stack
 from promise_seg.images.formats.limits import check_size
 from promise_seg.images.formats.notes import in_words
@@ -48,6 +48,8 @@ class DicomSeries(DicomSource):
         headers = [(path, header) for path, header, _ in read]
         self.notes = in_words(folder, (note for _, _, notes in read for note in notes))
         try:
+            self.is_bilevel = all(has_one_bit(header) for _, header in headers)
+            self._may_be_corrected = any(may_be_corrected(header) for _, header in headers)
             self._order(headers)
         except PARSE_ERRORS as error:
             raise ImageError(
@@ -140,7 +142,14 @@ class DicomSeries(DicomSource):
         return self._image(0 if self._opened is None else self._opened[0]).is_inverted
 
     def differs_by(self, index: int) -> dict[str, object]:
-        return {} if self._cut is None else super().differs_by(index)  # as acquired, each slice is a file
+        return self.corrections if self._cut is None else super().differs_by(index)  # each acquired slice is a file
+
+    @cached_property
+    def corrections(self) -> dict[str, object]:
+        facts = dict[str, object]()
+        for index in range(len(self.files) if self._may_be_corrected else 0):
+            facts |= self._image(index).corrections
+        return facts
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
         alone = scope == Scope.PIXEL or (scope == Scope.OWN and has_voi(self._image(index).frame_dataset(0)))

@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from enum import StrEnum
 from functools import cached_property
+from math import gcd
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from promise_seg.arrays import Array, Uint8Array
+from promise_seg.errors import ImageError
 from promise_seg.images.formats.orientation import SliceFrame
 from promise_seg.images.formats.uneven import UnevenStack
 from promise_seg.images.geometry import Box
@@ -82,6 +84,8 @@ class Source(ABC):
     """The EXIF or TIFF orientation by which it was turned upright; 1 if it is as stored."""
     value_step: float = 0.0
     """The distance between neighbouring values if it stores scaled ones; otherwise 0."""
+    brightest: int = 255
+    """The highest possible 8-bit value, which is shown as white: less than 255 if values are stored with fewer bits."""
     columns_first: bool = False
     """Whether :attr:`array` is (column, row, slice), as in NIfTI files, instead of (slice, row, column)."""
     several_channels: tuple[str, ...] = ()
@@ -177,16 +181,30 @@ class Source(ABC):
         return None
 
     def own_window(self, index: int) -> Uint8Array:
-        """Return one slice for display, uint8: by default, 8-bit values as they are, others from lowest to highest."""
+        """Return one slice for display, uint8: by default, 8-bit values as they are, others from lowest to highest.
+
+        Values of fewer than 8 bits are stretched to 8.
+        """
         values = self.values(index)
         if values.dtype == np.uint8:
-            return self.shown(np.asarray(values, np.uint8), values)
+            return self.shown(values if self.brightest == 255 else spread(values, 0, self.brightest), values)
         return self.shown(spread(values, *self.value_range), values)
 
     def shown(self, grey: Uint8Array, values: Array) -> Uint8Array:
-        """Return grey levels for display: inverted if high values mean dark, and black where ``values`` is NaN."""
+        """Return grey levels for display: inverted if high values mean dark, and black where ``values`` is NaN.
+
+        Raises:
+            ImageError: if all values of all slices are NaN or infinite.
+        """
         seen = 255 - grey if self.is_inverted else grey
-        return np.where(np.isnan(values), np.uint8(0), seen) if values.dtype.kind == "f" else seen
+        if values.dtype.kind != "f":
+            return seen
+        if not np.isfinite(values).any() and not self.has_finite_values:
+            raise ImageError(
+                f"{self.path}: has no finite value: all its {'voxels' if self.is_volume else 'pixels'} are NaN or "
+                "infinite; expected grey levels. Export it again from its source"
+            )
+        return np.where(np.isnan(values), np.uint8(0), seen)
 
     def output_formats(self) -> list[OutputFormat]:
         """Return the format that predictions for it are written in, and then a fallback, if there is one.
@@ -210,6 +228,16 @@ class Source(ABC):
         """Return all facts except the bytes of the file that determine the result of :meth:`values`."""
         return {"slice": index} if self.is_volume else {}
 
+    @cached_property
+    def percentile_facts(self) -> dict[str, object]:
+        """All facts except those of :meth:`differs_by` that determine the result of :meth:`percentiles`.
+
+        Raises:
+            ImageError: if the first slice is damaged.
+        """
+        values = self.values(0)
+        return sampling_facts(values.size, len(COLOURS)) if values.ndim == 3 else {}
+
     def slice_files(self, index: int, scope: Scope) -> list[Path]:
         """Return the files that determine the pixels of a slice."""
         del index, scope
@@ -219,6 +247,11 @@ class Source(ABC):
     def array(self) -> Array:
         """All slices as stored, in the order of the file: (I, J, K[, 3])."""
         return np.stack([self.as_stored(index) for index in range(len(self))])
+
+    @cached_property
+    def has_finite_values(self) -> bool:
+        """Whether any value of any slice is finite."""
+        return any(bool(np.isfinite(self.values(index)).any()) for index in range(len(self)))
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
@@ -236,14 +269,25 @@ class Source(ABC):
     def _find_percentiles(self, low: float, high: float) -> tuple[float, float]:
         samples = []
         for index in range(len(self)):
-            values = self.values(index).ravel()
-            values = values[:: max(1, len(values) // 1_000_000)]
+            values = self.values(index)
+            values = values.ravel()[:: sampling_step(values.size, len(COLOURS) if values.ndim == 3 else 1)]
             samples.append(values[np.isfinite(values)])
         together = np.concatenate(samples)
         if not len(together):
             return 0.0, 0.0
         found = np.percentile(together, [low, high])
         return float(found[0]), float(found[1])
+
+
+def sampling_step(values: int, colours: int) -> int:
+    """Return N for which every Nth of all values (H, W, colours) is a sample of about a million from all colours."""
+    step = max(1, values // 1_000_000)
+    return step if gcd(step, colours) == 1 else step + 1
+
+
+def sampling_facts(values: int, colours: int) -> dict[str, object]:
+    """Return facts if earlier versions sampled one colour alone, so that their stored features are not used."""
+    return {"sample": "all colours"} if gcd(max(1, values // 1_000_000), colours) > 1 else {}
 
 
 def finite_range(values: Array) -> tuple[float, float]:

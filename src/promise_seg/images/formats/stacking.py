@@ -43,7 +43,7 @@ def stacking_of(source: Source) -> Stacking | None:
     if source.uneven is not None:
         return Stacking(len(source), None, source.uneven.words)
     if source.slice_spacing is None:
-        return Stacking(len(source), None, "it does not say how far its slices are apart", source.is_in_time)
+        return Stacking(len(source), None, "it does not state the distance between its slices", source.is_in_time)
     return Stacking(len(source), source.slice_spacing)
 
 

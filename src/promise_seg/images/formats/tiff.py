@@ -21,8 +21,10 @@ from promise_seg.images.formats.label_values import (
 )
 from promise_seg.images.formats.limits import SparingFile, check_size
 from promise_seg.images.formats.orientation import lies_on_its_side, upright
-from promise_seg.images.formats.source import COLOURS, Source
+from promise_seg.images.formats.source import COLOURS, Scope, Source
+from promise_seg.images.formats.tiff_colours import is_stored_as_ycbcr, rgb_of_ycbcr
 from promise_seg.images.formats.tiff_pages import are_of_unknown_meaning, channel_names, check_chain, pages_of
+from promise_seg.images.formats.tiff_sets import files_of_set, no_page, opened
 from promise_seg.images.formats.tiff_spacing import pixel_size_of
 from promise_seg.vocabulary import Axis
 
@@ -32,6 +34,8 @@ _CODES = (6, 7, 33003, 33004, 33005, 34712, 34892)
 _ALPHA = (tifffile.EXTRASAMPLE.ASSOCALPHA, tifffile.EXTRASAMPLE.UNASSALPHA)
 _FAX_CODES = (2, 3, 4)
 """The compressions of fax machines (CCITT), for single bits."""
+_OF_VALUES = ("channels", "has_finite_values", "value_range", "array", "percentile_facts", "_percentiles", "_inputs")
+"""The attributes that are computed from the values when they are needed."""
 
 
 class TiffStack(Source):
@@ -44,9 +48,14 @@ class TiffStack(Source):
     suffixes = (".tif", ".tiff")
     signatures = ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+"))
 
+    @classmethod
+    def files_of(cls, path: Path) -> list[Path]:
+        """Return the file, and the other files of an OME-TIFF of several files."""
+        return files_of_set(path)
+
     def __init__(self, path: Path, axis: Axis = Axis.AUTO) -> None:
         del axis
-        self.path = path
+        self.path, self._files = path, files_of_set(path)
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it also logs the errors that it raises
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
@@ -61,6 +70,7 @@ class TiffStack(Source):
                 if page.is_tiled:
                     check_size(path, tuple(map(int, page.chunks)))  # each chunk is decoded as a whole
                 self._photometric = page.photometric
+                self._is_ycbcr = is_stored_as_ycbcr(path, file, page)
                 self._axes = page.axes
                 self._dtype = page.dtype
                 self._has_alpha = any(kind in _ALPHA for kind in page.extrasamples)
@@ -69,6 +79,8 @@ class TiffStack(Source):
                 tag = page.tags.get("Orientation")
                 self.turned = int(tag.value) if tag is not None else 1
                 self._bits = int(page.bitspersample)
+                if self._dtype == np.uint8 and 1 < self._bits < 8 and self._colormap is None:
+                    self.brightest = 2**self._bits - 1
                 size = pixel_size_of(file)
                 if size is not None:
                     in_plane = size.rows, size.columns
@@ -82,8 +94,6 @@ class TiffStack(Source):
             raise
         except Exception as error:  # tifffile raises whatever its parsing runs into
             raise damaged_tiff(path, error) from error
-        if self._photometric == tifffile.PHOTOMETRIC.SEPARATED:
-            raise ImageError(f"{path}: a TIFF in CMYK; save it as RGB")
         self.is_volume = len(self) > 1
         self._page: tuple[int, Array, bool] | None = None
 
@@ -97,7 +107,7 @@ class TiffStack(Source):
     @cached_property
     def _as_channels(self) -> "TiffStack":
         other = copy.copy(self)
-        for name in ("channels", "value_range", "array", "_percentiles", "_inputs"):
+        for name in _OF_VALUES:
             other.__dict__.pop(name, None)
         other._grid, other.is_volume = self._grid.T, False
         other.several_channels = ("",) * len(self._places)
@@ -128,9 +138,15 @@ class TiffStack(Source):
         return self._white.note or (None if self.several_channels else self._labels(0)[1])
 
     def differs_by(self, index: int) -> dict[str, object]:
-        """Also record an image that is no longer inverted, as features of its inverse may have been stored."""
-        declared = self._photometric == tifffile.PHOTOMETRIC.MINISWHITE
-        return super().differs_by(index) | ({"inverted": False} if declared and not self.is_inverted else {})
+        """Also record what earlier versions read otherwise, as features of their pixels may have been stored."""
+        found = super().differs_by(index)
+        if self._photometric == tifffile.PHOTOMETRIC.MINISWHITE and not self.is_inverted:
+            found["inverted"] = False
+        if self._is_ycbcr:
+            found["colours"] = "converted"
+        if self.brightest < 255:
+            found["bits"] = self._bits
+        return found
 
     def as_stored(self, index: int) -> Array:
         """Return labels: for palettes, see :func:`labels_of_palette`; for 0 as white, :func:`white_is_zero_in_tiff`.
@@ -157,6 +173,10 @@ class TiffStack(Source):
         palette = np.asarray(self._colormap.T >> 8, np.uint8)
         return labels_of_palette(array.astype(np.uint8) if array.dtype == bool else array, palette, of_grey=False)
 
+    def slice_files(self, index: int, scope: Scope) -> list[Path]:
+        del index, scope
+        return self._files
+
     def _decoded(self, index: int) -> tuple[Array, bool]:
         """Return one page, (H, W) or (H, W, samples), upright, and whether its alpha channel has several values.
 
@@ -167,9 +187,13 @@ class TiffStack(Source):
         if kept is None or kept[0] != index:
             try:
                 with SparingFile(self.path) as stored, tifffile.TiffFile(stored) as file:
-                    series, page = self._places[index]
-                    self._check_codes(file.series[series], page)
-                    array = np.asarray(file.asarray(key=page, series=series, maxworkers=1))
+                    series, number = self._places[index]
+                    page, keyframe = file.series[series].pages[number], file.series[series].keyframe
+                    if page is None:
+                        raise no_page(self.path)
+                    with opened(page) as handle:
+                        self._check_codes(page, keyframe, handle)
+                        array = np.asarray(file.asarray(key=number, series=series, maxworkers=1))
             except PromiseError:
                 raise
             except MemoryError:
@@ -181,14 +205,14 @@ class TiffStack(Source):
             kept = self._page = (index, *self._arranged(array))
         return kept[1:]
 
-    def _check_codes(self, series: tifffile.TiffPageSeries, index: int) -> None:
+    def _check_codes(
+        self, page: tifffile.TiffPage | tifffile.TiffFrame, keyframe: tifffile.TiffPage, handle: tifffile.FileHandle
+    ) -> None:
         """Check that strips or tiles decode to no more than the page declares; tifffile decodes before it compares."""
-        page, values = series.pages[index], prod(series.keyframe.chunks)
-        if page is not None and series.keyframe.compression in _CODES:
+        if keyframe.compression in _CODES:
             for at, count in zip(page.dataoffsets, page.databytecounts, strict=False):
-                handle = series.keyframe.parent.filehandle
                 handle.seek(at)
-                check_codes(self.path, handle.read(count), values)
+                check_codes(self.path, handle.read(count), prod(keyframe.chunks))
 
     def _arranged(self, array: Array) -> tuple[Array, bool]:
         """Return a page, (H, W) or (H, W, samples), upright, and whether its alpha channel has several values."""
@@ -196,6 +220,8 @@ class TiffStack(Source):
             array = np.moveaxis(array, 0, -1)
         elif self._axes not in {"YX", "YXS"}:
             raise ImageError(f"{self.path}: pages with the axes {self._axes}; expected pictures, grey or in colour")
+        if self._is_ycbcr:
+            array = rgb_of_ycbcr(array)
         is_see_through = self._has_alpha and array.ndim == 3 and len(np.unique(array[..., -1])) > 1
         return upright(array, self.turned), is_see_through
 

@@ -15,24 +15,30 @@ from promise_seg.errors import ImageError
 _CHANNEL = "C"
 _UNKNOWN = frozenset("IQ")
 """The axes of pages whose meaning a file does not state."""
+_SLIDE_KINDS = frozenset(("bif", "ndpi", "qpi", "svs"))
+_ACCOMPANYING = frozenset(("Label", "Macro", "Map", "Thumbnail"))
+"""The formats of slide scanners, and the images other than the slide in their files, as ``tifffile`` names them."""
 
-Place = tuple[int, int]
+PageIndex = tuple[int, int]
 """The number of a series, and of a page in it."""
 
 
-def pages_of(path: Path, file: tifffile.TiffFile) -> tuple[list[Place], npt.NDArray[np.intp]]:
+def pages_of(path: Path, file: tifffile.TiffFile) -> tuple[list[PageIndex], npt.NDArray[np.intp]]:
     """Return the places of the pages, and the page number of each slice and channel: (slices, channels).
 
-    Programs that add page by page write each as a series. Smaller copies of the same image are left out.
+    Programs that add page by page write each as a series. Smaller copies of the same image are left out,
+    and so are the thumbnail, label and overview of a slide.
 
     Raises:
         ImageError: if pages are of different kinds, or channels are in colour.
     """
     first = file.series[0].keyframe
-    found: list[Place] = []
+    found: list[PageIndex] = []
     grid: npt.NDArray[np.intp] | None = None
     for number, series in enumerate(file.series):
         page = series.keyframe
+        if number and _accompanies_slide(series):
+            continue
         if (page.shape, page.dtype, page.axes) == (first.shape, first.dtype, first.axes):
             found += [(number, at) for at in range(len(series.pages))]
             if _CHANNEL in series.axes:
@@ -47,6 +53,11 @@ def pages_of(path: Path, file: tifffile.TiffFile) -> tuple[list[Place], npt.NDAr
     if grid.size != len(found):
         raise ImageError(f"{path}: has several pictures with channels; expected one. Save them as files of their own")
     return found, grid
+
+
+def _accompanies_slide(series: tifffile.TiffPageSeries) -> bool:
+    """Whether a slide scanner wrote a series next to the slide: the thumbnail of Aperio does not say it is reduced."""
+    return series.kind in _SLIDE_KINDS and series.name in _ACCOMPANYING
 
 
 def _by_channel(path: Path, series: tifffile.TiffPageSeries) -> npt.NDArray[np.intp]:

@@ -14,9 +14,11 @@ from promise_seg.errors import ImageError, PromiseError, first_line
 from promise_seg.images.formats.kinds import told_by_content
 from promise_seg.images.formats.limits import SparingFile, check_size
 from promise_seg.images.formats.opening import states_of
-from promise_seg.images.formats.source import COLOURS, Source, finite_range
+from promise_seg.images.formats.source import COLOURS, Source, finite_range, sampling_facts, sampling_step
 from promise_seg.images.formats.tiff import TiffStack, check_segment, damaged_tiff
+from promise_seg.images.formats.tiff_colours import is_stored_as_ycbcr, rgb_of_ycbcr
 from promise_seg.images.formats.tiff_pages import check_chain
+from promise_seg.images.formats.tiff_sets import files_of_set
 from promise_seg.images.formats.tiff_spacing import pixel_size_of
 from promise_seg.images.geometry import Box
 from promise_seg.images.guarding import guarded
@@ -100,11 +102,15 @@ class TiffSlide(Source):
                     wider = finest.imagelength / self.height, finest.imagewidth / self.width
                     self.spacing = size.rows * wider[0], size.columns * wider[1]
                 samples = int(page.samplesperpixel)
-                self.is_readable = len(series.pages) == 1 and self._is_plain(page, samples)
+                self._is_ycbcr = is_stored_as_ycbcr(path, file, page)
+                is_alone = len(series.pages) == 1 and len(files_of_set(path)) == 1
+                self.is_readable = is_alone and self._is_plain(page, samples)
                 if self.is_readable:
                     self._mapped = self._map() if page.is_memmappable else None
                     if self._mapped is None and int(np.prod(page.chunks)) > _LARGEST_SEGMENT:
                         self.is_readable = False
+                    elif self._mapped is None:
+                        self._decoder = page.decode  # made here, as for JPEG it reads from the open file
                 self.channels = COLOURS if samples > 1 else ("",)
         except PromiseError:
             raise
@@ -141,7 +147,8 @@ class TiffSlide(Source):
         return [OutputFormat.TIFF]
 
     def differs_by(self, index: int) -> dict[str, object]:
-        return {"level": self.level} if self.level else {}
+        found: dict[str, object] = {"level": self.level} if self.level else {}
+        return found | {"colours": "converted"} if self._is_ycbcr else found
 
     def values(self, index: int) -> Array:
         """Return the whole level.
@@ -218,10 +225,11 @@ class TiffSlide(Source):
             if len(data) < count:
                 raise ValueError(f"it ends {count - len(data):,} bytes too early")
             check_segment(self.path, self._page, data)
-            decoded, _, shape = self._page.decode(data, number, jpegtables=self._tables, jpegheader=self._header)
+            decoded, _, shape = self._decoder(data, number, jpegtables=self._tables, jpegheader=self._header)
             if decoded is None:
                 return None
-            return np.asarray(decoded)[0, : shape[1], : shape[2]]
+            found = np.asarray(decoded)[0, : shape[1], : shape[2]]
+            return rgb_of_ycbcr(found) if self._is_ycbcr else found
         except PromiseError:
             raise
         except MemoryError:
@@ -245,8 +253,12 @@ class TiffSlide(Source):
         ranges = [finite_range(self.window(strip)) for strip in self._strips()]
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
+    @cached_property
+    def percentile_facts(self) -> dict[str, object]:
+        return sampling_facts(self.height * self.width * len(self.channels), len(self.channels))
+
     def _find_percentiles(self, low: float, high: float) -> tuple[float, float]:
-        step = max(1, self.height * self.width * len(self.channels) // 1_000_000)
+        step = sampling_step(self.height * self.width * len(self.channels), len(self.channels))
         samples, before = [], 0
         for strip in self._strips():
             values = self.window(strip).ravel()

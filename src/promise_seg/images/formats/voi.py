@@ -1,13 +1,13 @@
 """The display of a DICOM file: its window, or its lookup table of grey values.
 
-``pydicom`` applies both, but returns units that depend on the rest of the file; here the result is 8-bit grey.
+The result is 8-bit grey.
 """
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import processing
 
-from promise_seg.arrays import Array, Uint8Array
+from promise_seg.arrays import Array, IntArray, Uint8Array
+from promise_seg.images.formats.dicom_tables import bits_of, look_up
 
 
 def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:
@@ -16,19 +16,29 @@ def apply_voi(values: Array, facts: Dataset) -> Uint8Array | None:
     If there are several windows, the first is used. Source: DICOM PS3.3, C.11.2.1.
     """
     if facts.get("VOILUTSequence"):
-        plain = np.nan_to_num(np.asarray(values, np.float64)).astype(np.int64)
-        seen = np.asarray(processing.apply_voi(plain, facts), np.float64)
-        bits = int(facts.VOILUTSequence[0].LUTDescriptor[2])
-        return np.round(np.clip(seen / (2**bits - 1), 0, 1) * 255).astype(np.uint8)
-    centre, width = _first(facts.get("WindowCenter")), _first(facts.get("WindowWidth"))
-    if centre is None or width is None or width <= 0:
+        table = facts.VOILUTSequence[0]
+        seen = look_up(whole_numbers(values), table, facts).astype(np.float64)
+        return np.round(np.clip(seen / (2 ** bits_of(table) - 1), 0, 1) * 255).astype(np.uint8)
+    window = _window(facts)
+    if window is None:
         return None
-    return windowed(values, centre, width, str(facts.get("VOILUTFunction") or "LINEAR").strip().upper())
+    return windowed(values, *window, str(facts.get("VOILUTFunction") or "LINEAR").strip().upper())
+
+
+def whole_numbers(values: Array) -> IntArray:
+    """Return values (H, W) as the whole numbers that a table is looked up by; NaN becomes 0."""
+    return np.nan_to_num(np.asarray(values, np.float64)).astype(np.int64)
 
 
 def has_voi(facts: Dataset) -> bool:
-    """Whether a file defines how its values become grey levels."""
-    return bool(facts.get("VOILUTSequence")) or _first(facts.get("WindowCenter")) is not None
+    """Whether a file defines how its values become grey levels, so that :func:`apply_voi` does not return ``None``."""
+    return bool(facts.get("VOILUTSequence")) or _window(facts) is not None
+
+
+def _window(facts: Dataset) -> tuple[float, float] | None:
+    """Return the centre and the width of the first window; ``None`` if one of them is missing, or there is no width."""
+    centre, width = _first(facts.get("WindowCenter")), _first(facts.get("WindowWidth"))
+    return None if centre is None or width is None or width <= 0 else (centre, width)
 
 
 def _first(value: object) -> float | None:

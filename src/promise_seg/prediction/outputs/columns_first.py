@@ -25,4 +25,5 @@ def affine_columns_first(labelled: Labelled) -> Float64Array | None:
     source = labelled.source
     if source.frame is None:
         return None
-    return source.frame.affine if source.columns_first else source.frame.affine[:, [2, 1, 0, 3]]
+    affine = source.frame.affine if source.columns_first else source.frame.affine[:, [2, 1, 0, 3]]
+    return affine * np.array([*[source.mm_per_unit] * 3, 1.0])[:, None]

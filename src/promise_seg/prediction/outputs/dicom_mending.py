@@ -37,7 +37,7 @@ def images_to_refer_to(source: DicomSource) -> list[Dataset]:
     known = [geometry for geometry in found if geometry is not None]
     if len(known) < len(frames):
         if len(frames) > 1:
-            raise _refusal(source.path, "not all of its images say where they lie")
+            raise _refusal(source.path, "some of its images do not state their position")
         _leave_unplaced(images[0])
         return images
     before = [plane_of(image, index) for image, index in frames]
@@ -63,7 +63,7 @@ def _check_identifiers(path: Path, images: list[Dataset]) -> None:
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         values = [image.get(name) for image in images]
         if not all(isinstance(value, str) and value for value in values):
-            raise _refusal(path, f"not all of its images have one {name}")
+            raise _refusal(path, f"some of its images have no single {name}")
         expected = len(images) if name == "SOPInstanceUID" else 1
         if len(set(values)) != expected:
             what = "the same" if expected > 1 else "different"

@@ -49,8 +49,8 @@ def write_dicom_seg(labelled: Labelled, path: Path, *, keep_empty_frames: bool =
         )
     if _has_unplaced_frames(source):
         raise ImageError(
-            f"{source.path}: has several frames and does not say where they lie, so that no DICOM segmentation can "
-            "refer to them. Choose another --format"
+            f"{source.path}: has several frames without positions, so that no DICOM segmentation can refer to them. "
+            "Choose another --format"
         )
     present = np.stack([labelled.stack == label for label in labelled.names], -1).astype(np.uint8)
     with faults_of_writing(labelled, path), warnings.catch_warnings():

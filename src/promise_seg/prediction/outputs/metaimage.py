@@ -4,11 +4,14 @@ Source: https://itk.org/Wiki/ITK/MetaIO/Documentation
 """
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from promise_seg.arrays import Array
+from promise_seg.images.formats.metaimage import MetaImageVolume
+from promise_seg.images.formats.source import Source
 from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.outputs.columns_first import TO_LPS, affine_columns_first, labels_columns_first
 from promise_seg.prediction.outputs.reading_back import stack_beside, stored_stack, write_checked
@@ -46,9 +49,11 @@ def write_metaimage(labelled: Labelled, path: Path) -> None:
 
 def _place(labelled: Labelled, dimensions: int) -> list[str]:
     """Return the header lines with the geometry of the labels."""
-    affine, spacing = affine_columns_first(labelled), labelled.source.spacing
-    if affine is None or dimensions < 3:
-        return [] if spacing is None or dimensions > 2 else [f"ElementSpacing = {_words(spacing[::-1])}"]
+    affine = affine_columns_first(labelled)
+    if dimensions < 3:
+        return _place_in_plane(labelled.source)
+    if affine is None:
+        return []
     axes = (TO_LPS @ affine[:3, :3]).T
     lengths = np.linalg.norm(axes, axis=1)
     return [
@@ -58,5 +63,14 @@ def _place(labelled: Labelled, dimensions: int) -> list[str]:
     ]
 
 
-def _words(values: Array | tuple[float, ...]) -> str:
+def _place_in_plane(source: Source) -> list[str]:
+    """Return the header lines with the geometry of an image of two dimensions."""
+    lines = [] if source.spacing is None else [f"ElementSpacing = {_words(source.spacing[::-1])}"]
+    if isinstance(source, MetaImageVolume) and source.plane is not None:
+        matrix, origin = source.plane
+        lines = [f"TransformMatrix = {_words(matrix)}", f"Offset = {_words(origin)}", *lines]
+    return lines
+
+
+def _words(values: Array | Sequence[float]) -> str:
     return " ".join(repr(value) for value in np.asarray(values).tolist())

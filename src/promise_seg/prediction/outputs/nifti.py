@@ -35,10 +35,12 @@ def write_nifti(labelled: Labelled, path: Path) -> str | None:
     """
     source, affine = labelled.source, affine_columns_first(labelled)
     if affine is None:
-        why = "does not say where its pixels lie, which a NIfTI file needs"
+        why = "does not state the position of its pixels, which a NIfTI file needs"
         if source.uneven is not None:
             why = f"{source.uneven.words}, and a NIfTI file can state one distance only"
         raise ImageError(f"{source.path}: {why}. Choose another --format")
+    if isinstance(source, NiftiVolume) and source.frame is not None:
+        affine = source.frame.affine  # in the units of its header, which is kept
     image = _image(labelled, affine)
 
     def read(written: Path) -> Array:
@@ -47,7 +49,7 @@ def write_nifti(labelled: Labelled, path: Path) -> str | None:
         return stack_beside(written, labelled)
 
     write_checked(labelled, path, image.to_filename, read, labelled.stack)
-    return _note(source.path, image)
+    return _note(source.path, image, source.mm_per_unit)
 
 
 def _image(labelled: Labelled, affine: Float64Array) -> nib.Nifti1Image:
@@ -67,7 +69,7 @@ def _image(labelled: Labelled, affine: Float64Array) -> nib.Nifti1Image:
     return image
 
 
-def _note(path: Path, image: nib.Nifti1Image) -> str | None:
+def _note(path: Path, image: nib.Nifti1Image, mm_per_unit: float) -> str | None:
     """Return a note if the two transforms of a file differ by more than half a voxel at its last voxel."""
     sform, qform = image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]
     if sform is None or qform is None or _is_orthogonal(sform):
@@ -79,7 +81,7 @@ def _note(path: Path, image: nib.Nifti1Image) -> str | None:
     return (
         f"{path}: its slices are not stacked along their normal, as with a tilted gantry. The sform of the NIfTI file "
         "says where they lie; 3D Slicer, ITK-SNAP and other programs of ITK take its qform instead, which is "
-        f"orthogonal, as these programs read the images themselves, and up to {apart:.1f} mm away"
+        f"orthogonal, as these programs read the images themselves, and up to {apart * mm_per_unit:.3g} mm away"
     )
 
 

@@ -46,14 +46,17 @@ def write_png(labelled: Labelled, path: Path) -> None:
 
 
 def write_tiff(labelled: Labelled, path: Path) -> None:
-    """Write a TIFF with a page for each slice; a large image is written tile by tile."""
+    """Write a TIFF with a page for each slice; a large image is written tile by tile.
+
+    It is never an OME-TIFF: for a name that ends in ``.ome.tif``, ``tifffile`` would write one and guess its axes.
+    """
     if not labelled.source.is_volume and labelled.slices[0].labels.size > LARGEST_WHOLE:
         _write_tiles(labelled, path)
         return
     pages = np.stack([grey_values(one.labels, labelled) for one in labelled.slices])
 
     def write(to: Path) -> None:
-        tifffile.imwrite(to, pages, photometric="minisblack", compression="zlib", metadata=None)
+        tifffile.imwrite(to, pages, photometric="minisblack", compression="zlib", metadata=None, ome=False)
 
     write_checked(labelled, path, write, stored_stack, pages)
 
@@ -72,7 +75,7 @@ def _write_tiles(labelled: Labelled, path: Path) -> None:
     with replacing(path, Sync.FILE) as temporary, faults_of_writing(labelled, temporary):
         tifffile.imwrite(
             temporary, tiles(), shape=(height, width), dtype=dtype, tile=(_SIDE, _SIDE), photometric="minisblack",
-            compression="zlib", metadata=None, bigtiff=labels.nbytes >= 2**31,
+            compression="zlib", metadata=None, ome=False, bigtiff=labels.nbytes >= 2**31,
         )  # fmt: skip
         written = TiffSlide(temporary)
         for top in range(0, height, _SIDE):

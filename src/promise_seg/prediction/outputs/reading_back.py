@@ -48,7 +48,7 @@ def faults_of_writing(labelled: Labelled, written: Path) -> Iterator[None]:
         if isinstance(error, PromiseError) and str(error).startswith(f"{labelled.source.path}: "):
             raise
         reason = first_line(error).removeprefix(f"{written}: ").replace(str(written), written.name).rstrip(".")
-        what = "its labels cannot be written so that they are read back"
+        what = "its labels were written, but could not be read back unchanged"
         if not isinstance(error, PromiseError):
             reason = f"{type(error).__name__}: {reason}"
         raise ImageError(f"{labelled.source.path}: {what}: {reason}. Choose another --format") from error
@@ -61,9 +61,9 @@ def check_same(found: Array, expected: Array) -> None:
         ImageError: if they differ in shape or values.
     """
     if found.shape != expected.shape:
-        raise ImageError(f"they come back as {_size(found)} pixels, but are {_size(expected)}")
+        raise ImageError(f"found {_size(found)} pixels; expected {_size(expected)}")
     if others := int(np.count_nonzero(found != expected)):
-        raise ImageError(f"{others} of {expected.size} pixels come back with another label")
+        raise ImageError(f"{others} of {expected.size} pixels have a different label")
 
 
 def _size(stack: Array) -> str:
