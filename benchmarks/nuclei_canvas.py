@@ -93,6 +93,11 @@ def make(manifest: Path, output: Path, side: int) -> None:
     write_text(output / PLACES, json.dumps(places))
 
 
+def dice(mask: np.ndarray, truth: np.ndarray) -> float:
+    """Return the Dice of two masks (H, W) bool, of which the second is not empty."""
+    return 2 * float((mask & truth).sum()) / int(mask.sum() + truth.sum())
+
+
 def score(model: Path, manifest: Path) -> None:
     """Print the means over the images of the test rows, and over the images that are pasted on their canvases."""
     quiet_libraries()
@@ -100,21 +105,24 @@ def score(model: Path, manifest: Path) -> None:
     assert isinstance(loaded, promise_seg.Model)
     scores: list[ObjectScores] = []
     unions: list[float] = []
+    masks: list[float] = []
     for row in read_manifest(manifest):
         if row.split != Split.TEST:
             continue
         found, truth = loaded.predict_instances(row.image).labels, read_labels(row.mask)
+        mask = loaded.predict(row.image).mask
         height, width = truth.shape
         for left, top, right, bottom in places.get(row.image.name, [(0, 0, width, height)]):
             part = slice(top, bottom), slice(left, right)
             scores.append(score_instance_maps(found[part].astype(np.int64), truth[part].astype(np.int64)))
-            mask, wanted = found[part] > 0, truth[part] > 0
-            unions.append(2 * float((mask & wanted).sum()) / max(1, int(mask.sum() + wanted.sum())))
+            unions.append(dice(found[part] > 0, truth[part] > 0))
+            masks.append(dice(mask[part], truth[part] > 0))
     means = {
         "F1": np.mean([one.f1_at(0.5) for one in scores]),
         "AP50": np.mean([one.average_precision_50 for one in scores]),
         "count error": np.mean([one.count_error for one in scores]),
         "union": np.mean(unions),
+        "Dice of the mask of all nuclei": np.mean(masks),
     }
     print(f"{len(scores)} images: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
 
