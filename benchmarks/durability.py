@@ -29,7 +29,7 @@ from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.exports.inputs import find_inputs
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.prediction.folders import predict_folder
 from promise_seg.prediction.labelling import Labeller
@@ -149,7 +149,7 @@ def measure(what: str, work: Callable[[Path], object], folder: Path, rounds: int
 
 def train(rows: list[CheckedRow], sam: Backbone, apm: ApmKind, folder: Path) -> TrainingRun:
     """Train one epoch on features that are stored, in a run that checks each of them as it reads it first."""
-    settings = TrainSettings(apm=apm, batch_size=8, views=1, epochs=1)
+    settings = make_settings(apm=apm, batch_size=8, views=1, epochs=1)
     store = FeatureStore(folder.with_name(f"store-{folder.name.partition('-')[0]}"))  # hashes of one are no others
     run = TrainingRun(folder, rows, sam, store, settings, Accelerator(cpu=True))
     run.encode()

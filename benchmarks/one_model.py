@@ -26,10 +26,11 @@ import promise_seg
 from benchmarks.volumes import SPACING, STORED_AS, STREAM, stored
 from promise_seg.features.store import FeatureStore
 from promise_seg.images.formats.opening import open_source
-from promise_seg.learning.settings import NEW_VALUES, TrainSettings
+from promise_seg.learning.settings import PRESETS, make_settings
 from promise_seg.learning.validation import validate
 from promise_seg.scenes.bodies import draw_body
 from promise_seg.storage.files import write_text, write_whole
+from promise_seg.vocabulary import Protocol
 from promise_seg.workflows.models import AnyModel, ClassModels
 
 NAMES = {"one": "one model", "set": "a model for each", "alone": "a model for each, loaded one by one"}
@@ -51,7 +52,7 @@ def main() -> None:
         "--by-slices", action="store_true", help="choose epochs, masks and shares by the Dice of slices, as before"
     )
     args = parser.parse_args()
-    NEW_VALUES["scores_volumes"] = not args.by_slices
+    PRESETS[Protocol.OWN]["scores_volumes"] = not args.by_slices
     print("| seed | " + " | ".join(["", *COLUMNS]) + " |")
     print("| --- " * (len(COLUMNS) + 2) + "|")
     found: dict[int, dict[str, Any]] = {}
@@ -94,7 +95,7 @@ def chosen_otherwise(models: ClassModels, data: promise_seg.Dataset, folder: Pat
     """Return the mean 3-D Dice of the test volumes where masks and shares are chosen otherwise, in the same epoch."""
     store, before = FeatureStore(folder / f"store-{name}"), {label: one.model.config for label, one in models.items()}
     for label, one in models.items():
-        settings = TrainSettings(scores_volumes=not by_slices)
+        settings = make_settings(scores_volumes=not by_slices)
         found = validate(one.model, [row.of_class(label) for row in data.val], store, settings)
         choices = {"mask_choice": found.mask_choice, "map_share": found.map_share}
         one.model.config = one.model.config.model_copy(update=choices)

@@ -22,12 +22,12 @@ from promise_seg.dataset.manifest import read_manifest
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning import curves, object_sizes
 from promise_seg.learning.run_log import read_log
-from promise_seg.learning.settings import NEW_VALUES
+from promise_seg.learning.settings import PRESETS
 from promise_seg.sam.frozen import FrozenSam
 from promise_seg.sam.official_files import load_official
 from promise_seg.storage.files import write_whole
 from promise_seg.storage.remote_paths import _root_at
-from promise_seg.vocabulary import ApmKind
+from promise_seg.vocabulary import ApmKind, Protocol
 from tests.helpers import make_tiny_sam, write_dataset
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -114,7 +114,7 @@ def _quick_training():
     Tests of the defaults name them.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(NEW_VALUES, "apm", ApmKind.HEATMAP)
+        patch.setitem(PRESETS[Protocol.OWN], "apm", ApmKind.HEATMAP)
         patch.setattr(object_sizes, "LEAST_SIZE", 0.0)
         yield
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import TypeAdapter
 from transformers import SamConfig, SamMaskDecoderConfig, SamModel, SamPromptEncoderConfig, SamVisionConfig
 
 from promise_seg.images.formats.source import Source
 from promise_seg.images.masks import MaskRule, mask_of
 from promise_seg.images.readers import highest_label, read_labels
 from promise_seg.ips import PatternShift
+from promise_seg.learning.settings import RecordedSettings, TrainSettings
 from promise_seg.model import ModelConfig, PromiseModel
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.prompting.apm_resnet import ResnetConfig
@@ -26,6 +28,12 @@ from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import ApmKind, PositionCode, Variant
 
 TINY_SIDE = 32
+
+
+def first_settings(**values: Any) -> TrainSettings:
+    """The settings of a run of the first version: with a small APM, and without what came later."""
+    found: TrainSettings = TypeAdapter(RecordedSettings).validate_python({"seed": 0} | values)
+    return found
 
 
 def tiny_config() -> SamConfig:

@@ -95,7 +95,7 @@ def test_damaged_files(tiny_sam, tmp_path):
     (tmp_path / "c/config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
         load_checkpoint(tmp_path / "c", tiny_sam)
-    with pytest.raises(CheckpointError, match="no checkpoint there"):
+    with pytest.raises(CheckpointError, match="contains no checkpoint"):
         load_checkpoint(tmp_path / "nothing", tiny_sam)
 
 
@@ -104,7 +104,7 @@ def test_damaged_files(tiny_sam, tmp_path):
     [
         (b"version https://git-lfs.github.com/spec/v1\nsize 9\n", r"model\.safetensors: .*Git LFS.*git lfs pull"),
         (b"<html>Not found</html>", r"model\.safetensors: .*a web page"),
-        (b"\x80\x02}q\0.", r"model\.safetensors: .*not a file of safetensors"),
+        (b"\x80\x02}q\0.", r"model\.safetensors: is not a safetensors file"),
     ],
 )
 def test_weights_that_are_something_else(tiny_sam, tmp_path, content, message):

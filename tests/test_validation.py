@@ -51,7 +51,9 @@ def test_a_typo_is_answered_by_its_place_and_the_nearest_key_or_all_of_them():
     assert faults(BenchmarkSpec, spec) == (
         "data.0.manifest: is needed, but missing; data.0.manifst: unknown key; did you mean manifest?"
     )
-    assert faults(RunNote, {"settings": {"sede": 3}}).startswith("settings.sede: unknown key; did you mean seed?")
+    assert faults(RunNote, {"settings": {"sede": 3}}) == (
+        "settings.seed: is needed, but missing; settings.sede: unknown key; did you mean seed?"
+    )
     assert "expected one of label, x, y" in faults(GivenPoint, {"x": 1.0, "y": 1.0, "label": 1, "colour": 2})
     assert faults(BenchmarkSpec, 3, "spec") == "spec: expected a mapping of names to values"
 
@@ -84,7 +86,7 @@ def test_nothing_is_proposed_where_nothing_is_known():
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"sede": 1}, "--sede 1: unknown option; did you mean --seed?"),
+        ({"sede": 1}, "sede 1: unknown option; did you mean seed?"),
         ({"num_points": 10**9}, "--points 1000000000: expected at most 1024"),
         ({"apm": "pretrained", "apm_side": 10**9}, "--apm pretrained: --apm-side 1000000000: expected at most 4096"),
         ({"epochs": "many"}, "--epochs 'many': expected a whole number"),

@@ -56,10 +56,12 @@ def find_checkpoint(path: str | Path) -> Path:
             return folder
     if is_class_set(path):
         folders = ", ".join(class_folder(path, label).name for label in read_class_set(path))
-        raise CheckpointError(f"{path}: holds a model for each of several classes; name one of {folders} in it")
+        raise CheckpointError(
+            f"{path}: contains one model per class; expected a single model. Give the folder of one of them: {folders}"
+        )
     raise CheckpointError(
-        f"{path}: no checkpoint there. Expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or the output folder "
-        "of promise train."
+        f"{path}: contains no checkpoint; expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or the output "
+        "folder of promise train"
     )
 
 
@@ -125,18 +127,19 @@ def load_checkpoint(
         except SettingsError as error:
             raise CheckpointError(
                 f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}) at "
-                f"{config.image_size} px, but {source!r} is another one, which cannot be used at that size. "
-                "Name the right one with --sam."
+                f"{config.image_size} px, but {source!r} is a different one, which does not support that size. Give "
+                "the SAM of the training with --sam"
             ) from error
     if sam.image_size != config.image_size:
         raise CheckpointError(
-            f"{folder}: belongs to a SAM at {config.image_size} px, but {sam.name!r} was loaded for {sam.image_size} px"
+            f"{folder}: was trained at {config.image_size} px, but {sam.name!r} was loaded for {sam.image_size} px. "
+            f"Load the SAM with image_size={config.image_size}"
         )
     sam = sam.with_sha256(config.sam_sha256)
     if sam.sha256 != config.sam_sha256:
         raise CheckpointError(
             f"{folder}: was trained on the SAM {config.sam!r} (sha256 {config.sam_sha256[:12]}), but {sam.name!r} has "
-            f"other weights (sha256 {sam.sha256[:12]}). Name the right one with --sam."
+            f"other weights (sha256 {sam.sha256[:12]}). Give the SAM of the training with --sam"
         )
     given = encoder_precision
     sam = _encoding_as_in_training(sam, config, folder) if given is None else sam.in_precision(given)
@@ -153,7 +156,7 @@ def _encoding_as_in_training(sam: Backbone, config: ModelConfig, folder: Path) -
         return sam.in_precision(config.encoder_precision)
     except SettingsError:
         _LOG.warning(
-            "%s: was trained with --encoder-precision %s, which %s does not have. Its SAM encodes with fp32 here, so "
+            "%s: was trained with --encoder-precision %s, which %s does not support. SAM encodes in fp32 instead, so "
             "masks may differ slightly",
             folder, config.encoder_precision, sam.device.type,
         )  # fmt: skip
@@ -168,7 +171,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """
     weights = folder / WEIGHTS_FILE
     if weight_format(weights) != WeightFormat.SAFETENSORS:
-        raise CheckpointError(f"{weights}: cannot be read: not a file of safetensors. Copy it again from its source")
+        raise CheckpointError(f"{weights}: is not a safetensors file. Copy it again from its source")
     return read_safetensors(weights)
 
 
@@ -182,5 +185,5 @@ def _load_reference(path: Path, sam: Backbone | str | None, device: str | torch.
     from promise_seg.compat.reference import load_reference
 
     if sam is not None:
-        raise CheckpointError(f"{path}: a reference checkpoint holds its own SAM; leave --sam away")
+        raise CheckpointError(f"{path}: a checkpoint of the published code contains its own SAM. Leave out --sam")
     return load_reference(path, device)

@@ -1,6 +1,6 @@
 """Readable messages about invalid settings, specs and files, in place of pydantic's own."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -57,6 +57,28 @@ _EXPECTED = {
 """Messages for the kinds of error that files and options can have, by pydantic's name of the kind."""
 
 
+class Faults(ValueError):
+    """Several faults of one object, for validators that find all of them.
+
+    Args:
+        lines: a message for each fault.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = list(lines)
+        super().__init__("; ".join(self.lines))
+
+
+def refuse_faults(lines: Iterable[str]) -> None:
+    """Raise the faults, if there are any.
+
+    Raises:
+        Faults: if there is at least one line.
+    """
+    if found := list(lines):
+        raise Faults(found)
+
+
 def words_of(fault: Mapping[str, Any], known: Collection[str] = ()) -> str:
     """Return a message on what was expected, for one error that pydantic found.
 
@@ -89,13 +111,32 @@ def faults_of(error: "ValidationError", model: "type[BaseModel]", whole: str = "
         whole: name that stands for the top-level object in messages about the object as a whole.
         most: maximum number of errors that are described; by default all.
     """
+    return "; ".join(list_faults(error, model, whole)[:most])
+
+
+def list_faults(
+    error: "ValidationError",
+    model: "type[BaseModel]",
+    whole: str = "all",
+    shown_place: Callable[[tuple[int | str, ...]], Iterable[int | str]] = lambda loc: loc,
+) -> list[str]:
+    """Describe each fault as :func:`faults_of` does; the arguments are the same.
+
+    Args:
+        error, model, whole: see :func:`faults_of`.
+        shown_place: converts the place of a fault, keys and positions from the outside, to what messages show.
+    """
     found = error.errors()
     with_faults = {fault["loc"][:length] for fault in found for length in range(len(fault["loc"]))}
     told = [fault for fault in found if fault["type"] != TOO_SHORT or fault["loc"] not in with_faults]
-    return "; ".join(
-        f"{'.'.join(map(str, fault['loc'])) or whole}: {words_of(fault, keys_at(model, fault['loc']))}"
-        for fault in told[:most]
-    )
+    lines = []
+    for fault in told:
+        place, several = ".".join(map(str, shown_place(fault["loc"]))), fault.get("ctx", {}).get("error")
+        if isinstance(several, Faults):
+            lines += [f"{place}: {line}" if place else line for line in several.lines]
+        else:
+            lines.append(f"{place or whole}: {words_of(fault, keys_at(model, fault['loc']))}")
+    return lines
 
 
 def make_options(model: type[Options], **values: Any) -> Options:

@@ -46,9 +46,9 @@ def test_filters_by_keyword_and_by_tag():
         ("dicomweb://h/d?Modality", "its filters cannot be read"),
         ("dicomweb://h/d?limit=3", "limit is not a filter; all pages of an answer are read"),
         ("dicomweb+ftp://h/d", r"begins with dicomweb\+ftp://; expected dicomweb://, dicomweb\+https://"),
-        ("dicomweb:///d", "names no host"),
+        ("dicomweb:///d", "has no host"),
         ("dicomweb://h:port/d", "its host or port cannot be read"),
-        ("dicomweb://h/d#x", "has a part behind #"),
+        ("dicomweb://h/d#x", "has a fragment"),
     ],
 )
 def test_what_is_refused(text, words):
@@ -72,7 +72,7 @@ def test_no_message_repeats_a_secret(text):
 
 @pytest.mark.parametrize("text", ["dicomweb://user:123#45@h/d", "dicomweb://user:123?45@h/d"])
 def test_a_part_of_a_password_is_not_taken_for_a_port(text):
-    with pytest.raises(SettingsError, match=r"holds an @.*write %40 for @") as caught:
+    with pytest.raises(SettingsError, match=r"contains an @.*write %40 for @") as caught:
         Address.parse(text)
     assert "123" not in str(caught.value)
     assert "user:" not in str(caught.value)

@@ -112,7 +112,7 @@ def test_a_part_of_a_series_is_kept_apart_until_the_rest_comes(serve, tmp_path, 
     server = serve(lambda asked: Said(404) if "/1.1" in asked.path and "?" not in asked.path else answer(asked))
     found = promise_seg.fetch_archive(f"{server.address()}?Modality=CT", tmp_path)
     (problem,) = found.problems
-    assert "3 of 3 instances did not come, and a part of a series is not used" in problem
+    assert "3 of 3 instances were not received, and an incomplete series is not used" in problem
     assert found.series == 1
     server.rule = lambda asked: answer(asked) if not asked.path.endswith("/1.1.2") else Said(404)
     server.rule, whole = (lambda asked: parts_answer([]) if asked.path.endswith("/1.1") else whole(asked)), server.rule
@@ -138,17 +138,17 @@ def test_a_series_without_pixels_is_said_each_time_and_retrieved_once(serve, tmp
 
 @pytest.mark.parametrize(
     ("said", "words"),
-    [(Said(200), "answers with no type; expected multipart/related with DICOM files"),
+    [(Said(200), "the answer has the content type (none); expected multipart/related with DICOM files"),
      (Said(200, b"<html>", {"Content-Type": "text/html"}), "text/html"),
-     (parts_answer([]), "answers without them, such as 1.1.0"),
-     (parts_answer([b"no DICOM"]), "answers with a part that is not a DICOM file")],
+     (parts_answer([]), "did not send them, such as 1.1.0"),
+     (parts_answer([b"no DICOM"]), "the answer has a part that is not a DICOM file")],
 )  # fmt: skip
 def test_an_archive_that_answers_200_and_gives_nothing(serve, tmp_path, waits, said, words):
     answer = shelf({key: FILES[key] for key in FILES if key[0] == "1"})
     server = serve(lambda asked: answer(asked) if "?" in asked.path else said)
     found = promise_seg.fetch_archive(server.address(), tmp_path)
     (problem,) = found.problems
-    assert "3 of 3 instances did not come" in problem
+    assert "3 of 3 instances were not received" in problem
     assert words in problem
     assert (found.series, content(tmp_path)) == (0, {})
 
@@ -264,7 +264,7 @@ def test_an_orthanc_that_stops_in_the_middle(archive, tmp_path, monkeypatch, com
     assert waits
     if not comes_back:
         (problem,) = found.problems
-        assert "nothing answers at this host and port" in problem
+        assert "nothing listens at this host and port" in problem
         assert "1 of 3 studies are done; nothing is lost, and the same command resumes with the others" in problem
         first = found.new
         assert 0 < first < 3
@@ -287,7 +287,7 @@ def test_a_token_that_expires_in_the_middle(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "first")
     found = promise_seg.fetch_archive(server.address(), tmp_path)
     (problem,) = found.problems
-    assert "no longer accepts the login (401): a token expires" in problem
+    assert "no longer accepts the login (401), probably because the token has expired" in problem
     assert "of 2 studies are done; nothing is lost, and the same command resumes with the others" in problem
     assert found.series < 2
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "second")

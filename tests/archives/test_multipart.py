@@ -56,7 +56,7 @@ def test_memory_does_not_hold_a_part():
 
 
 def test_headers_without_an_end_are_refused():
-    with pytest.raises(ArchiveError, match="parts that do not begin as parts do"):
+    with pytest.raises(ArchiveError, match="a part whose header does not end within"):
         read(b"--mark\r\n" + b"x" * 200_000, 1000)
 
 

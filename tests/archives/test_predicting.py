@@ -175,11 +175,11 @@ def test_the_command(archive, run, capsys, monkeypatch):
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_PASSWORD", "s3cret")
     assert main(["predict", run[0], address, *run[1:]]) == 2
     printed = capsys.readouterr()
-    assert "refuses the login (401). Check PROMISE_SEG_ARCHIVE_USER" in printed.err
+    assert "rejects the login (401). Check PROMISE_SEG_ARCHIVE_USER" in printed.err
     in_address = address.replace("://", "://reader:s3cret@")
     assert main(["predict", run[0], in_address, *run[1:]]) == 2
     printed = (printed, capsys.readouterr())
-    assert "holds an @, as behind a user or a password" in printed[1].err
+    assert "contains an @, as after a user name or password" in printed[1].err
     assert "s3cret" not in str(printed)
 
 
@@ -263,7 +263,7 @@ def test_an_archive_that_stops_in_the_middle(archive, labeller, tmp_path, monkey
         assert (outcome.predicted, outcome.problems) == (3, [])
         return
     (problem,) = outcome.problems
-    assert "nothing answers at this host and port" in problem
+    assert "nothing listens at this host and port" in problem
     assert "of 3 studies are done; nothing is lost, and the same command resumes with the others" in problem
     assert outcome.predicted < 3
     again = promise_seg.predict_folder(labeller, address, out)
@@ -284,7 +284,7 @@ def test_a_token_that_expires_in_the_middle(proxy, labeller, tmp_path, monkeypat
     out, filters = tmp_path / "out", "?StudyDate=20260103-20260105&Modality=MR"
     outcome = predict(labeller, proxy, out, filters)
     (problem,) = outcome.problems
-    assert "no longer accepts the login (401): a token expires" in problem
+    assert "no longer accepts the login (401), probably because the token has expired" in problem
     assert "of 3 studies are done; nothing is lost, and the same command resumes with the others" in problem
     assert outcome.predicted < 3
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "second")
@@ -299,7 +299,7 @@ def test_an_archive_that_answers_200_and_stores_nothing(proxy, archive, labeller
     outcome = predict(labeller, proxy, out, "?PatientID=p7", send=True)
     assert outcome.predicted == 2
     assert len(outcome.problems) == 2
-    assert all("answers that it stored it, but does not have it" in line for line in outcome.problems)
+    assert all("confirmed that it stored the file, but does not list it" in line for line in outcome.problems)
     assert archive.segmentations() == []
     proxy.rule = lambda asked: None
     again = predict(labeller, proxy, out, "?PatientID=p7", send=True)
@@ -313,7 +313,7 @@ def test_an_overloaded_archive_is_given_the_time_that_it_asks_for(proxy, labelle
     outcome = predict(labeller, proxy, tmp_path / "out", note=notes.append)
     assert (outcome.predicted, outcome.problems) == (1, [])
     assert set(waits) == {9}
-    assert sum("answers 503 Service Unavailable; tried again in 9 s" in line for line in notes) == len(waits)
+    assert sum("answered 503 Service Unavailable; trying again in 9 s" in line for line in notes) == len(waits)
 
 
 def test_a_series_that_the_archive_does_not_give_does_not_stop_the_others(proxy, labeller, tmp_path, waits):
@@ -329,7 +329,7 @@ def test_a_series_that_the_archive_does_not_give_does_not_stop_the_others(proxy,
     outcome = predict(labeller, proxy, tmp_path / "out", "?PatientID=p7")
     assert outcome.predicted == 1
     (problem,) = outcome.problems
-    assert "1 of 1 instances did not come" in problem
+    assert "1 of 1 instances were not received" in problem
     proxy.rule = lambda asked: None
     again = predict(labeller, proxy, tmp_path / "out", "?PatientID=p7")
     assert (again.predicted, again.already_there, again.problems) == (1, 1, [])
@@ -364,3 +364,10 @@ def test_a_series_without_pixels_is_said_each_time_and_retrieved_once(proxy, arc
         (problem,) = outcome.problems
         assert ": has no images with pixels. It is not retrieved again" in problem
         assert len([one for one in proxy.asked if "?" not in one.path]) == retrievals
+
+
+@pytest.mark.usefixtures("_login")
+def test_an_option_without_effect_is_noted(archive, labeller, tmp_path):
+    address = f"{archive.address}?PatientID=p7"
+    outcome = promise_seg.predict_folder(labeller, address, tmp_path / "out", every=2)
+    assert any(note.startswith("--every 2: none of the inputs is a video") for note in outcome.notes)

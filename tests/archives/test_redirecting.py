@@ -17,7 +17,7 @@ def test_credentials_go_to_no_other_host(serve, connect, monkeypatch):
     monkeypatch.setenv("PROMISE_SEG_ARCHIVE_TOKEN", "s3cret")
     other = serve(in_turn(json_answer()))
     server = serve(in_turn(Said(302, headers={"Location": f"http://127.0.0.1:{other.port}/studies"})))
-    with pytest.raises(ArchiveStoppedError, match=r"leads to http://127.0.0.1:\d+, which is another place"):
+    with pytest.raises(ArchiveStoppedError, match=r"redirects to a different server, http://127.0.0.1:\d+"):
         ask(connect(server.address()))
     assert other.asked == []
 
@@ -30,7 +30,7 @@ def test_a_redirection_within_the_archive_is_followed_with_credentials(serve, co
     assert ask(connect(server.address())) == []
     assert [one.headers["Authorization"] for one in server.asked] == ["Bearer s3cret"] * 2
     endless = serve(in_turn(Said(301, headers={"Location": "/again"})))
-    with pytest.raises(ArchiveStoppedError, match="from one address to the next without an end"):
+    with pytest.raises(ArchiveStoppedError, match="redirects more than"):
         ask(connect(endless.address()))
 
 
@@ -46,7 +46,7 @@ def test_what_was_sent_is_sent_on_unless_the_answer_is_elsewhere(serve, connect,
 @pytest.mark.parametrize("location", ["http://[bad", "/stüdies", "http://h:port/d", "http://anna:s3cret@127.0.0.1/d"])
 def test_an_address_that_cannot_be_read(serve, connect, location):
     server = serve(in_turn(Said(302, headers={"Location": location})))
-    with pytest.raises(ArchiveStoppedError, match="/dicom-web: leads to an address that cannot be read") as caught:
+    with pytest.raises(ArchiveStoppedError, match="/dicom-web: redirects to an invalid address") as caught:
         ask(connect(server.address()))
     assert "s3cret" not in str(caught.value)
 
@@ -60,5 +60,5 @@ def test_one_server_is_known_however_it_is_written(location):
     "location", ["http://pacs.example/b", "https://pacs.example:444/b", "https://other.example/b", "file:///b", "//b/c"]
 )
 def test_any_other_place_is_refused(location):
-    with pytest.raises(ArchiveStoppedError, match="which is another place"):
+    with pytest.raises(ArchiveStoppedError, match="redirects to a different server"):
         redirected("https://pacs.example/a", "https://pacs.example/a", location)

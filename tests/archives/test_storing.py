@@ -62,7 +62,7 @@ def test_archives_that_list_late_are_looked_at_again(send):
 
 
 def test_an_archive_that_answers_200_and_stores_nothing(send):
-    with pytest.raises(ArchiveError, match=r"mask.dcm: http://.* answers that it stored it, but does not have it"):
+    with pytest.raises(ArchiveError, match=r"mask.dcm: http://.* confirmed .*, but does not list it"):
         send(Archive(keeps=False))
 
 
@@ -77,20 +77,20 @@ def failed(code, uid="1.2.1"):
     [
         (0x0122, r"it does not store objects of this class \(failure reason 0x0122\)"),
         (0xA702, r"it is out of space \(failure reason 0xa702\)"),
-        (0xC122, r"it cannot understand it \(failure reason 0xc122\)"),
-        (0x1234, r"for a reason of its own \(failure reason 0x1234\)"),
+        (0xC122, r"it cannot interpret the object \(failure reason 0xc122\)"),
+        (0x1234, r"it gives a reason that is not in the DICOM standard \(failure reason 0x1234\)"),
     ],
 )
 def test_the_reasons_of_an_archive_are_said(send, status, code, words):
-    with pytest.raises(ArchiveError, match=f"mask.dcm: http://.* did not store it: {words}"):
+    with pytest.raises(ArchiveError, match=f"mask.dcm: was not stored by http://.*: {words}"):
         send(Archive(keeps=False, said=json_answer(failed(code), status)))
 
 
 def test_a_refusal_without_a_reason(send):
-    with pytest.raises(ArchiveError, match="did not store it: it answers 415"):
+    with pytest.raises(ArchiveError, match=r"was not stored by .*: it answers 415"):
         send(Archive(keeps=False, said=Said(415, b"<error/>", {"Content-Type": "application/xml"})))
     for code in ("x", "²", "1" * 5000):
-        with pytest.raises(ArchiveError, match="did not store it: it does not say why"):
+        with pytest.raises(ArchiveError, match=r"was not stored by .*: it gives no reason"):
             send(Archive(keeps=False, said=json_answer(failed(code))))
 
 
@@ -123,11 +123,11 @@ def test_what_was_refused_at_once_is_not_waited_for(serve, connect, file):
 
 
 def test_no_answer_at_all(send, waits):
-    with pytest.raises(ArchiveStoppedError, match="answers 503"):
+    with pytest.raises(ArchiveStoppedError, match="answered 503"):
         send(Archive(keeps=False, said=Said(503)))
 
 
 def test_a_file_that_is_no_dicom_file(serve, connect, tmp_path):
     (tmp_path / "mask.dcm").write_text("text")
-    with pytest.raises(ArchiveError, match=r"mask.dcm: is not a DICOM file that could be sent"):
+    with pytest.raises(ArchiveError, match=r"mask.dcm: is not a complete DICOM file"):
         store(connect(serve().address()), tmp_path / "mask.dcm", int)

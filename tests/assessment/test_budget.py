@@ -2,14 +2,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, PromptScores, _fewer, prompt_budget
+from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, PromptScores, _fewer, prompt_budget, uses_own_prompts
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.cli.main import main
 from promise_seg.model import bare_model
 from promise_seg.vocabulary import PromptSource, Variant
 from tests.helpers import assert_same_dice, make_model, make_tiny_sam, some_points
+from tests.instances.drawn import discs, drawn_model
 
 pytestmark = pytest.mark.slow  # each command or training takes a second or more
 
@@ -87,3 +89,28 @@ def test_the_command(manifest, tmp_path, capsys):
     assert content["images"] == 2
     assert Image.open(tmp_path / "out/budget.png").size[0] > 600
     assert main([*args, "--split", "dev"]) == 2
+
+
+def map_model(sam, presence=None, **config):
+    model = drawn_model(sam, discs((16, 16, 8)), presence)
+    model.config = model.config.model_copy(update={"map_share": 1.0} | config)
+    return model
+
+
+def test_own_prompts_that_change_nothing_are_scored_once_and_marked(tiny_sam, checked):
+    found = by_name(prompt_budget(map_model(tiny_sam), checked[:2]))
+    assert [name for name in found if name.startswith("own")] == ["own prompts"]
+    assert [name for name, one in found.items() if not one.prompts_used] == ["own prompts"]
+    assert found["own prompts"].summary(["a", "b"])["prompts_used"] is False
+
+
+@pytest.mark.parametrize(("presence", "config", "used"), [
+    (None, {}, False),
+    (None, {"map_share": 0.5}, True),
+    (None, {"presence_threshold": 0.5}, True),  # judged by SAM's answer to the prompts
+    (2.0, {"presence_threshold": 0.5}, False),
+])  # fmt: skip
+def test_own_prompts_matter_unless_the_map_makes_the_mask_alone(tiny_sam, presence, config, used):
+    model = map_model(tiny_sam, presence, **config)
+    features = tiny_sam.encode(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
+    assert uses_own_prompts(model, model.propose(features)) is used

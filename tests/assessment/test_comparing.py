@@ -104,6 +104,8 @@ def test_what_cannot_be_read(write, tmp_path):
     (tmp_path / "other.csv").write_text("a,b")
     with pytest.raises(SettingsError, match=r"other\.csv: expected a file scores_<prompts>\.csv"):
         read_scored(tmp_path / "other.csv")
+    with pytest.raises(SettingsError, match=r"nothere: no such file or folder; expected the folder of an evaluation"):
+        read_scored(tmp_path / "nothere")
     (tmp_path / "none").mkdir()
     with pytest.raises(SettingsError, match="no evaluation there"):
         read_scored(tmp_path / "none")
@@ -117,4 +119,4 @@ def test_the_command(write, tmp_path, capsys):
     assert "made from the ground truth, others not" in printed.err
     assert [c["measure"] for c in json.loads((tmp_path / "c.json").read_text())] == ["dice", "iou"]
     assert main(["compare", str(one), str(tmp_path / "none")]) == 2
-    assert "no such file" in capsys.readouterr().err
+    assert f"{tmp_path / 'none'}: no such file or folder" in capsys.readouterr().err

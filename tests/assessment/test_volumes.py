@@ -119,8 +119,8 @@ def test_a_range_of_slices_is_scored_but_not_called_whole():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [({"only": (1, 2, 4)}, "not all slices between its first and its last are rows"),
-     ({"spacing": (None, 0.7, 0.9)}, "it does not say how far its slices are apart"),
-     ({"spacing": None}, "it does not say how far its slices are apart")],
+     ({"spacing": (None, 0.7, 0.9)}, "it does not state the distance between its slices"),
+     ({"spacing": None}, "it does not state the distance between its slices")],
 )  # fmt: skip
 def test_without_the_places_of_slices_there_is_overlap_alone(changes, words):
     scorer = scored(rows_of(BOX, **changes), BOX, BOX)

@@ -27,7 +27,7 @@ def rows_of(
     """A row for each slice of a mask (D, H, W), or for ``only`` some; ``spacing`` is that of slices, rows, columns."""
     row = Row("m.csv:2", Path(name), Path(mask), Split.TEST, group)
     step, *in_plane = spacing or (None,)
-    stacking = Stacking(len(truth), step, "" if step else "it does not say how far its slices are apart")
+    stacking = Stacking(len(truth), step, "" if step else "it does not state the distance between its slices")
     return [
         CheckedRow(
             row, f"{name}-{index}", *truth.shape[1:], int(truth[index].sum()), index=index, is_slice=True,

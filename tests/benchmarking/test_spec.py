@@ -124,25 +124,28 @@ def test_a_spec_without_rivals_is_what_it_was(tmp_path):
         ({"models": {"x": {"variant": "ips", "patience": 2}}}, "under training"),
         ({"seeds": []}, "seeds"),
         ({"sedes": [1]}, "sedes: unknown key; did you mean seeds?"),
-        ({"data": {"d": {"manifst": "m.csv"}}}, "data.0.manifst: unknown key; did you mean manifest?"),
+        ({"data": {"d": {"manifst": "m.csv"}}}, "data.d.manifst: unknown key; did you mean manifest?"),
         (
             {"sams": {"nano": {"source": "nano", "colour": 1}}},
-            "sams.0.colour: unknown key; expected one of image_size, name, source",
+            "sams.nano.colour: unknown key; expected one of image_size, name, source",
         ),
         ({"rival": ["otsu"]}, "rival: unknown key; did you mean rivals?"),
         ({"oracle_points": 10**9}, "oracle_points: expected at most 1024"),
         (
             {"sams": [{"name": "s", "source": "nano", "image_size": 10**9}]},
-            "sams.0.image_size: expected at most 4096",
+            "sams.s.image_size: expected at most 4096",
         ),
         ({"seeds": ["first"]}, "seeds.0: expected a whole number"),
-        ({"models": {"a/b": {"variant": "ips"}}}, "models.0.name"),
+        ({"models": {"a/b": {"variant": "ips"}}}, "models.a/b.name"),
         ({"models": {"x": {"variant": "unet"}}}, "needs either budget_of"),
         ({"models": {"x": {"variant": "unet", "budget_of": "y"}}}, "is listed before it"),
         ({"models": {"x": {"variant": "ips", "prompts": ["apm"]}}}, "no points of its own"),
         ({"models": {"x": {"variant": "sam", "training": {"epochs": 2}}}}, "not trained"),
         ({"models": {"x": {"variant": "ips", "epochs": 2}}}, "under training"),
-        ({"models": {"x": {"variant": "ips", "training": {"epocs": 2}}}}, "--epocs 2: unknown option; did"),
+        (
+            {"models": {"x": {"variant": "ips", "training": {"epocs": 2}}}},
+            "training: epocs: unknown setting; did you mean",
+        ),
         ({"data": {"d": {"manifest": "m.csv", "tests": ["e"]}}}, "unknown data set 'e'"),
         ({"data": {"d": {"manifest": "m.csv", "train": False}}}, "nothing to train on"),
         ({"data": {"d": {"manifest": "m.csv", "window": "bones"}}}, "data.d: --window bones"),
@@ -157,9 +160,10 @@ def test_a_spec_without_rivals_is_what_it_was(tmp_path):
             {"data": {"d": {"manifest": "m.csv", "training": {"protocol": "reference"}}}},
             "for a model, or under training",
         ),
-        ({"data": {"d": 5}}, "data.0"),
-        ({"data": None}, "data: "),
-        ({"models": {"m": None}}, "models.0.variant"),
+        ({"data": {"d": 5}}, "data.d: "),
+        ({"data": None}, "data: found None; expected a mapping of names to data sets"),
+        ({"data": "my.csv"}, "data: found 'my.csv'; expected a mapping of names to data sets"),
+        ({"models": {"m": None}}, "models.m.variant"),
         (
             {
                 "training": {"precision": "no"},
@@ -170,14 +174,17 @@ def test_a_spec_without_rivals_is_what_it_was(tmp_path):
         ({"models": {"apm": {"variant": "apm"}, "APM": {"variant": "apm"}}}, "differ only in capitals"),
         ({"models": {"con": {"variant": "apm"}}}, "folder name on every system"),
         ({"models": {"x": {"variant": "ips", "prompts": ["box", "box"]}}}, "prompts: duplicate entry"),
-        ({"models": {"x": {"variant": "sam"}}, "training": {"epocs": 1}}, "models.x on discs: --epocs"),
+        (
+            {"models": {"x": {"variant": "sam"}}, "training": {"epocs": 1}},
+            "training: epocs: unknown setting; did you mean",
+        ),
         (
             {"models": {"a": {"variant": "apm", "seeds": [0]}, "u": {"variant": "unet", "budget_of": "a"}}},
             "a is not trained with seed 1",
         ),
         ({"models": ["apm"]}, "models.0: "),
-        ({"models": {"m.": {"variant": "ips"}}}, "models.0.name"),
-        ({"models": {1: {"variant": "ips"}}}, "models.0.name"),
+        ({"models": {"m.": {"variant": "ips"}}}, "models.m..name"),
+        ({"models": {1: {"variant": "ips"}}}, "models.1.name"),
     ],
 )
 def test_what_cannot_be_meant(tmp_path, changes, words):
@@ -185,6 +192,48 @@ def test_what_cannot_be_meant(tmp_path, changes, words):
     with pytest.raises(SettingsError, match=r"spec\.yaml") as error:
         read_spec(path)
     assert words in str(error.value)
+
+
+def lines_about(path):
+    with pytest.raises(SettingsError) as error:
+        read_spec(path)
+    return str(error.value).removeprefix(f"{path}: ").split(f"\n{path}: ")
+
+
+def test_all_faults_of_entries_are_told_at_once_each_with_its_place(tmp_path):
+    path = write(
+        tmp_path,
+        title=5,
+        data={"d": {"manifst": "m.csv"}},
+        models={"x": {"variant": "otsu", "epochs": 3, "prompts": ["box", "box"]}, "y": {"variant": "ips", "seeds": []}},
+        rivals={"nnunet": None, "otsu": {"variant": "unet"}, "unet": 5, "mean-mask": {"side": 64}},
+        measures=["dyce", "iou", "e_max"],
+        seeds=[1, 1],
+        training={"seed": 3, "protocol": "theirs"},
+    )
+    places = [line.split(": ")[0] for line in lines_about(path)]
+    assert sorted(places) == sorted(
+        ["title", "data.d.manifest", "data.d.manifst", "models.y.seeds", "rivals", "rivals.otsu", "rivals.unet",
+         *["models.x"] * 3, "models.mean-mask", *["measures"] * 2, "seeds", *["training"] * 2]
+    )  # fmt: skip
+
+
+def test_all_faults_between_entries_are_told_at_once_each_with_its_place(tmp_path):
+    path = write(
+        tmp_path,
+        data={"d": {"manifest": "m.csv", "tests": ["e", "f"], "window": "bones"}, "con": {"manifest": "m.csv"}},
+        sams=["nano", "nano"],
+        models={
+            "a": {"variant": "apm", "seeds": [0], "training": {"epochs": 0}},
+            "u": {"variant": "unet", "budget_of": "a"},
+            "v": {"variant": "unet", "budget_of": "b"},
+        },
+        rivals=["otsu", "none"],
+    )
+    assert [line.split(": ")[0] for line in lines_about(path)] == [
+        "rivals", "data", "sams", "data.d.tests", "data.d.tests", "data.d", "models.u.seeds", "models.v.budget_of",
+        "models.a on d", "models.a on con",
+    ]  # fmt: skip
 
 
 def test_settings_may_be_named_as_options_are(tmp_path):
@@ -263,3 +312,16 @@ def test_the_spec_of_the_paper_trains_on_two_sets_by_the_published_procedure():
     assert {model.variant for model in published} == {"apm", "ips", "apm+ips"}
     settings = spec.settings(spec.data[0], published[0], 0)
     assert (settings.apm, settings.epochs, settings.batch_size) == (ApmKind.RESNET, 200, 8)
+
+
+def test_a_spec_without_a_title_is_named_after_its_file(tmp_path):
+    path = tmp_path / "polyps.yaml"
+    path.write_text(yaml.safe_dump({name: value for name, value in SPEC.items() if name != "title"}))
+    assert read_spec(path).title == "polyps"
+
+
+def test_a_setting_with_a_wrong_name_is_told_with_the_other_faults(tmp_path):
+    models = {"a": {"variant": "foo", "training": {"epoch": 3, "apm_width": 8, "num_points": 8, "points": 8}}}
+    assert [line[:40] for line in lines_about(write(tmp_path, models=models))] == [
+        "models.a.variant: expected sam, apm, ips", "models.a.training: epoch: unknown settin"
+    ]  # fmt: skip

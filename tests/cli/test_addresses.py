@@ -173,7 +173,7 @@ def test_parts_at_an_address_go_on_after_they_were_killed(run, bucket, whole, im
         main([*command[:2], str(images / "p0"), *command[3:], "--part", "1/1"]) == 0
     )  # another list, as it is complete
     assert main([*command, "--part", "1/1"]) == 2
-    assert "s3://bucket/out: 3 images are predicted in parts here" in words_of(capsys)
+    assert "s3://bucket/out: contains predictions in parts of 3 images" in words_of(capsys)
 
 
 @pytest.mark.slow
@@ -182,7 +182,7 @@ def test_a_cluster_predicts_at_an_address(run, bucket, whole, capsys, monkeypatc
     use_local_fleet(monkeypatch, ray_predicting, dies=lambda items: items[0].input.path.name in poison)
     command = ["predict", run, "s3://bucket/images", "-o", "s3://bucket/out", "--ray", "auto"]
     assert main(command) == 2
-    assert "the worker died of it" in words_of(capsys)
+    assert "the worker died while processing it" in words_of(capsys)
     assert b"s3://bucket/images/p0/2.png,failed" in bucket.files("out")["failures.csv"]
     poison.clear()
     assert main(command) == 0
@@ -194,11 +194,11 @@ def test_a_cluster_predicts_at_an_address(run, bucket, whole, capsys, monkeypatc
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(["-o", "https://host/out"], "https is only read"),
-     (["-o", "s3://key:secret@bucket/out"], "has credentials"),
-     (["-o", "s3://nothing/out"], "-o s3://nothing/out: there is no bucket nothing"),
-     (["-o", "s3://bucket/out", "--format", "coco"], "--format coco: is made of all masks"),
-     (["-o", "s3://bucket/out", "--instances"], "--instances: objects.csv is made in a folder")],
+    [(["-o", "https://host/out"], "nothing can be written to a web server"),
+     (["-o", "s3://key:secret@bucket/out"], "contains credentials"),
+     (["-o", "s3://nothing/out"], "-o s3://nothing/out: the bucket nothing does not exist"),
+     (["-o", "s3://bucket/out", "--format", "coco"], "--format coco: the file is written from all masks"),
+     (["-o", "s3://bucket/out", "--instances"], "--instances: objects.csv is written from the files of all images")],
 )  # fmt: skip
 def test_what_cannot_be_written_is_refused(options, words, run, images, bucket, capsys):
     assert main(["predict", run, str(images), *options]) == 2
@@ -211,9 +211,9 @@ def test_what_cannot_be_written_is_refused(options, words, run, images, bucket, 
 @pytest.mark.parametrize(
     ("places", "words"),
     [(["s3://nothing/images"], "s3://nothing/images: no such file or folder"),
-     (["s3://key:secret@bucket/images"], "has credentials"),
+     (["s3://key:secret@bucket/images"], "contains credentials"),
      (["s3://bucket/none.csv"], "s3://bucket/none.csv: no such file"),
-     (["file:///etc/images"], "expected an address of s3, gs or https")],
+     (["file:///etc/images"], "expected an address that begins with s3://, gs:// or https://")],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_in_one_line(places, words, run, bucket, tmp_path, capsys):
     assert main(["predict", run, *places, "-o", str(tmp_path / "out")]) == 2
@@ -280,7 +280,7 @@ def test_the_annotator_fetches_nothing(run, manifest, manifest_in_bucket, tmp_pa
     manifest.write_text("image_name,train_type,mask_name\ns3://bucket/images/p0/0.png,train,x.png\n")
     for place in (manifest_in_bucket, "s3://bucket/images", str(manifest)):
         assert main(["annotate", run, place, "-o", str(tmp_path / "project"), "--no-browser"]) == 2
-        assert "the annotator fetches nothing from other computers" in words_of(capsys)
+        assert "the annotator does not fetch images from other computers" in words_of(capsys)
         assert not any((tmp_path / "project").iterdir()), "no project is begun"
 
 
@@ -292,3 +292,10 @@ def test_only_predictions_are_written_to_addresses(manifest, tmp_path, capsys, m
         assert "only promise predict writes to addresses" in printed
         assert "secret" not in printed
     assert not list(tmp_path.glob("s3*"))
+
+
+@pytest.mark.slow
+def test_an_option_without_effect_is_noted_at_an_address(run, bucket, capsys):
+    command = ["predict", run, "s3://bucket/images", "-o", "s3://bucket/out", "--every", "2"]
+    assert main(command) == 0
+    assert "--every 2: none of the inputs is a video" in words_of(capsys)

@@ -122,3 +122,15 @@ def test_training_starts_from_a_model(place, finished, capsys):
     assert "--window own" in commands[0]
     assert run(*started, "--class", "1", "--variant", "ips", *shared) == 2
     assert "promise: error:" in capsys.readouterr().err
+
+
+def test_an_evaluation_names_rows_that_cannot_be_used_together_with_broken_files(manifest, tmp_path, capsys):
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    manifest.write_text(manifest.read_text().rstrip("\n") + "\nimages/0.png,test,\n")
+    (manifest.parent / "images/1.png").write_text("no image")
+    options = ("--prompts", "oracle", "--split", "all", "--sam", tmp_path / "sam", "-o", tmp_path / "scores")
+    assert run("evaluate", "bare", manifest, *options) == 2
+    error = capsys.readouterr().err
+    assert "2 problems" in error
+    assert "mask_name are empty" in error
+    assert "not an image that can be read" in error

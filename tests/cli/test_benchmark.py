@@ -168,6 +168,16 @@ def test_a_plan_does_nothing(benchmark_folder, tmp_path, capsys):  # noqa: F811
     assert not (tmp_path / "out").exists()
 
 
+def test_a_plan_names_all_manifests_that_cannot_be_used(tmp_path, capsys):
+    (tmp_path / "b.csv").write_text("image_name,train_type,mask_name\na.png,val,b.png\na.png,test,b.png\n")
+    path = tmp_path / "spec.yaml"
+    path.write_text("data: {a: {manifest: a.csv}, b: {manifest: b.csv}}\nmodels: {x: {variant: apm}}\n")
+    assert main(["benchmark", str(path), "-o", str(tmp_path / "out"), "--plan"]) == 2
+    error = capsys.readouterr().err
+    assert "data.a: " in error
+    assert "b.csv: no train rows" in error
+
+
 def test_masks_may_be_those_of_another_folder(benchmark_folder, tmp_path):  # noqa: F811
     masks = benchmark_folder / "inverted"
     masks.mkdir(exist_ok=True)

@@ -74,7 +74,9 @@ def make(folder, manifest, capsys):
 def test_an_nnunet_set_from_its_folder_to_the_masks_of_its_test_cases(nnunet, train, tmp_path, capsys):
     manifest, run = tmp_path / "set.csv", tmp_path / "run"
     said = make(nnunet, manifest, capsys)
-    assert "channels: 3 files for each image (0000 ADC, 0001 T2, 0002 DWI). image_name is that of 0000" in said
+    assert (
+        "channels: 3 files for each image (0000 ADC, 0001 T2, 0002 DWI). The column image_name has the files of" in said
+    )
     choice = ("--channels", "0001,0002")
     assert main(["data", "check", str(manifest), *choice]) < 2
     assert "read alone" not in capsys.readouterr().out
@@ -117,8 +119,9 @@ def test_a_brats_set_in_a_folder_for_each_case(brats, train, tmp_path, capsys):
     manifest, split, run = tmp_path / "set.csv", tmp_path / "split.csv", tmp_path / "run"
     said = make(brats, manifest, capsys)
     assert (
-        "channels: 3 files for each image (flair, t1ce, t2). image_name is that of flair, which is read alone" in said
-    )
+        "channels: 3 files for each image (flair, t1ce, t2). The column image_name has the files of flair, the only "
+        "channel that is read"
+    ) in said
     assert main(["data", "split", str(manifest), "-o", str(split), "--channels", "t2", "--test", "0.25"]) == 0
     assert train(split, run, "--channels", "flair,t1ce,t2") == 0
     case = brats / "BraTS_1"

@@ -156,7 +156,8 @@ def test_an_option_of_one_kind_of_apm_gets_into_the_model_and_is_refused_by_the_
     assert train("--apm", "peaks", "--apm-distance", "0.25", "--variant", "apm", "--epochs", "1") == 0
     apm = json.loads((tmp_path / "run/best/config.json").read_text())["apm"]
     assert apm == {"kind": "peaks", "num_points": 16, "num_foreground": 8, "distance": 0.25}
-    assert "differs in apm_options" in failure(train("--apm", "peaks", "--variant", "apm", "--epochs", "1"), capsys)
+    words = failure(train("--apm", "peaks", "--variant", "apm", "--epochs", "1"), capsys)
+    assert "differs in --apm-distance (0.25 there, default now)" in words
     words = failure(train("--apm", "cross", "--apm-distance", "0.25", out="other"), capsys)
     assert "--apm cross has no option distance; it has position_code" in words
 
@@ -171,7 +172,7 @@ def test_another_input_size_is_kept_in_the_model(train, manifest, tmp_path, caps
     assert json.loads((tmp_path / "out/summary_apm.json").read_text())["image_size"] == 48
     assert main([*args, "--image-size", "32"]) == 2
     assert "for bare only" in capsys.readouterr().err
-    assert "differs in image_size" in failure(train("--image-size", "32"), capsys)
+    assert "differs in --image-size (48 there, 32 now)" in failure(train("--image-size", "32"), capsys)
 
 
 @pytest.mark.slow
@@ -182,7 +183,7 @@ def test_another_sam_at_prediction(train, manifest, tmp_path, capsys):
     assert "has other weights" in failure(main([*args, "--sam", str(tmp_path / "other")]), capsys)
     words = failure(main([*args, "--sam", "nano"]), capsys)  # of another size as well
     assert "trained on the SAM" in words
-    assert "'nano' is another one" in words
+    assert "'nano' is a different one" in words
     assert not (tmp_path / "p").exists()
 
 

@@ -44,7 +44,7 @@ def test_a_reference_file_is_evaluated_directly(reference_file, manifest, tmp_pa
     assert main(args) == 0
     assert main([*args, "--prompts", "oracle"]) == 0
     assert main([*args, "--sam", "nano"]) == 2
-    assert "leave --sam away" in capsys.readouterr().err
+    assert "Leave out --sam" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -86,9 +86,9 @@ def test_every_file_that_is_no_image_is_counted_by_its_kind(folder, tmp_path, ca
     assert said == [
         "warning: 3 file(s) of unknown formats ignored (no suffix 1, .mgz 1, .docx 1): LICENSE, a.mgz, "
         "masks/notes.docx",
-        "warning: 4 table(s) and other texts ignored, as they are no images (.json 2, .txt 1, .csv 1): README.txt, "
-        "clinical.csv, images/0.json ...",
-        "warning: 2 hidden file(s) or folder(s) not looked at: .git, __MACOSX",
+        "warning: 4 table(s) and other text file(s) ignored, because they are not images (.json 2, .txt 1, .csv 1): "
+        "README.txt, clinical.csv, images/0.json ...",
+        "warning: 2 hidden file(s) or folder(s) ignored: .git, __MACOSX",
     ]
     assert run(folder, "-o", manifest, "--force") == 0
     assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")] == said

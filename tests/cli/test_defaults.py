@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from promise_seg.cli.main import main
-from promise_seg.learning.settings import NEW_VALUES
-from promise_seg.vocabulary import ApmKind
+from promise_seg.learning.settings import PRESETS
+from promise_seg.vocabulary import ApmKind, Protocol
 from tests.helpers import make_tiny_sam, write_dataset
 
 pytestmark = pytest.mark.slow
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setitem(NEW_VALUES, "apm", ApmKind.PRETRAINED)
+    monkeypatch.setitem(PRESETS[Protocol.OWN], "apm", ApmKind.PRETRAINED)
     write_dataset(tmp_path / "data")
     make_tiny_sam().model.save_pretrained(tmp_path / "sam")
     return tmp_path
@@ -56,7 +56,7 @@ def test_training_evaluation_and_prediction(place, capsys):
         (["--apm-side", "250"], "--apm-side 250: efficientnet-lite0 needs a multiple of 32 pixels; the nearest is 256"),
         (["--apm-backbone", "nowhere/nothing"], "--apm-backbone nowhere/nothing: there is no backbone there"),
         (["--apm", "heatmap", "--apm-side", "64"], "--apm heatmap has no option side"),
-        (["--points", "4"], "--points: --apm pretrained asks for each object by a box and one point"),
+        (["--points", "4"], "--points has no effect with --apm pretrained, which gives each object a box"),
         (["--variant", "ips", "--apm-frozen"], "the variant ips has no auto-prompting module; leave --apm-frozen out"),
     ],
 )

@@ -26,7 +26,7 @@ def test_a_model_is_used_as_it_was_trained_unless_told_otherwise(manifest, optio
     stored = sum(share.entries for share in shares_of(tmp_path / "store"))
     capsys.readouterr()
     assert main(train) == 2
-    assert "holds a run that differs in encoder-precision" in " ".join(capsys.readouterr().err.split())
+    assert "holds a run that differs in --encoder-precision" in " ".join(capsys.readouterr().err.split())
 
     evaluate = ["evaluate", str(tmp_path / "run"), str(manifest), "--split", "val", "--prompts", "oracle", *options]
     assert main([*evaluate, "-o", str(tmp_path / "as trained")]) == 0

@@ -60,7 +60,7 @@ def test_a_run_goes_on_with_the_precision_that_it_began_with(manifest, options, 
     assert shares_of(tmp_path / "store")[0].kind.precision == "int8"
     capsys.readouterr()
     assert main([*train, "--epochs", "1"]) == 2
-    assert "holds a run that differs in store-precision" in " ".join(capsys.readouterr().err.split())
+    assert "holds a run that differs in --store-precision" in " ".join(capsys.readouterr().err.split())
     assert main([*train, "--epochs", "1", "--store-precision", "int8"]) == 0
 
 

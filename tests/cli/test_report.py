@@ -268,7 +268,7 @@ def test_a_missing_model_of_several_classes_is_named(run, tmp_path, capsys):
     several.mkdir()
     (several / "classes.json").write_text('{"classes": [1, 5]}')
     message = failure(report(run, tmp_path / "out", model=str(several)), capsys)
-    assert f"{several / 'class-1'}: no checkpoint there" in message
+    assert f"{several / 'class-1'}: contains no checkpoint" in message
     assert not (tmp_path / "out").exists()
 
 

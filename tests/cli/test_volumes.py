@@ -45,7 +45,8 @@ def test_what_was_chosen_is_used_by_every_command_and_can_be_undone(run, tmp_pat
         patch.setattr(volume_tuning, "simplest", lambda scores: len(scores) - 1)  # agreeing, and all in 3-D
         assert main(["tune-postprocess", str(run / "run"), str(run / "m.csv")]) == 0
     told = capsys.readouterr().err
-    assert "volumes: slices agree (the neighbour's mask has a share of 0.5), a kernel of 3 mm along the stack" in told
+    assert "volumes: each slice also prompted with the mask of its neighbour (weight 0.5), a Gaussian kernel " in told
+    assert " along the stack with a standard deviation of 3 mm" in told
     assert "(2 volumes)" in told
     rule = read_config(run / "run/best").volumes
     assert (rule.slices, rule.keep, rule.fill_holes, rule.step_mm) == (Slices.AGREE, "largest", True, 3.0)

@@ -210,7 +210,7 @@ def test_files_that_are_read_otherwise_than_they_say_are_warnings(tmp_path, coun
     found = mended_warnings(check_rows(read_manifest(blemished(tmp_path, count))))
     assert len(found) == lines
     assert all("it has a RescaleSlope but no RescaleIntercept" in note for note in found[:3])
-    assert not found[3:] or found[3] == "2 more files were read otherwise than they say; see promise data check"
+    assert not found[3:] or found[3] == "2 more files were not read as their headers state; see promise data check"
 
 
 def test_labels_off_by_the_rounding_of_their_scale_are_told(tmp_path):
@@ -224,7 +224,8 @@ def test_labels_off_by_the_rounding_of_their_scale_are_told(tmp_path):
     assert {values for one in checked for values, _ in one.class_pixels} == {1, 2}
     assert [one.notes for one in checked[1:]] == [(), ()]
     assert checked[0].notes == (
-        f"{tmp_path}/labels.nii: its labels are off by the rounding of its own scale, and are read as whole numbers",
+        f"{tmp_path}/labels.nii: its labels differ from whole numbers by the rounding of its scale factor, and are "
+        "rounded",
     )
 
 
@@ -261,4 +262,19 @@ def test_an_image_is_not_its_own_mask(manifest, name):
     same = name if name == "one.npz" else "masks/0.png"
     manifest.write_text(f"image_name,train_type,mask_name\n{same},train,{name}\n")
     with pytest.raises(ManifestError, match=r"csv:2: \S*: is both the image and the mask"):
+        check_rows(read_manifest(manifest))
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_exchanged_columns_are_named_without_advice_on_thresholds(manifest, colour):
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3) if colour else (30, 40)).astype(np.uint8)
+    Image.fromarray(noise).save(manifest.parent / "masks/0.png")
+    disc = np.zeros((30, 40), np.uint8)
+    disc[5:9, 5:9] = 255
+    Image.fromarray(disc).save(manifest.parent / "images/0.png")
+    with pytest.raises(ManifestError, match=r"manifest\.csv:2: .*only 2 values.*seem to be exchanged") as caught:
+        check_rows(read_manifest(manifest))
+    assert "--mask-threshold" not in str(caught.value)
+    Image.fromarray(noise).save(manifest.parent / "images/0.png")
+    with pytest.raises(ManifestError, match=r"two values|in colour"):
         check_rows(read_manifest(manifest))

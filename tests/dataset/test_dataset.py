@@ -165,3 +165,19 @@ def test_without_train_rows_nothing_is_split_off(manifest):
     )
     with pytest.raises(ManifestError, match=r"m.*\.csv: no train rows\. Give some rows the split train"):
         Dataset.from_csv(manifest).with_validation()
+
+
+def test_rows_that_cannot_be_used_hide_no_problems_of_other_rows(manifest):
+    header, first, *others = manifest.read_text().splitlines()
+    image, split, _, *rest = first.split(",")
+    manifest.write_text("\n".join([header, ",".join((image, split, "", *rest)), *others]) + "\n")
+    (manifest.parent / "images/3.png").write_text("no image")
+    with pytest.raises(ManifestError) as caught:
+        Dataset.from_csv(manifest, val_share=0.2)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "2 problems:"
+    assert lines[1].startswith(f"{manifest}:2: column(s) mask_name are empty")
+    assert lines[2].startswith(f"{manifest}:5: ")
+    with pytest.raises(ManifestError, match="mask_name are empty") as caught:
+        Dataset.from_csv(manifest, split="test")
+    assert "problems" not in str(caught.value)

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from promise_seg.dataset.manifest import read_manifest
-from promise_seg.dataset.manifest_writing import ManifestTable, path_from, refuse_existing
+from promise_seg.dataset.manifest_writing import ManifestTable, path_from, refuse_existing, slice_ranges
 from promise_seg.errors import PromiseError
 from promise_seg.vocabulary import Split
 
@@ -80,3 +80,9 @@ def test_existing_files_are_protected(path):
 def test_a_csv_is_not_written_under_the_name_of_another_format(tmp_path, name):
     with pytest.raises(PromiseError, match=r"-o .*: what is written is a CSV; expected a name such as .*new\.csv"):
         refuse_existing([tmp_path / name], force=True)
+
+
+def test_slices_are_named_as_ranges():
+    assert slice_ranges([3, 1, 2, 7]) == ["1-3", "7"]
+    assert slice_ranges([5]) == ["5"]
+    assert slice_ranges([]) == []

@@ -17,6 +17,8 @@ PAGES = sorted(
 )
 
 _COMMENT = re.compile(r"<!-- test: (needs|imports|skip because) (.+) -->")
+_WIDTH = 120
+_LIST_MARK = re.compile(r"^([-*+]|\d+\.) +")
 _FENCE = re.compile(r"( *)(```+|~~~+) *(\w*).*")
 
 
@@ -84,6 +86,16 @@ def read_page(path: Path, text: str | None = None) -> Page:
         raise ValueError(f"{path}: a reason to skip, and no block after it")
     page.prose = "\n".join(prose)
     return page
+
+
+def wide_lines(path: Path) -> list[str]:
+    """Lines of prose that are too wide and have a space where they can be broken, each as a message."""
+    found = []
+    for number, line in enumerate(read_page(path).prose.splitlines(), 1):
+        text = _LIST_MARK.sub("", line.strip())
+        if len(line) > _WIDTH and " " in text and not text.startswith(("|", "<")):
+            found.append(f"{path}:{number}: has {len(line)} characters; expected at most {_WIDTH}")
+    return found
 
 
 def blocks_of(*languages: str) -> Iterator[Block]:

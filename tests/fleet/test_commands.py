@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 import promise_seg
@@ -12,17 +13,18 @@ from promise_seg.checkpoint import SAM_BESIDE, save_checkpoint
 from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
-from promise_seg.fleet.work import Place
+from promise_seg.fleet.work import SharedFolders
 from promise_seg.inference.encoding import Sample
-from promise_seg.inference.sharing import claims_in, name_of_claim
+from promise_seg.inference.sharing import encoding_claims, name_of_claim
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.storage.holders import Holder
 from promise_seg.vocabulary import Fit, StorePrecision
 from promise_seg.workflows import ray_encoding, ray_predicting
 from promise_seg.workflows.feature_plans import FeatureWork
 from promise_seg.workflows.ray_encoding import EncodeJob, EncodeWork
+from tests.files import write_video
 from tests.fleet.local_fleet import use_local_fleet
-from tests.helpers import make_model
+from tests.helpers import disc_image, make_model
 from tests.parallel.killed_processes import entries
 from tests.prediction.part_helpers import content, failures
 
@@ -62,7 +64,7 @@ def test_predict_on_a_cluster(run, manifest, tmp_path, capsys, monkeypatch):
     gone = {"2", last.stem}
     assert ended == Counter(("predict", one.stem, "failed" if one.stem in gone else "done") for one in images.iterdir())
     printed = words_of(capsys)
-    assert "the worker died of it: killed" in printed
+    assert "the worker died while processing it: killed" in printed
     assert {line["image"]: line["kind"] for line in failures(out)} == {
         str(images / "2.png"): "failed",
         str(last): "failed",
@@ -80,7 +82,7 @@ def test_predict_on_a_cluster(run, manifest, tmp_path, capsys, monkeypatch):
     (images / "newest.png").write_bytes(sound)
     capsys.readouterr()
     assert main(command) == 2
-    assert "files were added, removed or renamed meanwhile" in words_of(capsys)
+    assert "files were added, removed or renamed in the meantime" in words_of(capsys)
 
 
 @pytest.mark.slow
@@ -154,7 +156,7 @@ def test_a_worker_encodes_what_is_missing_and_names_what_it_cannot_do(checked, t
     assert work.do(samples[:1], again=False).done == 1
     damaged = samples[2].checked.row.image
     damaged.write_bytes(b"nothing")
-    claim = claims_in(store).path(name_of_claim(samples[1], tiny_sam.features_sha256, store))
+    claim = encoding_claims(store).path(name_of_claim(samples[1], tiny_sam.features_sha256, store))
     claim.parent.mkdir(parents=True, exist_ok=True)
     claim.write_text(json.dumps(asdict(replace(Holder.this_process(), system="elsewhere", host="node7"))))
     answer = work.do(samples, again=True)
@@ -164,9 +166,9 @@ def test_a_worker_encodes_what_is_missing_and_names_what_it_cannot_do(checked, t
 
 
 def test_a_worker_on_a_computer_that_sees_other_files_does_not_begin(sam_folder, tmp_path):
-    place = Place(str(tmp_path), str(tmp_path / "mark"), "token")
+    place = SharedFolders(str(tmp_path), str(tmp_path / "mark"), "token")
     job = EncodeJob(sam_folder, 64, None, "cpu", str(tmp_path / "store"), StorePrecision.FP16, (0,), place)
-    with pytest.raises(PromiseError, match="is another folder here, or none"):
+    with pytest.raises(PromiseError, match="is a different folder on this computer, or does not exist"):
         job.open()
 
 
@@ -183,3 +185,15 @@ def test_encode_on_a_cluster_into_an_object_store(manifest, sam_folder, tmp_path
     assert "0 views encoded" in words_of(capsys)
     assert main(["features", "status", "--store", address]) == 0
     assert str(tmp_path / "copies") in words_of(capsys)
+
+
+def test_an_option_without_effect_is_noted_by_a_cluster(run, manifest, tmp_path, capsys, monkeypatch):
+    use_local_fleet(monkeypatch, ray_predicting)
+    command = ["predict", str(run), str(manifest.parent / "images"), "--every", "2", "--ray", "auto"]
+    assert main([*command, "-o", str(tmp_path / "out")]) == 0
+    assert words_of(capsys).count("--every 2: none of the inputs is a video") == 1
+    assert main([*command, "-o", str(tmp_path / "out")]) == 0
+    assert "--every 2" not in words_of(capsys)  # the kind of images that are there already is not known
+    write_video(manifest.parent / "images/clip.mkv", np.stack([disc_image(7, 32, 40)[0]] * 3))
+    assert main([*command, "-o", str(tmp_path / "new")]) == 0
+    assert "--every 2" not in words_of(capsys)

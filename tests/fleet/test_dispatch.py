@@ -158,7 +158,7 @@ def test_an_item_that_workers_die_of_is_given_up_and_the_others_are_not():
 
     run = Run(act, range(20))
     outcome = run.go()
-    assert outcome.problems == {7: "7: the worker died of it: out of memory"}
+    assert outcome.problems == {7: "7: the worker died while processing it: out of memory"}
     assert run.desk.failed == [7]
     assert outcome.done == 19
     assert 7 in run.desk.freed  # its claim was ended
@@ -220,7 +220,7 @@ def test_a_node_with_a_full_disk_gets_no_more_work():
 def test_the_run_ends_if_no_node_can_work():
     run = Run(lambda *_: Trouble("/tmp/x: cannot write: No space left", is_bug=False), range(9), {"a": 1, "b": 1})
     with pytest.raises(
-        PromiseError, match=r"no node .* is left .*: /tmp/x: cannot write: No space left\. What was done"
+        PromiseError, match=r"no usable node is left .*: /tmp/x: cannot write: No space left\. Finished work"
     ):
         run.go()
     assert not run.fleet.workers
@@ -248,11 +248,11 @@ def test_workers_that_cannot_load_the_model_end_the_run_and_those_that_die_of_it
 def test_a_worker_with_another_sam_is_refused():
     run = Run(all_done, range(9), {"a": 1, "b": 1}, lambda node: {"SAM": f"sam of {node}"})
     with pytest.raises(
-        PromiseError, match=r"worker on node b has another SAM than the worker on node a: sam of b, not"
+        PromiseError, match="worker on node b has the SAM sam of b, but the worker on node a has sam of a"
     ):
         run.go()
     run = Run(all_done, range(9), {"b": 1}, lambda node: {"SAM": "b"}, facts={"SAM": "mine"})
-    with pytest.raises(PromiseError, match="another SAM than this process: b, not mine"):
+    with pytest.raises(PromiseError, match="has the SAM b, but this process has mine"):
         run.go()
     assert run.fleet.bundles == []
     assert run.desk.begun == 0
@@ -283,7 +283,7 @@ def test_workers_that_find_no_room_are_waited_for_by_nobody_and_that_is_said():
 
     run = Run(act, range(200), {"a": 1, "b": 1}, lambda node: {} if node == "a" else None)
     assert run.go().done == 200
-    assert run.notes == ["waiting for room on node b, which other work may take"]
+    assert run.notes == ["waiting for free resources on node b, which other work may be using"]
 
 
 def test_one_opening_that_fails_among_others_costs_its_node_alone():
@@ -344,3 +344,13 @@ def test_a_cluster_without_nodes_is_waited_for_and_then_given_up():
     run.fleet.nodes = dict
     with pytest.raises(PromiseError, match="has no nodes any more"):
         run.go()
+
+
+def test_common_notes_are_those_of_all_bundles_that_can_tell():
+    said = iter([None, frozenset({"a", "b"}), None, frozenset({"b", "c"}), None])
+
+    def act(number, node, items, again):
+        return WorkReport(done=len(items), common_notes=next(said, None))
+
+    assert Run(act, range(5), {"a": 1}).go().common_notes == {"b"}
+    assert Run(all_done, range(5)).go().common_notes is None

@@ -11,7 +11,7 @@ from promise_seg.cli.main import main
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet import ray_cluster
 from promise_seg.fleet.ray_cluster import RayOptions, _check_answers, connected
-from promise_seg.fleet.work import Opened, Place, Shell, Trouble, WorkReport
+from promise_seg.fleet.work import Opened, SharedFolders, Shell, Trouble, WorkReport
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.predictor import Predictor
 from tests.archives.serving import held_port, port_of
@@ -28,7 +28,7 @@ def _has_ray(monkeypatch):
     ("address", "cpus", "words"),
     [("auto", 0, "--ray-cpus 0: expected a whole number from 1"),
      ("somewhere", 1, "--ray somewhere: expected HOST:PORT of the head node, auto or local"),
-     ("ray://head:10001", 1, "Give the command on a computer of the cluster with --ray auto")],
+     ("ray://head:10001", 1, "Run the command on a computer of the cluster with --ray auto")],
 )  # fmt: skip
 def test_what_cannot_be_meant(address, cpus, words):
     with pytest.raises(SettingsError) as refused:
@@ -49,9 +49,9 @@ def test_cpus_of_workers_without_a_cluster_are_refused(command, capsys, tmp_path
 def test_credentials_are_refused_and_never_printed(capsys, tmp_path):
     assert main(["predict", "run", str(tmp_path), "-o", "out", "--ray", "ray://me:secret@head:6379"]) == 2
     printed = capsys.readouterr()
-    assert "has a user or a password in it" in " ".join((printed.out + printed.err).split())
+    assert "contains a user name or password" in " ".join((printed.out + printed.err).split())
     assert "secret" not in printed.out + printed.err
-    with pytest.raises(SettingsError, match="has a user or a password in it") as refused:
+    with pytest.raises(SettingsError, match="contains a user name or password") as refused:
         RayOptions("ray://me:secret@head:6379").check()
     assert "secret" not in str(refused.value)
 
@@ -93,7 +93,7 @@ def test_the_address_of_the_environment_is_checked_as_one_that_is_given(monkeypa
         with pytest.raises(SettingsError, match=rf"^RAY_ADDRESS 127.0.0.1:{port}: no Ray cluster answers there"):
             connected(RayOptions("auto")).__enter__()
     monkeypatch.setenv("RAY_ADDRESS", "ray://me:secret@head:10001")
-    with pytest.raises(SettingsError, match=r"^RAY_ADDRESS: the address has a user or a password in it") as refused:
+    with pytest.raises(SettingsError, match=r"^RAY_ADDRESS: the address contains a user name or password") as refused:
         RayOptions("auto").check()
     assert "secret" not in str(refused.value)
     RayOptions("local").check()
@@ -117,8 +117,8 @@ def test_options_that_do_not_go_with_it(more, words, capsys, tmp_path, monkeypat
     assert not Path("out").exists()
 
 
-@pytest.mark.parametrize(("way", "words"), [("--merge", "--ray: images are predicted first, and merged"),
-                                            ("--status", "--ray: --status is about all parts")])  # fmt: skip
+@pytest.mark.parametrize(("way", "words"), [("--merge", "--ray: cannot be combined with --merge"),
+                                            ("--status", "--ray: cannot be combined with --status")])  # fmt: skip
 def test_what_reads_logs_needs_no_cluster(way, words, capsys, tmp_path):
     assert main(["predict", way, "-o", str(tmp_path), "--ray", "auto"]) == 2
     printed = capsys.readouterr()
@@ -138,11 +138,11 @@ def test_models_and_archives_that_cannot_be_sent(tiny_sam, tmp_path):
 def test_a_worker_that_sees_other_folders_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mark = tmp_path / "mark"
-    place = Place(str(tmp_path), str(mark), "token", (str(tmp_path / "image.png"),))
-    with pytest.raises(PromiseError, match="is another folder here, or none"):
+    place = SharedFolders(str(tmp_path), str(mark), "token", (str(tmp_path / "image.png"),))
+    with pytest.raises(PromiseError, match="is a different folder on this computer, or does not exist"):
         place.enter()
     mark.write_text("token")
-    with pytest.raises(PromiseError, match=r"image.png: is not here\. The files that are read must be on"):
+    with pytest.raises(PromiseError, match=r"image.png: does not exist on this computer\. Put the files on"):
         place.enter()
     (tmp_path / "image.png").touch()
     os.chdir("/")

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from promise_seg.learning.run_log import read_log
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
+from tests.helpers import first_settings
 
 EPOCHS = 3
 
 
 def start(folder, checked, sam, store, accelerator, **values) -> TrainingRun:
-    settings = TrainSettings(**{"epochs": EPOCHS, "batch_size": 2, "views": 2, "learning_rate": 1e-3} | values)
+    settings = first_settings(**{"epochs": EPOCHS, "batch_size": 2, "views": 2, "learning_rate": 1e-3} | values)
     return TrainingRun(folder, checked, sam, store, settings, accelerator)
 
 

@@ -7,12 +7,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from promise_seg.checkpoint import load_checkpoint
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import ApmKind
-from tests.helpers import disc_image, make_tiny_sam
+from tests.helpers import disc_image, first_settings, make_tiny_sam
 
 pytestmark = pytest.mark.slow  # each command or training takes a second or more
 
@@ -44,7 +43,7 @@ def test_it_trains_and_predicts_there(device, apm, checked, store, tmp_path, acc
     accelerator = accelerator_on(device)
     assert accelerator.device.type == device
     sam = make_tiny_sam().to(device)
-    settings = TrainSettings(epochs=1, batch_size=6, views=1, apm=apm)
+    settings = first_settings(epochs=1, batch_size=6, views=1, apm=apm)
     run = TrainingRun(tmp_path / "run", checked, sam, store, settings, accelerator)
     before = {name: value.clone() for name, value in run.model.trainable_state().items()}
     run.run()

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from promise_seg.learning import map_shares
 from promise_seg.learning.answering import measure_answers
-from promise_seg.learning.map_shares import SHARES, choose_shares
+from promise_seg.learning.map_shares import ANSWER_SHARES, choose_shares
 from promise_seg.learning.prompted_images import prompted_images
 from promise_seg.model import ModelConfig
 from promise_seg.prediction.predictor import Predictor
@@ -48,7 +48,7 @@ def test_a_map_that_knows_gets_a_share(val, tiny_sam, good_maps):
     model = shifted_model(tiny_sam)
     found = choose_shares(model, ANSWERS, val, None, silent)
     assert set(found) == set(PromptForm)
-    assert {share for share, _ in found.values()} <= set(SHARES[1:])
+    assert {share for share, _ in found.values()} <= set(ANSWER_SHARES[1:])
 
 
 def test_of_shares_that_are_as_good_the_smallest_is_taken_and_none_if_the_map_does_not_help(val, tiny_sam, monkeypatch):

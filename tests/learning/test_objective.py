@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from promise_seg.learning.objective import training_losses
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training_set import TrainingBatch
 from promise_seg.model import ModelOutput
 from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.backbone import Decoded
+from tests.helpers import first_settings
 
 SIDE, MAP_SIDE = 32, 16
 SURE = 10.0
@@ -60,7 +60,7 @@ def logits(share: torch.Tensor) -> torch.Tensor:
 def test_maps_and_presence_that_equal_the_truth_cost_little_and_their_complements_much(
     wrong, edge_weight, truth, batch
 ):
-    settings = TrainSettings(edge_weight=edge_weight)
+    settings = first_settings(edge_weight=edge_weight)
 
     def losses(**said):
         said = {"saliency": truth["saliency"], "distance": truth["distance"], "presence": batch.presence} | said
@@ -77,7 +77,7 @@ def test_maps_and_presence_that_equal_the_truth_cost_little_and_their_complement
 
 def test_masks_and_learned_ious_that_are_right_cost_little_and_their_complements_much(truth, batch):
     """Three masks of one set of prompts for each image: that which was asked for, half of it, and one of no overlap."""
-    settings = TrainSettings(learns_quality=True)
+    settings = first_settings(learns_quality=True)
     half = truth["target"].clone()
     half[0, :, : SIDE // 2], half[1, : SIDE // 2] = 0, 0
     masks = logits(torch.stack([truth["target"], half, 1 - truth["target"]], 1))[:, None]

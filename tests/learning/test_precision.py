@@ -11,12 +11,11 @@ from safetensors.torch import load_file
 from promise_seg.checkpoint import load_checkpoint
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_log import read_log
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import ApmKind, TrainAlso
-from tests.helpers import disc_image, make_tiny_sam
+from tests.helpers import disc_image, first_settings, make_tiny_sam
 
 LOSSES = ("mask", "point", "saliency")
 
@@ -35,7 +34,7 @@ def accelerator_of():
 
 def train(folder, checked, sam, accelerator, **values) -> tuple[TrainingRun, list[dict]]:
     """A run, and the lines of its log."""
-    settings = TrainSettings(**{"epochs": 2, "batch_size": 3, "views": 1, "learning_rate": 1e-3} | values)
+    settings = first_settings(**{"epochs": 2, "batch_size": 3, "views": 1, "learning_rate": 1e-3} | values)
     run = TrainingRun(folder, checked, sam, FeatureStore(folder / "store"), settings, accelerator)
     run.run()
     return run, read_log(folder / LOG_FILE)

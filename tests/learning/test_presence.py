@@ -10,9 +10,8 @@ from promise_seg.assessment.overlaps import Overlap, ScoredRows
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.learning import measuring_best, presence
 from promise_seg.learning.presence import best_presence, presence_threshold
-from promise_seg.learning.settings import TrainSettings
 from tests.assessment.volume_rows import rows_of
-from tests.helpers import make_model
+from tests.helpers import first_settings, make_model
 
 GOOD, BAD, MISSED, ALARM, QUIET = (
     Overlap(100, 100, 100), Overlap(1, 100, 100), Overlap(0, 0, 100), Overlap(0, 50, 0), Overlap(0, 0, 0),
@@ -82,7 +81,7 @@ def test_it_is_chosen_for_the_masks_that_the_model_makes(checked, tiny_sam, stor
     monkeypatch.setattr(measuring_best, "measure_second_pass", lambda *_, **__: SimpleNamespace(helps=True))
     monkeypatch.setattr(measuring_best, "presence_threshold", threshold)
     (tmp_path / "best").mkdir()
-    measuring_best.measure_best(model, tmp_path, checked[:2], store, TrainSettings())
+    measuring_best.measure_best(model, tmp_path, checked[:2], store, first_settings())
     assert twice == [True]
     assert (model.config.second_pass, model.config.presence_threshold) == (True, 0.25)
 

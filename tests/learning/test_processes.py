@@ -18,13 +18,12 @@ from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning import training
 from promise_seg.learning.run_log import read_log
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import LOG_FILE, TrainingRun
 from promise_seg.learning.training_set import EpochDraws, TrainingSet
 from promise_seg.model import PromiseModel
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.vocabulary import TrainAlso
-from tests.helpers import make_tiny_sam, write_dataset
+from tests.helpers import first_settings, make_tiny_sam, write_dataset
 
 PROCESSES = 2
 SETTINGS = {"epochs": 2, "batch_size": 4, "views": 2, "learning_rate": 1e-3}
@@ -47,7 +46,7 @@ class Trained(NamedTuple):
 def train(folder: Path, name: str, accelerator: Accelerator, kill_at: int = 0, **values: object) -> Trained:
     """A run in ``folder / name``, which stops after step ``kill_at``, if any."""
     rows = check_rows(read_manifest(folder / "data/manifest.csv"))
-    settings = TrainSettings(**SETTINGS | values)
+    settings = first_settings(**SETTINGS | values)
     run = TrainingRun(folder / name, rows, make_tiny_sam(), FeatureStore(folder / "store"), settings, accelerator)
 
     def progress(stage: str, done: int, *_: object) -> None:

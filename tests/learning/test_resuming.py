@@ -20,12 +20,11 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.images.reading import make_reading
 from promise_seg.learning import training
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin, read_note
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import STATE_FILE, TrainingRun
 from promise_seg.learning.training_images import TrainingImages, read_training_images
 from promise_seg.learning.validation import Validated
 from promise_seg.vocabulary import MaskChoice
-from tests.helpers import make_tiny_sam, write_dataset
+from tests.helpers import first_settings, make_tiny_sam, write_dataset
 from tests.learning.runs import Killed, log, results, start
 
 
@@ -131,7 +130,7 @@ def test_a_finished_run_is_left_alone(checked, tiny_sam, store, accelerator, tmp
 def test_a_finished_run_whose_best_model_is_gone_says_so(checked, tiny_sam, store, accelerator, tmp_path):
     start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=1).run()
     shutil.rmtree(tmp_path / "a" / "best")
-    with pytest.raises(CheckpointError, match="best: no checkpoint there"):
+    with pytest.raises(CheckpointError, match="best: contains no checkpoint"):
         start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=1).run()
 
 
@@ -167,7 +166,7 @@ def test_how_files_are_read_stands_in_the_model_and_must_stay(manifest, tiny_sam
     assert (str(config.reading.window), config.reading.crop_border) == ("percentile", True)
     assert config.reading == rows[0].reading
     rows = check_rows(read_manifest(manifest), make_reading(crop_border=False, window="percentile"))
-    with pytest.raises(CheckpointError, match="holds a run that differs in reading"):
+    with pytest.raises(CheckpointError, match=r"how files are read \(--window percentile --crop-border there,"):
         start(tmp_path / "run", rows, tiny_sam, store, accelerator)
 
 
@@ -197,7 +196,7 @@ def test_settings_tell_where_a_run_was_trained_and_a_finished_one_keeps_it(
 
 
 def test_where_the_rows_are_from_is_noted_and_no_part_of_what_a_run_is(checked, tiny_sam, store, accelerator, tmp_path):
-    settings = TrainSettings(epochs=2, views=1)
+    settings = first_settings(epochs=2, views=1)
 
     def of(origin):
         return TrainingRun(tmp_path, checked, tiny_sam, store, settings, accelerator, origin)

@@ -26,7 +26,7 @@ def test_a_line_that_is_of_no_later_epoch_is_named(lines):
 
 def test_a_changed_value_is_noticed(tmp_path):
     (tmp_path / "log.jsonl").write_text(sealed_line({"epoch": 1, "val_dice": 0.5}).replace("0.5", "0.7"))
-    with pytest.raises(CheckpointError, match="line 1: its content is not what was written"):
+    with pytest.raises(CheckpointError, match="line 1: its content was changed after it was written"):
         read_log(tmp_path / "log.jsonl")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from promise_seg.errors import CheckpointError
 from promise_seg.learning.run_note import read_note
-from promise_seg.learning.settings import TrainSettings
+from tests.helpers import first_settings
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_where_nothing_was_noted_there_is_nothing(tmp_path):
 def test_what_an_older_version_did_not_note_is_not_known(note_of):
     found = note_of({"settings": {"seed": 3}, "data_sha256": "d", "of_a_newer_version": 1})
     assert found is not None
-    assert (found.settings, found.data_sha256) == (TrainSettings(seed=3), "d")
+    assert (found.settings, found.data_sha256) == (first_settings(seed=3), "d")
     assert (found.data, found.val_share, found.mask_threshold, found.environment) == (None, None, None, None)
 
 
@@ -31,12 +31,13 @@ def test_what_an_older_version_did_not_note_is_not_known(note_of):
 def test_an_environment_of_another_shape_is_not_known(note_of, environment):
     found = note_of({"settings": {"seed": 3}, "environment": environment})
     assert found is not None
-    assert (found.settings, found.environment) == (TrainSettings(seed=3), None)
+    assert (found.settings, found.environment) == (first_settings(seed=3), None)
 
 
 @pytest.mark.parametrize(
     ("noted", "words"),
-    [("{", "cannot be read"), ([], "it holds list, expected an object"), ({"settings": {}}, "settings have no seed"),
+    [("{", "cannot be read"), ([], "it holds list, expected an object"),
+     ({"settings": {}}, "settings.seed: is needed, but missing"),
      ({"settings": {"seed": 0, "colour": "red"}}, "settings.colour: "), ({"data_sha256": 4}, "data_sha256: "),
      ({"settings": {"seed": 0}, "val_share": 2}, "val_share: ")],
 )  # fmt: skip

@@ -4,6 +4,7 @@ from promise_seg.errors import SettingsError
 from promise_seg.learning.settings import TrainSettings, make_settings, with_usual_epochs
 from promise_seg.prompting.apm_cross import CrossConfig
 from promise_seg.vocabulary import PositionCode
+from tests.helpers import first_settings
 
 
 def test_a_bare_sam_has_nothing_to_train():
@@ -12,7 +13,7 @@ def test_a_bare_sam_has_nothing_to_train():
 
 
 def test_an_unknown_word_in_python_names_the_option_and_the_words():
-    with pytest.raises(SettingsError, match=r"--variant both: expected sam, apm, ips or apm\+ips"):
+    with pytest.raises(SettingsError, match=r"--variant both: expected apm, ips or apm\+ips"):
         make_settings(variant="both")
 
 
@@ -73,6 +74,6 @@ def test_an_impossible_number_of_points_is_the_only_fault():
 
 
 def test_a_run_of_before_keeps_its_foreground_points():
-    begun = TrainSettings(apm="heatmap", num_points=12, num_foreground=8)
+    begun = first_settings(apm="heatmap", num_points=12, num_foreground=8)
     assert make_settings(begun, apm="heatmap", num_points=12).num_foreground == 8
     assert make_settings(begun, apm="heatmap", num_points=10).num_foreground == 5

@@ -203,3 +203,12 @@ def test_a_loss_that_is_no_number_leaves_a_log_that_is_json(
     assert "Infinity" not in (tmp_path / "run/log.jsonl").read_text()
     assert log(tmp_path / "run")[0]["mask"] is None
     assert (tmp_path / "run/curves.png").exists()
+
+
+def test_the_progress_ends_with_the_best_score_of_all_epochs(checked, tiny_sam, store, accelerator, tmp_path):
+    told = []
+    run = start(tmp_path, checked, tiny_sam, store, accelerator, epochs=2, views=1)
+    run.run(lambda stage, done, total, note="": told.append((stage, done == total, note)))
+    stage, is_done, note = [each for each in told if each[0] == "training"][-1]
+    assert (stage, is_done) == ("training", True)
+    assert note == f"epoch 2/2, best val Dice {run.best['dice']:.3f}"

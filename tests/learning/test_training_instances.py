@@ -97,7 +97,7 @@ def test_a_trained_model_tells_objects_apart_by_the_rule_that_was_chosen(rows, s
 @pytest.fixture
 def few_rules(monkeypatch):
     monkeypatch.setattr(instance_choices, "PROMINENCES", (0.05, 0.99))
-    monkeypatch.setattr(instance_choices, "SHARES", (0.0,))
+    monkeypatch.setattr(instance_choices, "OBJECT_SHARES", (0.0,))
     monkeypatch.setattr(instance_choices, "LEAST_SCORES", (0.0, 1.0))
 
 

@@ -13,14 +13,14 @@ from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.learning import epoch_steps, measuring_best
 from promise_seg.learning.answering import ANSWERS_FILE
 from promise_seg.learning.run_log import read_log
-from promise_seg.learning.settings import TrainSettings, make_settings
+from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_set import Draw
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.prompting.apm import IMAGE
 from promise_seg.reporting.run_files import read_run
 from promise_seg.vocabulary import GivenPrompts, MaskChoice, PromptForm, Variant
-from tests.helpers import make_tiny_sam, write_dataset
+from tests.helpers import first_settings, make_tiny_sam, write_dataset
 
 SMALL = {"epochs": 2, "batch_size": 3, "views": 2}
 
@@ -177,7 +177,7 @@ def test_ips_alone_learns_from_all_that_people_give(checked, store, accelerator,
 
 
 def test_what_came_later_is_new_runs_alone():
-    plain, new = TrainSettings(), make_settings()
+    plain, new = first_settings(), make_settings()
     assert (plain.shifts, plain.given_prompts, plain.learns_quality) == (1, GivenPrompts.POINTS, False)
     assert (new.shifts, new.given_prompts, new.learns_quality) == (2, GivenPrompts.ALL, True)
     assert (plain.scores_volumes, new.scores_volumes, make_settings(protocol="reference").scores_volumes) == (
@@ -187,7 +187,7 @@ def test_what_came_later_is_new_runs_alone():
     assert make_settings(protocol="reference").shifts == 1
     assert make_settings(apm="pretrained").epochs == 20
     assert make_settings(apm="pretrained", epochs=3).epochs == 3
-    assert make_settings(apm="pretrained", variant=Variant.IPS).epochs == TrainSettings().epochs
+    assert make_settings(apm="pretrained", variant=Variant.IPS).epochs == first_settings().epochs
 
 
 def test_a_run_that_was_begun_before_fine_maps_goes_on_without_them():
@@ -195,7 +195,7 @@ def test_a_run_that_was_begun_before_fine_maps_goes_on_without_them():
     assert (new.decoder_interval, new.own_sets, new.val_interval, new.mixes_views) == (2, 2, 1, True)
     assert new.apm_options == {"map_stride": 2, "map_norm": "none", "start": "scenes", "looks": 2}
     assert make_settings(apm="pretrained", epochs=60).val_interval == 3
-    old = TrainSettings(apm="pretrained", epochs=20, batch_size=8, edge_weight=2.0)
+    old = first_settings(apm="pretrained", epochs=20, batch_size=8, edge_weight=2.0)
     again = make_settings(old, apm="pretrained", epochs=60)
     assert (again.decoder_interval, again.own_sets, again.val_interval, again.apm_options) == (1, 4, 1, {})
     assert not again.mixes_views

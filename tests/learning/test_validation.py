@@ -11,12 +11,12 @@ from promise_seg.inference.encoding import Sample
 from promise_seg.inference.masks import Masks
 from promise_seg.inference.rows import DecodedRow
 from promise_seg.learning import validation
-from promise_seg.learning.settings import TrainSettings
-from promise_seg.learning.validation import SHARES, validate
+from promise_seg.learning.validation import MASK_SHARES, validate
 from promise_seg.prompting.apm import Proposal
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import Fit, MaskChoice, Protocol
 from tests.assessment.volume_rows import rows_of
+from tests.helpers import first_settings
 
 SIDE = 8
 TRUTH = np.zeros((3, SIDE, SIDE), bool)
@@ -50,7 +50,7 @@ def chosen(monkeypatch):
         monkeypatch.setattr(CheckedRow, "mask", lambda row: TRUTH[row.index])
         config = SimpleNamespace(model_copy=lambda update: None)
         model = SimpleNamespace(apm=None, quality=learned_iou, config=config)
-        return validate(model, rows_of(TRUTH), None, TrainSettings(**settings))
+        return validate(model, rows_of(TRUTH), None, first_settings(**settings))
 
     return choose
 
@@ -70,7 +70,7 @@ def test_so_is_the_share_of_the_map(chosen):
     by_slices, by_volumes = (chosen(LARGE, LARGE, SMALL, scores_volumes=volumes) for volumes in (False, True))
     assert by_slices.map_share > 0.5
     assert by_volumes.map_share < 0.5
-    assert {by_slices.map_share, by_volumes.map_share} <= set(SHARES)
+    assert {by_slices.map_share, by_volumes.map_share} <= set(MASK_SHARES)
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,11 @@ def test_several_classes_are_cut_across_the_same_axes(predictor, path, tmp_path)
 @pytest.mark.parametrize(
     ("axes", "words"),
     [
-        ("axial,transverse", "'transverse' is no axis; expected axial, coronal or sagittal"),
+        ("axial,transverse", "'transverse' is not an axis; expected axial, coronal or sagittal"),
         ("axial", "expected two or three different axes"),
         ("axial,axial", "expected two or three different axes"),
-        ("auto,axial", "'auto' is no axis"),
-        ("", "'' is no axis"),
+        ("auto,axial", "'auto' is not an axis"),
+        ("", "'' is not an axis"),
     ],
 )
 def test_axes_that_cannot_be_meant_are_refused(axes, words):
@@ -125,8 +125,8 @@ def _one_slice(folder):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (_image, "is no volume, so it cannot be cut across several axes. Leave --axes axial,coronal out"),
-        (_stack, "does not say how the patient lies in it"),
+        (_image, "is not a volume, so it cannot be cut across several axes. Leave --axes axial,coronal out"),
+        (_stack, "does not state the orientation of the patient"),
         (_one_slice, "has 1 x 10 x 8 voxels: cut across another axis, it has slices of a single line"),
     ],
 )

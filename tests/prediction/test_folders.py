@@ -210,7 +210,7 @@ def test_formats_are_not_mixed_in_one_folder(images, labeller, tmp_path):
 def test_a_format_that_an_input_has_no_place_in_is_said(images, labeller, tmp_path):
     outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out", OutputFormat.NIFTI)
     assert (outcome.predicted, len(outcome.problems)) == (0, 4)
-    assert "0.png: does not say where its pixels lie" in outcome.problems[0]
+    assert "0.png: does not state the position of its pixels" in outcome.problems[0]
 
 
 def test_dicom_that_no_segmentation_can_refer_to_is_written_as_pictures(labeller, tmp_path):
@@ -346,3 +346,12 @@ def test_a_table_that_another_program_changed_is_said(images, labeller, tmp_path
     (tmp_path / "out" / "predictions.csv").write_text(text)
     with pytest.raises(PromiseError, match=r"predictions\.csv: cannot be read: .*changed by another program"):
         predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+
+
+def test_a_volume_without_finite_values_is_reported(images, labeller, tmp_path):
+    write_nifti(images / "empty.nii", np.full((12, 14, 3), np.nan, np.float32))
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    assert outcome.predicted == 4
+    (problem,) = outcome.problems
+    assert "empty.nii: has no finite value: all its voxels are NaN or infinite" in problem
+    assert {line["image"] for line in table(tmp_path / "out")} == {str(path) for path in images.glob("*.png")}

@@ -121,7 +121,7 @@ def test_a_name_belongs_to_its_label_or_to_the_only_one():
 
 
 def test_names_of_labels_that_there_are_not(tiny_sam):
-    with pytest.raises(SettingsError, match="--name 5=liver: there is no label 5, but 1"):
+    with pytest.raises(SettingsError, match="--name 5=liver: the model has no label 5; expected one of 1"):
         Labeller({1: predictor(tiny_sam)}, {5: "liver"})
 
 

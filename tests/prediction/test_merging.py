@@ -160,7 +160,7 @@ def test_a_list_that_was_begun_while_parts_were_merged_stays(labeller, images, o
 def test_another_version_goes_on_where_all_images_are_predicted(labeller, images, out, monkeypatch):
     predict(labeller, images, out, "1/2")
     monkeypatch.setattr(part_plan, "__version__", "9.9")
-    with pytest.raises(PromiseError, match=r"To continue with this version, wait .* and remove .*plan\.json: what was"):
+    with pytest.raises(PromiseError, match=r"To continue with this version, wait .* remove .*plan\.json: finished"):
         predict(labeller, images, out, "2/2")
     plan_path(out).unlink()
     assert predict(labeller, images, out).already_there == 2

@@ -186,7 +186,7 @@ def test_other_images_are_refused_until_all_of_the_first_are_predicted(images, l
     out = tmp_path / "out"
     predict(labeller, images, out, "1/2")
     Image.fromarray(disc_image(9)[0]).save(images / "new.png")
-    with pytest.raises(PromiseError, match=r"6 images are predicted in parts here, .* are others \(7\)") as refused:
+    with pytest.raises(PromiseError, match=r"predictions in parts of 6 images, but the 7 images .* not the") as refused:
         predict(labeller, images, out, "2/2")
     assert f"remove {out / 'parts/plan.json'}" in str(refused.value)
     (images / "new.png").rename(tmp_path / "new.png")
@@ -238,3 +238,13 @@ def test_a_volume_whose_slices_would_lie_among_other_masks_is_refused_in_any_par
     (problem,) = itertools.chain(*problems)
     assert "masks/p1, is taken by the masks of images such as" in problem
     assert "p1/a.png" in problem
+
+
+def test_an_option_without_effect_is_noted_for_the_part(images, labeller, tmp_path):
+    notes = [predict(labeller, images, tmp_path / "out", part, every=2).notes for part in ("2/3", "1/1", "1/1")]
+    assert notes[0] == [
+        "part 2 of 3: --every 2: none of the inputs is a video, so that all images and slices were predicted"
+    ]
+    assert notes[1:] == [[], []]  # the kind of images that are there already is not known
+    (note,) = predict(labeller, images, tmp_path / "alone", "1/1", every=2).notes
+    assert note.startswith("--every 2: none of the inputs is a video")

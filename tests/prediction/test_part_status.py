@@ -67,9 +67,9 @@ def test_the_rate_is_that_of_the_last_minutes(begun, monkeypatch):
         log.add(entry(inputs[number], now + 60 * number))
     later = now + 180 + part_status.WINDOW_SECONDS - 100  # the last two lines are within the window
     monkeypatch.setattr(part_status.time, "time", lambda: later)
-    monkeypatch.setattr(part_status, "claims_in", lambda folder: [Holder.this_process()])
+    monkeypatch.setattr(part_status, "holders_of_claims", lambda folder: [Holder.this_process()])
     assert status_of_parts(out).per_minute == pytest.approx(60 * 2 / part_status.WINDOW_SECONDS)
-    monkeypatch.setattr(part_status, "claims_in", lambda folder: [])
+    monkeypatch.setattr(part_status, "holders_of_claims", lambda folder: [])
     monkeypatch.setattr(part_status.time, "time", lambda: later + part_status.WINDOW_SECONDS)
     status = status_of_parts(out)
     assert (status.per_minute, status.seconds_left, status.workers) == (0, None, ())

@@ -13,7 +13,7 @@ from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.part_logs import LogReader
 from promise_seg.prediction.part_plan import PartPlan, in_order
-from promise_seg.prediction.part_run import claims_in
+from promise_seg.prediction.part_run import prediction_claims
 from promise_seg.prediction.part_table import PartTable
 from promise_seg.prediction.piece_work import PieceWork
 from promise_seg.prediction.predictor import Predictor
@@ -112,7 +112,7 @@ def test_an_image_that_was_touched_is_read_and_not_predicted_again(inputs, out, 
 
 
 def test_images_that_others_have_claimed_are_named_and_the_claims_of_the_dead_are_ended(inputs, out, labeller):
-    stem, claims = inputs[2].stem, claims_in(out)
+    stem, claims = inputs[2].stem, prediction_claims(out)
     dead = replace(Holder.this_process(), system="elsewhere", host="node7")
     path = claims.path(stem)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -242,7 +242,7 @@ def test_an_image_that_another_size_was_encoded_at_is_refused(predictor):
     encoded = predictor.encode(disc_image(0)[0])
     smaller = replace(encoded, geometry=replace(encoded.geometry, side=encoded.geometry.side // 2))
     for work in (predictor.predict, predictor.session, predictor.predict_objects):
-        with pytest.raises(SettingsError, match=r"encoded by another model, at 16 px; this one sees 32 px"):
+        with pytest.raises(SettingsError, match=r"encoded at 16 px by another model; expected 32 px"):
             work(smaller)
 
 

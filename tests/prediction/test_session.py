@@ -3,6 +3,7 @@
 import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,15 @@ def test_a_box_that_the_model_proposed_can_be_changed(tiny_sam):
     assert not session.prompts.is_automatic
     np.testing.assert_allclose(moved.box_xyxy, [4, 5, 30, 25], atol=1e-3)
     assert np.array_equal(session.undo().mask_probs, own.mask_probs)
+
+
+def test_a_proposed_box_inside_of_one_pixel_is_left_out_as_it_would_be_refused(predictor, monkeypatch):
+    own = predictor.predict
+    box = np.array([[0.1, 0.2, 0.5, 0.6]], np.float32)
+    monkeypatch.setattr(predictor, "predict", lambda image: replace(own(image), boxes_xyxy=box))
+    session = predictor.session(disc_image(0)[0])
+    assert session.prompts.box_xyxy is None
+    assert session.add_point(5, 5).mask.shape == (30, 40)
 
 
 def test_without_an_auto_prompter_it_begins_with_nothing(tiny_sam):

@@ -22,14 +22,14 @@ from promise_seg.prediction.predictor import Predictor
 from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.vocabulary import Slices
 from promise_seg.volumes import collecting
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import CollectedSlices
 from tests.files import write_nifti, write_video
 from tests.helpers import make_model
 from tests.prediction.part_helpers import content
 
 RULE = VolumeRule(slices="blend", blend_mm=3.0, keep="largest")
 AFFINE = np.diag([-0.8, -0.5, 3.0, 1.0])
-NOTE = "the rule for volumes is not used for slices that are seen in tiles"
+NOTE = "its slices are divided into tiles, so the rule for volumes was not applied"
 
 
 def predictor_of(sam, rule: VolumeRule | None = RULE, **reading) -> Predictor:
@@ -85,11 +85,11 @@ def test_slices_that_are_to_come_together_are_refused_before_they_are_encoded(ti
     for slices in (Slices.BLEND, Slices.AGREE):
         outcome = predict_folder(Labeller({1: predictor}, slices=slices), find_inputs([volume]), tmp_path / slices)
         (problem,) = outcome.problems
-        assert f"{volume}: slices of 20 x 24 pixels, which the model sees in tiles of 20 pixels" in problem
-        assert "Ask for --slices each, or have them read whole with --tile none" in problem
-        with pytest.raises(ImageError, match=r"ct\.nii: slices of 20 x 24 pixels"):
+        assert f"{volume}: its slices of 20 x 24 pixels are divided into tiles of 20 pixels" in problem
+        assert "Give --slices each, or --tile none to read them whole" in problem
+        with pytest.raises(ImageError, match=r"ct\.nii: its slices of 20 x 24 pixels"):
             predictor.predict_volume(volume, slices=slices)
-    with pytest.raises(ImageError, match="a volume in memory: slices of 20 x 24 pixels"):
+    with pytest.raises(ImageError, match="a volume in memory: its slices of 20 x 24 pixels"):
         predictor.predict_volume(np.zeros((2, 24, 20), np.uint8), slices="blend")
 
 
@@ -124,7 +124,7 @@ def test_frames_of_a_video_stay_as_they_are_in_every_way(tiny_sam, tmp_path):
     assert np.array_equal(np.stack([one.labels > 0 for one in labelled.slices]), expected)
     asked = predictor.predict_volume(clip, slices="blend")
     assert np.array_equal(asked.mask, expected)
-    assert asked.notes == (f"{clip}: its frames follow one another in time and are predicted one by one",)
+    assert asked.notes == (f"{clip}: its frames are a sequence in time, so they are predicted separately",)
     joined = JoinedRows(predictor.model, rows, RULE)
     assert [joined.of(row) for row in rows] == [None] * 3
     assert joined.notes() == ("the rule for volumes is not used for videos: their frames follow one another in time",)
@@ -172,13 +172,13 @@ def test_classes_that_share_their_sam_keep_its_features_once(tiny_sam, volume, m
 
 def test_features_are_kept_only_for_slices_that_may_agree(tiny_sam, volume, tmp_path, monkeypatch):
     made = []
-    start = Collected.__init__
+    start = CollectedSlices.__init__
 
     def counted(self, *args, keeps_features, **options):
         made.append(keeps_features)
         start(self, *args, keeps_features=keeps_features, **options)
 
-    monkeypatch.setattr(Collected, "__init__", counted)
+    monkeypatch.setattr(CollectedSlices, "__init__", counted)
     predictor = predictor_of(tiny_sam, None)
     rows = rows_of(tmp_path, predictor)
     assert tune_volumes(predictor.model, rows, ways=[Slices.BLEND]).volumes == 1

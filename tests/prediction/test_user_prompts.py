@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from promise_seg.errors import SettingsError
 from promise_seg.images.geometry import Box, Geometry
@@ -29,6 +30,10 @@ GEOMETRY = Geometry(90, 120, 32, Fit.STRETCH)
         ({"box_xyxy": [105, 48, 55, 12]}, "left < right and top < bottom, got"),
         ({"box_xyxy": [55, 12, 55, 12]}, "left < right and top < bottom, got"),
         ({"box_xyxy": [1, 2, 3, float("inf")]}, "box_xyxy: expected finite numbers"),
+        ({"box_xyxy": [0.1, 0.2, 0.5, 0.6]}, r"\[0\.1, 0\.2, 0\.5, 0\.6\] is smaller than one pixel; coordinates are"),
+        ({"box_xyxy": [0, 0.25, 1, 1]}, "coordinates are pixels, not shares of the image"),
+        ({"points_xy": [[torch.ones(2, requires_grad=True)]], "point_labels": [1]}, "points_xy"),
+        ({"points_xy": [[1, 2]], "point_labels": torch.tensor([2.0], requires_grad=True)}, r"got \[2\.0\]"),
     ],
 )
 def test_what_is_no_prompt_is_refused(given, message):
@@ -118,6 +123,35 @@ def test_points_at_the_very_edges_are_taken():
     prompts = to_model_frame([UserPrompts(corners, [1, 0, 1, 0])], GEOMETRY, 32)
     assert prompts.points_xy_model.shape == (1, 1, 4, 2)
     np.testing.assert_allclose(GEOMETRY.points_to_image(prompts.points_xy_model[0, 0].numpy()), corners, atol=1e-3)
+
+
+@pytest.mark.parametrize("fit", list(Fit))
+@pytest.mark.parametrize("side", [64, 512, 1024])
+def test_points_are_taken_from_edge_to_edge_and_not_one_pixel_beyond(fit, side):
+    geometry = Geometry(288, 384, side, fit)
+    if side >= 384:
+        for point in ([384, 10], [10, 288], [-1, 10], [10, -1]):
+            with pytest.raises(SettingsError, match="lies outside of the image of 384 x 288"):
+                to_model_frame([UserPrompts([point], [1])], geometry, 32)
+    to_model_frame([UserPrompts([[-0.5, -0.5], [383.5, 287.5]], [1, 0])], geometry, 32)
+
+
+def test_a_point_at_the_edge_of_the_model_frame_is_taken_back():
+    edges = GEOMETRY.points_to_image(np.array([[0, 32], [32, 0]], np.float32))  # as a saturated APM proposes them
+    to_model_frame([UserPrompts(edges, [1, 0])], GEOMETRY, 32)
+
+
+def test_tensors_that_require_a_gradient_are_taken():
+    points, labels = torch.tensor([[10.0, 20.0]], requires_grad=True), torch.tensor([1.0], requires_grad=True)
+    box, mask = torch.tensor([1.0, 2.0, 30.0, 40.0], requires_grad=True), torch.randn(32, 32, requires_grad=True)
+    prompts = to_model_frame([UserPrompts(points, labels, box, mask)], GEOMETRY, 32)
+    assert prompts.mask_logits.shape == (1, 1, 32, 32)
+    assert not prompts.mask_logits.requires_grad
+
+
+@pytest.mark.parametrize("box", [[0, 0, 1, 1], [0, 0, 1.5, 1.5], [-0.5, -0.5, 0.5, 0.5], [10.2, 5, 10.8, 9]])
+def test_small_boxes_of_pixels_are_taken(box):
+    to_model_frame([UserPrompts(box_xyxy=box)], GEOMETRY, 32)
 
 
 def test_a_box_is_clipped_to_the_image():

@@ -119,8 +119,8 @@ def test_arrays_are_volumes_with_a_spacing(sam):
     unknown = predictor.predict_volume(slices)
     assert unknown.spacing is None
     assert len(unknown.notes) == 2
-    assert all("does not say how far" in note for note in unknown.notes)
-    assert "taken to be 1.5 mm apart" in unknown.notes[1]
+    assert all("does not state the distance" in note for note in unknown.notes)
+    assert "a distance of 1.5 mm between its slices was assumed" in unknown.notes[1]
     assert near.notes == ()
 
 
@@ -188,7 +188,8 @@ def test_a_volume_without_distances_is_noted_in_a_folder(sam, tmp_path):
     predictor = predictor_with(VolumeRule(slices="blend", blend_mm=3.0, least_mm3=2.0), sam)
     outcome = predict_folder(Labeller({1: predictor}), find_inputs([tmp_path / "v.npy"]), tmp_path / "out")
     assert outcome.problems == []
-    lacking = [note for note in outcome.notes if "v.npy: " in note and "does not say how far its slices are" in note]
+    words = "does not state the distance between its slices"
+    lacking = [note for note in outcome.notes if "v.npy: " in note and words in note]
     assert len(lacking) == 2
 
 

@@ -7,14 +7,13 @@ import pytest
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.summary import TestLooks
 from promise_seg.checkpoint import save_checkpoint
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.reporting.collecting import collect, name_of, worst_results
 from promise_seg.reporting.options import ReportOptions
 from promise_seg.trust.calibrating import calibrate
 from promise_seg.trust.trust_file import save_trust
 from promise_seg.vocabulary import PromptSource
-from tests.helpers import make_model
+from tests.helpers import first_settings, make_model
 
 pytestmark = pytest.mark.slow  # each command or training takes a second or more
 
@@ -92,7 +91,7 @@ def test_a_look_is_noted_once_and_said_of_every_evaluation(model, checked, optio
 
 
 def test_curves_and_training_are_read_from_the_run(tiny_sam, checked, options, store, accelerator, tmp_path):
-    settings = TrainSettings(epochs=2, batch_size=3, views=1)
+    settings = first_settings(epochs=2, batch_size=3, views=1)
     run = TrainingRun(tmp_path / "trained", checked, tiny_sam, store, settings, accelerator)
     model = run.run()
     found = collect(model, checked[-2:], replace(options, run=str(tmp_path / "trained"), budget=False), store=store)

@@ -121,3 +121,19 @@ def test_how_long_training_took(hours, words):
     report = sample_report(card=card.model_copy(update={"training": training}))
     pairs = [pair for block in section(report, "Run card").blocks if isinstance(block, Facts) for pair in block.pairs]
     assert dict(pairs)["Training"] == f"{words}, 3 epochs"
+
+
+def test_own_prompts_without_influence_are_noted_in_the_budget():
+    row = {"prompts": "own prompts", "reads_the_ground_truth": False, "prompts_used": False, "draws": 1, "dice": 0.5,
+           "interval": None, "spread_of_draws": None}  # fmt: skip
+    texts = [b for b in section(sample_report(budget=[row]), "Prompt error budget").blocks if isinstance(b, Text)]
+    assert any(text.kind == "note" and "saliency map alone" in text.text for text in texts)
+    assert not any("the prompts limit the result" in text.text for text in texts)
+
+
+def test_constant_trust_has_no_charts_of_ranks():
+    bins = [{"trust": 0.7, "dice": dice, "images": 4} for dice in (0.8, 0.4, 0.5, 0.1, 0.9)]  # an older file
+    report = sample_report(evaluations=[evaluation("own", "apm", 0.5, trust=TRUST | {"calibration": bins})])
+    blocks = section(report, "Trust").blocks
+    assert not any(isinstance(block, Chart | Table) for block in blocks)
+    assert any(isinstance(block, Text) and "0.700 for all of these images" in block.text for block in blocks)

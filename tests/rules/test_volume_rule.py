@@ -44,10 +44,11 @@ def test_what_a_user_asks_for_keeps_what_is_done_in_3d():
 
 
 def test_words_name_what_differs():
-    assert EACH_SLICE.words == "each slice by itself"
+    assert EACH_SLICE.words == "slices segmented separately"
     assert VolumeRule(slices="blend", blend_mm=2.5, least_mm3=40).words == (
-        "slices blended, a kernel of 2.5 mm along the stack, nothing below 40 mm³"
+        "slices blended, a Gaussian kernel along the stack with a standard deviation of 2.5 mm, "
+        "components below 40 mm³ removed"
     )
     words = VolumeRule(slices="agree", fill_holes=True, keep="largest").words
-    assert "half the distance of slices" in words
-    assert words.endswith("cavities filled, the largest component kept")
+    assert "half the slice spacing" in words
+    assert words.endswith("cavities filled, only the largest component kept")

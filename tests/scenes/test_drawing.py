@@ -1,6 +1,9 @@
+import re
+
 import numpy as np
 import pytest
 
+from promise_seg.errors import SettingsError
 from promise_seg.scenes import KINDS, MEDICAL_KINDS, draw_scene
 from promise_seg.scenes.kinds import KIND_WEIGHTS
 
@@ -44,3 +47,21 @@ def test_objects_can_be_told_from_what_is_around_them():
         at_edge.append(gradient[edge].mean())
         beside.append(gradient[~edge].mean())
     assert np.mean(at_edge) > 1.5 * np.mean(beside)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"kind": "foo"}, "kind 'foo': expected one of layers, lesion, mucosa"),
+        ({"kind": 3}, "kind 3: expected one of"),
+        ({"size": 0}, "size 0: expected a whole number from 8"),
+        ({"size": 10**6}, "size 1000000: expected at most 8192"),
+        ({"size": 64.5}, "size 64.5: expected a whole number from 8"),
+        ({"seed": -1}, "seed -1: expected a whole number from 0"),
+        ({"seed": [3, -1]}, "seed -1: expected a whole number from 0"),
+        ({"seed": "7"}, "seed '7': expected a whole number from 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_by_its_name(values, words):
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        draw_scene(**{"seed": 0} | values)

@@ -225,7 +225,7 @@ def test_nobody_waits_for_ever(tmp_path, monkeypatch, another_process):
     monkeypatch.setattr(locks, "_PATIENCE_SECONDS", 0)
     (tmp_path / ".log.lock").write_bytes((tmp_path / "f" / LOCK_FILE).read_bytes())
     with (
-        pytest.raises(TakenError, match=r"keeps others from it\. If that process is gone, remove"),
+        pytest.raises(TakenError, match=r"is locked by .*\. Wait for it; if that process is gone, remove"),
         in_turn(tmp_path / "log"),
     ):
         pass

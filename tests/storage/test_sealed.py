@@ -41,7 +41,7 @@ def test_what_was_changed_on_purpose_is_read_without_its_hash(tmp_path):
     write_sealed(tmp_path / "a.json", CONTENT)
     changed = json.loads((tmp_path / "a.json").read_text()) | {"a": 2}
     (tmp_path / "a.json").write_text(json.dumps(changed))
-    with pytest.raises(ValueError, match=f"its SHA-256 is another.*remove its entry {KEY}"):
+    with pytest.raises(ValueError, match=f"its SHA-256 differs.*remove its entry {KEY}"):
         read_sealed(tmp_path / "a.json")
     del changed[KEY]
     (tmp_path / "a.json").write_text(json.dumps(changed))
@@ -54,7 +54,7 @@ def test_a_changed_line_is_named(tmp_path):
     (tmp_path / "log.jsonl").write_text("".join(lines))
     assert read_sealed_lines(tmp_path / "log.jsonl") == [{"epoch": 1, "dice": 0.5}, {"epoch": 2, "dice": 0.5}]
     (tmp_path / "log.jsonl").write_text(lines[0] + "\n" + lines[1].replace("0.5", "0.7"))
-    with pytest.raises(ValueError, match=r"line 3: .*SHA-256 is another"):
+    with pytest.raises(ValueError, match=r"line 3: .*SHA-256 differs"):
         read_sealed_lines(tmp_path / "log.jsonl")
 
 
@@ -65,7 +65,7 @@ def test_a_line_is_opened_whatever_the_order_of_its_entries(sort_keys):
     assert opened_line(line) == value
     assert opened_line(b'{"at": 1}\n') == {"at": 1}  # of people who took the hash out
     for damaged in (line.replace(b'"1"', b'"2"'), line.replace(b"0.5", b"0.6"), line.replace(b'"at"', b'"an"')):
-        with pytest.raises(ValueError, match="its SHA-256 is another"):
+        with pytest.raises(ValueError, match="its SHA-256 differs"):
             opened_line(damaged)
     with pytest.raises(ValueError, match="line 1 column"):
         opened_line(line[:-5])

@@ -109,3 +109,12 @@ def test_a_report_says_rates_with_their_counts():
     assert words["Misses (nothing reported, object there)"] == "1 of 10 images (10.0%)"
     assert words["False alarms (something reported, nothing there)"] == "no such images"
     assert dict(describe_trust_quality(quality([0.5], [1.0])))["Rank correlation with Dice"] == "-"
+
+
+def test_images_with_equal_trust_share_a_bin():
+    constant = quality([0.7] * 6, [0.1, 0.9, 0.2, 0.8, 0.3, 0.7])
+    assert [(one.trust, one.dice, one.images) for one in constant.calibration] == [(0.7, 0.5, 6)]
+    assert constant.is_constant
+    mixed = quality([0.9, 0.5, 0.5, 0.5, 0.1], [1, 0.2, 0.4, 0.6, 0])
+    assert [(one.trust, one.dice, one.images) for one in mixed.calibration] == [(0.1, 0, 1), (0.5, 0.4, 3), (0.9, 1, 1)]
+    assert not mixed.is_constant

@@ -4,7 +4,7 @@ import pytest
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.trust.signals import Signals
-from promise_seg.trust.trust_model import add_trust, trust_in_rows, with_trust
+from promise_seg.trust.trust_model import TrustModel, add_trust, trust_in_rows, with_trust
 from promise_seg.vocabulary import PromptSource
 from tests.assessment.samples import summary
 from tests.helpers import disc_image
@@ -52,3 +52,19 @@ def test_it_is_known_whether_rows_are_among_those_of_the_calibration(model, rows
         found = with_trust(summary(), trust, quality, judged)
         assert found.trust_calibrated_on_these_rows == expected
         assert found.trust.images == len(some)
+
+
+def of_val_rows(trust, images, groups, weight=0.0):
+    """The trust model as if its line had one weight, fitted to so many images of so many groups."""
+    line = trust.calibration.line.model_copy(update={"weights": (weight,) * 4})
+    quality = trust.calibration.quality.model_copy(update={"images": images})
+    return TrustModel(trust.calibration.model_copy(update={"line": line, "quality": quality}), trust.neighbours, groups)
+
+
+def test_the_reason_for_constant_trust_is_the_one_that_applies(trust):
+    assert trust.val_groups == 8
+    assert of_val_rows(trust, 6, 3).why_constant == "there are 6 val images; at least 8 are needed"
+    assert of_val_rows(trust, 9, 1).why_constant == "all 9 val images are of one group; at least two groups are needed"
+    assert of_val_rows(trust, 9, 3).why_constant == "no signal is higher for better masks of the 9 val images"
+    assert "of one group, or no signal" in of_val_rows(trust, 9, None).why_constant
+    assert of_val_rows(trust, 9, 3, weight=0.1).why_constant == ""

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.storage.sealed import write_sealed
 from promise_seg.workflows.begun_run import note_of_run, settings_of_run
+from tests.helpers import first_settings
 
-SETTINGS = TrainSettings(epochs=3)
+SETTINGS = first_settings(epochs=3)
 NOTE = {"settings": SETTINGS.model_dump(mode="json"), "image_size": 128, "data_sha256": "d"}
 
 

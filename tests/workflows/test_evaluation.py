@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from promise_seg.assessment.budget import PromptScores
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.evaluation import evaluate as score
 from promise_seg.dataset.dataset import Dataset
@@ -216,3 +217,13 @@ def test_scores_of_another_evaluation_than_their_summary_are_refused(place):
     (place / "one/scores_apm.csv").write_bytes((place / "other/scores_apm.csv").read_bytes())
     with pytest.raises(SettingsError, match=r"scores_apm\.csv: does not match summary_apm\.json"):
         compare([place / "one", place / "same"])
+
+
+def test_a_budget_notes_own_prompts_that_change_nothing(place, monkeypatch, tmp_path):
+    dice = np.full((1, 2), 0.5)
+    others = [PromptScores(f"oracle points, {n}", True, dice) for n in (1, 2, 4)]
+    found = [PromptScores("own prompts", False, dice, prompts_used=False), *others]
+    monkeypatch.setattr("promise_seg.workflows.budget.prompt_budget", lambda *_, **__: found)
+    made = budget(place / "apm", place / "data/manifest.csv", output=tmp_path / "out", device="cpu")
+    assert any(note.startswith("note: the mask for the model's own prompts") for note in made.notes)
+    assert not json.loads((tmp_path / "out/budget.json").read_text())["budget"][0]["prompts_used"]

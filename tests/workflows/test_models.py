@@ -30,7 +30,7 @@ def test_every_kind_of_name_means_its_parts(place):
     assert ModelRef.resolve(classes) is classes
     with pytest.raises(SettingsError, match="models of the classes 1, 3, but there is none of class 2"):
         classes.part_for(2)
-    with pytest.raises(CheckpointError, match="no checkpoint there"):
+    with pytest.raises(CheckpointError, match="contains no checkpoint"):
         ModelRef.resolve(place / "nothing")
 
 

@@ -168,7 +168,7 @@ def test_models_are_not_mixed_with_those_that_were_trained_otherwise(place):
     how = {"apm": "pretrained", "apm_side": 32, "device": "cpu"} | shared
     with pytest.raises(CheckpointError, match="contains one model for all classes; give --one-model to resume it"):
         train(classes, place / "organs", **how)
-    with pytest.raises(CheckpointError, match=r"holds a run that differs in .*reading"):
+    with pytest.raises(CheckpointError, match=r"holds a run that differs in .*how files are read"):
         train(classes.of_class(1), place / "organs", **how)
     with pytest.raises(CheckpointError, match="holds a run that differs in seed"):
         train(classes, place / "organs", one_model=True, seed=4, **how)

@@ -1,11 +1,15 @@
 """Results never go where they would be lost."""
 
+import shutil
+
 import pytest
 
-from promise_seg.errors import SettingsError
+from promise_seg.dataset.dataset import Dataset
+from promise_seg.errors import NoImagesError, SettingsError
+from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.workflows.budget import budget
 from promise_seg.workflows.evaluation import evaluate
-from promise_seg.workflows.outputs import check_run_folder, refuse_checkpoints
+from promise_seg.workflows.outputs import check_apart_from_data, check_run_folder, refuse_checkpoints
 from promise_seg.workflows.predicting import predict_folder
 from promise_seg.workflows.training import train
 
@@ -37,3 +41,28 @@ def test_a_model_without_a_run_may_hold_results_but_no_training(place):
         check_run_folder(alone)
     check_run_folder(place / "apm")
     check_run_folder(place / "new")
+
+
+@pytest.mark.parametrize("part", ["best", "last", "class-3/last"])
+def test_a_training_that_would_replace_its_data_is_refused(place, few, part):
+    within = place / "taken" / part
+    shutil.copytree(place / ("classes" if "class" in part else "data"), within)
+    data = Dataset.from_csv(within / "manifest.csv", classes="all" if "class" in part else None)
+    before = sorted(within.rglob("*"))
+    with pytest.raises(SettingsError, match=rf"training replaces .*{part} with all that is in it, and {within}/"):
+        train(data, place / "taken", **few)
+    assert sorted(within.rglob("*")) == before
+    assert [path.name for path in (place / "taken").iterdir()] == [part.split("/")[0]]
+
+
+def test_a_run_among_its_images_is_noted_as_searches_leave_it_out(place, few):
+    home, notes = place / "home/set", []
+    shutil.copytree(place / "data", home)
+    images = len(find_inputs([place / "home"]))
+    train(home / "manifest.csv", home, note=notes.append, **few)
+    assert sum(f"-o {home}: contains files of the data, such as {home}/" in note for note in notes) == 1
+    assert images > 0
+    with pytest.raises(NoImagesError):
+        find_inputs([place / "home"])
+    check_apart_from_data(place / "home/run", Dataset.from_csv(home / "manifest.csv"), notes.append)
+    assert sum("contains files of the data" in note for note in notes) == 1

@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from promise_seg.learning import object_sizes
-from promise_seg.learning.settings import TrainSettings
 from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.training import train
-from tests.helpers import make_tiny_sam, write_dataset
+from tests.helpers import first_settings, make_tiny_sam, write_dataset
 from tests.sam.tiny import tiny_sam2
 
 FEW = {"variant": "ips", "epochs": 1, "views": 1, "batch_size": 3, "device": "cpu"}
@@ -60,6 +59,6 @@ def test_medsam2_keeps_its_only_size(tmp_path, checked, monkeypatch):
     monkeypatch.setattr(object_sizes, "LEAST_SIZE", 1000.0)
     notes = []
     sizing = Sizing([row for row in checked if row.row.split == "train"], tmp_path / "run", notes.append)
-    sam = sizing.load_sam(str(tmp_path / "MedSAM2"), torch.device("cpu"), None, TrainSettings())
+    sam = sizing.load_sam(str(tmp_path / "MedSAM2"), torch.device("cpu"), None, first_settings())
     assert sam.image_size == 512
     assert notes == []

@@ -204,7 +204,7 @@ def test_a_start_of_which_nothing_fits_is_refused_with_the_way_out(place, fresh,
         train(fresh, place / "new", init=place / "ips", variant="apm", **few)
     with pytest.raises(SettingsError, match="nothing to start from; give it with --sam"):
         train(fresh, place / "new", init="bare", **few)
-    with pytest.raises(CheckpointError, match="no checkpoint there"):
+    with pytest.raises(CheckpointError, match="contains no checkpoint"):
         train(fresh, place / "new", init=place / "nothing", **few)
     with pytest.raises(CheckpointError, match=r"sam/config\.json: not of a checkpoint .*; a SAM is given with --sam"):
         train(fresh, place / "new", init=place / "sam", **few)

@@ -22,7 +22,7 @@ from promise_seg.inference.encoding import encode_images
 from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.encoding_together import encode_together
 from promise_seg.prediction.prediction import Prediction
-from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points
+from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, has_shares
 from promise_seg.sam.features import Features
 from promise_seg.workflows.models import AnyModel, Model, label_of
 
@@ -226,7 +226,9 @@ def _prompts_of(one: Prediction, geometry: Geometry) -> Prompts:
     pairs = zip(inside.tolist(), one.point_labels.tolist(), strict=True)
     points = tuple(Point(float(x), float(y), int(label)) for (x, y), label in pairs)
     box = None if one.box_xyxy is None else clipped_box(one.box_xyxy, geometry)
-    return Prompts(points, None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+    if box is None or has_shares(box):  # a box inside of the corner's pixel would not be taken back
+        return Prompts(points, None)
+    return Prompts(points, (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
 
 
 def _answer_of(one: Prediction, using: InUse) -> Answer:

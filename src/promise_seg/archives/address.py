@@ -42,8 +42,8 @@ class Address:
         if "@" in text or "%40" in re.split(r"[/?#]", text.partition(":/")[2].lstrip("/"))[0]:
             # Not even the host is shown: if a password contains # or ?, a part of it is parsed as the host.
             raise SettingsError(
-                "the address of the archive: holds an @, as behind a user or a password, which command lines show to "
-                "everyone on this computer. Leave them out, and set PROMISE_SEG_ARCHIVE_USER and "
+                "the address of the archive: contains an @, as after a user name or password, which other users of "
+                "this computer can see in command lines. Leave them out, and set PROMISE_SEG_ARCHIVE_USER and "
                 "PROMISE_SEG_ARCHIVE_PASSWORD, or PROMISE_SEG_ARCHIVE_TOKEN. In the value of a filter, write %40 for @"
             )
         try:
@@ -55,9 +55,9 @@ class Address:
         if parts.scheme not in _SCHEMES:
             _refuse(shown, f"begins with {parts.scheme}://; expected {', '.join(f'{one}://' for one in _SCHEMES)}")
         if not host or any(character.isspace() for character in parts.netloc):
-            _refuse(shown, "names no host")
+            _refuse(shown, "has no host")
         if parts.fragment:
-            _refuse(shown, "has a part behind #")
+            _refuse(shown, "has a fragment (#)")
         scheme = _SCHEMES[parts.scheme] or ("http" if host in _THIS_COMPUTER else "https")
         netloc = f"[{host}]" if ":" in host else host
         netloc += "" if port is None else f":{port}"

@@ -110,7 +110,7 @@ class Response:
         for chunk in self.chunks():
             found += chunk
             if len(found) > most:
-                raise ArchiveError(f"answers with more than {most:,} bytes")
+                raise ArchiveError(f"the answer has more than {most:,} bytes, which is the limit")
         return bytes(found)
 
 
@@ -188,7 +188,7 @@ class Connection:
                     if answer.status not in TRANSIENT:
                         raise self._refusal(request, answer.status)
                     status, asked = answer.status, asked_pause(answer.headers)
-                    reason = f"answers {answer.status} {(answer.reason or '')[:_MOST_REASON]}".rstrip()
+                    reason = f"the archive answered {answer.status} {(answer.reason or '')[:_MOST_REASON]}".rstrip()
             except (OSError, HTTPException) as error:
                 status, asked, reason = 0, None, reason_of(error)
                 self._check_wanted()
@@ -217,12 +217,15 @@ class Connection:
         """
         where = self._place(request)
         if asked is not None and asked > self._retry_policy.longest_asked_seconds:
-            raise ArchiveStoppedError(f"{where}: {reason} and asks to come back in {asked:.0f} seconds")
+            raise ArchiveStoppedError(
+                f"{where}: {reason}, and asks to wait for {asked:.0f} seconds; expected at most "
+                f"{self._retry_policy.longest_asked_seconds:.0f}. Run the same command again later"
+            )
         if failures >= self._retry_policy.tries:
             kind = ArchiveStoppedError if status in OVERLOADED or not status else ArchiveError
             raise kind(f"{where}: {reason}, {failures} times in a row")
         pause = self._retry_policy.pause(failures) if asked is None else asked
-        self._told(shown(f"{self.address.host}: {reason}; tried again in {pause:.0f} s"))
+        self._told(shown(f"{self.address.host}: {reason}; trying again in {pause:.0f} s"))
         self._rest(pause)
 
     def _opened(self, request: ArchiveRequest, authorization: str | None) -> HTTPResponse:
@@ -241,7 +244,10 @@ class Connection:
             with answer:
                 url = redirected(self.address.root, url, answer.headers["Location"])
                 body = None if answers_to_post(answer.status) else body
-        raise ArchiveStoppedError(f"{self._place(request)}: leads from one address to the next without an end")
+        raise ArchiveStoppedError(
+            f"{self._place(request)}: redirects more than {_MOST_REDIRECTIONS} times. Ask the administrator of the "
+            "archive for its address"
+        )
 
     def _answer_of(
         self, url: str, request: ArchiveRequest, body: bytes | None, authorization: str | None
@@ -259,7 +265,7 @@ class Connection:
             return error  # type: ignore[return-value]
         except ValueError as error:  # for a host such as a..b, which cannot be looked up
             raise ArchiveStoppedError(
-                f"{self._place()}: cannot be asked: {first_line(error)}. Check the host in the address"
+                f"{self._place()}: the request cannot be sent: {first_line(error)}. Check the host in the address"
             ) from error
 
     def _refusal(self, request: ArchiveRequest, status: int) -> ArchiveError:
@@ -267,24 +273,26 @@ class Connection:
         user, password, token, command = self._credentials.names
         where = self._place(request)
         if status == 401 and not self._credentials.are_given:
-            return ArchiveStoppedError(f"{where}: wants a login (401). Set {user} and {password}, or {token}")
+            return ArchiveStoppedError(f"{where}: requires a login (401). Set {user} and {password}, or {token}")
         if status == 401 and self._was_let_in:
             return ArchiveStoppedError(
-                f"{where}: no longer accepts the login (401): a token expires after some time. Set {token} to a fresh "
-                f"one, or {command} to a command that prints one"
+                f"{where}: no longer accepts the login (401), probably because the token has expired. Set {token} to "
+                f"a new token, or {command} to a command that prints one"
             )
         if status == 401:
-            return ArchiveStoppedError(f"{where}: refuses the login (401). Check {user} or {token}")
+            return ArchiveStoppedError(f"{where}: rejects the login (401). Check {user} or {token}")
         if status == 403:
-            return ArchiveError(f"{where}: this user may not do that (403). Ask who runs the archive")
+            return ArchiveError(
+                f"{where}: this user has no permission for the request (403). Ask the administrator of the archive"
+            )
         if status == 404:
             hint = (
                 ""
                 if self._was_let_in
                 else (". Check the path in the address: it is that of the DICOMweb services, /dicom-web for Orthanc")
             )
-            return ArchiveError(f"{where}: is not there (404){hint}")
-        return ArchiveError(f"{where}: the request is refused ({status})")
+            return ArchiveError(f"{where}: was not found (404){hint}")
+        return ArchiveError(f"{where}: the archive rejects the request ({status})")
 
     def _place(self, request: ArchiveRequest | None = None) -> str:
         return self.address.root + ("" if request is None else request.path)

@@ -37,7 +37,7 @@ def items_of(answer: Response) -> list[Item]:
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         kind = answer.headers.get_content_type()
         raise ArchiveError(
-            f"answers with {kind} that is not DICOM JSON. Check the path in the address: it is that of the DICOMweb "
+            f"the answer is {kind} and not DICOM JSON. Check the path in the address: it is that of the DICOMweb "
             "services, /dicom-web for Orthanc"
         )
     return found
@@ -74,5 +74,5 @@ def uid(item: Item, keyword: str) -> str:
     """
     found = text(item, keyword)
     if not is_uid(found):
-        raise ArchiveError(f"answers with {found[:_LONGEST]!r} as {keyword}, which is not a unique identifier")
+        raise ArchiveError(f"the answer has the {keyword} {found[:_LONGEST]!r}, which is not a unique identifier")
     return found

@@ -20,7 +20,8 @@ def boundary_of(content_type: str) -> bytes:
     boundary = message.get_param("boundary")
     if message.get_content_type() != "multipart/related" or not isinstance(boundary, str) or not boundary:
         raise ArchiveError(
-            f"answers with {content_type.split(';')[0] or 'no type'}; expected multipart/related with DICOM files"
+            f"the answer has the content type {content_type.split(';')[0] or '(none)'}; expected multipart/related "
+            "with DICOM files"
         )
     return boundary.encode()
 
@@ -65,7 +66,10 @@ class Parts:
         for piece in self._until(b"\r\n\r\n"):
             read += len(piece)
             if read > _MOST_HEADERS:
-                raise ArchiveError("answers with parts that do not begin as parts do")
+                raise ArchiveError(
+                    f"the answer has a part whose header does not end within {_MOST_HEADERS:,} bytes; expected "
+                    "multipart/related with DICOM files"
+                )
         return self._ended
 
     def _until(self, mark: bytes) -> Iterator[bytes]:

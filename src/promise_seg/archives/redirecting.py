@@ -34,12 +34,13 @@ def redirected(root: str, url: str, location: str) -> str:
         there.geturl().encode("ascii")  # other characters are not allowed in a request
     except ValueError:
         raise ArchiveStoppedError(
-            f"{root}: leads to an address that cannot be read. Ask who runs the archive, or give its own address"
+            f"{root}: redirects to an invalid address. Ask the administrator of the archive, or give the address that "
+            "it redirects to"
         ) from None
     if not is_same:
         raise ArchiveStoppedError(
-            f"{root}: leads to {_named(there)}, which is another place; no credentials are sent there. If that is the "
-            "archive, give its own address"
+            f"{root}: redirects to a different server, {_named(there)}; no credentials are sent there. If that is the "
+            "archive, give its address"
         )
     return there.geturl()
 

@@ -75,13 +75,13 @@ def retrieve(
         if one in missing:
             break
     if missing:
-        reason = reasons[-1] if reasons else f"the archive answers without them, such as {min(missing)}"
+        reason = reasons[-1] if reasons else f"the archive did not send them, such as {min(missing)}"
         raise _incomplete(f"{connection.address.root}{series.path}", len(missing), len(instances), reason)
 
 
 def _incomplete(where: str, missing: int, total: int, reason: str) -> ArchiveError:
     return ArchiveError(
-        f"{where}: {missing} of {total} instances did not come, and a part of a series is not used: {reason}"
+        f"{where}: {missing} of {total} instances were not received, and an incomplete series is not used: {reason}"
     )
 
 
@@ -97,7 +97,7 @@ def _leave_alone(instances: frozenset[str], folder: Path) -> set[str]:
             found[instance].unlink(missing_ok=True)
         except OSError as error:
             raise PromiseError(
-                f"{found[instance]}: is not in the series any more, and cannot be removed: {error.strerror or error}. "
+                f"{found[instance]}: is no longer in the series, and cannot be removed: {error.strerror or error}. "
                 "Remove it, and run the same command again"
             ) from error
     return found.keys() & instances
@@ -137,7 +137,7 @@ def _identifier_in(path: Path) -> str:
         element = header.get_item("SOPInstanceUID")  # the raw element, without warnings about invalid values
         found = bytes(element.value).decode("ascii").strip("\0 ") if element is not None and element.value else ""
     except Exception as error:  # pydicom raises whatever it runs into
-        raise ArchiveError("answers with a part that is not a DICOM file") from error
+        raise ArchiveError("the answer has a part that is not a DICOM file") from error
     if not is_uid(found):
-        raise ArchiveError("answers with a DICOM file without a unique identifier")
+        raise ArchiveError("the answer has a DICOM file without a unique identifier (SOPInstanceUID)")
     return found

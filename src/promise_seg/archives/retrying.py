@@ -93,22 +93,25 @@ def reason_of(error: Exception) -> str:
     cause = cause_of(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return (
-            f"its certificate is not accepted: {cause.verify_message or cause}. If it is signed by an authority of the "
-            "hospital, set SSL_CERT_FILE to the certificate of that authority (PEM)"
+            f"its certificate cannot be verified: {cause.verify_message or cause}. If it is signed by a certificate "
+            "authority of the hospital, set SSL_CERT_FILE to the certificate of that authority (PEM)"
         )
     if isinstance(cause, ssl.SSLError):
         return (
-            f"the encrypted connection fails: {cause.reason or cause}. If the archive does not speak TLS, write "
+            f"the encrypted connection failed: {cause.reason or cause}. If the archive does not speak TLS, write "
             "dicomweb+http://"
         )
     if isinstance(cause, socket.gaierror):
-        return "no computer of this name is known. Check the host in the address"
+        return "the host name cannot be resolved. Check the host in the address"
     if isinstance(cause, ConnectionRefusedError):
-        return "nothing answers at this host and port. Check the address, and that the archive runs"
+        return (
+            "the connection was refused: nothing listens at this host and port. Check the address, and that the "
+            "archive runs"
+        )
     if isinstance(cause, TimeoutError):
-        return "it does not answer in time"
+        return "the archive did not answer in time"
     if isinstance(cause, OSError):
         return cause.strerror or str(cause) or type(cause).__name__
     if isinstance(cause, BrokenOffError):
-        return f"the answer broke off: {cause}"
-    return f"the connection broke off ({type(cause).__name__})"
+        return f"the answer ended early: {cause}"
+    return f"the connection was interrupted ({type(cause).__name__})"

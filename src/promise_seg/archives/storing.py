@@ -18,14 +18,14 @@ _REFUSED = frozenset({400, 409, 415})
 _LOOKS = 5
 _HAS_IT = 0x0111
 _REASONS = {
-    0x0110: "it could not process it",
-    _HAS_IT: "it has one of this identifier already",
-    0x0117: "it takes it for an invalid object",
+    0x0110: "it could not process the object",
+    _HAS_IT: "it already has an object with this identifier",
+    0x0117: "it considers the object invalid",
     0x0122: "it does not store objects of this class",
-    0x0124: "this user may not store it",
+    0x0124: "this user has no permission to store it",
     0xA700: "it is out of space",
-    0xA900: "it does not fit what is stored",
-    0xC000: "it cannot understand it",
+    0xA900: "the object does not match its SOP class",
+    0xC000: "it cannot interpret the object",
 }
 """Source: DICOM PS3.18, table I.2-2, and PS3.4, table B.2-1."""
 
@@ -75,10 +75,10 @@ def store(connection: Connection, path: Path, wait: Callable[[int], object]) -> 
         if look < looks:
             wait(look)
     if failure is not None:
-        raise ArchiveError(f"{path}: {connection.address.root} did not store it: {failure.reason}")
+        raise ArchiveError(f"{path}: was not stored by {connection.address.root}: {failure.reason}")
     raise ArchiveError(
-        f"{path}: {connection.address.root} answers that it stored it, but does not have it. Ask who runs the archive; "
-        "the file itself is unharmed, and the same command sends it again"
+        f"{path}: {connection.address.root} confirmed that it stored the file, but does not list it. Ask the "
+        "administrator of the archive; the file itself is unharmed, and the same command sends it again"
     )
 
 
@@ -87,7 +87,9 @@ def _identified(path: Path) -> tuple[Series, str]:
         header = dcmread(path, stop_before_pixels=True)
         return Series(header.StudyInstanceUID, header.SeriesInstanceUID), header.SOPInstanceUID
     except Exception as error:  # pydicom raises whatever it runs into
-        raise ArchiveError(f"{path}: is not a DICOM file that could be sent. Remove it, and predict again") from error
+        raise ArchiveError(
+            f"{path}: is not a complete DICOM file, so it cannot be sent. Remove it, and predict again"
+        ) from error
 
 
 def _failure_in(answer: Response, instance: str) -> _Failure | None:
@@ -106,9 +108,9 @@ def _failure_in(answer: Response, instance: str) -> _Failure | None:
 
 def _reason_of(number: int | None) -> str:
     if number is None:
-        return "it does not say why"
+        return "it gives no reason"
     known = _REASONS.get(number) or _REASONS.get(number & 0xFF00 if number < 0xC000 else 0xC000)
-    return f"{known or 'for a reason of its own'} (failure reason {number:#06x})"
+    return f"{known or 'it gives a reason that is not in the DICOM standard'} (failure reason {number:#06x})"
 
 
 def _is_had(connection: Connection, series: Series, instance: str) -> bool:

@@ -16,6 +16,7 @@ from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.inference.masks import decode_one
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.prompting.apm import Proposal
 from promise_seg.prompting.jitter import jittered
 from promise_seg.prompting.oracle import oracle_box, oracle_points
 from promise_seg.sam.features import Features
@@ -24,14 +25,20 @@ from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 COUNTS = (1, 2, 4, 8, 16)
 JITTERS = (0.01, 0.02, 0.05, 0.1)
 """The standard deviations of the error of a click, as shares of the side of the model frame."""
+OWN = "own prompts"
 DRAWS = 5
+MAP_ALONE = (
+    "the mask for the model's own prompts is the auto-prompter's saliency map alone, so these prompts do not change "
+    "it. Moved or fewer own prompts would give the same mask and are left out"
+)
 
 
 @dataclass(frozen=True)
 class PromptScores:
     """The Dice of each image with one kind of prompts, for each draw.
 
-    ``reads_truth`` tells whether the prompts were made from the ground truth.
+    ``reads_truth`` tells whether the prompts were made from the ground truth, ``prompts_used`` whether the masks depend
+    on the prompts.
 
     Shape: ``dice`` (draws, images).
     """
@@ -39,6 +46,7 @@ class PromptScores:
     name: str
     reads_truth: bool
     dice: np.ndarray
+    prompts_used: bool = True
 
     def summary(self, groups: Sequence[str], seed: int = 0) -> dict[str, Any]:
         """Return the mean over draws and images, its interval over groups, and the standard deviation over draws."""
@@ -47,6 +55,7 @@ class PromptScores:
         return {
             "prompts": self.name,
             "reads_the_ground_truth": self.reads_truth,
+            "prompts_used": self.prompts_used,
             "draws": len(draws),
             "dice": round(interval.mean, 6),
             "interval": interval.as_json(),
@@ -67,7 +76,7 @@ def prompt_budget(
 
     The kinds are the model's own prompts (unchanged, jittered, and reduced to fewer points), oracle points (also
     jittered), an oracle box, and no prompts. Each image is encoded once. For instance maps, all objects are prompted
-    together.
+    together. If own prompts do not change the mask (:func:`uses_own_prompts`), they are scored only unchanged.
 
     Args:
         model: a model of any variant; a model without an APM has no own prompts.
@@ -77,19 +86,36 @@ def prompt_budget(
         progress: called for each image.
     """
     model.eval()
-    per_image = []
+    per_image, uses_own = [], True
     for row in counted(rows, progress, "prompt error budget"):
         sample = Sample.of(row, model.sam, model.config.fit)
         features = model_features([sample], model, store)
         truth = row.mask()
         found: dict[tuple[str, bool], list[float]] = {}
         for name, reads_truth, prompts in _kinds(model, features, sample, seed):
+            if isinstance(prompts, Proposal):
+                uses_own = uses_own_prompts(model, prompts)
             probs = decode_one(model, features, prompts, sample.geometry).probs(model.answer_to(prompts).mask_choice)
             predicted = model.config.postprocessing.mask(probs)
             found.setdefault((name, reads_truth), []).append(score_mask(probs, truth, predicted).dice)
         per_image.append(found)
     kinds = list(per_image[0])
-    return [PromptScores(*kind, np.array([one[kind] for one in per_image]).T) for kind in kinds]
+    return [
+        PromptScores(name, reads, np.array([one[name, reads] for one in per_image]).T, uses_own or name != OWN)
+        for name, reads in kinds
+    ]
+
+
+def uses_own_prompts(model: PromiseModel, proposal: Proposal) -> bool:
+    """Whether the mask for a proposal of the model depends on its points and boxes.
+
+    It does not if the saliency map alone makes the mask, unless SAM's answer to the prompts decides whether there is
+    anything to segment.
+    """
+    config = model.config
+    if config.map_share < 1 or proposal.saliency_logits is None:
+        return True
+    return config.presence_threshold is not None and proposal.presence_logits is None
 
 
 def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -> Iterator[tuple[str, bool, Prompts]]:
@@ -98,11 +124,12 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
     side, mask = model.sam.image_size, sample.to_prompt(sample.checked.mask())
     if model.apm is not None:
         own = model.propose(features)
-        yield "own prompts", False, own
-        for jitter in JITTERS:
+        uses_own = uses_own_prompts(model, own)
+        yield OWN, False, own
+        for jitter in JITTERS if uses_own else ():
             for _ in range(DRAWS):
-                yield f"own prompts, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
-        for count in COUNTS if own.boxes_xyxy_model is None else ():
+                yield f"{OWN}, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
+        for count in COUNTS if uses_own and own.boxes_xyxy_model is None else ():
             if own.points_xy_model is not None and count < own.points_xy_model.shape[2]:
                 yield f"own points, {count} of them", False, _fewer(own, count)
     for count in COUNTS:

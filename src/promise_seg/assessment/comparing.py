@@ -68,9 +68,14 @@ def read_scored(place: str | Path, prompts: str | None = None) -> SavedEvaluatio
     path = Path(place)
     if path.is_dir():
         path = _evaluation_in(path, prompts)
-    elif path.exists() and not (path.name.startswith("scores_") and path.suffix == ".csv"):
+    elif not path.exists():
+        raise SettingsError(
+            f"{place}: no such file or folder; expected the folder of an evaluation, or its scores_<prompts>.csv. Make "
+            "it with promise evaluate -o"
+        )
+    elif not (path.name.startswith("scores_") and path.suffix == ".csv"):
         raise SettingsError(f"{path}: expected a file scores_<prompts>.csv of promise evaluate, or its folder")
-    elif path.exists() and prompts is not None and path.stem.split("_")[1] != prompts:
+    elif prompts is not None and path.stem.split("_")[1] != prompts:
         raise SettingsError(f"--prompts {prompts}: {path} has other scores. Give its folder, or leave the option out")
     summary_path = _summary_path(path)
     try:

@@ -19,7 +19,7 @@ from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel
 from promise_seg.rules.volume_rule import VolumeRule
 from promise_seg.vocabulary import MaskChoice, MaskKind, Slices
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import CollectedSlices
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.stack import Stack, usable
 from promise_seg.volumes.whole_slices import IN_TILES
@@ -39,7 +39,7 @@ def collect_rows(
     *,
     keeps_features: bool,
     mask_choice: MaskChoice | None = None,
-) -> Collected:
+) -> CollectedSlices:
     """Return the model's own masks of the rows of a volume, in the order of the slices.
 
     Args:
@@ -54,7 +54,7 @@ def collect_rows(
     if len(set(numbers)) < len(numbers):  # slices are separate files, sorted by position
         numbers = list(range(len(numbers)))
     stack = Stack(tuple(numbers), spacing, volume.lacking or ("" if spacing else "its voxel size is not known"))
-    collected = Collected(model, stack, keeps_features=keeps_features, mask_choice=mask_choice)
+    collected = CollectedSlices(model, stack, keeps_features=keeps_features, mask_choice=mask_choice)
     for row in volume.rows:
         sample = Sample.of(row, model.sam, model.config.fit)
         collected.add(model_features([sample], model, store), sample.geometry)

@@ -48,7 +48,8 @@ class TrustQuality(_Part):
         risk_coverage: the mean Dice at 20 coverages; the last is that of all images.
         area_under_risk: the mean of 1 - Dice over these coverages; lower is better.
         area_by_chance, area_ideal: the same if images were ranked at random, or by their Dice.
-        calibration: up to five bins of equal size, the least trusted first.
+        calibration: up to five bins of nearly equal size, the least trusted first; images with equal trust
+            share a bin, except in older files.
         mean_absolute_error: the mean absolute error of trust as a prediction of Dice.
         nothing_here: the quality of the decision that an image shows no object.
     """
@@ -63,3 +64,8 @@ class TrustQuality(_Part):
     calibration: tuple[Bin, ...]
     mean_absolute_error: float
     nothing_here: NothingHere
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all images have the same trust score, which then cannot rank them."""
+        return len({part.trust for part in self.calibration}) == 1

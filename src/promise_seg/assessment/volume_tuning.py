@@ -24,7 +24,7 @@ from promise_seg.volumes.packed import PackedMasks
 
 WIDTHS = (0.5, 1.0, 1.5)
 """Standard deviations of the kernel along the stack, in multiples of the median slice distance of the volumes."""
-SHARES = (0.3, 0.5)
+CARRIED_SHARES = (0.3, 0.5)
 LEAST_SHARES = (0.01, 0.05, 0.2)
 """Minimum sizes of connected components, as shares of the median volume of an object."""
 _MOST_VOLUMES = 20
@@ -127,7 +127,7 @@ def ways_to_join(step_mm: float) -> list[VolumeRule]:
         base.model_copy(update={"slices": Slices.AGREE, "carry": carry, "carried": share, "blend_mm": width})
         for width in (0.0, *widths[:2])
         for carry in ("box", "mask")
-        for share in SHARES
+        for share in CARRIED_SHARES
     ]
     return [base, *blends, *agreeing]
 

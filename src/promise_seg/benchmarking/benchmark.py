@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.benchmarking.cells import Cell, cells_of
+from promise_seg.benchmarking.data_sets import read_manifests
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import BenchmarkSpec, read_spec
 from promise_seg.benchmarking.writing import Writer
@@ -39,6 +41,7 @@ class BenchmarkOutcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+@checks_arguments("spec", "output", "plan", "store", "progress", "note")
 def benchmark(
     spec: str | Path,
     output: str | Path,
@@ -54,7 +57,7 @@ def benchmark(
     Args:
         spec: a YAML file, or ``paper`` for the published table.
         output: the folder for all runs, the tables and the report.
-        plan: whether this is a dry run, which only returns the cells.
+        plan: whether this is a dry run, which only reads the manifests and returns the cells.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         store: the feature store, or its folder; by default the user's feature store.
         progress: called for the cells, and for the stages of each cell.
@@ -65,6 +68,7 @@ def benchmark(
     """
     wanted = read_spec(str(spec))
     if plan:
+        read_manifests(wanted)
         return BenchmarkOutcome(wanted, tuple(cells_of(wanted)))
     check_writable(Path(output))
     accelerator = make_accelerator(device, wanted.precision)

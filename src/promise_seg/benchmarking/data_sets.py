@@ -36,10 +36,9 @@ class DataSets:
 
     def __init__(self, spec: BenchmarkSpec, checking: Progress = silent) -> None:
         self.spec = spec
-        self.manifests = {data.name: manifest_rows(data) for data in spec.data}
+        self.manifests = read_manifests(spec)
         self._rows: dict[tuple[str, bool], list[CheckedRow]] = {}
         for data in spec.data:
-            self._check_splits(data)
             for protocol in protocols_of(spec, data):
                 self._check(data, protocol, checking)
         for data in spec.data:
@@ -76,13 +75,6 @@ class DataSets:
                 chosen = tuple(row for row, own in zip(rows, values, strict=True) if own == value)
                 found.append(TestSet(value or _NO_VALUE, chosen))
         return found
-
-    def _check_splits(self, data: DataSpec) -> None:
-        wanted = {Split.TRAIN} if data.train else set()
-        if any(data in self.spec.tests_of(other) for other in self.spec.data if other.train):
-            wanted.add(Split.TEST)
-        if missing := wanted - {row.split for row in self.manifests[data.name]}:
-            raise ManifestError(f"{data.manifest}: no {', '.join(sorted(missing))} rows, which the benchmark needs")
 
     def _check(self, data: DataSpec, protocol: Protocol, checking: Progress) -> None:
         reading = data.reading.model_copy(update={"crop_border": _crops(data, protocol)})
@@ -122,6 +114,34 @@ def protocols_of(spec: BenchmarkSpec, data: DataSpec) -> list[Protocol]:
     """Return one protocol for each way of reading the files; only ``crop_border`` depends on it, if it is not set."""
     found = list(dict.fromkeys(spec.protocol_of(model) for model in spec.models))
     return found if data.crop_border is None else found[:1]
+
+
+def read_manifests(spec: BenchmarkSpec) -> dict[str, list[Row]]:
+    """Return the rows of each data set by its name; the files of the rows are not opened.
+
+    Raises:
+        PromiseError: if manifests cannot be read, or lack rows of a split that the benchmark needs; the message lists
+            the problems of all data sets.
+    """
+    found: dict[str, list[Row]] = {}
+    problems: list[PromiseError] = []
+    for data in spec.data:
+        try:
+            found[data.name] = manifest_rows(data)
+            _check_splits(spec, data, found[data.name])
+        except PromiseError as error:
+            problems.append(error)
+    if problems:
+        raise type(problems[0])("\n".join(map(str, problems)))
+    return found
+
+
+def _check_splits(spec: BenchmarkSpec, data: DataSpec, rows: list[Row]) -> None:
+    wanted = {Split.TRAIN} if data.train else set()
+    if any(data in spec.tests_of(other) for other in spec.data if other.train):
+        wanted.add(Split.TEST)
+    if missing := wanted - {row.split for row in rows}:
+        raise ManifestError(f"{data.manifest}: no {', '.join(sorted(missing))} rows, which the benchmark needs")
 
 
 def manifest_rows(data: DataSpec) -> list[Row]:

@@ -25,7 +25,11 @@ KNOWN: dict[str, dict[str, Any]] = {
 """The models that the names under ``rivals`` stand for. U-Nets without epochs get the CPU time of another model."""
 
 
-def with_rivals(values: Any) -> Any:
+Fault = tuple[tuple[str, ...], str]
+"""The keys that lead to an entry with a fault, and a message on it."""
+
+
+def with_rivals(values: Any) -> tuple[Any, list[Fault]]:
     """Replace ``rivals`` in the values of a spec by models, which are added after the listed models.
 
     A U-Net without early stopping gets the CPU time of the last model of promise-seg that the spec lists.
@@ -33,18 +37,26 @@ def with_rivals(values: Any) -> Any:
     Args:
         values: the values as read from YAML; only ``rivals`` is checked here.
 
-    Raises:
-        ValueError: for an unknown or duplicate name, invalid options, or a U-Net whose duration is not defined.
+    Returns:
+        The values with a model for each rival without a fault; and the faults: unknown or duplicate names, invalid
+        options, and U-Nets whose duration is not defined.
     """
     if not isinstance(values, dict) or "rivals" not in values:
-        return values
+        return values, []
     others = {name: value for name, value in values.items() if name != "rivals"}
     models = _as_list(others.get("models"))
     if models is None:
-        return others  # validation of the spec reports the error
+        return others, []  # validation of the spec reports the error
     own = [m for m in models if isinstance(m, dict) and m.get("variant") in ("apm", "ips", "apm+ips")]
     timed = own[-1].get("name") if own else None
-    return others | {"models": [*models, *(_model(*rival, timed) for rival in _wanted(values["rivals"]))]}
+    wanted, faults = _wanted(values["rivals"])
+    added = []
+    for name, options in wanted.items():
+        if words := _fault_of(name, options, timed):
+            faults.append((("rivals", str(name)), words) if name in KNOWN else (("rivals",), words))
+        else:
+            added.append(_model(name, options or {}, timed))
+    return others | {"models": [*models, *added]}, faults
 
 
 def _as_list(models: Any) -> list[Any] | None:
@@ -55,38 +67,44 @@ def _as_list(models: Any) -> list[Any] | None:
     return models if isinstance(models, list) else None
 
 
-def _wanted(rivals: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Return names with options, given a list of names or a mapping from names to options."""
+def _wanted(rivals: Any) -> tuple[dict[Any, Any], list[Fault]]:
+    """Return options by name, given a list of names or a mapping from names to options; and faults of the whole."""
     entries: Any = dict.fromkeys(rivals) if isinstance(rivals, list) and _are_names(rivals) else rivals
-    choices = ", ".join(KNOWN)
     if not isinstance(entries, dict):
-        raise ValueError(f"rivals: found {rivals!r}; expected a list of some of {choices}, or a mapping from them")
-    if isinstance(rivals, list) and len(entries) < len(rivals):
-        raise ValueError("rivals: duplicate entry")
-    for name, options in entries.items():
-        if name not in KNOWN:
-            raise ValueError(f"rivals: unknown rival {name!r}; expected some of {choices}")
-        if not (options is None or isinstance(options, dict)):
-            raise ValueError(f"rivals.{name}: found {options!r}; expected options, such as {{epochs: 50}}, or nothing")
-        if options and (fixed := {"name", "variant"} & set(options)):
-            raise ValueError(
-                f"rivals.{name}: {sorted(fixed)[0]} is not an option there. List the model under models instead"
-            )
-    return [(name, options or {}) for name, options in entries.items()]
+        words = f"found {rivals!r}; expected a list of some of {', '.join(KNOWN)}, or a mapping from them"
+        return {}, [(("rivals",), words)]
+    doubled = isinstance(rivals, list) and len(entries) < len(rivals)
+    return entries, [(("rivals",), "duplicate entry")] if doubled else []
 
 
 def _are_names(rivals: list[Any]) -> bool:
     return all(isinstance(name, str) for name in rivals)
 
 
+def _fault_of(name: Any, options: Any, timed: str | None) -> str | None:
+    """Return what is wrong with a rival and its options; ``None`` if nothing is."""
+    if name not in KNOWN:
+        return f"unknown rival {name!r}; expected some of {', '.join(KNOWN)}"
+    if options is None:
+        options = {}
+    if not isinstance(options, dict):
+        return f"found {options!r}; expected options, such as {{epochs: 50}}, or nothing"
+    if fixed := {"name", "variant"} & set(options):
+        return f"{min(fixed)} is not an option there. List the model under models instead"
+    if timed is None and _needs_time({**KNOWN[name], **options}):
+        return (
+            "gets the CPU time of a model of promise-seg, but none is listed under models. Take "
+            f"{name}-early-stopping, or give it epochs"
+        )
+    return None
+
+
+def _needs_time(model: dict[str, Any]) -> bool:
+    """Whether the duration of a U-Net is that of another model, which the entry does not name."""
+    return model["variant"] in UNETS and not {"epochs", "budget_of"} & set(model)
+
+
 def _model(name: str, options: dict[str, Any], timed: str | None) -> dict[str, Any]:
     """Return the entry of a rival as a spec would list it under ``models``."""
     model = {"name": name, **KNOWN[name], **options}
-    if model["variant"] in UNETS and not {"epochs", "budget_of"} & set(model):
-        if timed is None:
-            raise ValueError(
-                f"rivals.{name}: gets the CPU time of a model of promise-seg, but none is listed under models. Take "
-                f"{name}-early-stopping, or give it epochs"
-            )
-        model["budget_of"] = timed
-    return model
+    return model | {"budget_of": timed} if _needs_time(model) else model

@@ -1,30 +1,67 @@
 """The spec of a benchmark: a YAML file with data sets, SAMs, models and seeds."""
 
+from collections.abc import Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from promise_seg.assessment.measures import MEASURE_NAMES, about_older_name
 from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
 from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
+from promise_seg.benchmarking.spec_faults import faults_between, place_with_name
 from promise_seg.bounds import LARGEST_INPUT_SIDE, MOST_POINTS
 from promise_seg.errors import SettingsError, first_line
 from promise_seg.images.reading import Reading, ReadingOptions
 from promise_seg.images.tiles import AUTO_TILE, NO_TILE
-from promise_seg.learning.settings import OPTIONS, TrainSettings, make_settings
-from promise_seg.validation import faults_of
+from promise_seg.learning.settings import APM_PREFIX, OPTIONS, TrainSettings, make_settings
+from promise_seg.validation import TOO_SHORT, Faults, hint, list_faults, refuse_faults
 from promise_seg.vocabulary import PromptSource, Protocol, Variant
 
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9_+-])?$"
 """Pattern of names that are valid folder names on every system, except the reserved names of Windows."""
 _NOT_FOR_TRAINING = {"variant": "set it for each model", "seed": "list seeds under seeds"}
 _SETTINGS = {option: setting for setting, option in OPTIONS.items()}
-_NO_FOLDERS = ("con", "prn", "aux", "nul")
-Seeds = tuple[Annotated[int, Field(ge=0)], ...]
+
+
+def _checked_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if not seeds:
+        raise ValueError("empty; expected at least one seed")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("duplicate seed")
+    return seeds
+
+
+def _checked_training(training: dict[str, Any]) -> dict[str, Any]:
+    faults = [f"{key} is not a setting there: {why}" for key, why in _NOT_FOR_TRAINING.items() if key in training]
+    if training.get("protocol", Protocol.OWN) not in tuple(Protocol):
+        faults.append(f"protocol {training['protocol']!r}: expected {' or '.join(Protocol)}")
+    known = {*TrainSettings.model_fields, *_SETTINGS}
+    unknown = [key for key in map(str, training) if key not in known and not key.startswith(APM_PREFIX)]
+    faults += [f"{key}: unknown setting{hint(key, _SETTINGS)}" for key in unknown]
+    refuse_faults(faults)
+    return training
+
+
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_checked_seeds)]
+Training = Annotated[dict[str, Any], AfterValidator(_checked_training)]
+"""Settings of ``promise train`` by name, with underscores."""
 BARE = "sam"
+_ENTRIES = {"data": "data sets", "sams": "SAMs", "models": "models"}
 _SPECS = files("promise_seg.benchmarking") / "specs"
 
 
@@ -46,7 +83,7 @@ class DataSpec(_Part, ReadingOptions):
     by: str | None = None
     tests: tuple[str, ...] = ()
     train: bool = True
-    training: dict[str, Any] = {}
+    training: Training = {}
 
     @field_validator("label")
     @classmethod
@@ -60,6 +97,13 @@ class DataSpec(_Part, ReadingOptions):
     def _given_tile(cls, value: Any) -> Any:
         if value == AUTO_TILE:
             raise ValueError(f"expected the side of a tile or {NO_TILE}, as all models of a benchmark share it")
+        return value
+
+    @field_validator("training")
+    @classmethod
+    def _without_protocol(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "protocol" in value:
+            raise ValueError("set the protocol for a model, or under training for all")
         return value
 
     @property
@@ -98,7 +142,7 @@ class ModelSpec(_Part):
     epochs: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)
     side: int | None = Field(None, ge=SIDE_STEP, multiple_of=SIDE_STEP)
-    training: dict[str, Any] = {}
+    training: Training = {}
 
     @property
     def is_promise(self) -> bool:
@@ -130,36 +174,38 @@ class ModelSpec(_Part):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        refuse_faults(self._faults())
+        return self
+
+    def _faults(self) -> Iterator[str]:
         if self.is_unet:
             if (self.budget_of is None) == (self.epochs is None):
-                raise ValueError(f"a {self.variant} needs either budget_of, the name of a model, or epochs")
+                yield f"a {self.variant} needs either budget_of, the name of a model, or epochs"
             if self.patience is not None and self.epochs is None:
-                raise ValueError("patience needs epochs, as an upper bound")
+                yield "patience needs epochs, as an upper bound"
         elif self.budget_of is not None or self.epochs is not None or self.patience is not None:
-            raise ValueError(
+            yield (
                 "budget_of, epochs and patience are only for a unet or pretrained-unet; set epochs of models of "
                 "promise-seg under training"
             )
         if self.is_rival and (self.prompts or self.training):
-            raise ValueError(f"a model of variant {self.variant} has neither prompts nor training")
+            yield f"a model of variant {self.variant} has neither prompts nor training"
         if self.side is not None and self.variant != PRETRAINED_UNET:
-            raise ValueError("side is only for a pretrained-unet")
+            yield "side is only for a pretrained-unet"
         if len(set(self.prompts)) < len(self.prompts):
-            raise ValueError("prompts: duplicate entry")
+            yield "prompts: duplicate entry"
         if self.variant == BARE and self.training:
-            raise ValueError("the bare sam is not trained")
-        if PromptSource.APM in self.prompts and "apm" not in self.variant:
-            raise ValueError(
-                f"a model of variant {self.variant} has no points of its own; expected prompts oracle, box or none"
-            )
-        return self
+            yield "the bare sam is not trained"
+        if PromptSource.APM in self.prompts and not self.is_rival and "apm" not in self.variant:
+            yield f"a model of variant {self.variant} has no points of its own; expected prompts oracle, box or none"
 
 
 class BenchmarkSpec(_Part):
     """The spec of a benchmark.
 
     Settings under ``training`` are those of ``promise train``, with underscores. Settings of a data set override
-    general settings, and settings of a model override both. ``rivals``, a list of names or a mapping from names to
+    general settings, and settings of a model override both. :func:`read_spec` takes a missing ``title`` from the name
+    of the file. ``rivals``, a list of names or a mapping from names to
     options, is a short form of models (see :func:`~promise_seg.benchmarking.rivals.with_rivals`).
     """
 
@@ -169,16 +215,36 @@ class BenchmarkSpec(_Part):
     data: tuple[DataSpec, ...] = Field(min_length=1)
     sams: tuple[SamSpec, ...] = (SamSpec(name="nano", source="nano"),)
     models: tuple[ModelSpec, ...] = Field(min_length=1)
-    seeds: Seeds = Field((0, 1, 2), min_length=1)
+    seeds: Seeds = (0, 1, 2)
     measures: tuple[str, ...] = Field(("dice", "iou"), min_length=1)
-    training: dict[str, Any] = {}
+    training: Training = {}
     oracle_points: int = Field(16, ge=1, le=MOST_POINTS)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _rivals(cls, values: Any) -> Any:
-        """Expand ``rivals`` to models."""
-        return with_rivals(values)
+    def _checked(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        """Expand ``rivals`` to models, and report their faults together with those of all other entries.
+
+        Faults between entries are looked for if all entries except rivals are valid.
+        """
+        expanded, of_rivals = with_rivals(values)
+        found = [_fault_at(loc, values["rivals"], ValueError(words)) for loc, words in of_rivals]
+        try:
+            spec = check(expanded)
+        except ValidationError as error:
+            if not of_rivals:
+                raise
+            others = [one for one in error.errors() if (one["loc"], one["type"]) != (("models",), TOO_SHORT)]
+            found += [
+                InitErrorDetails(type=one["type"], loc=one["loc"], input=one["input"], ctx=one.get("ctx", {}))
+                for one in others
+            ]
+        else:
+            if between := list(faults_between(spec)):
+                found.append(_fault_at((), values, Faults(between)))
+            if not found:
+                return spec
+        raise ValidationError.from_exception_data(cls.__name__, found)
 
     @field_validator("sams", mode="before")
     @classmethod
@@ -190,73 +256,25 @@ class BenchmarkSpec(_Part):
 
     @field_validator("data", "models", "sams", mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:
+    def _named(cls, value: Any, info: ValidationInfo) -> Any:
         """Expand ``{polyp: {...}}`` to ``[{name: polyp, ...}]``."""
         if isinstance(value, dict):
             entries = {name: {} if entry is None else entry for name, entry in value.items()}
             return [{"name": name, **e} if isinstance(e, dict) else e for name, e in entries.items()]
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"found {value!r}; expected a mapping of names to {_ENTRIES[info.field_name or '']}")
         return value
 
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        if strange := set(self.measures) - set(MEASURE_NAMES):
-            first = sorted(strange)[0]
-            what = about_older_name(first) or f"unknown measure {first!r}"
-            raise ValueError(f"measures: {what}; expected some of {', '.join(MEASURE_NAMES)}")
-        for what, training in self._trainings():
-            for key, why in _NOT_FOR_TRAINING.items():
-                if key in training:
-                    raise ValueError(f"{what}: {key} is not a setting there: {why}")
-            if training.get("protocol", Protocol.OWN) not in tuple(Protocol):
-                raise ValueError(f"{what}: protocol {training['protocol']!r}: expected {' or '.join(Protocol)}")
-        if odd := [data.name for data in self.data if "protocol" in data.training]:
-            raise ValueError(f"data.{odd[0]}.training: set the protocol for a model, or under training for all")
-        for what, seeds in (("seeds", self.seeds), *((f"models.{m.name}.seeds", m.seeds or ()) for m in self.models)):
-            if len(set(seeds)) < len(seeds):
-                raise ValueError(f"{what}: duplicate seed")
-        return self
-
-    def _trainings(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return all training settings of the spec, each with its place in the spec."""
-        return [
-            ("training", self.training),
-            *((f"data.{data.name}.training", data.training) for data in self.data),
-            *((f"models.{model.name}.training", model.training) for model in self.models),
-        ]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        for what in ("data", "sams", "models"):
-            names = [part.name for part in getattr(self, what)]
-            folders = [name.casefold() for name in names]
-            if doubled := [name for name in names if folders.count(name.casefold()) > 1]:
-                raise ValueError(f"{what}: duplicate name {doubled[0]!r}, or names that differ only in capitals")
-            if reserved := [name for name in names if name.casefold() in _NO_FOLDERS]:
-                raise ValueError(f"{what}: {reserved[0]!r} is not a valid folder name on every system")
-        known = [data.name for data in self.data]
-        for data in self.data:
-            if strange := set(data.tests) - set(known):
-                raise ValueError(f"data.{data.name}.tests: unknown data set {sorted(strange)[0]!r}")
-        if not any(data.train for data in self.data):
-            raise ValueError("data: all data sets have train: false, so there is nothing to train on")
-        before: dict[str, set[int]] = {}
-        for model in self.models:
-            if model.seeds is not None and not model.seeds:
-                raise ValueError(f"models.{model.name}.seeds: empty; expected at least one seed")
-            seeds = set(model.seeds or self.seeds)
-            if model.budget_of is not None:
-                if model.budget_of not in before:
-                    raise ValueError(
-                        f"models.{model.name}.budget_of: expected a trained model that is listed before it"
-                    )
-                if strangers := seeds - before[model.budget_of]:
-                    raise ValueError(
-                        f"models.{model.name}.seeds: {model.budget_of} is not trained with seed "
-                        f"{sorted(strangers)[0]}, so its time is unknown"
-                    )
-            if model.is_promise:
-                before[model.name] = seeds
-        return self
+    @field_validator("measures")
+    @classmethod
+    def _known_measures(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        choices = ", ".join(MEASURE_NAMES)
+        refuse_faults(
+            f"{about_older_name(name) or f'unknown measure {name!r}'}; expected some of {choices}"
+            for name in dict.fromkeys(value)
+            if name not in MEASURE_NAMES
+        )
+        return value
 
     @property
     def precision(self) -> str:
@@ -291,6 +309,11 @@ class BenchmarkSpec(_Part):
         return Protocol((self.training | model.training).get("protocol", Protocol.OWN))
 
 
+def _fault_at(loc: tuple[str, ...], value: Any, error: ValueError) -> InitErrorDetails:
+    """Return a fault in the form in which pydantic takes those of its own."""
+    return InitErrorDetails(type="value_error", loc=loc, input=value, ctx={"error": error})
+
+
 def included_specs() -> list[str]:
     """Return the names of the specs that are part of the package."""
     return sorted(entry.name.removesuffix(".yaml") for entry in _SPECS.iterdir() if entry.name.endswith(".yaml"))
@@ -302,7 +325,7 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
     Paths in a file are relative to its folder, paths in an included spec to the working directory.
 
     Raises:
-        SettingsError: if there is no such spec, or it is invalid; the message lists all problems.
+        SettingsError: if there is no such spec, or it is invalid; the message has a line for each fault.
     """
     path = Path(place)
     if str(place) in included_specs() and not path.exists():
@@ -319,14 +342,16 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
             ) from error
     try:
         values = yaml.load(text, _NoDoubledKeys)
+        if isinstance(values, dict):
+            values = {"title": Path(place).stem} | values
         spec = BenchmarkSpec.model_validate(values)
     except yaml.YAMLError as error:
         raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
-        raise SettingsError(f"{place}: {faults_of(error, BenchmarkSpec, 'spec')}") from error
+        lines = list_faults(error, BenchmarkSpec, "spec", partial(place_with_name, values))
+        raise SettingsError("\n".join(f"{place}: {line}" for line in lines)) from error
     except (ValueError, RecursionError) as error:  # invalid dates, numbers with thousands of digits, deep nesting
         raise SettingsError(f"{place}: holds a value that cannot be read: {first_line(error)}") from error
-    _try_all(spec, str(place))
     return spec.model_copy(
         update={
             "data": tuple(_in_folder(data, folder) for data in spec.data),
@@ -348,28 +373,6 @@ class _NoDoubledKeys(yaml.SafeLoader):
                     None, None, f"duplicate key {key[1]!r}", node.value[number][0].start_mark
                 )
         return node
-
-
-def _try_all(spec: BenchmarkSpec, place: str) -> None:
-    """Create all settings and readings once, so that invalid ones are reported before training starts."""
-    problems = []
-    precisions = set()
-    for data in spec.data:
-        try:
-            _ = data.reading
-        except SettingsError as error:
-            problems.append(f"data.{data.name}: {error}")
-        if not data.train:
-            continue
-        for model in spec.models:
-            try:
-                precisions.add(spec.settings(data, model, spec.seeds[0]).precision)
-            except SettingsError as error:
-                problems.append(f"models.{model.name} on {data.name}: {error}")
-    if len(precisions) > 1:
-        problems.append("training: precision must be the same for all runs, because they share one process")
-    if problems:
-        raise SettingsError("\n".join(f"{place}: {problem}" for problem in problems))
 
 
 def _sam_in_folder(sam: SamSpec, folder: Path) -> SamSpec:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def benchmark(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or paper: the published table.")],
     output: Annotated[Path, output_option("Folder of all runs, the tables and the report.")],
-    plan: Annotated[bool, option("--plan", about="Only show what would be done.", panel=OUTPUT)] = False,
+    plan: Annotated[bool, option("--plan", about="Only read the manifests and show the cells.", panel=OUTPUT)] = False,
     device: DeviceOption = "auto",
     store: StoreOption = None,
 ) -> None:

@@ -143,9 +143,14 @@ def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
     Raises:
         ManifestError: if the manifest cannot be read, or has no such rows.
     """
-    from promise_seg.dataset.manifest import of_split, read_manifest
+    from promise_seg.dataset.manifest import read_manifest
 
-    rows = read_manifest(data)
+    return _of_split(read_manifest(data), data, split)
+
+
+def _of_split(rows: "list[Row]", data: Path, split: SplitChoice) -> "list[Row]":
+    from promise_seg.dataset.manifest import of_split
+
     chosen = rows if split == SplitChoice.ALL else of_split(rows, Split(split))
     if not chosen:
         raise ManifestError(f"{data}: no {split} rows; choose another --split")
@@ -155,7 +160,8 @@ def rows_of_split(data: Path, split: SplitChoice) -> "list[Row]":
 def open_to_score(
     model: str, data: Path, reading: "ReadingOptions", split: SplitChoice, opening: "Values", **more: Any
 ) -> "tuple[OpenModels, Dataset]":
-    """Open models, and read the rows to score them on. The manifest is checked before any model is loaded.
+    """Open models, and read the rows to score them on. The manifest is checked before any model is loaded; rows that
+    cannot be used are reported later, together with files that cannot be read.
 
     Args:
         model: the name of the models.
@@ -170,6 +176,7 @@ def open_to_score(
         ManifestError: if the split has no rows, or files of its rows cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
+    from promise_seg.dataset.manifest import scan_manifest
     from promise_seg.images.reading import parse_classes
 
     label = reading.label
@@ -177,7 +184,9 @@ def open_to_score(
         raise SettingsError(
             f"--class {label}: name one class; the output of promise train --class all needs no --class"
         )
-    rows_of_split(data, split)
+    rows, problems = scan_manifest(data)
+    if not problems:
+        _of_split(rows, data, split)
     quiet_libraries()
     from promise_seg.workflows.models import open_models
 

@@ -109,6 +109,6 @@ def _print_outcome(imported: "Imported") -> None:
     if not any(pair.split for pair in imported.pairs):
         for path in imported.manifests:
             print_line(
-                f"the folders say nothing of splits, so all rows are train. Divide them: promise data split {path} -o "
-                f"{path.with_name(path.stem + '_split.csv')}"
+                "the folders do not define splits, so all rows are train. To divide them, run promise data split "
+                f"{path} -o {path.with_name(path.stem + '_split.csv')}"
             )

@@ -78,6 +78,9 @@ def evaluate(
     from promise_seg.workflows import evaluation as scoring
 
     print_deviations(evaluation_deviations(protocol))
+    scoring.check_cheap_options(
+        data, output, prompts=prompts, points=points, slices=slices, tolerance=tolerance, by=by or ()
+    )
     model, rows = open_to_score(run, data, reading, split, opening, protocol=protocol)
     print_unfinished(run)
     with stages_bar() as progress:

@@ -30,6 +30,7 @@ from promise_seg.cli.options import (
     option,
 )
 from promise_seg.cli.reading_options import READING
+from promise_seg.training_defaults import DEFAULTS
 from promise_seg.vocabulary import ApmKind, Fit, Recipe, TrainableVariant
 
 if TYPE_CHECKING:
@@ -56,12 +57,12 @@ SeedOption = Annotated[int, option("--seed", min=0, about="Seed of the draw of v
 
 _SETTINGS = Group(
     {
-        "variant": (VariantOption, TrainableVariant.APM_IPS),
-        "apm": (ApmOption, ApmKind.PRETRAINED),
-        "fit": (FitOption, Fit.STRETCH),
-        "views": (ViewsOption, 8),
-        "augmentation": (AugmentationOption, Recipe.OWN),
-        "seed": (SeedOption, 0),
+        "variant": (VariantOption, TrainableVariant(DEFAULTS["variant"])),
+        "apm": (ApmOption, DEFAULTS["apm"]),
+        "fit": (FitOption, DEFAULTS["fit"]),
+        "views": (ViewsOption, DEFAULTS["views"]),
+        "augmentation": (AugmentationOption, DEFAULTS["augmentation"]),
+        "seed": (SeedOption, DEFAULTS["seed"]),
     }
 )
 """The training settings that determine which features are encoded."""

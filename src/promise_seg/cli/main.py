@@ -8,6 +8,7 @@ from typing import ParamSpec
 import typer
 
 from promise_seg._version import __version__
+from promise_seg.arguments import running_command
 from promise_seg.cli import (
     annotate,
     bench,
@@ -65,7 +66,8 @@ def _honest(command: Callable[P, int | None]) -> Callable[P, None]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            code = command(*args, **kwargs)
+            with running_command():
+                code = command(*args, **kwargs)
         except PromiseError as error:
             print(f"promise: error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None

@@ -22,7 +22,7 @@ def print_status(output: Path, part: str | None, ray: str | None) -> int:
 
     if part is not None or ray is not None:
         given = "--ray" if part is None else f"--part {part}"
-        raise SettingsError(f"{given}: --status is about all parts. Leave it out")
+        raise SettingsError(f"{given}: cannot be combined with --status, which covers all parts. Leave it out")
     with stages_bar() as progress:
         status = prediction_status(output, progress=progress)
     shown = address_of(output) or output
@@ -45,11 +45,11 @@ def _pace(status: "PartStatus") -> str:
     from promise_seg.quantities import seconds_in_words
 
     if not status.missing and status.failed:
-        return f"{status.failed:,} failed; give the same promise predict again, which tries these alone"
+        return f"{status.failed:,} failed; run the same promise predict again, which tries only these"
     if not status.missing:
-        return "nothing is left to do; promise predict --merge makes the table"
+        return "all images are done; promise predict --merge makes the table"
     if status.seconds_left is None:
-        return "no process is at work that has predicted an image in the last minutes"
+        return "no process has predicted an image in the last minutes"
     return f"{status.per_minute:,.1f} images a minute, {seconds_in_words(status.seconds_left)} left at this rate"
 
 

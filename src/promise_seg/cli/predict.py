@@ -148,13 +148,15 @@ def predict(
     resumes an interrupted prediction."""
     quiet_libraries()
     if merge and status:
-        raise SettingsError("--status: goes without --merge, which says what is missing, too. Leave one of them out")
+        raise SettingsError(
+            "--status: cannot be combined with --merge, which also reports what is missing. Leave one of them out"
+        )
     if merge or status:
         check_only(context, "--merge" if merge else "--status", _OF_PARTS)
     if merge:
         return _merge(output, part, ray, parquet)
     if status and parquet:
-        raise SettingsError("--parquet: goes without --status, which writes nothing. Leave one of them out")
+        raise SettingsError("--parquet: cannot be combined with --status, which writes nothing. Leave one of them out")
     if status:
         return print_status(output, part, ray)
     if run is None or not images:
@@ -184,7 +186,9 @@ def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> in
 
     if part is not None or ray is not None:
         given = "--ray" if part is None else f"--part {part}"
-        raise SettingsError(f"{given}: images are predicted first, and merged by a call with --merge alone")
+        raise SettingsError(
+            f"{given}: cannot be combined with --merge. Predict all parts first, then run promise predict --merge"
+        )
     with stages_bar() as progress:
         merged = merge_predictions(output, parquet=parquet, progress=progress)
     shown = address_of(output) or output
@@ -203,7 +207,7 @@ def _merge(output: Path, part: str | None, ray: str | None, parquet: bool) -> in
         return 0
     print(
         f"promise: error: {shown}: {merged.missing:,} images are missing and {merged.failed:,} failed; "
-        f"{merged.failures} names them. Give the promise predict that made them again, which predicts these alone",
+        f"{merged.failures} names them. Run the same promise predict again; it predicts only these",
         file=sys.stderr,
     )
     return 2

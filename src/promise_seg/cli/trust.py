@@ -21,15 +21,14 @@ def print_learned(trust: "TrustModel") -> None:
     """Print the result of a calibration, and its cross-validated quality on val rows."""
     calibration = trust.calibration
     line = calibration.line
-    if any(line.weights):
+    if not trust.why_constant:
         weights = ", ".join(
             f"{name.replace('_', ' ')} {w:+.3f}" for name, w in zip(line.names, line.weights, strict=True)
         )
         print_line(f"trust = {line.mean:.3f}, and for each standard deviation: {weights}")
     else:
         print_line(
-            f"trust is {line.mean:.3f}, the mean Dice of the val rows, for every image: they are too few, of one group,"
-            " or the signals say nothing about them"
+            f"trust is {line.mean:.3f}, the mean Dice of the val rows, for every image, because {trust.why_constant}"
         )
     print_line(f"decision: {calibration.empty_detection.rule}")
     print_quality(calibration.quality, "trust on val rows, each judged without its group")

@@ -11,7 +11,7 @@ import numpy as np
 from promise_seg.arrays import Array, BoolArray, Uint8Array
 from promise_seg.dataset.manifest import Row, raise_all
 from promise_seg.dataset.recent import RecentArrays
-from promise_seg.errors import ImageError, SizeError
+from promise_seg.errors import ImageError, PromiseError, SizeError
 from promise_seg.images.channel_files import note_of
 from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.numpy_stack import holds_image_and_mask
@@ -25,9 +25,12 @@ from promise_seg.images.masks import instances_of, mask_of, note_on_instances, s
 from promise_seg.images.readers import content_sha256, highest_label, labels_of, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import MaskKind, Split
 
 _NAMED = 3
+_MOST_LABELS = 16
+"""A mask file with more values than this looks like an image."""
 _TILES = RecentArrays(2**28)
 """The pixels and labels of tiles, which training reads repeatedly."""
 _WHOLE = RecentArrays(2**29)
@@ -153,8 +156,28 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
             source = reading.open(row.image)
             first, *others = [_check_slice(row, source, index, reading) for index in _wanted(row, source)]
             return [replace(first, notes=source.notes + _notes_of_mask(row)), *others]
+    except SizeError as error:
+        raise SizeError(f"{row.where}: {error}") from error
     except ImageError as error:
-        raise type(error)(f"{row.where}: {error}") from error
+        raise type(error)(f"{row.where}: {_exchanged(row) or error}") from error
+
+
+def _exchanged(row: Row) -> str:
+    """Return a message if the image file looks like a mask, and the mask file like an image; empty otherwise."""
+    try:
+        image, mask = (DEFAULT_READING.open(path) for path in (row.image, row.mask))
+        if image.is_volume or mask.is_volume:
+            return ""
+        of_image, of_mask = (len(np.unique(DEFAULT_READING.rgb(one, 0))) for one in (image, mask))
+    except PromiseError:
+        return ""
+    if of_image > 2 or of_mask <= _MOST_LABELS:
+        return ""
+    return (
+        f"{row.image} has only {count_in_words(of_image, 'value')}, like a mask, and its mask {row.mask} has "
+        f"{of_mask}, like an image. The columns image_name and mask_name seem to be exchanged: exchange their names in "
+        "the first line"
+    )
 
 
 def _is_its_own_mask(row: Row) -> bool:
@@ -170,7 +193,7 @@ def _notes_of_mask(row: Row) -> tuple[str, ...]:
         return mask.notes
     return (
         *mask.notes,
-        f"{row.mask}: its labels are off by the rounding of its own scale, and are read as whole numbers",
+        f"{row.mask}: its labels differ from whole numbers by the rounding of its scale factor, and are rounded",
     )
 
 
@@ -222,13 +245,21 @@ def classes_of(rows: Sequence[CheckedRow]) -> list[int]:
     return sorted({label for row in rows for label, _ in row.class_pixels})
 
 
-def check_rows(rows: Sequence[Row], reading: Reading | None = None, progress: Progress = silent) -> list[CheckedRow]:
+def check_rows(
+    rows: Sequence[Row], reading: Reading | None = None, progress: Progress = silent, known: Sequence[str] = ()
+) -> list[CheckedRow]:
     """Check the files of every row; a volume becomes one checked row per slice.
+
+    Args:
+        rows: rows of the manifest that can be used.
+        reading: how the files are read.
+        progress: called for each row.
+        known: problems of other rows, which are raised together with those of the files.
 
     Raises:
         ManifestError: if there are problems; the message has one line for each problem in the data set.
     """
-    checked, problems = [], []
+    checked, problems = [], list(known)
     for row in counted(rows, progress, "checking"):
         try:
             checked += check_row(row, reading)
@@ -352,7 +383,7 @@ def divided_warning(rows: Sequence[Row]) -> str | None:
 def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
     """Return warnings about files that were not read exactly as they state; at most 3, and the number of the rest."""
     notes = list(dict.fromkeys(note for row in rows for note in row.notes))
-    more = [f"{len(notes) - _NAMED} more files were read otherwise than they say; see promise data check"]
+    more = [f"{len(notes) - _NAMED} more files were not read as their headers state; see promise data check"]
     return notes[:_NAMED] + (more if len(notes) > _NAMED else [])
 
 

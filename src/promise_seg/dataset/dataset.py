@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, overload
 
-from promise_seg.arguments import shown, whole_number
+from promise_seg.arguments import check_place, checks_arguments, shown, whole_number
 from promise_seg.dataset.checks import (
     CheckedRow,
     check_rows,
@@ -18,7 +18,7 @@ from promise_seg.dataset.checks import (
     mask_notes,
     mended_warnings,
 )
-from promise_seg.dataset.manifest import check_share, of_split, raise_all, read_manifest, split_off_validation
+from promise_seg.dataset.manifest import Row, check_share, of_split, raise_all, scan_manifest, split_off_validation
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.errors import ManifestError, SettingsError
@@ -51,6 +51,7 @@ class Dataset(Sequence[CheckedRow]):
     options: ReadingOptions = NO_OPTIONS
 
     @classmethod
+    @checks_arguments("progress")
     def from_csv(
         cls,
         path: str | Path,
@@ -114,7 +115,7 @@ class Dataset(Sequence[CheckedRow]):
         if val_share is not None:
             check_share(val_share)
         seed, wanted = whole_number(seed, "seed", 0), _wanted_splits(split)
-        rows = read_manifest(path)
+        rows = _usable_rows(path, reading, wanted, progress)
         moved = None if of_split(rows, Split.VAL) else val_share
         if moved is not None:
             rows = split_off_validation(rows, share=moved, seed=seed)
@@ -214,7 +215,7 @@ class Dataset(Sequence[CheckedRow]):
         """
         if self.reading.masks != MaskKind.CLASSES:
             raise SettingsError(
-                f"class {label}: the masks were not read as label maps. Read them so, as with classes='all'"
+                f"class {label}: the masks were not read as label maps. Load the data set with classes='all'"
             )
         return replace(
             self, rows=tuple(row.of_class(label) for row in self.rows), reading=self.reading.of_class(label),
@@ -258,6 +259,24 @@ def _base_reading(like: object) -> Reading:
     if not isinstance(like, Reading | None):
         raise SettingsError(f"like {shown(like)}: expected how a model reads files, such as model.reading")
     return like or DEFAULT_READING
+
+
+def _usable_rows(path: str | Path, reading: Reading, wanted: set[str], progress: Progress) -> list[Row]:
+    """Return the rows of a manifest in which every row can be used.
+
+    If some rows cannot be used, the files of the others are checked too, so that all problems are raised together.
+
+    Raises:
+        ManifestError: if rows cannot be used; the message lists all problems of all rows.
+        SettingsError: if ``path`` is not a path.
+    """
+    check_place(path, "manifest")
+    rows, problems = scan_manifest(path)
+    if problems:
+        check_rows(
+            [row for row in rows if SplitChoice.ALL in wanted or row.split in wanted], reading, progress, problems
+        )
+    return rows
 
 
 def _wanted_splits(split: object) -> set[str]:

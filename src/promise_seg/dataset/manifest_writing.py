@@ -3,8 +3,9 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from promise_seg.dataset.manifest_file import PARQUET, located, read_file
@@ -150,3 +151,11 @@ def refuse_existing(paths: Sequence[Path], *, force: bool) -> None:
             raise PromiseError(f"{path}: is a folder; expected the name of a CSV, such as {path / 'manifest.csv'}")
         if exists and not force:
             raise PromiseError(f"{path}: already exists. Pass --force to overwrite it, or choose another -o")
+
+
+def slice_ranges(slices: Collection[int]) -> list[str]:
+    """Return the indices of slices as cells of the column ``slice``: ``3-7`` for a range, ``9`` for a single slice."""
+    ordered = sorted(set(slices))
+    breaks = [0, *(n + 1 for n, (one, other) in enumerate(pairwise(ordered)) if other != one + 1), len(ordered)]
+    parts = [ordered[first:last] for first, last in pairwise(breaks)]
+    return [str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts if part]

@@ -34,10 +34,11 @@ def check_opset(opset: int) -> None:
     if OLDEST_OPSET <= opset <= NEWEST_OPSET:
         return
     why = (
-        "it has no operator for layer norms"
+        f"opsets before {OLDEST_OPSET} have no operator for layer norms"
         if opset < OLDEST_OPSET
-        else "PyTorch's exporter of traced graphs ends there"
+        else f"PyTorch's exporter of traced graphs writes no opset after {NEWEST_OPSET}"
     )
     raise SettingsError(
-        f"--opset {opset}: expected {OLDEST_OPSET} to {NEWEST_OPSET}, as {why}. Leave the option away for {USUAL_OPSET}"
+        f"--opset {opset}: expected {OLDEST_OPSET} to {NEWEST_OPSET}, as {why}. Leave out the option to use "
+        f"{USUAL_OPSET}"
     )

@@ -85,6 +85,7 @@ class Outcome:
         already_there: number of items that turned out to be done already.
         problems: maps the number of each item that could not be done to a line with the reason.
         notes: notes for the user, one line each.
+        common_notes: notes that all bundles have which can tell; ``None`` if there is no such bundle.
         lost_workers: number of workers that died.
     """
 
@@ -92,6 +93,7 @@ class Outcome:
     already_there: int = 0
     problems: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    common_notes: frozenset[str] | None = None
     lost_workers: int = 0
 
 
@@ -200,18 +202,18 @@ class Dispatcher:
         elif self._left_out and self._nodes:
             name, reason = next(reversed(self._left_out.items()))
             raise PromiseError(
-                f"no node of the cluster is left that can work; the last was {self._name(name)}: {reason}. What was "
-                "done is kept: give the same command again"
+                f"no usable node is left in the cluster; the last was {self._name(name)}: {reason}. Finished work is "
+                "kept: run the same command again"
             )
         else:
             self._tell("waiting for a node of the cluster")
             if now - self._alone_since > self._patience:
                 raise PromiseError(
-                    "the cluster has no nodes any more. What was done is kept: give the same command again"
+                    "the cluster has no nodes any more. Finished work is kept: run the same command again"
                 )
         waiting = [one for one in self._workers.values() if one.opened is None and now - one.since > _SLOW_SECONDS]
         for one in waiting:
-            self._tell(f"waiting for room on {self._name(one.node)}, which other work may take")
+            self._tell(f"waiting for free resources on {self._name(one.node)}, which other work may be using")
         idle = sum(not one.bundles for one in self._workers.values()) - len(waiting)
         for key, node in usable.items():
             for _ in range(node.room - sum(one.node == key for one in self._workers.values())):
@@ -262,8 +264,8 @@ class Dispatcher:
             known = self._facts.setdefault(name, value)
             if known != value:
                 raise PromiseError(
-                    f"the worker on {self._name(worker.node)} has another {name} than {self._facts_of}: {value}, not "
-                    f"{known}. Let all computers of the cluster have the same; nothing was done with the other"
+                    f"the worker on {self._name(worker.node)} has the {name} {value}, but {self._facts_of} has "
+                    f"{known}. Give all computers of the cluster the same one; this worker has done nothing"
                 )
         if self._facts_of == "this process" and said.facts:
             self._facts_of = f"the worker on {self._name(worker.node)}"
@@ -282,6 +284,9 @@ class Dispatcher:
         self.outcome.done += answer.done
         self.outcome.already_there += answer.already_there
         self.outcome.notes += answer.notes
+        if answer.common_notes is not None:
+            common = self.outcome.common_notes
+            self.outcome.common_notes = answer.common_notes if common is None else common & answer.common_notes
         tried_again = set[str]()
         for position, task in enumerate(bundle):
             if (holder := answer.claimed.get(position)) is not None:
@@ -321,7 +326,7 @@ class Dispatcher:
         """Remove a dead worker, and queue its items for others."""
         worker = self._workers.pop(number)
         self.outcome.lost_workers += 1
-        self._take_back(worker, f"the worker died of it: {words}")
+        self._take_back(worker, f"the worker died while processing it: {words}")
         self._strike(worker.node, words)
 
     def _take_back(self, worker: _Worker, blame: str) -> None:

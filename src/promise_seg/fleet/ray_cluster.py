@@ -61,12 +61,12 @@ class RayOptions:
         option, address = self.named
         if "@" in address:
             raise SettingsError(
-                f"{option}: the address has a user or a password in it, which others could read in lists of processes. "
-                "Expected HOST:PORT, auto or local"
+                f"{option}: the address contains a user name or password, which other users could see in process "
+                "lists; expected HOST:PORT, auto or local"
             )
         if address.startswith("ray://"):
             raise SettingsError(
-                f"{option} {address}: is the address of a Ray client, whose end would not be noticed. Give the "
+                f"{option} {address}: is the address of a Ray client, and a lost client would not be noticed. Run the "
                 "command on a computer of the cluster with --ray auto, or by ray job submit"
             )
         if address not in (AUTO, LOCAL) and _ADDRESS.fullmatch(address) is None:
@@ -250,9 +250,9 @@ class RayFleet:
             largest = max(able, key=_memory_of)
             raise PromiseError(
                 f"a worker takes {bytes_in_words(self._memory)} of memory for its model and images, and "
-                f"{_name(largest)}, which has most, has {bytes_in_words(_memory_of(largest))} for workers. Start nodes "
-                "with more (ray start --memory), take a smaller SAM or image size, or leave out --ray. What was done "
-                "is kept"
+                f"{_name(largest)}, which has most, has {bytes_in_words(_memory_of(largest))} for workers. Start "
+                "nodes with more (ray start --memory), take a smaller SAM or image size, or leave out --ray. Finished "
+                "work is kept"
             )
 
     def nodes(self) -> dict[str, Node]:

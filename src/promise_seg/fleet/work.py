@@ -24,6 +24,8 @@ class WorkReport:
         problems: maps the position of each item in the bundle that could not be done to the reason.
         claimed: maps the position of each item that was skipped to the process that has claimed it.
         notes: notes for the user, one line each.
+        common_notes: notes for the user that hold for the whole run only if every bundle has them; ``None`` if the
+            bundle cannot tell.
         heard: recorded events of the items, for the listeners of the dispatching process.
         memory_bytes: peak memory of the worker so far; ``None`` if its system does not report it.
     """
@@ -33,6 +35,7 @@ class WorkReport:
     problems: dict[int, str] = field(default_factory=dict)
     claimed: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    common_notes: frozenset[str] | None = None
     heard: Heard = field(default_factory=Heard)
     memory_bytes: int | None = None
 
@@ -118,7 +121,7 @@ class Desk(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class SharedFolders:
     """The folders that a worker must share with the dispatching process.
 
     Args:
@@ -148,14 +151,15 @@ class Place:
             is_same = False
         if not is_same:
             raise PromiseError(
-                f"{mark.parent}: is another folder here, or none. Give a folder on a file system that all computers of "
-                "the cluster share, mounted at the same place"
+                f"{mark.parent}: is a different folder on this computer, or does not exist; expected the folder of "
+                "the other computers. Give a folder on a file system that all computers of the cluster mount at the "
+                "same path"
             )
         for name in self.first:
             if not Path(name).exists():
                 raise PromiseError(
-                    f"{name}: is not here. The files that are read must be on a file system that all computers of the "
-                    "cluster share, mounted at the same place"
+                    f"{name}: does not exist on this computer. Put the files on a file system that all computers of "
+                    "the cluster mount at the same path"
                 )
 
 

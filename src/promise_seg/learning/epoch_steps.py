@@ -23,6 +23,11 @@ from promise_seg.progress import Progress, silent
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import GivenPrompts, Protocol
 
+_LARGEST_NORM = 1.0
+"""Gradients are clipped to this norm, over all trained parameters."""
+_LAST_SHARE = 0.01
+"""The learning rate at the end of training, as a share of the highest."""
+
 
 class EpochSteps:
     """The steps in which a network learns, epoch by epoch. Nothing is validated, chosen or written here.
@@ -64,23 +69,28 @@ class EpochSteps:
         self.network.train()
         self.draws.epoch = epoch
         torch.manual_seed(torch_seed(self.settings.seed, epoch))
-        found: dict[str, list[Tensor]] = {}
+        losses_of_steps: dict[str, list[Tensor]] = {}
         steps, epochs = len(self.loader), self.settings.epochs
-        words = f"epoch {epoch + 1}/{epochs}" + (f", {best}" if best else "")
+        words = _in_words(epoch + 1, epochs, best)
         rate = 0.0
         for number, batch in enumerate(self.batches()):
             rate = self._rate(epoch * steps + number)
             set_rate([self.optimizer], rate)
             losses = self.differentiate(batch, number)
             if self.settings.protocol == Protocol.OWN:
-                self.accelerator.clip_grad_norm_(self.network.parameters(), 1.0)
+                self.accelerator.clip_grad_norm_(self.network.parameters(), _LARGEST_NORM)
             self.optimizer.step()
-            for name, value in losses.items():
-                found.setdefault(name, []).append(value)  # converted to a number later, so that no device is waited for
+            for name, value in losses.items():  # converted to numbers later, so that no step waits for the device
+                losses_of_steps.setdefault(name, []).append(value)
             progress("training", epoch * steps + number + 1, epochs * steps, words)
-        means = [{name: sum(map(float, values)) / len(values) for name, values in found.items()}]
-        shares = gather_object(means)  # the means of all processes, each over the same number of rows
-        return {name: float(np.mean([share[name] for share in shares])) for name in found} | {"learning_rate": rate}
+        means = {name: sum(map(float, values)) / len(values) for name, values in losses_of_steps.items()}
+        of_processes = gather_object([means])  # each over the same number of rows
+        return {name: float(np.mean([one[name] for one in of_processes])) for name in means} | {"learning_rate": rate}
+
+    def tell_end(self, progress: Progress, best: str) -> None:
+        """Report the end of the last epoch once more, with the best epoch after its scores are known."""
+        epochs = self.settings.epochs
+        progress("training", epochs * len(self.loader), epochs * len(self.loader), _in_words(epochs, epochs, best))
 
     def batches(self) -> Iterator[Any]:
         """Yield the batches of an epoch; another thread reads the next one while a step is computed."""
@@ -97,7 +107,7 @@ class EpochSteps:
             return self.settings.learning_rate
         total = self.settings.epochs * len(self.loader)
         warm = max(1, round(self.settings.warmup_share * total))
-        return cosine_rate(self.settings.learning_rate, step, total, floor=0.01, rise=warm_up(step, warm))
+        return cosine_rate(self.settings.learning_rate, step, total, floor=_LAST_SHARE, rise=warm_up(step, warm))
 
     def differentiate(self, batch: Any, step: int) -> dict[str, Tensor]:
         """Compute the gradients of a step, from each part of its batch in turn; return the mean losses."""
@@ -132,3 +142,8 @@ class EpochSteps:
             return [batch.oracle]
         rng = np.random.default_rng([self.settings.seed, self.draws.epoch, step])
         return [batch.given(form) for form in draw_forms(rng, self.settings.num_points)]
+
+
+def _in_words(epoch: int, epochs: int, best: str) -> str:
+    """Return a description of an epoch, counted from 1, and of the best one so far."""
+    return f"epoch {epoch}/{epochs}" + (f", {best}" if best else "")

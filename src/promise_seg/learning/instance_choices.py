@@ -22,7 +22,7 @@ from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.sam.features import Features
 
 PROMINENCES = (0.03, 0.06, 0.1, 0.15, 0.2, 0.3)
-SHARES = (0.0, 0.5, 0.75, 0.9)
+OBJECT_SHARES = (0.0, 0.5, 0.75, 0.9)
 LEAST_SCORES = (0.6, 0.7, 0.8)
 _MOST_ROWS = 40
 
@@ -54,10 +54,10 @@ def choose_instance_rule(
         return None
     model.eval()
     rows = spread(rows, _MOST_ROWS)
-    tries = len(PROMINENCES) + len(SHARES) + len(LEAST_SCORES)
+    tries = len(PROMINENCES) + len(OBJECT_SHARES) + len(LEAST_SCORES)
     tick = Stage(progress, "choosing how objects are separated", tries * len(rows))
     best, best_f1 = InstanceRule(prominence=PROMINENCES[0]), -1.0
-    for name, values in (("prominence", PROMINENCES), ("map_share", SHARES), ("least_score", LEAST_SCORES)):
+    for name, values in (("prominence", PROMINENCES), ("map_share", OBJECT_SHARES), ("least_score", LEAST_SCORES)):
         rules = [best.model_copy(update={name: value}) for value in values]
         scores = [_f1_of_rules(model, image, rules, tick) for image in _images(model, rows, store)]
         for rule, of_images in zip(rules, zip(*scores, strict=True), strict=True):

@@ -18,7 +18,7 @@ from promise_seg.prompting.map_in_masks import MapAsAsked
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import PromptForm
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+ANSWER_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """The shares that are tried: the share of the map never exceeds that of SAM's own answer."""
 _NO_BETTER = 0.002  # the gain in Dice that justifies a larger share
 
@@ -54,18 +54,18 @@ def choose_shares(
             dice[form] += _dice_of_shares(model, one, prompts, answers[form], saliency_logits)
     means = {form: np.mean(values, 0) for form, values in dice.items() if values}
     chosen = {form: int(np.argmax(mean >= mean.max() - _NO_BETTER)) for form, mean in means.items()}
-    return {form: (SHARES[number], float(means[form][number])) for form, number in chosen.items() if number}
+    return {form: (ANSWER_SHARES[number], float(means[form][number])) for form, number in chosen.items() if number}
 
 
 def _dice_of_shares(
     model: PromiseModel, one: PromptedImage, prompts: Prompts, answer: Answer, saliency_logits: Tensor
 ) -> list[list[float]]:
-    """Return the Dice of each object, with each of :data:`SHARES`."""
+    """Return the Dice of each object, with each of :data:`ANSWER_SHARES`."""
     prompts = prompts.to(model.device)
     decoded = model.sam_masks(one.features, prompts, shifted=answer.shifted)
     mask_logits = choose_mask(decoded, answer.mask_choice).mask_logits[:, :, None]
     asked = MapAsAsked.of(mask_logits, saliency_logits, prompts, model.sam.image_size)
-    mixed = [(asked.with_share(share) if share else mask_logits)[0, :, 0] for share in SHARES]
+    mixed = [(asked.with_share(share) if share else mask_logits)[0, :, 0] for share in ANSWER_SHARES]
     return [
         [score_mask(probs_in_image(masks[which], one.sample.geometry), truth).dice for masks in mixed]
         for which, truth in enumerate(one.objects)

@@ -1,5 +1,7 @@
 """The objective of training: all parts of the loss of a step."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,6 +18,7 @@ from promise_seg.learning.settings import TrainSettings
 from promise_seg.learning.training_set import TrainingBatch
 from promise_seg.model import ModelOutput
 from promise_seg.prompting.apm import Proposal
+from promise_seg.sam.decoded import Decoded
 from promise_seg.vocabulary import Protocol
 
 OF_MASKS = ("mask", "quality")
@@ -30,27 +33,36 @@ def training_losses(output: ModelOutput, batch: TrainingBatch, settings: TrainSe
     ``presence`` concern the APM; ``quality`` is the error of the learned IoU. With the reference protocol the loss is
     that of the first mask, and takes its probabilities for logits, as the reference does.
     """
-    losses: dict[str, Tensor] = {}
-    asked = []  # masks, with the target of each set of prompts
-    if output.own is not None and output.proposal is not None:
-        asked.append((output.own, _own_targets(output.proposal, batch)))
-        losses |= _apm_losses(output.proposal, batch, settings, side)
-    elif output.proposal is not None:
-        return _apm_losses(output.proposal, batch, settings, side)
-    asked += [(decoded, batch.oracle_target[:, None]) for decoded in output.given]
-    shifted = asked if settings.has_ips else asked[:1]
-    found = [_of_masks(decoded.mask_logits.float(), target, settings.protocol) for decoded, target in shifted]
-    same = len({one.shape for one in found}) == 1
-    mean = torch.cat(found, 1).mean() if same else torch.stack([one.mean() for one in found]).mean()
-    losses = {"mask": settings.mask_weight * mean} | losses
+    of_apm: dict[str, Tensor] = {}
+    answers = []  # masks, with the target of each set of prompts
+    if output.proposal is not None:
+        of_apm = _apm_losses(output.proposal, batch, settings, side)
+        if output.own is None:  # a step in which the APM learns from its maps alone
+            return of_apm
+        answers.append((output.own, _own_targets(output.proposal, batch)))
+    answers += [(decoded, batch.oracle_target[:, None]) for decoded in output.given]
+    losses = {"mask": settings.mask_weight * _mean_mask_loss(answers, settings)} | of_apm
     if settings.learns_quality:
         errors = [
             (decoded.learned_iou - mask_iou(decoded.mask_logits, target[:, :, None])).square().mean()
-            for decoded, target in asked
+            for decoded, target in answers
             if decoded.learned_iou is not None
         ]
         losses["quality"] = settings.quality_weight * torch.stack(errors).mean()
     return losses
+
+
+def _mean_mask_loss(answers: Sequence[tuple[Decoded, Tensor]], settings: TrainSettings) -> Tensor:
+    """Return the mean loss of masks, given the masks for each kind of prompts and their targets (B, K, h, w).
+
+    Without a shift, only the first masks count, which are those for the model's own prompts: given prompts then take
+    part to learn the quality alone.
+    """
+    learned = answers if settings.has_ips else answers[:1]
+    losses = [_of_masks(decoded.mask_logits.float(), target, settings.protocol) for decoded, target in learned]
+    if len({loss.shape for loss in losses}) == 1:
+        return torch.cat(losses, 1).mean()
+    return torch.stack([loss.mean() for loss in losses]).mean()  # each kind counts once, whatever its number of sets
 
 
 def _of_masks(mask_logits: Tensor, target: Tensor, protocol: Protocol) -> Tensor:
@@ -71,6 +83,7 @@ def _own_targets(proposal: Proposal, batch: TrainingBatch) -> Tensor:
 
 
 def _apm_losses(proposal: Proposal, batch: TrainingBatch, settings: TrainSettings, side: int) -> dict[str, Tensor]:
+    """Return the weighted losses of the points and maps that an APM proposes, without those that have no weight."""
     losses = {}
     if settings.point_weight and proposal.regions is None and proposal.points_xy_model is not None:
         points_xy_model, labels = proposal.points_xy_model[:, 0].float(), proposal.point_labels
@@ -93,4 +106,5 @@ def _apm_losses(proposal: Proposal, batch: TrainingBatch, settings: TrainSetting
 
 
 def _shrunk(target: Tensor, like: Tensor) -> Tensor:
+    """Return a target (B, h, w) at the size of a map (B, g, g), as means over its cells."""
     return F.adaptive_avg_pool2d(target[:, None], like.shape[-1])[:, 0]

@@ -1,26 +1,27 @@
 """The identity of a run: an interrupted run resumes only with the same identity."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from promise_seg.arguments import option_name
 from promise_seg.dataset.checks import CheckedRow, data_sha256
-from promise_seg.images.reading import KeptReading
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.images.reading import KeptReading, Reading, ReadingOptions
+from promise_seg.learning.settings import APM_PREFIX, OPTIONS, RecordedSettings, TrainSettings
 from promise_seg.sam.backbone import Backbone
 from promise_seg.vocabulary import EncoderPrecision, StorePrecision
 
-_WORDS = {"data_sha256": "data", "order_sha256": "order of rows", "sam_sha256": "sam", "init_sha256": "init",
-          "store_precision": "store-precision", "encoder_precision": "encoder-precision"}  # fmt: skip
+_NOT_OPTIONS = {"data_sha256": "data", "order_sha256": "order of rows"}
 _LONGEST_WORDS = 60
 
 
 class RunIdentity(BaseModel):
     """The facts that identify a run, stored in its state and in its ``settings.json``.
 
-    Records of earlier versions are read with the defaults of all settings and options that were added later.
+    Records of earlier versions lack the settings and options that were added later; these get the values that reproduce
+    the training of before.
 
     Args:
         settings: the settings of the training.
@@ -36,7 +37,7 @@ class RunIdentity(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    settings: TrainSettings
+    settings: RecordedSettings
     data_sha256: str
     order_sha256: str
     sam_sha256: str
@@ -81,18 +82,45 @@ class RunIdentity(BaseModel):
         )
 
     def changes_since(self, before: "RunIdentity") -> list[str]:
-        """Return a description of each difference from an earlier identity."""
-        changed = [
+        """Return a description of each difference from an earlier identity, by the options of its user.
+
+        Settings that follow from the options are described only if nothing else differs.
+        """
+        changed = list(_changed_options(before.settings, self.settings))
+        for name, value in self:
+            known = getattr(before, name)
+            if name == "settings" or value == known:
+                continue
+            if name == "reading":
+                changed.append(f"how files are read ({_options_of(known)} there, {_options_of(value)} now)")
+            elif name.endswith("sha256"):
+                changed.append(_NOT_OPTIONS.get(name) or option_name(name.removesuffix("_sha256")))
+            else:
+                changed.append(option_name(name) + _values(known, value))
+        return changed or [
             f"{name}{_values(getattr(before.settings, name), value)}"
             for name, value in self.settings
             if value != getattr(before.settings, name)
         ]
-        others = [n for n, value in self if n != "settings" and value != getattr(before, n)]
-        return changed + [
-            _WORDS.get(n, n)
-            + ("" if n.endswith("sha256") or n == "reading" else _values(getattr(before, n), getattr(self, n)))
-            for n in others
-        ]
+
+
+def _changed_options(before: TrainSettings, now: TrainSettings) -> Iterator[str]:
+    """Yield a description of each option of a training that differs."""
+    for name in ("protocol", *OPTIONS):
+        known, value = getattr(before, name), getattr(now, name)
+        if known != value:
+            yield option_name(OPTIONS.get(name, name)) + _values(known, value)
+    if (before.apm, before.has_apm) != (now.apm, now.has_apm):
+        return  # each has options of its own
+    for name in sorted(before.apm_options | now.apm_options):
+        known, value = before.apm_options.get(name, "default"), now.apm_options.get(name, "default")
+        if known != value:
+            yield option_name(APM_PREFIX + name) + _values(known, value)
+
+
+def _options_of(reading: Reading) -> str:
+    """Return the options that read files in this way, as on the command line."""
+    return " ".join(ReadingOptions.that_give(reading).arguments) or "no options"
 
 
 def _values(before: object, now: object) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pydantic import (
     BaseModel,
@@ -11,13 +11,12 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
-    model_validator,
 )
 
 from promise_seg.environment import Environment
 from promise_seg.images.masks import Threshold
 from promise_seg.learning.records import read_record
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.settings import RecordedSettings
 from promise_seg.learning.starting import StartNote
 from promise_seg.vocabulary import EncoderPrecision, StorePrecision
 
@@ -48,7 +47,7 @@ class RunNote(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    settings: TrainSettings | None = None
+    settings: RecordedSettings | None = None
     data_sha256: str | None = None
     data: str | None = None
     val_share: float | None = Field(None, gt=0, lt=1)
@@ -66,12 +65,6 @@ class RunNote(BaseModel):
         except ValidationError:
             return None
         return found
-
-    @model_validator(mode="after")
-    def _with_seed(self) -> Self:
-        if self.settings is not None and "seed" not in self.settings.model_fields_set:
-            raise ValueError("settings have no seed")
-        return self
 
 
 def read_note(folder: Path) -> RunNote | None:

@@ -1,15 +1,17 @@
 """Settings of a training run."""
 
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from promise_seg.arguments import finite_number, is_truth_value, whole_number
+from promise_seg.arguments import finite_number, is_truth_value, shown, whole_number
 from promise_seg.bounds import MOST_POINTS
+from promise_seg.config_versions import with_first_settings
 from promise_seg.errors import SettingsError
 from promise_seg.prompting.apm import PointCounts, PointsConfig
 from promise_seg.prompting.building import CONFIGS, AnyApmConfig, make_apm_config, options_of
+from promise_seg.training_defaults import DEFAULTS, DEFAULTS_OF_APM, REFERENCE_DEFAULTS
 from promise_seg.validation import UNKNOWN, hint, words_of
 from promise_seg.vocabulary import (
     ApmKind,
@@ -24,31 +26,16 @@ from promise_seg.vocabulary import (
     Variant,
 )
 
-REFERENCE_VALUES: dict[str, Any] = {
-    "apm": ApmKind.RESNET,
-    "fit": Fit.SQUARE,
-    "epochs": 200,
-    "batch_size": 8,
-    "views": 0,
-    "augmentation": Recipe.REFERENCE,
-    "optimizer": Optimizer.ADAM,
-    "learning_rate": 1e-5,
-    "weight_decay": 0.0,
-    "warmup_share": 0.0,
-    "point_weight": 0.0,
-    "saliency_weight": 0.0,
+PRESETS: dict[Protocol, dict[str, Any]] = {
+    Protocol.OWN: dict(DEFAULTS),
+    Protocol.REFERENCE: DEFAULTS | REFERENCE_DEFAULTS,
 }
-"""Settings of the published procedure. Source: ProMISe, "Training"."""
+"""The settings of a new run, before those of its APM and those that the user gives."""
 
-
-NEW_VALUES: dict[str, Any] = {
-    "apm": ApmKind.PRETRAINED, "shifts": 2, "given_prompts": GivenPrompts.ALL, "learns_quality": True,
-    "separate_objects": True, "scores_volumes": True,
-}  # fmt: skip
-"""Settings of new runs with our own protocol that differ from the defaults, which runs of earlier versions have."""
-
-_SINCE = ("decoder_interval", "mixes_views", "own_sets", "val_interval")
-"""Default settings of an APM that a resumed run does not get if it was begun without them."""
+_KEPT = ("apm", "shifts", "given_prompts", "learns_quality", "separate_objects", "scores_volumes")
+"""Settings that a resumed run keeps, as they had other defaults when earlier versions began it."""
+_KEPT_OF_APM = ("decoder_interval", "mixes_views", "own_sets", "val_interval")
+"""The same, for settings whose defaults are those of an APM."""
 
 OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
     name: name
@@ -62,6 +49,8 @@ OPTIONS = {"num_points": "points", "num_foreground": "foreground"} | {
 APM_PREFIX = "apm_"
 """The prefix of options of one kind of APM, for users: ``--apm-NAME``, ``apm_NAME`` in a spec."""
 
+_USUAL_ABBREVIATIONS = {"lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size"}
+
 _MOST = 1_000_000
 """Larger numbers of epochs, images and views are refused as mistakes; libraries fail with some of them."""
 
@@ -69,62 +58,62 @@ _MOST = 1_000_000
 class TrainSettings(BaseModel):
     """The settings of a run, apart from its data, SAM and device, saved in ``settings.json`` of the run.
 
-    The defaults of new runs are those of :func:`make_settings`. A run resumes with the settings that it was begun with,
-    and records of earlier versions lack the settings that were added later. So a default here reproduces the behaviour
-    before its setting existed.
+    No setting has a default here. :func:`make_settings` completes the settings of a new run, and
+    :data:`RecordedSettings` is the type of settings that are read from a file, which an earlier version may have
+    written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    protocol: Protocol = Protocol.OWN
-    variant: Variant = Variant.APM_IPS
-    apm: ApmKind = ApmKind.HEATMAP
-    apm_options: dict[str, Any] = {}
+    protocol: Protocol
+    variant: Variant
+    apm: ApmKind
+    apm_options: dict[str, Any]
     """Options specific to this kind of APM; see its config class."""
-    train_also: TrainAlso = TrainAlso.NONE
-    num_points: int = Field(16, ge=1, le=MOST_POINTS)
-    num_foreground: int = Field(8, ge=0)
-    fit: Fit = Fit.STRETCH
-    epochs: int = Field(40, ge=1, le=_MOST)
-    batch_size: int = Field(16, ge=1, le=_MOST)
-    accumulate: int = Field(1, ge=1, le=_MOST)
+    train_also: TrainAlso
+    num_points: int = Field(ge=1, le=MOST_POINTS)
+    num_foreground: int = Field(ge=0)
+    fit: Fit
+    epochs: int = Field(ge=1, le=_MOST)
+    batch_size: int = Field(ge=1, le=_MOST)
+    accumulate: int = Field(ge=1, le=_MOST)
     """The number of parts in which each batch is computed, one after the other; a step uses the whole batch."""
-    views: int = Field(8, ge=0, le=_MOST)
+    views: int = Field(ge=0, le=_MOST)
     """The number of views per image; 0 for a new one in every epoch, which is encoded on the fly and not stored."""
-    augmentation: Recipe = Recipe.OWN
-    optimizer: Optimizer = Optimizer.ADAMW
-    learning_rate: float = Field(5e-4, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    warmup_share: float = Field(0.05, ge=0, lt=1)
-    mask_weight: float = Field(1.0, ge=0)
-    point_weight: float = Field(1.0, ge=0)
-    saliency_weight: float = Field(1.0, ge=0)
-    edge_weight: float = Field(0.0, ge=0)
+    augmentation: Recipe
+    optimizer: Optimizer
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_share: float = Field(ge=0, lt=1)
+    mask_weight: float = Field(ge=0)
+    point_weight: float = Field(ge=0)
+    saliency_weight: float = Field(ge=0)
+    edge_weight: float = Field(ge=0)
     """The additional weight of the saliency loss near outlines."""
-    distance_weight: float = Field(1.0, ge=0)
-    presence_weight: float = Field(0.5, ge=0)
-    quality_weight: float = Field(1.0, ge=0)
-    shifts: int = Field(1, ge=1, le=2)
+    distance_weight: float = Field(ge=0)
+    presence_weight: float = Field(ge=0)
+    quality_weight: float = Field(ge=0)
+    shifts: int = Field(ge=1, le=2)
     """The number of shifts; with 2, given prompts have another shift than the model's own prompts."""
-    given_prompts: GivenPrompts = GivenPrompts.POINTS
-    learns_quality: bool = False
+    given_prompts: GivenPrompts
+    learns_quality: bool
     """Whether the model learns which of SAM's masks is best."""
-    decoder_interval: int = Field(1, ge=1)
+    decoder_interval: int = Field(ge=1)
     """SAM's decoder takes part in every n-th step; in the others the APM learns from its maps alone."""
-    own_sets: int = Field(4, ge=1)
+    own_sets: int = Field(ge=1)
     """The maximum number of its own sets of prompts, drawn at random, that a model decodes for an image in a step."""
-    val_interval: int = Field(1, ge=1)
+    val_interval: int = Field(ge=1)
     """The val rows are scored after every n-th epoch, and after the last."""
-    scores_volumes: bool = False
+    scores_volumes: bool
     """Whether val rows that are slices of a volume are scored as one mask in 3-D instead of separately."""
-    mixes_views: bool = False
+    mixes_views: bool
     """Whether every second view on average contains a window of another image, in steps that train the maps alone."""
-    inverted_views: float = Field(0.0, ge=0, le=1)
+    inverted_views: float = Field(ge=0, le=1)
     """The share of the views with inverted grey levels, in steps that train the maps alone."""
-    separate_objects: bool = False
+    separate_objects: bool
     """Whether an APM that prompts for objects learns those of instance maps separately, even where they touch."""
-    precision: Precision = Precision.NO
-    seed: int = Field(0, ge=0)
+    precision: Precision
+    seed: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -188,6 +177,10 @@ class TrainSettings(BaseModel):
         return self.variant.has_ips
 
 
+RecordedSettings = Annotated[TrainSettings, BeforeValidator(with_first_settings)]
+"""The settings of a run as read from a file; settings added after it was written have the values of before."""
+
+
 def _usual_for(apm: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return the default settings of an APM.
 
@@ -200,10 +193,10 @@ def _usual_for(apm: str, values: dict[str, Any]) -> dict[str, Any]:
     given = [OPTIONS[name] for name in PointCounts.model_fields if name in values]
     if given and not issubclass(config, PointsConfig):
         raise SettingsError(
-            f"--{given[0]}: --apm {apm} asks for each object by a box and one point, whatever their number; leave it "
-            "out, or choose --apm heatmap"
+            f"--{given[0]} has no effect with --apm {apm}, which gives each object a box and one point. Leave it out, "
+            "or choose --apm heatmap"
         )
-    return config.training_defaults()
+    return dict(DEFAULTS_OF_APM.get(ApmKind(apm), {}))
 
 
 def usual_val_interval(epochs: int, classes: int = 1) -> int:
@@ -232,7 +225,7 @@ def with_usual_epochs(
         epochs: the number that the user gives.
         classes: the number of classes that one network is trained for.
     """
-    config = settings.apm_config
+    config, begun = settings.apm_config, _of_protocol(begun, settings.protocol)
     usual = None if config is None else config.usual_epochs(rows)
     if usual is None or settings.protocol == Protocol.REFERENCE or (begun is not None and epochs is not None):
         return settings
@@ -240,6 +233,11 @@ def with_usual_epochs(
         return settings.model_copy(update={"epochs": begun.epochs, "val_interval": begun.val_interval})
     count = round(usual * (1 + classes) / 2) if epochs is None else epochs
     return settings.model_copy(update={"epochs": count, "val_interval": usual_val_interval(count, classes)})
+
+
+def _of_protocol(begun: TrainSettings | None, protocol: Protocol) -> TrainSettings | None:
+    """Return the settings of the run to resume; ``None`` if it has another protocol, so that it cannot be resumed."""
+    return begun if begun is not None and begun.protocol == protocol else None
 
 
 def _with_usual_options(given: dict[str, Any], apm: str, recipe: str, begun: TrainSettings | None) -> dict[str, Any]:
@@ -271,27 +269,25 @@ def make_settings(begun: TrainSettings | None = None, **values: Any) -> TrainSet
         SettingsError: naming each invalid value.
     """
     _refuse_other_types(values)
+    protocol = Protocol.REFERENCE if values.get("protocol") == Protocol.REFERENCE else Protocol.OWN
+    begun = _of_protocol(begun, protocol)
     if "num_foreground" not in values and isinstance(count := values.get("num_points"), int):
         half = max(count + 1, 0) // 2
         values["num_foreground"] = begun.num_foreground if begun is not None and begun.num_points == count else half
-    preset = REFERENCE_VALUES if values.get("protocol") == Protocol.REFERENCE else NEW_VALUES
-    if begun is not None:
-        preset = {name: getattr(begun, name) for name in preset if name in NEW_VALUES} | {
-            name: value for name, value in preset.items() if name not in NEW_VALUES
-        }
+    preset = PRESETS[protocol] | ({} if begun is None else {name: getattr(begun, name) for name in _KEPT})
     of_apm = {n for n in values if n.startswith(APM_PREFIX) and n not in TrainSettings.model_fields}
     if of_apm:
         options = {n.removeprefix(APM_PREFIX): values.pop(n) for n in sorted(of_apm)}
         values["apm_options"] = values.get("apm_options", {}) | options
     if values.get("variant", Variant.APM_IPS) != Variant.IPS:
-        apm = values.get("apm", preset.get("apm", ApmKind.HEATMAP))
+        apm = values.get("apm", preset["apm"])
         usual = _usual_for(apm, values)
         if "val_interval" in usual:
             epochs = values.get("epochs")  # anything but a whole number is refused below
             usual["val_interval"] = usual_val_interval(epochs if isinstance(epochs, int) else usual["epochs"])
         if begun is not None:
-            usual |= {name: getattr(begun, name) for name in _SINCE if name in usual}
-        recipe = values.get("augmentation", preset.get("augmentation", Recipe.OWN))
+            usual |= {name: getattr(begun, name) for name in _KEPT_OF_APM if name in usual}
+        recipe = values.get("augmentation", preset["augmentation"])
         if options := _with_usual_options(values.get("apm_options", {}), apm, recipe, begun):
             values["apm_options"] = options
         preset = preset | usual
@@ -319,10 +315,32 @@ def _fault(fault: Mapping[str, Any]) -> str:
     """Describe one invalid setting, by the option that it concerns."""
     if not fault["loc"]:
         return words_of(fault)
-    option = _option(str(fault["loc"][0]))
-    if fault["type"] == UNKNOWN:
-        return f"{option} {fault['input']}: unknown option{hint(option, [*map(_option, TrainSettings.model_fields)])}"
-    return f"{option} {fault['input']}: {words_of(fault)}"
+    setting = str(fault["loc"][0])
+    if fault["type"] == UNKNOWN:  # in Python or a file, as commands know their options
+        return unknown_option(setting, fault["input"], documented_options())
+    words = words_of(fault)
+    if setting == "variant" and fault["type"] == "enum":
+        words = f"expected {Variant.APM}, {Variant.IPS} or {Variant.APM_IPS}"
+    return f"{_option(setting)} {fault['input']}: {words}"
+
+
+def documented_options() -> list[str]:
+    """Return the options of users that determine the settings, as they are spelled in Python."""
+    of_apms = {f"{APM_PREFIX}{name}": None for kind in CONFIGS for name in options_of(kind)}
+    return ["protocol", *OPTIONS.values(), *of_apms]
+
+
+def unknown_option(name: str, value: object, known: Collection[str]) -> str:
+    """Return a message on an unknown option in Python or in a file.
+
+    Args:
+        name: the unknown name.
+        value: its value.
+        known: the options that exist.
+    """
+    meant = _USUAL_ABBREVIATIONS.get(name)
+    ending = f"; did you mean {meant}?" if meant in known else hint(name, known)
+    return f"{name} {shown(value)}: unknown option{ending}"
 
 
 def _option(setting: str) -> str:

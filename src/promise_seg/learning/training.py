@@ -1,7 +1,7 @@
 """Train the parts of a variant on stored features: epochs, validation, checkpoints and exact resumption."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ from promise_seg.vocabulary import GivenPrompts, MaskChoice, Protocol, Split
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE = "curves.png"
+_CURVES_INTERVAL = 5
+"""The curves are drawn after every n-th epoch, and after the last."""
 
 
 class TrainingRun:
@@ -91,18 +93,11 @@ class TrainingRun:
         self.sam, self.accelerator = sam, accelerator
         rows = rows_to_learn(rows)
         self._separates = bool(rows) and settings.separates(rows[0].reading.masks)
-        self.rows = {split: [r for r in rows if r.row.split == split] for split in Split}
-        for split in (Split.TRAIN, Split.VAL):
-            if not self.rows[split]:
-                raise ManifestError(
-                    f"no {split} rows; training needs at least one train and one val row. promise data split assigns "
-                    "rows to them"
-                )
-        if not any(row.foreground_pixels for row in self.rows[Split.TRAIN]):
-            raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
+        self.rows = {split: [row for row in rows if row.row.split == split] for split in Split}
+        _check_rows(self.rows)
         torch.manual_seed(torch_seed(settings.seed))
         train = self.rows[Split.TRAIN]
-        self.model = self._begun_model(train)
+        self.model = self._untrained_model(train)
         self.whole = self._whole()
         self.start = None if start is None else start.put_into(self.model, sam)
         self._start_images = None if start is None else start.images
@@ -125,7 +120,7 @@ class TrainingRun:
         elif accelerator.is_main_process:
             self._keep_log(0)
 
-    def _begun_model(self, train: Sequence[CheckedRow]) -> PromiseModel:
+    def _untrained_model(self, train: Sequence[CheckedRow]) -> PromiseModel:
         """Return an untrained model for train rows."""
         model = PromiseModel(config_of_run(self.settings, train, self.sam, separates=self._separates), self.sam)
         if model.apm is not None:
@@ -166,6 +161,11 @@ class TrainingRun:
         return self.epoch >= self.settings.epochs
 
     def _resume(self) -> None:
+        """Restore the state after the last finished epoch.
+
+        Raises:
+            CheckpointError: if it is damaged, or of a run with another identity.
+        """
         path = self.folder / STATE_FILE
         try:
             weights, facts = load_training_state(path, [self.optimizer], self._check_identity)
@@ -219,8 +219,12 @@ class TrainingRun:
 
     def train_epoch(self, progress: Progress = silent) -> dict[str, float]:
         """Train on all train rows once; return mean losses and the last learning rate."""
-        best = f"best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
-        return self.steps.train(self.epoch, progress, best)
+        return self.steps.train(self.epoch, progress, self._best_in_words)
+
+    @property
+    def _best_in_words(self) -> str:
+        """The best score so far, for the progress; empty if there is none."""
+        return f"best val Dice {self.best['dice']:.3f}" if self.best["epoch"] >= 0 else ""
 
     def run(self, progress: Progress = silent) -> PromiseModel:
         """Train to the last epoch and return the best model by validation, in evaluation mode.
@@ -238,31 +242,37 @@ class TrainingRun:
     def finish(self, progress: Progress = silent) -> None:
         """Train to the last epoch, and measure what the best model does; see :meth:`run`."""
         if self.accelerator.is_main_process and not (self.finished and (self.folder / SETTINGS_FILE).exists()):
+            environment = collect_environment(self.accelerator.device).model_dump(mode="json")
             deviations = training_deviations(self.settings.protocol)
-            where = collect_environment(self.accelerator.device).model_dump(mode="json")
-            noted: dict[str, Any] = {"protocol_deviations": deviations, "environment": where}
+            noted: dict[str, Any] = {"protocol_deviations": deviations, "environment": environment}
             if self.start is not None:
                 noted["init"] = self.start.model_dump(mode="json")
             self._note(self._origin | noted)
         while not self.finished:
-            started, cpu_started = time.monotonic(), time.process_time()
-            losses = self.train_epoch(progress)
-            self._check_numbers()
-            facts, improved = {"epoch": self.epoch + 1} | losses, False
-            if self.epoch + 1 == self.settings.epochs or (self.epoch + 1) % self.settings.val_interval == 0:
-                found, improved = self._validate()
-                facts |= found
-            self.epoch += 1
-            if self.accelerator.is_main_process:
-                spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
-                facts |= {name: round(value, 2) for name, value in spent.items()}
-                self._write(facts, improved)
-                label = self.rows[Split.TRAIN][0].reading.label
-                happened("epoch", work="train", **({} if label is None else {"class": label}), **facts)
-            self.accelerator.wait_for_everyone()
+            self._do_epoch(progress)
         self.whole.eval()
         if self.accelerator.is_main_process and self.settings.given_prompts != GivenPrompts.POINTS:
             self._measure_best(progress)
+        self.accelerator.wait_for_everyone()
+
+    def _do_epoch(self, progress: Progress) -> None:
+        """Train and, where it is due, validate one epoch; write all about it."""
+        started, cpu_started = time.monotonic(), time.process_time()
+        facts: dict[str, Any] = {"epoch": self.epoch + 1} | self.train_epoch(progress)
+        self._check_weights()
+        improved = False
+        if self.epoch + 1 == self.settings.epochs or (self.epoch + 1) % self.settings.val_interval == 0:
+            scores, improved = self._validate()
+            facts |= scores
+        self.epoch += 1
+        if self.finished:  # no later step shows the last score
+            self.steps.tell_end(progress, self._best_in_words)
+        if self.accelerator.is_main_process:
+            spent = {"seconds": time.monotonic() - started, "cpu_seconds": time.process_time() - cpu_started}
+            facts |= {name: round(value, 2) for name, value in spent.items()}
+            self._write(facts, improved)
+            label = self.rows[Split.TRAIN][0].reading.label
+            happened("epoch", work="train", **({} if label is None else {"class": label}), **facts)
         self.accelerator.wait_for_everyone()
 
     def _note(self, noted: dict[str, Any]) -> None:
@@ -278,8 +288,7 @@ class TrainingRun:
         improved = found.dice > self.best["dice"]
         if improved:
             self.best = {"epoch": self.epoch, "dice": found.dice, "mask_choice": found.mask_choice}
-        share = {"map_share": found.map_share} if found.map_share else {}
-        return {"val_dice": found.dice, "mask_choice": found.mask_choice} | share, improved
+        return found.facts, improved
 
     @property
     def answers(self) -> tuple[MeasuredAnswer, ...]:
@@ -287,15 +296,17 @@ class TrainingRun:
         return read_answers(self.folder)
 
     def _measure_best(self, progress: Progress) -> None:
+        """Measure the answers of the best model to given prompts, unless that was done before."""
         if not is_measured(self.folder):
             model, rows = load_checkpoint(self.folder / BEST_FOLDER, self.sam), self.rows[Split.VAL]
             measure_best(model, self.folder, rows, self.store, self.settings, progress)
 
     @property
     def _best_place(self) -> str:
+        """The place of the best model, in words for messages."""
         return str(self.folder / BEST_FOLDER)
 
-    def _check_numbers(self) -> None:
+    def _check_weights(self) -> None:
         """Stop a diverged training before anything of this epoch is saved, as all later weights would be NaN too."""
         if all(bool(value.isfinite().all()) for value in self.whole.trainable_state().values()):
             return
@@ -325,6 +336,7 @@ class TrainingRun:
         self._add_to_log(self.folder, facts)
 
     def _save_model(self, model: PromiseModel, folder: Path, improved: bool) -> None:
+        """Save the last model of a folder and, if it is the best so far, also as that."""
         if improved:
             save_checkpoint(model, folder / BEST_FOLDER)
         save_checkpoint(model, folder / LAST_FOLDER)
@@ -337,8 +349,24 @@ class TrainingRun:
         log = path.read_text(encoding="utf-8") if path.exists() else ""
         line = {name: rounded(value) for name, value in facts.items()}
         write_text(path, log + sealed_line(line))
-        if self.finished or self.epoch % 5 == 0:
+        if self.finished or self.epoch % _CURVES_INTERVAL == 0:
             draw_curves(path, folder / CURVES_FILE)
+
+
+def _check_rows(rows: Mapping[Split, Sequence[CheckedRow]]) -> None:
+    """Check that there is something to learn from, and something to choose on.
+
+    Raises:
+        ManifestError: if there are no train or no val rows, or all train masks are empty.
+    """
+    for split in (Split.TRAIN, Split.VAL):
+        if not rows[split]:
+            raise ManifestError(
+                f"no {split} rows; training needs at least one train and one val row. promise data split assigns rows "
+                "to them"
+            )
+    if not any(row.foreground_pixels for row in rows[Split.TRAIN]):
+        raise ManifestError("the masks of all train rows are empty; there is nothing to learn from")
 
 
 def keep_choices(model: PromiseModel, mask_choice: MaskChoice, map_share: float) -> None:

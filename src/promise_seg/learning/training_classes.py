@@ -135,11 +135,11 @@ class ClassesRun(TrainingRun):
     def _rows_of(self, label: int, split: Split) -> list[CheckedRow]:
         return [row.of_class(label) for row in self.rows[split]]
 
-    def _begun_model(self, train: Sequence[CheckedRow]) -> PromiseModel:
+    def _untrained_model(self, train: Sequence[CheckedRow]) -> PromiseModel:
         return self._model_of(self.labels[0])
 
     def _model_of(self, label: int) -> PromiseModel:
-        return super()._begun_model(self._rows_of(label, Split.TRAIN))
+        return super()._untrained_model(self._rows_of(label, Split.TRAIN))
 
     def _whole(self) -> ClassNetworks:
         models = {label: self._model_of(label) for label in self.labels[1:]}
@@ -174,11 +174,7 @@ class ClassesRun(TrainingRun):
         improved = dice > self.best["dice"]
         if improved:
             self.best = {"epoch": self.epoch, "dice": dice, "classes": of_classes}
-        self._val_facts = [
-            {"val_dice": one.dice, "mask_choice": one.mask_choice}
-            | ({"map_share": one.map_share} if one.map_share else {})
-            for one in found
-        ]
+        self._val_facts = [one.facts for one in found]
         return {"val_dice": dice}, improved
 
     def _save(self, facts: dict[str, Any], improved: bool) -> None:

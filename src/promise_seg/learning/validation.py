@@ -1,8 +1,8 @@
 """Choose on validation rows, during training, how a model forms its masks from SAM's output and the saliency map."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +19,15 @@ from promise_seg.prompting.apm import Proposal
 from promise_seg.prompting.map_in_masks import with_map
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
-SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+MASK_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 """The shares of the APM's saliency in a mask that are tried."""
-_FIRST_SHARE = 0.5
+_TYPICAL_SHARE = 0.5
+"""The share with which the masks are compared, before the share is chosen."""
+_CERTAIN = 0.5
+"""Pixels with a higher probability are foreground."""
 _CHOICES = (MaskChoice.FIRST, MaskChoice.SECOND, MaskChoice.THIRD, MaskChoice.SCORE)
+
+Choice = TypeVar("Choice")
 
 
 class Validated(NamedTuple):
@@ -31,6 +36,12 @@ class Validated(NamedTuple):
     dice: float
     mask_choice: MaskChoice
     map_share: float = 0.0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The entries of the log; a share of the map of 0 is left out."""
+        share = {"map_share": self.map_share} if self.map_share else {}
+        return {"val_dice": self.dice, "mask_choice": self.mask_choice} | share
 
 
 def validate(
@@ -49,8 +60,7 @@ def validate(
     config = model.config
     model.config = config.model_copy(update={"map_share": 0.0, "presence_threshold": None})
     try:
-        found = decode_rows(model, rows, assessment, store)
-        decoded = [_kept(one) for one in found]
+        decoded = [_kept(row) for row in decode_rows(model, rows, assessment, store)]
     finally:
         model.config = config
     scored = ScoredRows(rows, as_volumes=settings.scores_volumes)
@@ -59,10 +69,15 @@ def validate(
     if scored.has_volumes and settings.protocol == Protocol.OWN:
         means = {choice: _mean_dice(decoded, choice, 0.0, scored) for choice in choices}
     else:
-        dice = [dice_of_choices(one, choices, assessment) for one in decoded]
-        means = {choice: float(np.mean([one[choice] for one in dice])) for choice in choices}
-    best = max(means, key=lambda choice: means[choice])
+        dice_of_rows = [dice_of_choices(row, choices, assessment) for row in decoded]
+        means = {choice: float(np.mean([dice[choice] for dice in dice_of_rows])) for choice in choices}
+    best = _best(means)
     return Validated(means[best], best)
+
+
+def _best(means: Mapping[Choice, float]) -> Choice:
+    """Return the choice with the highest mean, the first of equal ones."""
+    return max(means, key=lambda choice: means[choice])
 
 
 def _kept(decoded: DecodedRow) -> DecodedRow:
@@ -74,20 +89,19 @@ def _kept(decoded: DecodedRow) -> DecodedRow:
 
 def _with_maps(decoded: Sequence[DecodedRow], choices: Sequence[MaskChoice], scored: ScoredRows) -> Validated:
     """Choose the mask at a typical share of the saliency, and then the share."""
-    by_choice = {choice: _mean_dice(decoded, choice, _FIRST_SHARE, scored) for choice in choices}
-    choice = max(by_choice, key=lambda one: by_choice[one])
-    by_share = {share: _mean_dice(decoded, choice, share, scored) for share in SHARES}
-    share = max(by_share, key=lambda one: by_share[one])
+    choice = _best({choice: _mean_dice(decoded, choice, _TYPICAL_SHARE, scored) for choice in choices})
+    by_share = {share: _mean_dice(decoded, choice, share, scored) for share in MASK_SHARES}
+    share = _best(by_share)
     return Validated(by_share[share], choice, share)
 
 
 def _mean_dice(decoded: Sequence[DecodedRow], choice: MaskChoice, share: float, scored: ScoredRows) -> float:
+    """Return the mean Dice with a choice among SAM's masks, and with a share of the map in them."""
     overlaps = []
-    for one in decoded:
-        mask_logits, _ = one.masks.chosen(choice)
-        mixed = mask_logits
-        if isinstance(one.prompts, Proposal):
-            mixed = with_map(mask_logits[None, :, None], one.prompts, share)[0, :, 0]
-        mask = probs_in_image(torch.amax(mixed, 0), one.sample.geometry) > 0.5
-        overlaps.append(Overlap.of(mask, one.sample.checked.mask()))
+    for row in decoded:
+        mask_logits, _ = row.masks.chosen(choice)
+        if isinstance(row.prompts, Proposal):
+            mask_logits = with_map(mask_logits[None, :, None], row.prompts, share)[0, :, 0]
+        mask = probs_in_image(torch.amax(mask_logits, 0), row.sample.geometry) > _CERTAIN
+        overlaps.append(Overlap.of(mask, row.sample.checked.mask()))
     return scored.mean_dice(overlaps)

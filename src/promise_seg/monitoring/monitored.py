@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from promise_seg._version import __version__
+from promise_seg.arguments import checks_arguments
 from promise_seg.monitoring.hooks import Listener, happened, listening, progressed
 from promise_seg.monitoring.json_log import event_log
 from promise_seg.monitoring.metrics import LOCAL, check_metrics_host, served_metrics
@@ -17,6 +18,7 @@ _RUN = "PROMISE_SEG_RUN"
 _LONGEST_RUN = 200
 
 
+@checks_arguments("log_file", "metrics", "metrics_host", "work", "note")
 @contextmanager
 def monitored(
     *,

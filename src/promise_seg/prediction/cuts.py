@@ -35,7 +35,7 @@ def parse_axes(axes: str | Sequence[str] | None) -> tuple[Axis, ...]:
     words = [word.strip() for word in axes.split(",")] if isinstance(axes, str) else [str(word) for word in axes]
     given = ",".join(words)
     if unknown := [word for word in words if word not in ANATOMICAL]:
-        raise SettingsError(f"--axes {given}: {unknown[0]!r} is no axis; expected axial, coronal or sagittal")
+        raise SettingsError(f"--axes {given}: {unknown[0]!r} is not an axis; expected axial, coronal or sagittal")
     if len(set(words)) < 2 or len(set(words)) < len(words):
         raise SettingsError(
             f"--axes {given}: expected two or three different axes, such as axial,coronal. For a single one, leave it "
@@ -57,7 +57,7 @@ def check_axes(source: Source, reading: Reading, axes: Sequence[Axis]) -> SliceF
     """
     given = ",".join(axes)
     if not source.is_volume or source.is_in_time or source.frame is None:
-        what = "is no volume" if not source.is_volume else "does not say how the patient lies in it"
+        what = "is not a volume" if not source.is_volume else "does not state the orientation of the patient"
         if source.is_in_time:
             what = "has frames that follow one another in time"
         raise ImageError(f"{source.path}: {what}, so it cannot be cut across several axes. Leave --axes {given} out")

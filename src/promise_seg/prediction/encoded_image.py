@@ -23,6 +23,6 @@ class EncodedImage:
         """
         if self.geometry.side != model.sam.image_size:
             raise SettingsError(
-                f"the image was encoded by another model, at {self.geometry.side} px; this one sees "
-                f"{model.sam.image_size} px. Encode it with this model"
+                f"the image was encoded at {self.geometry.side} px by another model; expected {model.sam.image_size} "
+                "px. Encode it with this model"
             )

@@ -19,7 +19,7 @@ from promise_seg.images.guarding import guarded
 from promise_seg.images.own_folders import PREDICTION_COCO, PREDICTION_FOLDERS
 from promise_seg.monitoring.hooks import item_ended, step
 from promise_seg.parallel.overlapping import DEPTH, Helper
-from promise_seg.prediction.identity import keep_identity
+from promise_seg.prediction.folder_identity import FolderIdentity, identity_of
 from promise_seg.prediction.labelled import Labelled
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.objects_table import join_objects, objects_path, write_objects
@@ -40,9 +40,8 @@ from promise_seg.vocabulary import ItemOutcome, OutputFormat, WorkStep
 class Outcome:
     """The outcome of a run over a folder.
 
-    ``problems`` has a line for each input that could not be read or written. ``notes`` has lines on inputs that needed
-    another format, were not read as their files state, or whose outputs programs read differently, and on options
-    without effect.
+    ``problems`` has a line for each input that could not be read or written. ``notes`` has lines on other formats that
+    were written, files that were not read as they state, outputs that programs read differently, and unused options.
     """
 
     predicted: int
@@ -75,7 +74,7 @@ class PredictionFolder:
         self._keep_empty_frames, self._instances, self._at = keep_empty_frames, labeller.instances, at
         self.without_effect = OptionsWithoutEffect(labeller, keep_empty_frames, every)
         identity = identity_of(labeller, output, keep_empty_frames, every)
-        keep_identity(self.folder, identity)
+        self._identity = FolderIdentity(self.folder, identity)
         if at is not None:
             at.share_identity(identity)
         self._table: ImageTable = table or PredictionTable(self.folder)
@@ -114,6 +113,7 @@ class PredictionFolder:
         Raises:
             ImageError: if the labels cannot be written in the requested format, or their place is taken.
         """
+        self._identity.confirm()
         path = self._write(one, labelled)
         self.notes += [*labelled.source.notes, *labelled.notes]
         overlay = Image.fromarray(draw_labelled(labelled, self._reading))
@@ -227,6 +227,15 @@ class PredictionFolder:
         if self._at is not None:
             self._at.share_logs()
 
+    def notes_on_options(self, outcome: Outcome) -> list[str]:
+        """Return a note on each option that had no effect; none if the kind of some inputs is unknown."""
+        return [] if outcome.already_there or outcome.problems else self.without_effect.notes()
+
+    def end_if_empty(self) -> None:
+        """Remove the recorded identity if nothing was predicted, so that the folder can be used with other options."""
+        if not self._table.all_lines():
+            self._identity.remove_if_empty()
+
     def finish(self) -> None:
         """Write the files that cover all images: the table, COCO JSON and ``objects.csv``."""
         self.save_table()
@@ -237,16 +246,6 @@ class PredictionFolder:
             names = sorted((stem_of(lines[0]["mask"]), lines[0]["image"]) for lines in self._table.all_lines())
             tables = [(objects_path(self.folder, stem), image) for stem, image in names]
             join_objects([(path, image) for path, image in tables if path.exists()], self.folder)
-
-
-def identity_of(labeller: Labeller, output: OutputFormat, keep_empty_frames: bool, every: int) -> dict[str, object]:
-    """Return the model and the options that determine the predictions in a folder."""
-    identity = labeller.identity() | {"format": str(output)}
-    if keep_empty_frames:  # so that the identity of folders without empty frames does not change
-        identity["keep_empty_frames"] = True
-    if every > 1:
-        identity["every"] = every
-    return identity
 
 
 def _opened(one: Input, labeller: Labeller, every: int) -> Source:
@@ -376,9 +375,8 @@ def predict_folder(
         outcome = predict_into(target, labeller, inputs, progress, every)
     finally:
         target.finish()
-    if outcome.already_there or outcome.problems:  # the kind of these inputs is not known
-        return outcome
-    return replace(outcome, notes=[*outcome.notes, *target.without_effect.notes()])
+        target.end_if_empty()
+    return replace(outcome, notes=[*outcome.notes, *target.notes_on_options(outcome)])
 
 
 def predict_into(

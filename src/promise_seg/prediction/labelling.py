@@ -80,13 +80,16 @@ class Labeller:
             if _frame(config) != _frame(first.config) or (
                 predictor.model.sam.encoder_precision != first.sam.encoder_precision
             ):
-                raise CheckpointError(f"the model of class {label} reads images differently from the first")
+                raise CheckpointError(
+                    f"the model of class {label} reads images differently from the first; expected the same SAM, "
+                    "image size and options for reading. Train the models of all classes with the same options"
+                )
         if instances:
             check_makes_map(first)
         given = names or {}
         if unknown := sorted(set(given) - set(predictors)):
             raise SettingsError(
-                f"--name {unknown[0]}={given[unknown[0]]}: there is no label {unknown[0]}, but "
+                f"--name {unknown[0]}={given[unknown[0]]}: the model has no label {unknown[0]}; expected one of "
                 f"{', '.join(map(str, predictors))}"
             )
         self.names = {
@@ -355,8 +358,8 @@ def _after(before: Sequence[LabelledSlice], one: LabelledSlice, source: Source) 
     offset = sum(len(each.objects or ()) for each in before)
     if offset + len(one.objects) > LARGEST_LABEL:
         raise ImageError(
-            f"{source.path}: its slices have more than {LARGEST_LABEL:,} objects together, which is all that a map of "
-            "16 bits can number. Predict the slices as files of their own"
+            f"{source.path}: its slices have more than {LARGEST_LABEL:,} objects together, the most that a 16-bit "
+            "instance map can number. Predict the slices as separate files"
         )
     objects = tuple(replace(each, id=each.id + offset) for each in one.objects)
     return replace(one, labels=with_offset(one.labels, offset), objects=objects)

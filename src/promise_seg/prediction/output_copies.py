@@ -228,9 +228,15 @@ def check_output_address(output: str, wanted: OutputFormat, instances: bool) -> 
     """
     check_address(output, "-o")
     if wanted == OutputFormat.COCO:
-        raise SettingsError("--format coco: is made of all masks, in a folder of this computer. Choose a folder as -o")
+        raise SettingsError(
+            "--format coco: the file is written from all masks, which must be in a folder on this computer. Choose a "
+            "folder as -o"
+        )
     if instances:
-        raise SettingsError("--instances: objects.csv is made in a folder of this computer. Choose a folder as -o")
+        raise SettingsError(
+            "--instances: objects.csv is written from the files of all images, which must be in a folder on this "
+            "computer. Choose a folder as -o"
+        )
 
 
 def _touch(path: Path) -> None:

@@ -96,8 +96,8 @@ class PartLog:
                 file.write(text.encode())
         except OSError as error:
             raise PromiseError(
-                f"{self.path}: cannot write: {error.strerror}. What was predicted before is unharmed; free space, and "
-                "give the same command again"
+                f"{self.path}: cannot write: {error.strerror}. Finished predictions are unharmed; free space, and run "
+                "the same command again"
             ) from error
 
     def _header(self) -> dict[str, Any]:

@@ -73,8 +73,8 @@ class PartPlan:
             ) from None
         except (OSError, ValueError, TypeError) as error:
             raise PromiseError(
-                f"{path}: cannot be read: {first_line(error)}. Remove it, and give the same promise predict once more: "
-                "what was predicted stays known"
+                f"{path}: cannot be read: {first_line(error)}. Remove it, and run the same promise predict again: "
+                "finished predictions are kept"
             ) from error
 
     def write(self, folder: Path) -> None:
@@ -125,16 +125,16 @@ class PartPlan:
             return True
         if found.complete:
             return False
-        begin = f"wait until no part is at work and remove {plan_path(folder)}: what was predicted stays known"
+        begin = f"wait until no part is at work and remove {plan_path(folder)}: finished predictions are kept"
         if found.promise_seg != self.promise_seg:
             raise PromiseError(
                 f"{folder}: is predicted by promise-seg {found.promise_seg}, and this is {self.promise_seg}. Use the "
                 f"same version for all parts, or choose another -o folder. To continue with this version, {begin}"
             )
         raise PromiseError(
-            f"{folder}: {found.inputs:,} images are predicted in parts here, and the images that are given now "
-            f"are others ({self.inputs:,}): files were added, removed or renamed meanwhile. Give the same images "
-            f"to all parts. To begin with another list, {begin}"
+            f"{folder}: contains predictions in parts of {found.inputs:,} images, but the {self.inputs:,} images that "
+            "were given now are not the same: files were added, removed or renamed in the meantime. Give the same "
+            f"images to all parts. To begin with another list, {begin}"
         )
 
     def list_path(self, folder: Path) -> Path:
@@ -160,7 +160,7 @@ class PartPlan:
             raise PromiseError(f"{path}: is not the list that was written. {self._way_out(folder)}")
 
     def _way_out(self, folder: Path) -> str:
-        return f"Remove it and {plan_path(folder)}, and give the same promise predict once more"
+        return f"Remove it and {plan_path(folder)}, and run the same promise predict again"
 
     def _write_list(self, folder: Path, inputs: InputList) -> None:
         with replacing(self.list_path(folder)) as to, to.open("w", encoding="utf-8") as file:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from promise_seg.errors import ImageError
@@ -10,7 +11,8 @@ from promise_seg.images.own_folders import PREDICTION_PARTS
 from promise_seg.monitoring.hooks import happened
 from promise_seg.parallel.overlapping import DEPTH, Helper
 from promise_seg.parallel.parts import Part
-from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput, identity_of
+from promise_seg.prediction.folder_identity import identity_of
+from promise_seg.prediction.folders import FolderRun, Outcome, PredictionFolder, ReadInput
 from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.output_copies import OutputCopy
@@ -117,7 +119,7 @@ class PartRun(FolderRun):
         return taken
 
 
-def claims_in(folder: Path) -> Claims:
+def prediction_claims(folder: Path) -> Claims:
     """Return the claims of this process on images of a folder of predictions."""
     return Claims(folder / PREDICTION_PARTS / "claims")
 
@@ -162,7 +164,7 @@ def predict_part(
         at.share_plan(plan, inputs)
     table = PartTable(folder, part, inputs, labeller.instances)
     target = PredictionFolder(folder, labeller, output, keep_empty_frames, every, table, at)
-    of_part, claims = len(table.inputs), claims_in(folder)
+    of_part, claims = len(table.inputs), prediction_claims(folder)
     missing = table.missing()
     note(f"{part.words}: {of_part:,} of {len(inputs):,} images, {len(missing):,} of them to be predicted")
     happened("part", part=str(part), images=len(inputs), images_of_part=of_part, missing=len(missing))
@@ -180,8 +182,15 @@ def predict_part(
                 todo = _next_of_left(run, note)
     finally:
         target.sync()
+    return _outcome(run, target, part, of_part - len(missing))
+
+
+def _outcome(run: PartRun, target: PredictionFolder, part: Part, done_before: int) -> Outcome:
+    """Return the outcome of a part; notes on options without effect name the part, as other parts may differ."""
     problems = [run.problems[number] for number in sorted(run.problems)]
-    return Outcome(run.predicted, of_part - len(missing) + run.already_there, problems, target.notes)
+    outcome = Outcome(run.predicted, done_before + run.already_there, problems, target.notes)
+    where = f"{part.words}: " if part.count > 1 else ""
+    return replace(outcome, notes=[*outcome.notes, *(where + words for words in target.notes_on_options(outcome))])
 
 
 def _next_of_left(run: PartRun, note: Callable[[str], object]) -> list[Input]:

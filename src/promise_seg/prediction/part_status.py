@@ -12,7 +12,7 @@ from promise_seg.prediction.part_logs import ALL_LOGS, LogReader
 from promise_seg.prediction.part_plan import PartPlan
 from promise_seg.processes import is_running, system_name
 from promise_seg.progress import Progress, silent
-from promise_seg.storage.claims import claims_in
+from promise_seg.storage.claims import holders_of_claims
 
 WINDOW_SECONDS = 600.0
 """Time window of the rate in seconds; shorter for processes that started later."""
@@ -96,7 +96,7 @@ def status_of_parts(folder: str | Path, progress: Progress = silent) -> PartStat
     """
     folder = Path(folder)
     plan, now = PartPlan.read(folder), time.time()
-    claims = Counter((holder.host, holder.pid) for holder in claims_in(folder / PREDICTION_PARTS / "claims"))
+    claims = Counter((holder.host, holder.pid) for holder in holders_of_claims(folder / PREDICTION_PARTS / "claims"))
     reader, latest = LogReader(folder), dict[int, float]()  # time by hash of the stem; negative for a problem
     logs, count = list[_Log](), 0
     for path in sorted((folder / PREDICTION_PARTS).glob(ALL_LOGS)):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from promise_seg.fleet.work import WorkReport
 from promise_seg.parallel.overlapping import Helper
-from promise_seg.prediction.folders import PredictionFolder, identity_of
+from promise_seg.prediction.folder_identity import identity_of
+from promise_seg.prediction.folders import PredictionFolder
 from promise_seg.prediction.identity import check_identity
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.output_copies import OutputCopy
-from promise_seg.prediction.part_run import PartRun, claims_in
+from promise_seg.prediction.part_run import PartRun, prediction_claims
 from promise_seg.prediction.part_table import Piece, PieceTable
 from promise_seg.progress import Stage, silent
 from promise_seg.vocabulary import OutputFormat
@@ -56,7 +57,7 @@ class PieceWork:
         self.notes = (*(f"{labeller.sam.name}: {words}" for words in labeller.sam.notes), *labeller.notes)
         self._table = PieceTable(folder, labeller.instances, ends)
         check_identity(folder, identity_of(labeller, output, keep_empty_frames, every))
-        self._claims = claims_in(folder)
+        self._claims = prediction_claims(folder)
 
     @cached_property
     def _target(self) -> PredictionFolder:
@@ -89,4 +90,7 @@ class PieceWork:
             target.sync()
         notes, target.notes = target.notes, []
         claimed = {numbers[stem]: str(holder) for stem, (_, holder) in run.left.items()}
-        return WorkReport(run.predicted, run.already_there, dict(run.problems), claimed, notes)
+        return WorkReport(
+            run.predicted, run.already_there, dict(run.problems), claimed, notes,
+            common_notes=frozenset(target.without_effect.notes()) if run.predicted else None,
+        )  # fmt: skip

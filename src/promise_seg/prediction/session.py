@@ -11,7 +11,7 @@ from promise_seg.arguments import finite_number, whole_number
 from promise_seg.arrays import Float32Array
 from promise_seg.errors import SettingsError
 from promise_seg.prediction.prediction import Prediction, checked_choice
-from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, finite_numbers
+from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, finite_numbers, has_shares
 from promise_seg.vocabulary import MaskChoice
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Session:
         pairs = zip(inside.tolist(), prediction.point_labels.tolist(), strict=True)
         points = tuple((float(x), float(y), int(label)) for (x, y), label in pairs)
         box = prediction.box_xyxy
-        box = None if box is None or clipped_box(box, geometry) is None else box
+        box = None if box is None or clipped_box(box, geometry) is None or has_shares(box) else box
         corners = None if box is None else (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
         return PromptState(points=points, box_xyxy=corners, is_automatic=True), prediction
 

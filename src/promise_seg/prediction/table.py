@@ -160,7 +160,7 @@ class PredictionTable:
                 file.write(line.encode())
         except OSError as error:
             raise PromiseError(
-                f"{self._log}: cannot write: {error.strerror}. What was predicted before is unharmed; free space or "
+                f"{self._log}: cannot write: {error.strerror}. Finished predictions are unharmed; free space or "
                 "choose another -o folder"
             ) from error
 

@@ -9,12 +9,13 @@ import torch
 from torch.nn import functional as F
 
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
-from promise_seg.errors import SettingsError
+from promise_seg.errors import SettingsError, first_line
 from promise_seg.images.geometry import Geometry
 from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
 _SWAPPED = ". With x and y swapped it would lie inside: x is the column, y the row"
-_SLACK = 1.0  # model-frame pixels by which a point may lie outside the image, as points of an APM can
+_SLACK = 0.501
+"""Model-frame pixels by which a point may lie outside the image, as points of an APM can; with room for rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,14 +23,18 @@ class UserPrompts:
     """One set of prompts in the image frame; any or all kinds of prompts may be missing.
 
     Args:
-        points_xy: (N, 2) pixel indices, integers being pixel centres.
+        points_xy: (N, 2) pixel indices, integers being pixel centres: x from -0.5 to W - 0.5, y from -0.5 to H - 0.5,
+            the outer edges of the image. Half a pixel of the model frame beyond them is allowed, as an APM's own points
+            may lie there.
         point_labels: (N,), 1 for foreground and 0 for background.
-        box_xyxy: (4,), indices of the box's first and last pixels: left, top, right, bottom.
+        box_xyxy: (4,), indices of the box's first and last pixels: left, top, right, bottom. It may reach beyond the
+            image, and is clipped to it.
         mask_input: (h, h) low-resolution logits, such as :attr:`Prediction.mask_logits`: in the size of SAM's masks, or
             finer if an auto-prompter's saliency map was mixed in.
 
     Raises:
-        SettingsError: if prompts have the wrong shape or are not finite numbers, or if points and labels do not match.
+        SettingsError: if prompts have the wrong shape or are not finite numbers, if points and labels do not match, or
+            if a box has shares of the image in place of pixels.
     """
 
     points_xy: npt.ArrayLike | None = None
@@ -69,12 +74,17 @@ def finite_numbers(values: npt.ArrayLike, name: str) -> Float32Array:
         SettingsError: if the values are not finite numbers; the message has ``name``.
     """
     try:
-        array = np.asarray(values, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise SettingsError(f"{name}: expected numbers: {error}") from error
+        array = np.asarray(_without_gradient(values), np.float32)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # the last is from tensors in a list
+        raise SettingsError(f"{name}: expected numbers: {first_line(error)}") from error
     if bad := int(np.count_nonzero(~np.isfinite(array))):
         raise SettingsError(f"{name}: expected finite numbers, but {bad} of {array.size} are NaN or infinite")
     return array
+
+
+def _without_gradient(values: npt.ArrayLike) -> npt.ArrayLike:
+    """Return tensors of any device as NumPy arrays, and other values as they are."""
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values
 
 
 def _points(values: npt.ArrayLike) -> Float32Array:
@@ -91,7 +101,8 @@ def _labels(values: npt.ArrayLike) -> IntArray:
     if array.ndim != 1:
         raise SettingsError(f"point_labels must be (N,), got {array.shape}")
     if not np.isin(array, (FOREGROUND, BACKGROUND)).all():
-        raise SettingsError(f"point_labels must be 1 (foreground) or 0 (background), got {np.asarray(values).tolist()}")
+        found = np.asarray(_without_gradient(values)).tolist()
+        raise SettingsError(f"point_labels must be 1 (foreground) or 0 (background), got {found}")
     return array.astype(np.int64)
 
 
@@ -112,7 +123,18 @@ def _box(values: npt.ArrayLike) -> Float32Array:
         raise SettingsError(
             f"box_xyxy must be left, top, right, bottom with left < right and top < bottom, got {array.tolist()}{hint}"
         )
+    if has_shares(array):
+        raise SettingsError(
+            f"box_xyxy: [{left:g}, {top:g}, {right:g}, {bottom:g}] is smaller than one pixel; coordinates are pixels, "
+            "not shares of the image. Multiply x by its width and y by its height"
+        )
     return array
+
+
+def has_shares(box_xyxy: npt.ArrayLike) -> bool:
+    """Whether a box (4,) has fractions from 0 to 1 alone, as boxes in shares of an image have."""
+    array = np.asarray(box_xyxy, np.float32)
+    return bool(array.min() >= 0 and array.max() <= 1 and (array != np.round(array)).any())
 
 
 def to_model_frame(sets: Sequence[UserPrompts], geometry: Geometry, mask_side: int) -> Prompts:
@@ -201,7 +223,7 @@ def _box_in_frame(box_xyxy: npt.ArrayLike, geometry: Geometry) -> Float32Array:
 
 
 def _mask_in_frame(mask_input: npt.ArrayLike, mask_side: int) -> torch.Tensor:
-    array, kind = finite_numbers(mask_input, "mask_input"), np.asarray(mask_input).dtype
+    array, kind = finite_numbers(mask_input, "mask_input"), np.asarray(_without_gradient(mask_input)).dtype
     is_probable = array.size > 0 and array.min() >= 0 and 0 < array.max() <= 1
     if kind.kind != "f" or is_probable:
         found = "nothing but values from 0 to 1, as of a mask or of probabilities" if is_probable else f"{kind} values"

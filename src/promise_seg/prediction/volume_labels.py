@@ -17,7 +17,7 @@ from promise_seg.rules.volume_rule import VolumeRule, rule_for
 from promise_seg.trust.trust_model import Trust
 from promise_seg.vocabulary import Slices
 from promise_seg.volumes.across import Cut, MeanProbs
-from promise_seg.volumes.collecting import Collected, KeptFeatures
+from promise_seg.volumes.collecting import CollectedSlices, KeptFeatures
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.stack import Stack
 
@@ -43,7 +43,7 @@ class VolumeLabels:
         self._predictors = predictors
         self._rules = rules_of(predictors, slices)
         self._collected = self._begun(source)
-        self._frame, self._others = source.frame, list[tuple[dict[int, Collected], SliceFrame]]()
+        self._frame, self._others = source.frame, list[tuple[dict[int, CollectedSlices], SliceFrame]]()
         self.facts: list[dict[int, SliceFacts]] = []
         """The origins of all classes, slice by slice."""
         self._name = source.path
@@ -58,10 +58,10 @@ class VolumeLabels:
             facts[label] = SliceFacts(prompts, collected.predicted_iou[-1], one.trust(image))
         self.facts.append(facts)
 
-    def _begun(self, source: Source) -> dict[int, Collected]:
+    def _begun(self, source: Source) -> dict[int, CollectedSlices]:
         stack, shared = Stack.of(source), KeptFeatures()
         return {
-            label: Collected(
+            label: CollectedSlices(
                 one.model, stack, keeps_features=self._rules[label].slices == Slices.AGREE,
                 kept=None if one.model.sam.encoder_learns else shared,
             )

@@ -19,7 +19,7 @@ from promise_seg.progress import Progress, Stage, counted, silent
 from promise_seg.rules.volume_rule import EACH_SLICE, VolumeRule, rule_for
 from promise_seg.vocabulary import Axis, Slices
 from promise_seg.volumes.across import Cut, MeanProbs
-from promise_seg.volumes.collecting import Collected
+from promise_seg.volumes.collecting import CollectedSlices
 from promise_seg.volumes.joining import JoinedVolume
 from promise_seg.volumes.packed import PackedMasks
 from promise_seg.volumes.stack import Spacing, Stack
@@ -186,7 +186,7 @@ def predict_volume(
         shape = first.geometry.height, first.geometry.width
         in_tiles = _SlicesInTiles(predictor, opened, shape, progress)
         return Volume(predictor, opened, in_tiles, stack, [*notes, IN_TILES] if rule.changes else notes)
-    collected = Collected(predictor.model, stack, keeps_features=rule.slices == Slices.AGREE)
+    collected = CollectedSlices(predictor.model, stack, keeps_features=rule.slices == Slices.AGREE)
     tick = Stage(progress, "predicting", len(opened))
     for framed in frames:
         encoded = predictor.encode_framed(framed)
@@ -221,7 +221,7 @@ def _check_cut(
 def _collected(predictor: "Predictor", cut: OtherCut, rule: VolumeRule, progress: Progress) -> Cut:
     """Encode and predict all slices of a volume that is cut across another axis."""
     keeps = rule.slices == Slices.AGREE
-    collected = Collected(predictor.model, Stack.of(cut.source), keeps_features=keeps)
+    collected = CollectedSlices(predictor.model, Stack.of(cut.source), keeps_features=keeps)
     for number in counted(range(len(cut)), progress, f"predicting {cut.reading.axis}"):
         encoded = predictor.encode_framed(cut.framed(number, predictor.model))
         collected.add(encoded.features, encoded.geometry)

@@ -244,11 +244,6 @@ class ApmConfig(BaseModel):
         return {}
 
     @classmethod
-    def training_defaults(cls) -> dict[str, Any]:
-        """Return the default training settings of this kind."""
-        return {}
-
-    @classmethod
     def usual_epochs(cls, rows: int) -> int | None:
         """Return the default number of epochs for a number of train rows; ``None`` if it does not depend on them."""
         return None

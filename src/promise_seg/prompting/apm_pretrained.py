@@ -33,6 +33,7 @@ from promise_seg.prompting.separating import PROMINENCE, prompts_in_frame, separ
 from promise_seg.sam.backbone import weights_sha256
 from promise_seg.sam.features import EMBEDDING, Features, FeatureSizes
 from promise_seg.sam.prompts import FOREGROUND
+from promise_seg.training_defaults import IMAGES_SEEN, LEAST_EPOCHS, MOST_EPOCHS, PRETRAINED_OPTIONS
 from promise_seg.vocabulary import ApmKind, Recipe
 
 MAPS, PRESENCE = "apm_maps", "apm_presence"
@@ -44,8 +45,6 @@ _COARSE, _FINE = 4, 2  # strides of the maps, in pixels of the image
 _CERTAIN = 0.5  # positions with a higher saliency belong to an object
 _NEARLY_THE_BEST = 0.9  # share of the highest saliency that counts as foreground, if no position is certain
 _LEAST_CELLS = 2
-_IMAGES_SEEN = 7_000  # training images over all epochs, within the bounds below
-_LEAST_EPOCHS, _MOST_EPOCHS = 20, 60
 
 
 class _Objects(NamedTuple):
@@ -326,19 +325,12 @@ class PretrainedConfig(ApmConfig):
     backbone_sha256: str | None = None
 
     @classmethod
-    def training_defaults(cls) -> dict[str, Any]:
-        return {
-            "epochs": 20, "batch_size": 8, "edge_weight": 2.0, "decoder_interval": 2, "own_sets": 2,
-            "val_interval": 1, "mixes_views": True,
-        }  # fmt: skip
-
-    @classmethod
     def usual_epochs(cls, rows: int) -> int:
-        return min(max(round(_IMAGES_SEEN / rows), _LEAST_EPOCHS), _MOST_EPOCHS)
+        return min(max(round(IMAGES_SEEN / rows), LEAST_EPOCHS), MOST_EPOCHS)
 
     @classmethod
     def options_of_new_runs(cls, recipe: Recipe) -> dict[str, Any]:
-        return {"map_stride": _FINE, "map_norm": "none", "start": "scenes"} | ({"looks": 2} if recipe.mirrors else {})
+        return {name: value for name, value in PRETRAINED_OPTIONS.items() if name != "looks" or recipe.mirrors}
 
     @classmethod
     def options(cls) -> list[str]:

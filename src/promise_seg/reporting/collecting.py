@@ -27,7 +27,7 @@ NoteSeen = Callable[[], SeenInTraining | None]
 
 
 @dataclass(frozen=True)
-class Collected:
+class ReportContent:
     """The content of a report before rendering.
 
     Args:
@@ -52,7 +52,7 @@ def collect(
     progress: Progress = silent,
     note_look: NoteLook = lambda _: None,
     note_seen: NoteSeen = lambda: None,
-) -> Collected:
+) -> ReportContent:
     """Evaluate a model with each kind of prompts, measure its prompt error budget, and make its run card.
 
     Args:
@@ -92,7 +92,7 @@ def collect(
         budget=_budget(model, rows, options, store, progress) if options.budget else (),
         worst=tuple(_worst(result, options.data) for result in worst),
     )
-    return Collected(report, worst, assessments[0], run.notes)
+    return ReportContent(report, worst, assessments[0], run.notes)
 
 
 def worst_results(results: Sequence[Result], count: int) -> list[Result]:

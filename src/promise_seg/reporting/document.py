@@ -34,10 +34,14 @@ class ReportedEvaluation(EvaluationSummary):
 
 
 class BudgetRow(_Part):
-    """The Dice with one kind of prompts, as ``promise budget`` writes it."""
+    """The Dice with one kind of prompts, as ``promise budget`` writes it.
+
+    ``prompts_used`` tells whether the masks depend on the prompts; older files do not have it.
+    """
 
     prompts: str
     reads_the_ground_truth: bool
+    prompts_used: bool = True
     draws: int
     dice: float
     interval: Ends | None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.assessment.measuring import parse_tolerance
 from promise_seg.assessment.strata import columns_to_group_by
 from promise_seg.assessment.summary import SeenInTraining, TestLooks
@@ -49,6 +50,7 @@ class Report:
     notes: tuple[str, ...]
 
 
+@checks_arguments("data", "output", "prompts", "budget", "images", "worst", "image_size", "seed", "store", "progress")
 def report(
     model: ModelLike | OpenModels,
     data: Dataset | str | Path,

@@ -1,5 +1,6 @@
 """Turn a report into the sections of a page."""
 
+from promise_seg.assessment.budget import MAP_ALONE
 from promise_seg.assessment.measures import heading_of, lower_is_better
 from promise_seg.assessment.measuring import parse_tolerance
 from promise_seg.assessment.statistics import interval_words
@@ -213,11 +214,18 @@ def _budget(report: RunReport) -> Section:
         for one in report.budget
     )
     head = ("prompts", "made", "Dice", "95 %", "draws", "spread of draws")
-    text = Text(
-        "The same images with every kind of prompts. If good prompts help much, the prompts limit the result; if "
-        "they do not, the decoder does. For instance maps, all objects are prompted together here."
-    )
-    return Section("Prompt error budget", (text, chart, Table(head, rows, "Dice with every kind of prompts")))
+    table = Table(head, rows, "Dice with every kind of prompts")
+    return Section("Prompt error budget", (*_budget_texts(report), chart, table))
+
+
+def _budget_texts(report: RunReport) -> tuple[Text, ...]:
+    """Return how to read the prompt error budget."""
+    together = "For instance maps, all objects are prompted together here."
+    if all(one.prompts_used for one in report.budget):
+        meaning = "If good prompts help much, the prompts limit the result; if they do not, the decoder does."
+        return (Text(f"The same images with every kind of prompts. {meaning} {together}"),)
+    alone = Text(f"{MAP_ALONE[0].upper()}{MAP_ALONE[1:]}.", "note")
+    return (Text(f"The same images with every kind of prompts. {together}"), alone)
 
 
 def _worst_table(report: RunReport) -> Table:

@@ -21,8 +21,8 @@ class InstanceRule(BaseModel):
     @property
     def words(self) -> str:
         """A short description of the rule."""
-        least = f", objects with a score below {self.least_score:g} left out" if self.least_score else ""
+        least = f", without objects whose score is below {self.least_score:g}" if self.least_score else ""
         return (
-            f"peaks of the distance map that rise by {self.prominence:g}, outlined with a share of {self.map_share:g} "
-            f"of the saliency{least}"
+            f"one object for each peak of the distance map with a prominence of {self.prominence:g} or more, outlined "
+            f"with a weight of {self.map_share:g} for the saliency{least}"
         )

@@ -56,19 +56,22 @@ class VolumeRule(BaseModel):
     def words(self) -> str:
         """A short description of the rule."""
         parts = [{
-            Slices.EACH: "each slice by itself",
+            Slices.EACH: "slices segmented separately",
             Slices.BLEND: "slices blended",
-            Slices.AGREE: f"slices agree (the neighbour's {self.carry} has a share of {self.carried:g})",
+            Slices.AGREE: f"each slice also prompted with the {self.carry} of its neighbour (weight {self.carried:g})",
         }[self.slices]]  # fmt: skip
         if self.slices != Slices.EACH and self.blend_mm != 0:
-            usual = "the distance of slices" if self.slices == Slices.BLEND else "half the distance of slices"
-            parts.append(f"a kernel of {usual if self.blend_mm is None else f'{self.blend_mm:g} mm'} along the stack")
+            usual = "the slice spacing" if self.slices == Slices.BLEND else "half the slice spacing"
+            parts.append(
+                "a Gaussian kernel along the stack with a standard deviation of "
+                f"{usual if self.blend_mm is None else f'{self.blend_mm:g} mm'}"
+            )
         if self.fill_holes:
             parts.append("cavities filled")
         if self.least_mm3:
-            parts.append(f"nothing below {self.least_mm3:g} mm³")
+            parts.append(f"components below {self.least_mm3:g} mm³ removed")
         if self.keep == "largest":
-            parts.append("the largest component kept")
+            parts.append("only the largest component kept")
         return ", ".join(parts)
 
 

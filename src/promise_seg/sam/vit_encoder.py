@@ -10,7 +10,7 @@ from promise_seg.sam.packed_layers import Mlp, finished, is_plain
 from promise_seg.sam.vit_attention import mix
 
 
-class Encoded(NamedTuple):
+class EncoderOutputs(NamedTuple):
     """The outputs of an encoder for B images.
 
     Shape: ``embedding`` (B, C, h, w); ``stages``, the outputs of the requested blocks, each (B, h, w, D).
@@ -20,7 +20,7 @@ class Encoded(NamedTuple):
     stages: list[Tensor]
 
 
-def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collection[int]) -> Encoded:
+def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collection[int]) -> EncoderOutputs:
     """Encode images with the steps of the library's encoder, but with our own attention.
 
     The result differs from the library's only by rounding. Without relative positions, as in the nano SAM, the blocks
@@ -42,7 +42,7 @@ def encode_vit(encoder: SamVisionEncoder, pixels: Tensor, stage_blocks: Collecti
         if number in stage_blocks:
             stages.append(hidden)
     # Contiguous, like stored features: with another memory layout, other kernels would give other last digits.
-    return Encoded(encoder.neck(hidden).contiguous(), stages)
+    return EncoderOutputs(encoder.neck(hidden).contiguous(), stages)
 
 
 def _pass(block: SamVisionLayer, hidden: Tensor) -> Tensor:

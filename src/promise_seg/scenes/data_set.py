@@ -9,18 +9,20 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.progress import Progress, Stage, silent
-from promise_seg.scenes.drawing import draw_scene
+from promise_seg.scenes.drawing import MOST_SIDE, draw_scene
 from promise_seg.scenes.kinds import KINDS, MEDICAL_KINDS
 from promise_seg.storage.files import write_text, write_whole
 from promise_seg.vocabulary import Split
 
 MANIFEST = "manifest.csv"
-_LEAST_SIDE, _MOST_SIDE = 32, 8192
+_LEAST_SIDE = 32
 _MOST_IMAGES = 1_000_000  # names have six digits
 
 
+@checks_arguments("output", "train", "val", "test", "side", "kinds", "instances", "seed", "force", "progress")
 def draw_data_set(
     output: str | Path,
     *,
@@ -128,8 +130,8 @@ def _check(sizes: Mapping[Split, int], side: int, kinds: Sequence[str], seed: in
         raise SettingsError("--train, --val and --test are all 0, so there is nothing to draw. Give one of them")
     if side < _LEAST_SIDE:
         raise SettingsError(f"--side {side}: expected at least {_LEAST_SIDE}")
-    if side > _MOST_SIDE:
-        raise SettingsError(f"--side {side}: expected at most {_MOST_SIDE}")
+    if side > MOST_SIDE:
+        raise SettingsError(f"--side {side}: expected at most {MOST_SIDE}")
     if seed < 0:
         raise SettingsError(f"--seed {seed}: expected at least 0")
     unknown = [kind for kind in kinds if kind not in KINDS]

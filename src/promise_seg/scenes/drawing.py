@@ -2,10 +2,15 @@
 
 import numpy as np
 
+from promise_seg.arguments import shown, whole_number
 from promise_seg.arrays import Float32Array, Uint8Array
+from promise_seg.errors import SettingsError
 from promise_seg.scenes import effects
 from promise_seg.scenes.kinds import KIND_WEIGHTS, KINDS
 from promise_seg.scenes.types import Scene
+
+LEAST_SIDE, MOST_SIDE = 8, 8192
+"""The sides of the images that can be drawn, in pixels."""
 
 
 def _develop(
@@ -36,15 +41,22 @@ def draw_scene(seed: int | list[int], size: int = 128, kind: str | None = None) 
 
     Args:
         seed: a non-negative integer, or a list of them.
-        size: the side of the square image, in pixels.
+        size: the side of the square image, in pixels, from 8 to 8192.
         kind: a key of :data:`~promise_seg.scenes.kinds.KINDS`; drawn by weight if ``None``.
 
     Returns:
         A scene with at least one object of 0.1 to 60 % of the image.
 
     Raises:
-        KeyError: if there is no such kind.
+        SettingsError: if a value is invalid, or there is no such kind.
     """
+    for one in seed if isinstance(seed, list) else [seed]:
+        whole_number(one, "seed", 0)
+    whole_number(size, "size", LEAST_SIDE)
+    if size > MOST_SIDE:
+        raise SettingsError(f"size {size}: expected at most {MOST_SIDE}")
+    if kind is not None and kind not in tuple(KINDS):
+        raise SettingsError(f"kind {shown(kind)}: expected one of {', '.join(KINDS)}")
     rng = np.random.default_rng(seed)
     chosen = kind or str(rng.choice(list(KIND_WEIGHTS), p=list(KIND_WEIGHTS.values())))
     while True:

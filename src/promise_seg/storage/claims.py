@@ -81,7 +81,7 @@ class Claims:
                 self.give_back(name)
 
 
-def claims_in(folder: Path) -> Iterator[Holder]:
+def holders_of_claims(folder: Path) -> Iterator[Holder]:
     """Yield the holders of the claims in a folder whose processes may still run; nothing is changed."""
     now = time.time()
     for path in folder.glob(lock_of(Path("*")).name):

@@ -203,7 +203,7 @@ def in_turn(path: Path) -> Iterator[None]:
     patience = time.monotonic() + _PATIENCE_SECONDS
     while holder := lock.take():
         if time.monotonic() > patience:
-            raise TakenError(f"{path}: {holder} keeps others from it. If that process is gone, remove {lock.path}")
+            raise TakenError(f"{path}: is locked by {holder}. Wait for it; if that process is gone, remove {lock.path}")
         time.sleep(_PAUSE_SECONDS)
     try:
         yield

@@ -149,7 +149,8 @@ class ObjectFolder:
         """
         if len(content) > _MOST_BYTES_AT_ONCE:
             raise PromiseError(
-                f"{self.address}/{name}: is too large to be written at once, with {len(content):,} bytes"
+                f"{self.address}/{name}: has {len(content):,} bytes; expected at most {_MOST_BYTES_AT_ONCE:,} for an "
+                "object that is written in one request"
             )
         mode = "create" if only_new else "overwrite"
         size = max(len(content) + 1, 2**20)  # for a single request, which is atomic
@@ -194,7 +195,8 @@ class ObjectFolder:
     def _no_bucket(self, error: BaseException) -> PromiseError:
         bucket = self._root.split("/")[0]
         return PromiseError(
-            f"{self._shown}: there is no bucket {bucket}: {first_line(error)}. Make it, or name another"
+            f"{self._shown}: the bucket {bucket} does not exist: {first_line(error)}. Create it, or give another "
+            "address"
         )
 
     def state(self, name: str) -> ObjectState:
@@ -226,7 +228,10 @@ class ObjectFolder:
             PromiseError: if listing is not permitted or is not possible (web servers), or the server does not answer.
         """
         if self._is_web:
-            raise PromiseError(f"{self.address}/{name}: servers of the web cannot be listed. Name files, or a manifest")
+            raise PromiseError(
+                f"{self.address}/{name}: the files of a web server cannot be listed. Give the addresses of single "
+                "files, or of a manifest"
+            )
         above = self._path(name).rstrip("/") + "/"
         try:
             found = self._patiently(name, lambda: self._system.find(above, detail=True))
@@ -254,9 +259,9 @@ class ObjectFolder:
             self._system.get_file(self._path(name), str(to))
             size = to.stat().st_size
             if before.size not in (-1, size):
-                raise ConnectionError(f"{size:,} bytes came of {before.size:,}")
+                raise ConnectionError(f"received {size:,} of {before.size:,} bytes")
             if _state_of(self._system.info(self._path(name))) != before:
-                raise ConnectionError("it was changed while it was read")
+                raise ConnectionError("the object was changed while it was read")
             return before
 
         return self._patiently(name, get)
@@ -271,8 +276,8 @@ class ObjectFolder:
                 return call()
             except PermissionError as error:
                 raise PromiseError(
-                    f"{self._shown}: may not be read or written: {first_line(error)}. Set other credentials in the "
-                    "environment, or name another place"
+                    f"{self._shown}: access was denied: {first_line(error)}. Set credentials with access in the "
+                    "environment, or give another address"
                 ) from error
             except _FINAL as error:
                 if not self._is_web or (cause := _under(error)) is None:
@@ -287,15 +292,16 @@ class ObjectFolder:
             if number < _TRIES - 1:
                 self._pause(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1.0))
         raise PromiseError(
-            f"{self.address}/{name}: the server gave no answer in {_TRIES} tries: {first_line(last)}. What was stored "
-            "before is unharmed; give the same command again"
+            f"{self.address}/{name}: the server did not answer in {_TRIES} attempts: {first_line(last)}. Objects that "
+            "were stored before are unharmed; run the same command again"
         ) from last
 
     def _raise_if_final(self, error: Exception) -> None:
         """Raise an error if the same request would fail again."""
         if type(error).__name__ in _NO_CREDENTIALS:
             raise PromiseError(
-                f"{self._shown}: there are no credentials in the environment: {first_line(error)}"
+                f"{self._shown}: found no credentials in the environment: {first_line(error)}. Set them as the tools "
+                "of the provider expect them, such as AWS_PROFILE"
             ) from error
         if _is_final(error):
             raise PromiseError(
@@ -315,18 +321,24 @@ def check_address(address: str, option: str, *, is_read: bool = False) -> None:
     is_port = kind in _WEB and _HOST.fullmatch(host)
     if "@" in rest or "?" in rest or (":" in host and not is_port):  # a secret may contain any character
         raise SettingsError(
-            f"{f'{option} {kind}'.strip()}://...: the address has credentials or options in it, which others could "
-            "read in lists of processes. Leave them out; they are read from the environment, such as AWS_PROFILE"
+            f"{f'{option} {kind}'.strip()}://...: the address contains credentials or options, which other users "
+            "could see in process lists. Leave them out, and set them in the environment, such as AWS_PROFILE"
         )
     if _ADDRESS.fullmatch(address) is None or not host:
         raise SettingsError(f"{shown}: expected an address such as s3://BUCKET/PREFIX, or a folder")
     if kind == "http" and is_read and not _THIS_COMPUTER.fullmatch(host):
-        raise SettingsError(f"{shown}: whoever is on the way could read and change what is sent. Expected https://")
+        raise SettingsError(
+            f"{shown}: an http:// connection is not encrypted, so others could read and change the files on the way; "
+            "expected https://"
+        )
     if kind in _WEB and not is_read:
-        raise SettingsError(f"{shown}: {kind} is only read. Expected an address of s3 or gs, or a folder")
+        raise SettingsError(
+            f"{shown}: nothing can be written to a web server; expected an address that begins with s3:// or gs://, "
+            "or a folder"
+        )
     if kind not in (*_KINDS, *_WEB):
-        kinds = "s3, gs or https" if is_read else "s3 or gs"
-        raise SettingsError(f"{shown}: expected an address of {kinds}, or a folder")
+        kinds = "s3://, gs:// or https://" if is_read else "s3:// or gs://"
+        raise SettingsError(f"{shown}: expected an address that begins with {kinds}, or a folder")
 
 
 def _state_of(facts: Mapping[str, Any]) -> ObjectState:

@@ -152,7 +152,7 @@ class RemotePath(_Base):
         kind, root, *names = self.parts
         key = posixpath.normpath(posixpath.join("/".join(names), name))
         if name.startswith("/") or key.split("/")[0] == "..":
-            raise SettingsError(f"{name}: leads out of {kind}//{root}. Name files below it, or give whole addresses")
+            raise SettingsError(f"{name}: is outside of {kind}//{root}. Give paths below it, or complete addresses")
         return remote_path(f"{kind}//{root}/{key}")
 
 
@@ -165,7 +165,7 @@ def remote_path(address: str) -> RemotePath:
     check_address(address, "", is_read=True)
     path = RemotePath(address)
     if ".." in path.parts:
-        raise SettingsError(f"{path}: has .. in it. Write the address without")
+        raise SettingsError(f"{path}: contains ..; expected an address without it. Write out the path")
     _place_of(path)
     return path
 
@@ -201,7 +201,7 @@ def _place_of(path: RemotePath) -> tuple[ObjectFolder, str]:
     """
     kind, root, *names = path.parts if len(path.parts) > 1 else ("", "")
     if not is_address(f"{kind}//{root}") or ".." in names:
-        raise FileNotFoundError(errno.ENOENT, "it leads out of its address")
+        raise FileNotFoundError(errno.ENOENT, "the path leads out of its bucket or server")
     return _root_at(f"{kind}//{root}"), "/".join(names)
 
 

@@ -12,7 +12,7 @@ from promise_seg.storage.files import object_of, read_json_lines, read_json_obje
 
 KEY = "content_sha256"
 _CHANGED = (
-    "its content is not what was written (its SHA-256 is another); if it was changed on purpose, remove its entry "
+    "its content was changed after it was written (its SHA-256 differs); if that was on purpose, remove its entry "
     f"{KEY}"
 )
 

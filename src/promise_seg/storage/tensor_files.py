@@ -80,7 +80,7 @@ def load_tensors(path: Path, *, check: bool = True) -> TensorFile:
         found = file.metadata()
     sha256, metadata = _entry(found)
     if check and sha256 is not None and sha256 != content_sha256(tensors, metadata):
-        raise DamagedError(f"its content changed after it was written (its SHA-256 is another). {_WAY_OUT}")
+        raise DamagedError(f"its content changed after it was written (its SHA-256 differs). {_WAY_OUT}")
     return TensorFile(tensors, metadata)
 
 

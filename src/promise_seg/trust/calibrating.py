@@ -196,7 +196,7 @@ def _learned(
             empty_detection.rule,
         ),
     )
-    return TrustModel(calibration, neighbours)
+    return TrustModel(calibration, neighbours, len(set(examples.groups)))
 
 
 def _check_numbers(signals: Sequence[Signals]) -> None:

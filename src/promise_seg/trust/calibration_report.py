@@ -102,7 +102,13 @@ def risk_coverage(trust: Float64Array, dice: Float64Array) -> list[float]:
 
 
 def _bins(trust: Float64Array, dice: Float64Array) -> tuple[Bin, ...]:
-    parts = np.array_split(np.argsort(trust, kind="stable"), min(BINS, len(trust)))
+    """Divide the images, ranked by trust, into bins of nearly equal size; images with equal trust share a bin."""
+    order = np.argsort(trust, kind="stable")
+    sizes = [len(part) for part in np.array_split(order, min(BINS, len(order)))]
+    bin_of_rank = np.repeat(np.arange(len(sizes)), sizes)
+    _, first, same, counts = np.unique(trust[order], return_index=True, return_inverse=True, return_counts=True)
+    bins = bin_of_rank[first + (counts - 1) // 2][same]
+    parts = [order[bins == number] for number in np.unique(bins)]
     return tuple(
         Bin(trust=round(float(trust[part].mean()), 6), dice=round(float(dice[part].mean()), 6), images=len(part))
         for part in parts

@@ -18,12 +18,13 @@ from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.quantities import count_in_words
 from promise_seg.sam.features import Features
 from promise_seg.trust.calibration_report import measure_trust
 from promise_seg.trust.empty_detection import EmptyDetection
 from promise_seg.trust.neighbours import Neighbours
 from promise_seg.trust.signals import Signals, measure_signals
-from promise_seg.trust.signed_regression import Line
+from promise_seg.trust.signed_regression import LEAST_IMAGES, Line
 
 FORMAT_VERSION: Literal[1] = 1
 """The version of the format; increase it when the same image would give different signals."""
@@ -81,10 +82,30 @@ class Calibration(BaseModel):
 
 @dataclass(frozen=True)
 class TrustModel:
-    """The trust model of one model: a calibration, and the training images to compare with."""
+    """The trust model of one model: a calibration, and the training images to compare with.
+
+    Args:
+        calibration: the calibration.
+        neighbours: the training images.
+        val_groups: the number of groups of the val rows; ``None`` if the calibration was read from a file.
+    """
 
     calibration: Calibration
     neighbours: Neighbours
+    val_groups: int | None = None
+
+    @property
+    def why_constant(self) -> str:
+        """The reason why all images have the same trust score; empty if the scores depend on the image."""
+        if any(self.calibration.line.weights):
+            return ""
+        images = self.calibration.quality.images
+        if images < LEAST_IMAGES:
+            return f"there are {count_in_words(images, 'val image')}; at least {LEAST_IMAGES} are needed"
+        if self.val_groups == 1:
+            return f"all {images} val images are of one group; at least two groups are needed"
+        useless = f"no signal is higher for better masks of the {images} val images"
+        return useless if self.val_groups else f"the {images} val images are of one group, or {useless}"
 
     def sha256(self) -> str:
         """Return the hash of everything that determines a trust score."""

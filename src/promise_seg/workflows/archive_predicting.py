@@ -1,6 +1,7 @@
 """Predict the images of a hospital archive, and send the segmentations back to it or to another archive."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from promise_seg.archives.address import Address
@@ -206,7 +207,8 @@ class ArchiveJob:
             self._note(
                 f"{self._sink.address.root}: {run.sent} segmentation(s) sent, {run.sent_before} were there already"
             )
-        return Outcome(run.predicted, run.already_there, self._problems, target.notes)
+        outcome = Outcome(run.predicted, run.already_there, self._problems, target.notes)
+        return replace(outcome, notes=[*outcome.notes, *target.notes_on_options(outcome)])
 
     def _go_through(self, run: "_Run", helper: Helper) -> None:
         """Retrieve, predict and send one series after another."""

@@ -7,21 +7,21 @@ from pydantic import BaseModel, StrictInt
 
 from promise_seg.class_sets import CLASS_PREFIX
 from promise_seg.learning.run_note import SETTINGS_FILE
-from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.settings import RecordedSettings, TrainSettings
 from promise_seg.storage.sealed import read_sealed
 
 
 class _Begun(BaseModel):
     """The required entries of a record; other entries are ignored."""
 
-    settings: TrainSettings
+    settings: RecordedSettings
     image_size: StrictInt | None = None
 
 
 def settings_of_run(output: str | Path) -> TrainSettings | None:
     """Return the settings of the run in a folder, or of its first class; ``None`` if none can be read."""
     noted = note_of_run(output)
-    return None if noted is None else TrainSettings.model_validate(noted["settings"])
+    return None if noted is None else _Begun.model_validate(noted).settings
 
 
 def note_of_run(output: str | Path | None) -> dict[str, Any] | None:

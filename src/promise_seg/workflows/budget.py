@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from promise_seg.assessment.budget import PromptScores, prompt_budget
+from promise_seg.arguments import checks_arguments
+from promise_seg.assessment.budget import MAP_ALONE, PromptScores, prompt_budget
 from promise_seg.assessment.budget_plot import draw_budget
 from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.dataset.dataset import Dataset
@@ -67,6 +68,7 @@ class PromptBudget:
         return pandas().DataFrame.from_records(self.records())
 
 
+@checks_arguments("data", "output", "image_size", "seed", "store", "progress")
 def budget(
     model: ModelLike | OpenModels,
     data: Dataset | str | Path,
@@ -126,6 +128,7 @@ def _budget_of(
     if output is not None:
         check_output(output)
     kinds = prompt_budget(model, rows, seed=facts["seed"], store=store, progress=progress)
+    alone = () if all(kind.prompts_used for kind in kinds) else (f"note: {MAP_ALONE}",)
     seen, of_seen = seen_images(part, rows)
     of_model = {"model": part.name, "model_sha256": model.sha256(), "sam": model.sam.name}
     with logged_look(part, model, rows, {"prompts": "budget"}) as (looks, of_looks):
@@ -134,7 +137,7 @@ def _budget_of(
             tuple(kinds),
             tuple(row.row.group for row in rows),
             of_model | facts | {"images": len(rows)} | _noted(looks, seen),
-            (*of_looks, *of_seen),
+            (*of_looks, *of_seen, *alone),
         )
         return found if output is None else _written(found, output)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.tuning import Tuned
 from promise_seg.assessment.tuning import tune as search
@@ -71,6 +72,7 @@ class Tuning:
     instances: InstanceRule | None = None
 
 
+@checks_arguments("data", "val_share", "seed", "store", "mask_threshold", "progress", "note")
 def calibrate(
     model: ModelLike | OpenModels,
     data: Dataset | str | Path,
@@ -133,6 +135,7 @@ def calibrate(
     return calibrated
 
 
+@checks_arguments("data", "reset", "val_share", "seed", "store", "mask_threshold", "progress", "note")
 def tune_postprocess(
     model: ModelLike | OpenModels,
     data: Dataset | str | Path,

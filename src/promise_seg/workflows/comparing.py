@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.assessment.comparing import Comparison, read_scored, volumes_match
 from promise_seg.assessment.comparing import compare as compare_scored
 from promise_seg.errors import SettingsError
@@ -49,6 +50,7 @@ class Comparisons:
         return pandas().DataFrame.from_records(self.records())
 
 
+@checks_arguments("runs", "measure", "output", "seed")
 def compare(
     runs: Sequence[str | Path | Evaluation],
     *,

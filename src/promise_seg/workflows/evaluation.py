@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from promise_seg.arguments import yes_or_no
+from promise_seg.arguments import checks_arguments, yes_or_no
 from promise_seg.assessment.evaluation import Assessment
 from promise_seg.assessment.evaluation import evaluate as score
 from promise_seg.assessment.measuring import Unit, parse_tolerance, spacing_for
@@ -16,6 +16,7 @@ from promise_seg.assessment.volume_report import summarise_volumes
 from promise_seg.assessment.volumes import VolumeScorer
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.manifest import scan_manifest
 from promise_seg.dataset.tiles import is_divided
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.remote import open_store
@@ -34,9 +35,10 @@ from promise_seg.workflows.evaluation_result import Evaluation
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, label_of, open_models
 from promise_seg.workflows.noting import logged_look, seen_images
-from promise_seg.workflows.outputs import check_output
+from promise_seg.workflows.outputs import check_output, refuse_file
 
 
+@checks_arguments("data", "output", "image_size", "seed", "store", "progress")
 def evaluate(
     model: ModelLike | OpenModels,
     data: Dataset | str | Path,
@@ -97,8 +99,8 @@ def evaluate(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model, or a file next to it, cannot be read.
     """
+    check_cheap_options(data, output, prompts=prompts, points=points, slices=slices, tolerance=tolerance, by=by)
     source, together = chosen(PromptSource, prompts, "--prompts"), chosen(Slices, slices, "--slices")
-    _check_options(source, points, together)
     assessment = Assessment(
         prompts=source, num_points=USUAL_POINTS if points is None else points, seed=seed,
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"), slices=together,
@@ -116,6 +118,32 @@ def evaluate(
     return opened.each(
         lambda part, one, folder: work.evaluate(part, one, rows_of_part(rows, part, one), folder), output
     )
+
+
+def check_cheap_options(
+    data: Dataset | str | Path,
+    output: str | Path | None,
+    *,
+    prompts: str,
+    points: int | None,
+    slices: str,
+    tolerance: str,
+    by: str | Sequence[str],
+) -> None:
+    """Check the options of an evaluation that need neither a model nor images; the arguments are its own.
+
+    Raises:
+        SettingsError: if an option is invalid, or the manifest has no such column.
+        ManifestError: if the manifest as a whole cannot be used.
+    """
+    _check_options(chosen(PromptSource, prompts, "--prompts"), points, chosen(Slices, slices, "--slices"))
+    parse_tolerance(tolerance)
+    if output is not None:
+        refuse_file(output)
+    if isinstance(data, str | Path) and by:
+        rows, problems = scan_manifest(data)
+        if not problems:  # these are reported together with those of the files
+            columns_to_group_by(by, rows)
 
 
 def _checked_columns(by: str | Sequence[str], rows: Sequence[CheckedRow], unit: Unit) -> list[str]:

@@ -4,6 +4,7 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.errors import SettingsError
 from promise_seg.exporting.comparing import Agreement
 from promise_seg.exporting.description import DESCRIPTION_FILE
@@ -33,6 +34,7 @@ class Exported:
     agreement: tuple[Agreement, ...]
 
 
+@checks_arguments("output", "image_size", "opset", "progress")
 def export(
     model: ModelLike | OpenModels,
     output: str | Path,

@@ -12,7 +12,7 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.inference.encoding import Sample
 from promise_seg.inference.planning import EncodingPlan, plan_encoding
-from promise_seg.inference.sharing import Encoded, PartsNote, encode_shared
+from promise_seg.inference.sharing import EncodingOutcome, PartsNote, encode_shared
 from promise_seg.learning.training_set import TrainingSet
 from promise_seg.parallel.parts import Part
 from promise_seg.progress import Progress, silent
@@ -76,7 +76,7 @@ class FeatureWork:
 
     def encode(
         self, part: str | None = None, progress: Progress = silent, *, ray: str | None = None, ray_cpus: int = 1
-    ) -> Encoded:
+    ) -> EncodingOutcome:
         """Encode the features that the training needs and the store does not have yet.
 
         Several processes may do this at once, even for the same part: each view is claimed by the process encoding it.
@@ -109,7 +109,7 @@ class FeatureWork:
             shared.finish()
         return found
 
-    def _encode_on_ray(self, cluster: RayOptions, progress: Progress) -> Encoded:
+    def _encode_on_ray(self, cluster: RayOptions, progress: Progress) -> EncodingOutcome:
         """Encode on a cluster, to which this process distributes the work."""
         needed = self._needed(progress, "cpu", encodes=False)
         place = self.store.place if is_address(self.store.place) else str(self.store.folder.absolute())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from promise_seg.arguments import check_place, shown, yes_or_no
+from promise_seg.arguments import check_place, checks_arguments, shown, yes_or_no
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import ALL_CLASSES, Reading, ReadingOptions, make_reading
@@ -324,6 +324,7 @@ def open_models(
     return OpenModels(ref, tuple(opened))
 
 
+@checks_arguments("image_size")
 def load(
     model: str | Path | ModelRef,
     *,

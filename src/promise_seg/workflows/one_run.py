@@ -46,7 +46,12 @@ class Trained:
         """The answers to prompts, a line for each form, and the other choices made on the val rows."""
         lines = [one.words for one in self.answers]
         config = read_config(self.best_folder)
-        if config.second_pass:
+        if config.map_share == 1:
+            lines.append(
+                "own prompts: the mask is the auto-prompter's saliency map alone, which was better on the val rows; "
+                "the prompts do not change it"
+            )
+        elif config.second_pass:
             lines.append("own prompts: SAM's masks are fed back to it once, which was better on the val rows")
         if config.instances is not None:
             lines.append(f"separate objects: {config.instances.words}, as is best on the val rows")

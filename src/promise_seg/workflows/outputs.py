@@ -4,11 +4,14 @@ from pathlib import Path
 
 from promise_seg.arguments import check_place
 from promise_seg.checkpoint import CONFIG_FILE, RUN_PARTS
+from promise_seg.class_sets import class_folder
+from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.storage.files import check_writable
 from promise_seg.storage.object_stores import is_address
-from promise_seg.storage.remote_paths import as_path
+from promise_seg.storage.remote_paths import RemotePath, as_path
+from promise_seg.workflows.noting import Note
 
 
 def check_output(folder: str | Path) -> None:
@@ -38,16 +41,59 @@ def refuse_checkpoints(folder: str | Path) -> None:
         )
 
 
+def refuse_file(folder: str | Path) -> None:
+    """Check that the place of a folder for results is not a file.
+
+    Raises:
+        SettingsError: if it is one.
+    """
+    if not is_address(str(folder)) and Path(folder).is_file():
+        raise SettingsError(f"-o {folder}: is a file; expected a folder. Choose another place")
+
+
 def check_run_folder(folder: str | Path) -> None:
     """Check that a training can begin in a folder: it must not hold a model without a run.
 
     Raises:
-        SettingsError: if it holds one, is a checkpoint of a run, or is an address.
+        SettingsError: if it holds one, is a checkpoint of a run, or is a file or an address.
     """
     check_place(folder, "output")
     refuse_checkpoints(folder)
+    refuse_file(folder)
     if (Path(folder) / CONFIG_FILE).is_file() and not (Path(folder) / SETTINGS_FILE).is_file():
         raise SettingsError(
             f"-o {folder}: holds a model that was not trained there. Choose another folder; to train it further, give "
             f"it with --init {folder}"
+        )
+
+
+def check_apart_from_data(folder: str | Path, data: Dataset, note: Note) -> None:
+    """Check that a training does not replace files of its data, and note if its run hides them from searches.
+
+    Args:
+        folder: the folder of the run.
+        data: the images and masks to train on.
+        note: called with a line if images or masks are in the folder of the run. Later searches for images in a folder
+            above leave out runs with all that is in them.
+
+    Raises:
+        SettingsError: if a file is in a folder that training replaces, such as ``best``.
+    """
+    run = Path(folder).resolve()
+    runs = [run, *(class_folder(run, label) for label in data.classes)]
+    replaced = [place / part for place in runs for part in RUN_PARTS]
+    examples = {path.parent: path for row in reversed(data.rows) for path in (row.row.mask, row.row.image)}
+    local = [(above.resolve(), path) for above, path in examples.items() if not isinstance(above, RemotePath)]
+    within = [(above, path) for above, path in local if above.is_relative_to(run)]
+    for above, path in within:
+        for place in replaced:
+            if above.is_relative_to(place):
+                raise SettingsError(
+                    f"-o {folder}: training replaces {place} with all that is in it, and {path} is a file of the data. "
+                    "Choose another folder"
+                )
+    if within:
+        note(
+            f"-o {folder}: contains files of the data, such as {within[0][1]}. Commands that search a folder above it "
+            "for images will leave it out, because it holds a run. Choose a folder without data to avoid this"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from promise_seg.archives.address import address_among
-from promise_seg.arguments import check_place, shown, whole_number, yes_or_no
+from promise_seg.arguments import check_place, checks_arguments, shown, whole_number, yes_or_no
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
 from promise_seg.images.channels import Channels
@@ -30,7 +30,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.storage.object_stores import address_of
 from promise_seg.validation import make_options
-from promise_seg.vocabulary import Axis, OutputFormat, Slices
+from promise_seg.vocabulary import OutputFormat, Slices
 from promise_seg.workflows.address_predicting import (
     merge_at_address,
     opened_to_read,
@@ -96,6 +96,7 @@ def load_labeller(
     return model.labeller(names, instances=instances, slices=slices, axes=axes)
 
 
+@checks_arguments("output_format", "names", "ray", "progress", "note")
 def predict_folder(
     model: Model | ClassModels | Labeller | str | Path | ModelRef,
     images: str | Path | Iterable[str | Path],
@@ -206,30 +207,35 @@ def predict_folder(
         if address_to is not None:
             return predict_to_address_on_ray(job, inputs, address_to, cluster, instances, parquet, progress, note)
         return _with_tables(predict_on_ray(job, inputs, cluster, instances, progress, note), output, parquet)
-    if isinstance(model, Labeller):
-        _check_loaded_so(model, instances, way, several)
-        refuse_for_loaded(sam=sam, encoder_precision=encoder_precision, always_segment=always_segment or None)
-        if (tile, overlap, level) != (None, None, None):
-            raise SettingsError("tile, overlap and level belong to the model here: load it with them")
-    else:
-        model = load_labeller(model, **options | {"device": device})
-        for line in (*(f"{model.sam.name}: {words}" for words in model.sam.notes), *model.notes):
-            note(line)
+    labeller = _ready_labeller(model, options | {"device": device}, note)
+    frames: dict[str, Any] = {"keep_empty_frames": keep_empty_frames, "every": every}
     if of_archive is not None:
-        target = PredictionFolder(output, model, wanted, keep_empty_frames, every)
-        return _with_tables(of_archive.predict(model, target, every, channels), output, parquet)
+        target = PredictionFolder(output, labeller, wanted, **frames)
+        return _with_tables(of_archive.predict(labeller, target, every, channels), output, parquet)
     if address_to is not None:
         return predict_to_address(
-            model, inputs, address_to, wanted, its_part, keep_empty_frames=keep_empty_frames, every=every,
-            parquet=parquet, progress=progress, note=note,
-        )  # fmt: skip
+            labeller, inputs, address_to, wanted, its_part, parquet=parquet, progress=progress, note=note, **frames
+        )
     if its_part is not None:
-        return predict_part(
-            model, inputs, output, wanted, progress, part=its_part, note=note, keep_empty_frames=keep_empty_frames,
-            every=every,
-        )  # fmt: skip
-    outcome = predict_inputs(model, inputs, output, wanted, progress, keep_empty_frames=keep_empty_frames, every=every)
-    return _with_tables(outcome, output, parquet)
+        return predict_part(labeller, inputs, output, wanted, progress, part=its_part, note=note, **frames)
+    return _with_tables(predict_inputs(labeller, inputs, output, wanted, progress, **frames), output, parquet)
+
+
+def _ready_labeller(model: ModelLike | Labeller, options: dict[str, Any], note: Note) -> Labeller:
+    """Return the labeller of a model that is loaded with options, and pass on the notes of the model.
+
+    Args:
+        model: a model, or the name of one; or a labeller, which must have been made with the same options.
+        options: the options of :func:`load_labeller`.
+        note: called with each note.
+    """
+    if isinstance(model, Labeller):
+        _check_loaded_with(model, options)
+        return model
+    labeller = load_labeller(model, **options)
+    for line in (*(f"{labeller.sam.name}: {words}" for words in labeller.sam.notes), *labeller.notes):
+        note(line)
+    return labeller
 
 
 def _listed(names: str | Sequence[str]) -> tuple[str, ...]:
@@ -240,9 +246,11 @@ def _checked_places(images: Any) -> list[str | Path]:
     """Return the places of images as a list.
 
     Raises:
-        SettingsError: if a place is neither a path nor an address.
+        SettingsError: if a place is neither a path nor an address, or there is none.
     """
     places = [images] if isinstance(images, str | Path) or not isinstance(images, Iterable) else list(images)
+    if not places:
+        raise SettingsError("images: the list is empty; expected files, folders or addresses")
     for place in places:
         check_place(place, "images")
     return places
@@ -286,6 +294,7 @@ def _with_tables(outcome: Outcome, output: str | Path, parquet: bool) -> Outcome
     return replace(outcome, notes=[*outcome.notes, *write_tables(Path(output), wanted=parquet)])
 
 
+@checks_arguments("output", "parquet", "progress")
 def merge_predictions(output: str | Path, *, parquet: bool = False, progress: Progress = silent) -> Merged:
     """Merge predictions that were made in parts into one table, and report missing and failed images.
 
@@ -307,6 +316,7 @@ def merge_predictions(output: str | Path, *, parquet: bool = False, progress: Pr
     return replace(merged, notes=(*merged.notes, *write_tables(Path(output), wanted=parquet)))
 
 
+@checks_arguments("output", "progress")
 def prediction_status(output: str | Path, *, progress: Progress = silent) -> PartStatus:
     """Return the progress of predictions in parts, their total speed, and which processes are at work.
 
@@ -340,12 +350,23 @@ def _cluster(
     return ray_options(ray, cpus, device)
 
 
-def _check_loaded_so(model: Labeller, instances: bool, slices: Slices, axes: tuple[Axis, ...]) -> None:
-    """Check that a loaded model has the options that the caller asks for."""
-    options = (("instances", instances, model.instances), ("slices", slices, model.slices), ("axes", axes, model.axes))
-    for name, asked, loaded in options:
-        if asked != loaded:
+def _check_loaded_with(labeller: Labeller, options: dict[str, Any]) -> None:
+    """Check that a labeller was made with the options that the caller asks for.
+
+    Raises:
+        SettingsError: naming the first other option.
+    """
+    for name, asked in (("instances", options["instances"]), ("slices", options["slices"]), ("axes", options["axes"])):
+        loaded = getattr(labeller, name)
+        if (asked or ()) != (loaded or ()):
             raise SettingsError(f"{name}={asked}: the model was loaded with {name}={loaded}. Load it with the same")
+    refuse_for_loaded(
+        sam=options["sam"],
+        encoder_precision=options["encoder_precision"],
+        always_segment=options["always_segment"] or None,
+    )
+    if (options["tile"], options["overlap"], options["level"]) != (None, None, None):
+        raise SettingsError("tile, overlap and level belong to the model here: load it with them")
 
 
 def _channels_of(model: ModelLike | Labeller) -> Channels | None:

@@ -7,9 +7,9 @@ from promise_seg.features.remote import open_store
 from promise_seg.features.store import FeatureStore
 from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
-from promise_seg.fleet.work import Place, WorkReport
+from promise_seg.fleet.work import SharedFolders, WorkReport
 from promise_seg.inference.encoding import Sample
-from promise_seg.inference.sharing import Encoded, claims_in, encode_claimed, name_of_claim
+from promise_seg.inference.sharing import EncodingOutcome, encode_claimed, encoding_claims, name_of_claim
 from promise_seg.progress import Progress, counted
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
@@ -46,7 +46,7 @@ class EncodeJob:
     store: str
     store_precision: StorePrecision
     stages: tuple[int, ...]
-    place: Place | None = None
+    place: SharedFolders | None = None
 
     def open(self) -> "EncodeWork":
         """Load SAM on the computer of a worker.
@@ -70,7 +70,7 @@ class EncodeWork:
     """
 
     def __init__(self, sam: Backbone, store: FeatureStore, stages: Collection[int]) -> None:
-        self._sam, self._store, self._stages, self._claims = sam, store, stages, claims_in(store)
+        self._sam, self._store, self._stages, self._claims = sam, store, stages, encoding_claims(store)
         self.facts = facts_of(sam)
         self.notes = tuple(f"{sam.name}: {words}" for words in sam.notes)
 
@@ -81,7 +81,7 @@ class EncodeWork:
             PromiseError: if the store cannot be written.
         """
         del again
-        problems, claimed, found = dict[int, str](), dict[int, str](), Encoded()
+        problems, claimed, found = dict[int, str](), dict[int, str](), EncodingOutcome()
         with self._store.in_use(), self._claims.ending():
             for number, sample in enumerate(items):
                 before = len(found.problems)
@@ -99,7 +99,7 @@ class _EncodeDesk:
     work = "encode"
 
     def __init__(self, store: FeatureStore, sam_sha256: str) -> None:
-        self._store, self._sam_sha256, self._claims = store, sam_sha256, claims_in(store)
+        self._store, self._sam_sha256, self._claims = store, sam_sha256, encoding_claims(store)
 
     def name(self, item: Sample) -> str:
         """Return the name of a view in logs."""
@@ -130,7 +130,7 @@ def encode_on_ray(
     ray: RayOptions,
     progress: Progress,
     note: Note,
-) -> Encoded:
+) -> EncodingOutcome:
     """Encode the missing features of a store on a cluster.
 
     Args:
@@ -156,7 +156,7 @@ def encode_on_ray(
             missing.append(sample)
     note(f"{len(samples):,} views, {len(missing):,} of them to be encoded")
     if not missing:
-        return Encoded(already_there=len(samples))
+        return EncodingOutcome(already_there=len(samples))
     desk, first = _EncodeDesk(store, sam.features_sha256), missing[0].checked.row.image
     with (
         connected(ray) as fleet,
@@ -167,4 +167,4 @@ def encode_on_ray(
         dispatcher = Dispatcher(fleet, desk, facts_of(sam), stage="encoding", progress=progress, note=note)
         found = dispatcher.run(missing)
     problems = [found.problems[number] for number in sorted(found.problems)]
-    return Encoded(found.done, len(samples) - len(missing) + found.already_there, problems)
+    return EncodingOutcome(found.done, len(samples) - len(missing) + found.already_there, problems)

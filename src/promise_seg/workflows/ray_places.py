@@ -9,13 +9,13 @@ import torch
 
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.fleet.ray_cluster import RayOptions
-from promise_seg.fleet.work import Place
+from promise_seg.fleet.work import SharedFolders
 from promise_seg.storage.remote_paths import RemotePath
 from promise_seg.storage.strays import renewed, temporary_name
 
 
 @contextmanager
-def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
+def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[SharedFolders]:
     """Leave a marker file in a folder while a cluster works in it; workers check by it that they see the same folder.
 
     Args:
@@ -28,7 +28,7 @@ def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
     """
     files = tuple(str(path.absolute()) for path in first if not isinstance(path, RemotePath))
     if folder is None:
-        yield Place(str(Path.cwd()), "", "", files)
+        yield SharedFolders(str(Path.cwd()), "", "", files)
         return
     mark, content, is_new = folder.absolute() / temporary_name("ray"), secrets.token_hex(16), not folder.exists()
     try:
@@ -38,7 +38,7 @@ def place_of(folder: Path | None, first: Sequence[Path]) -> Iterator[Place]:
         raise PromiseError(f"{folder}: cannot write: {error.strerror}. Choose another folder") from error
     try:
         with renewed(mark):
-            yield Place(str(Path.cwd()), str(mark), content, files)
+            yield SharedFolders(str(Path.cwd()), str(mark), content, files)
     finally:
         if is_new:
             with suppress(OSError):

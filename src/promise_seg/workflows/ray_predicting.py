@@ -9,7 +9,7 @@ import torch
 
 from promise_seg.fleet.dispatch import Dispatcher
 from promise_seg.fleet.ray_cluster import RayOptions, connected
-from promise_seg.fleet.work import Place
+from promise_seg.fleet.work import SharedFolders
 from promise_seg.images.exports.input_list import InputList
 from promise_seg.images.exports.inputs import Input
 from promise_seg.parallel.parts import Part
@@ -17,7 +17,7 @@ from promise_seg.prediction.folders import Outcome
 from promise_seg.prediction.merging import merge_parts
 from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.part_plan import PartPlan, in_order
-from promise_seg.prediction.part_run import claims_in
+from promise_seg.prediction.part_run import prediction_claims
 from promise_seg.prediction.part_table import PartTable, Piece
 from promise_seg.prediction.piece_work import PieceWork
 from promise_seg.progress import Progress
@@ -49,7 +49,7 @@ class PredictJob:
     output: OutputFormat
     keep_empty_frames: bool
     every: int
-    place: Place | None = None
+    place: SharedFolders | None = None
     ends: dict[str, int] = field(default_factory=dict)
     address: str | None = None
 
@@ -81,7 +81,7 @@ class _PredictDesk:
     def __init__(
         self, folder: Path, table: PartTable, plan: PartPlan, inputs: InputList, at: OutputCopy | None
     ) -> None:
-        self._folder, self._claims, self._table = folder, claims_in(folder), table
+        self._folder, self._claims, self._table = folder, prediction_claims(folder), table
         self._plan, self._inputs, self._at = plan, inputs, at
 
     def begin(self) -> None:
@@ -147,6 +147,8 @@ def predict_on_ray(
             found = dispatcher.run(map(table.piece, missing), len(missing))
         predicted, already_there, notes = found.done, already_there + found.already_there, found.notes
         problems = [found.problems[number] for number in sorted(found.problems)]
+        if not already_there and not problems:  # otherwise the kind of some inputs is not known
+            notes = [*notes, *sorted(found.common_notes or ())]
     else:  # no worker compares the model with that of the predictions
         here = job.options["device"] if torch.cuda.is_available() else "cpu"
         replace(job, options=job.options | {"device": here}, address=None).open()

@@ -43,11 +43,19 @@ class Sizing:
     def _side(self, usual: int) -> int:
         return usual if self._object_size is None else fitting_side(self._object_size, usual)
 
-    def load_sam(self, sam: str, device: torch.device, image_size: int | None, settings: TrainSettings) -> Backbone:
-        """Load SAM at the given size, or at one that fits the objects."""
+    def load_sam(
+        self,
+        sam: str,
+        device: torch.device,
+        image_size: int | None,
+        settings: TrainSettings,
+        loaded: Backbone | None = None,
+    ) -> Backbone:
+        """Load SAM at the given size, or at one that fits the objects; ``loaded`` is one that was loaded before, at the
+        given size, or at that of the run to resume."""
         if image_size is None and self._begun is not None:
             image_size = self._begun.get("image_size")
-        frozen = load_sam(sam, device, image_size)
+        frozen = load_sam(sam, device, image_size) if loaded is None else loaded
         is_chosen = image_size is not None or settings.protocol == Protocol.REFERENCE or not self._is_new
         if is_chosen or only_size(sam) is not None:
             return frozen

@@ -27,6 +27,7 @@ def tiles_to_learn(
     output: str | Path | None,
     protocol: str,
     note: Note,
+    loaded: Backbone | None = None,
 ) -> tuple[Dataset, Backbone | str]:
     """Return rows as :func:`with_training_tiles` does, and the SAM, which is loaded if tiles were chosen here.
 
@@ -38,12 +39,16 @@ def tiles_to_learn(
         output: folder of the run.
         protocol: ``reference``, the published protocol, does not support tiles.
         note: called with what was chosen, and why.
+        loaded: the SAM of that name and size, if it was loaded before.
 
     Raises:
         SettingsError: if tiles are not possible, or smaller than the objects.
     """
-    loaded = sam if isinstance(sam, Backbone) else None
-    if not isinstance(sam, Backbone) and rows.options.chooses_tiles:
+    if isinstance(sam, Backbone):
+        loaded = sam
+    elif not rows.options.chooses_tiles:
+        loaded = None
+    elif loaded is None:
         loaded = load_sam(sam, device, image_size_of(output, image_size))
     rows = with_training_tiles(rows, loaded.image_size if loaded is not None else 0, output, protocol, note)
     return rows, sam if loaded is None or rows.reading.tiles is None else loaded

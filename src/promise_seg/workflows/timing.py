@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import read_manifest
 from promise_seg.environment import Environment, collect_environment
@@ -124,6 +125,7 @@ class SpeedReport:
         return {**own, "environment": self.environment.model_dump(mode="json"), "timings": self.records()}
 
 
+@checks_arguments("image_size", "images", "batch_size", "clicks", "output", "progress")
 def bench(
     sam: str | Backbone = NANO,
     *,

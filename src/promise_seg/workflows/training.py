@@ -1,6 +1,7 @@
 """Train models: one, or one for each class of label maps, from random weights or from an existing model."""
 
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.class_sets import check_class_set, class_folder, write_class_set
 from promise_seg.dataset.checks import classes_of
 from promise_seg.dataset.dataset import Dataset
@@ -15,25 +17,32 @@ from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import DataOrigin
-from promise_seg.learning.settings import TrainSettings, with_usual_epochs
+from promise_seg.learning.settings import (
+    APM_PREFIX,
+    TrainSettings,
+    documented_options,
+    unknown_option,
+    with_usual_epochs,
+)
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.loading import NANO
+from promise_seg.sam.encoder_precision import check_encoder_precision
+from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.storage.locks import Lock, alone_in
 from promise_seg.vocabulary import Protocol, StorePrecision
-from promise_seg.workflows.begun_run import settings_of_run
+from promise_seg.workflows.begun_run import image_size_of, settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
-from promise_seg.workflows.encoding import encoding_in
+from promise_seg.workflows.encoding import encoding_in, parse_encoder_precision
 from promise_seg.workflows.evaluation import as_store, data_name
 from promise_seg.workflows.models import AnyModel, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.one_model import check_has_classes, check_one_model
 from promise_seg.workflows.one_run import Trained, run_and_calibrate, run_and_calibrate_classes
-from promise_seg.workflows.outputs import check_run_folder
+from promise_seg.workflows.outputs import check_apart_from_data, check_run_folder
 from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.starts import Starts
 from promise_seg.workflows.tiling import tiles_to_learn
@@ -43,8 +52,20 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
+@dataclass(frozen=True)
+class UnreadData:
+    """A data set that training reads after it has checked all other options, as reading may take minutes.
+
+    Args:
+        read: reads the data set.
+    """
+
+    read: Callable[[], Dataset]
+
+
+@checks_arguments("data", "image_size", "init", "store", "val_share", "one_model", "progress", "note", "trained")
 def train(
-    data: Dataset | str | Path,
+    data: Dataset | UnreadData | str | Path,
     output: str | Path,
     *,
     variant: str | None = None,
@@ -145,43 +166,106 @@ def train(
         ManifestError: if rows or their files cannot be used.
         CheckpointError: if ``output`` holds a run with other settings, data, SAM or starting point.
     """
-    check_run_folder(output)
+    _check_first(output, apm_options)
     protocol = chosen(Protocol, protocol, "--protocol")
     given = {
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
         "fit": fit, "epochs": epochs, "batch_size": batch_size, "accumulate": accumulate,
         "learning_rate": learning_rate, "weight_decay": weight_decay, "optimizer": optimizer,
         "point_weight": point_weight, "saliency_weight": saliency_weight, "inverted_views": inverted_views,
-        "views": views,
-        "augmentation": augmentation, "precision": precision, "seed": seed,
+        "views": views, "augmentation": augmentation, "precision": precision, "seed": seed,
     }  # fmt: skip
     starts = init if init is None or isinstance(init, Starts) else Starts(init)
-    settings = settings_for(protocol, starts, given | apm_options, begun=settings_of_run(output))
+    begun = settings_of_run(output)
+    settings = settings_for(protocol, starts, given | apm_options, begun)
     if one_model:
         check_one_model(settings)
     for line in first_notes(settings, starts, given):
         note(line)
-    if not isinstance(data, Dataset):
-        data = Dataset.from_csv(data, like=usual_reading(protocol, starts), progress=progress)
-    if one_model:
-        check_has_classes(data)
-    rows = data.with_validation(val_share, settings.seed)
-    if rows.val_share is not None:
-        note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     accelerator = make_accelerator(device, settings.precision)
-    rows, sam = tiles_to_learn(rows, sam, accelerator.device, image_size, output, protocol, note)
+    first = _first_sam(sam, accelerator.device, image_size, encoder_precision, output)
+    kept = as_store(store, store_precision)
+    data = _opened(data, output, protocol, starts, progress, note, one_model=one_model)
+    rows = _with_validation(data, val_share, settings.seed, note)
+    rows, sam = tiles_to_learn(rows, sam, first.device, image_size, output, protocol, note, first)
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
-    frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, accelerator.device, image_size, settings)
+    frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, first.device, image_size, settings, first)
     frozen = encoding_in(frozen, encoder_precision, None if starts is None else starts.first.config)
     settings = sizing.with_apm_side(settings)
     if epochs is None or one_model:
-        begun, classes = settings_of_run(output), len(rows.classes) if one_model else 1
+        classes = len(rows.classes) if one_model else 1
         settings = with_usual_epochs(settings, len(rows.train), begun, epochs=epochs, classes=classes)
     for line in frozen.notes:
         note(f"{frozen.name}: {line}")
     with _alone_in(Path(output), accelerator) as lock:
-        work = _Work(frozen, as_store(store, store_precision), settings, accelerator, starts, progress, note, lock)
+        work = _Work(frozen, kept, settings, accelerator, starts, progress, note, lock)
         return (_train_as_one if one_model else _train_all)(work, rows, Path(output), trained)
+
+
+def _check_first(output: str | Path, options: Mapping[str, Any]) -> None:
+    """Refuse folders that no run can be in, and options that do not exist, by the names of all that do.
+
+    Raises:
+        SettingsError: naming the folder, or the first such option.
+    """
+    check_run_folder(output)
+    own = [n for n, each in inspect.signature(train).parameters.items() if each.kind is not each.VAR_KEYWORD]
+    for name, value in options.items():
+        if not name.startswith(APM_PREFIX) and name not in TrainSettings.model_fields:
+            raise SettingsError(unknown_option(name, value, {*own, *documented_options()}))
+
+
+def _first_sam(
+    sam: Backbone | str, device: torch.device, image_size: int | None, precision: str | None, output: str | Path
+) -> Backbone:
+    """Load SAM at the given size, or at that of the run in a folder, so that faults are found before images are read.
+
+    Raises:
+        CheckpointError: if there is no such SAM, or its weights do not fit.
+        SettingsError: if the SAM cannot be used at that size, or in that precision on the device.
+    """
+    encodes = parse_encoder_precision(precision)
+    if encodes is not None:
+        check_encoder_precision(encodes, device)
+    return sam if isinstance(sam, Backbone) else load_sam(sam, device, image_size_of(output, image_size))
+
+
+def _opened(
+    data: Dataset | UnreadData | str | Path,
+    output: str | Path,
+    protocol: Protocol,
+    starts: Starts | None,
+    progress: Progress,
+    note: Note,
+    *,
+    one_model: bool,
+) -> Dataset:
+    """Read the manifest of a training, unless it is a data set already, and check where its run will be written."""
+    if isinstance(data, UnreadData):
+        data = data.read()
+    elif not isinstance(data, Dataset):
+        data = Dataset.from_csv(data, like=usual_reading(protocol, starts), progress=progress)
+    check_apart_from_data(output, data, note)
+    if one_model:
+        check_has_classes(data)
+    return data
+
+
+def _with_validation(data: Dataset, val_share: float, seed: int, note: Note) -> Dataset:
+    """Return the data with val rows, which are split off the train rows if there are none.
+
+    Raises:
+        ManifestError: if there are no train rows, or too few groups of them to take val rows from.
+    """
+    rows = data.with_validation(val_share, seed)
+    if not rows.train:
+        raise ManifestError(
+            f"{data_name(data)}: no train rows. Give some rows the split train, or let promise data split assign all "
+            "of them"
+        )
+    if rows.val_share is not None:
+        note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
+    return rows
 
 
 @contextmanager

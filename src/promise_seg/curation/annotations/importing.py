@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promise_seg._version import __version__
+from promise_seg.arguments import checks_arguments
 from promise_seg.curation.annotations.classes import Classes, classes_of
 from promise_seg.curation.annotations.drawing import Style, draw_all
 from promise_seg.curation.annotations.image_files import ImageFiles
@@ -52,6 +53,9 @@ class Imported:
     remarks: list[str] = field(default_factory=list)
 
 
+@checks_arguments(
+    "annotations", "output", "images", "only", "attribute", "colours", "empty", "scale", "group", "force", "progress"
+)
 def import_annotations(
     annotations: str | Path | Sequence[str | Path],
     output: str | Path,

@@ -180,9 +180,7 @@ def annotation_files(path: Path, kind: AnnotationFormat | None = None, colours: 
             "--format out to have it recognised"
         )
     if not found:
-        raise ImageError(
-            f"{path}: no annotations there or below; expected {_KNOWN}"
-        )
+        raise ImageError(f"{path}: no annotations there or below; expected {_KNOWN}")
     return found
 
 

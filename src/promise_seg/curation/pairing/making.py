@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from promise_seg.arguments import checks_arguments
 from promise_seg.curation.pairing.folders import Pairing, pair_by_patterns, pair_folder
 from promise_seg.curation.pairing.groups import group_pattern, groups_of, no_groups_note, with_groups
 from promise_seg.curation.pairing.merging import Merging, merge_objects
@@ -75,6 +76,7 @@ class Made:
         return [pair.group for pair in self.pairing.pairs if pair.group]
 
 
+@checks_arguments("folder", "output", "images", "masks", "group", "every", "force", "progress")
 def make_manifest(
     folder: str | Path,
     output: str | Path,

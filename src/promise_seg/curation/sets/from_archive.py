@@ -12,6 +12,7 @@ from promise_seg.archives.address import Address
 from promise_seg.archives.credentials import Credentials
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.searching import Series
+from promise_seg.arguments import checks_arguments
 from promise_seg.curation.pairing.making import Made, make_manifest
 from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.progress import Progress, Stage, silent
@@ -140,6 +141,7 @@ class _Run:
         return whole
 
 
+@checks_arguments("address", "output", "segmentations", "progress", "note")
 def fetch_archive(
     address: str,
     output: str | Path,

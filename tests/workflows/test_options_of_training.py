@@ -1,0 +1,106 @@
+"""Options of a training that are refused before anything is trained."""
+
+import re
+
+import pytest
+
+import promise_seg
+from promise_seg.cli.main import main
+from promise_seg.errors import ManifestError, PromiseError, SettingsError
+from tests.helpers import write_dataset
+
+
+@pytest.fixture
+def data(tmp_path):
+    return promise_seg.Dataset.from_csv(write_dataset(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("splits", [("val",) * 2 + ("test",) * 2, ("val",) * 3, ("test",) * 3])
+def test_data_without_train_rows_are_refused(tmp_path, splits):
+    manifest = write_dataset(tmp_path / "data", splits)
+    with pytest.raises(ManifestError, match=r"manifest\.csv: no train rows\. Give some rows the split train"):
+        promise_seg.train(manifest, tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lr": 1}, "lr 1: unknown option; did you mean learning_rate?"),
+        ({"imagesize": 64}, "imagesize 64: unknown option; did you mean image_size?"),
+        ({"epoch": 1}, "epoch 1: unknown option; did you mean epochs?"),
+    ],
+)
+def test_an_unknown_option_is_refused_in_the_spelling_of_python(data, tmp_path, options, words):
+    with pytest.raises(SettingsError) as error:
+        promise_seg.train(data, tmp_path / "run", **options)
+    assert str(error.value) == words
+
+
+def test_the_options_that_exist_are_those_of_users(data, tmp_path):
+    with pytest.raises(SettingsError, match="unknown option; expected one of accumulate, apm, apm_backbone") as error:
+        promise_seg.train(data, tmp_path / "run", qqqqqq=1)
+    for internal in ("--", "edge_weight", "decoder_interval", "apm_options", "mixes_views", "num_points"):
+        assert internal not in str(error.value)
+
+
+def test_an_unknown_variant_is_refused_by_those_that_can_be_trained(data, tmp_path):
+    with pytest.raises(SettingsError, match=r"variant x: expected apm, ips or apm\+ips$"):
+        promise_seg.train(data, tmp_path / "run", variant="x")
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """Fail a test in which a data set is read."""
+
+    def read(*_args, **_values):
+        raise AssertionError("images were read before the options were checked")
+
+    monkeypatch.setattr(promise_seg.Dataset, "from_csv", read)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("device", "gpu", "--device gpu: not available here"),
+        ("sam", "nothere", "nothere"),
+        ("image-size", "100", "--image-size 100"),
+        ("encoder-precision", "fp16", "--encoder-precision fp16: a CPU gains nothing by it"),
+        ("output", "my.csv", "my.csv: is a file; expected a folder"),
+    ],
+)
+@pytest.mark.usefixtures("unread")
+def test_training_refuses_cheap_options_before_images_are_read(tmp_path, monkeypatch, capsys, option, value, words):
+    monkeypatch.chdir(tmp_path)
+    manifest = write_dataset(tmp_path / "data")
+    (tmp_path / "my.csv").write_text("a")
+    options = {"device": "cpu", "output": "run", "sam": "nano"} | {option: value}
+    assert main(["train", str(manifest), *(f"--{name}={given}" for name, given in options.items())]) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    given = {name.replace("-", "_"): int(one) if one.isdecimal() else one for name, one in options.items()}
+    with pytest.raises(PromiseError, match=re.escape(words)):
+        promise_seg.train(manifest, **given)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"by": "nothere"}, "--by nothere: the manifest has no such column; expected one of"),
+        ({"tolerance": "2m"}, "--tolerance 2m"),
+        ({"prompts": "box", "points": "5"}, "--points 5: is the number of oracle points, and --prompts box has none"),
+        ({"output": "my.csv"}, "-o my.csv: is a file; expected a folder"),
+        ({"device": "gpu"}, "--device gpu: not available here"),
+    ],
+)
+@pytest.mark.usefixtures("unread")
+def test_evaluation_refuses_cheap_options_before_images_are_read(tmp_path, monkeypatch, capsys, options, words):
+    monkeypatch.chdir(tmp_path)
+    manifest = write_dataset(tmp_path / "data")
+    (tmp_path / "my.csv").write_text("a")
+    options = {"device": "cpu", "output": "scores", "prompts": "oracle"} | options
+    command = ["evaluate", "bare", str(manifest), *(f"--{name}={given}" for name, given in options.items())]
+    assert main(command) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    if "points" in options:
+        options["points"] = int(options["points"])
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        promise_seg.evaluate("bare", manifest, **options)
