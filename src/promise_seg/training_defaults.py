@@ -1,4 +1,4 @@
-"""The defaults of new trainings. No other module states them.
+"""The defaults of the settings of new trainings. Options of a single kind of APM have theirs in its config class.
 
 ``promise train``, :func:`promise_seg.train`, benchmarks and the annotator take them from here. A run that earlier
 versions began lacks the settings that were added after it; its values for these are in

@@ -78,7 +78,7 @@ def failed(code, uid="1.2.1"):
         (0x0122, r"it does not store objects of this class \(failure reason 0x0122\)"),
         (0xA702, r"it is out of space \(failure reason 0xa702\)"),
         (0xC122, r"it cannot interpret the object \(failure reason 0xc122\)"),
-        (0x1234, r"it gives a reason that is not in the DICOM standard \(failure reason 0x1234\)"),
+        (0x1234, r"it gives a reason that promise-seg does not know \(failure reason 0x1234\)"),
     ],
 )
 def test_the_reasons_of_an_archive_are_said(send, status, code, words):

@@ -275,6 +275,9 @@ def test_exchanged_columns_are_named_without_advice_on_thresholds(manifest, colo
     with pytest.raises(ManifestError, match=r"manifest\.csv:2: .*only 2 values.*seem to be exchanged") as caught:
         check_rows(read_manifest(manifest))
     assert "--mask-threshold" not in str(caught.value)
+    Image.fromarray(np.zeros_like(disc)).save(manifest.parent / "images/0.png")  # not a mask: a black image
+    with pytest.raises(ManifestError, match=r"two values|in colour"):
+        check_rows(read_manifest(manifest))
     Image.fromarray(noise).save(manifest.parent / "images/0.png")
     with pytest.raises(ManifestError, match=r"two values|in colour"):
         check_rows(read_manifest(manifest))

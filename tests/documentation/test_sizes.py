@@ -16,7 +16,7 @@ LONG_FUNCTIONS = {
     "workflows/evaluation.py:evaluate": 79,
     "workflows/predicting.py:predict_folder": 122,
     "workflows/timing.py:bench": 67,
-    "workflows/training.py:train": 137,
+    "workflows/training.py:train": 138,
     # One loop with its retries, which reads worse in parts.
     "storage/download.py:download": 65,
 }

@@ -63,7 +63,8 @@ def of_val_rows(trust, images, groups, weight=0.0):
 
 def test_the_reason_for_constant_trust_is_the_one_that_applies(trust):
     assert trust.val_groups == 8
-    assert of_val_rows(trust, 6, 3).why_constant == "there are 6 val images; at least 8 are needed"
+    assert of_val_rows(trust, 6, 3).why_constant == "at least 8 val images are needed, and there are 6"
+    assert of_val_rows(trust, 1, 1).why_constant == "at least 8 val images are needed, and there is 1"
     assert of_val_rows(trust, 9, 1).why_constant == "all 9 val images are of one group; at least two groups are needed"
     assert of_val_rows(trust, 9, 3).why_constant == "no signal is higher for better masks of the 9 val images"
     assert "of one group, or no signal" in of_val_rows(trust, 9, None).why_constant

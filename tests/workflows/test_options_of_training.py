@@ -48,6 +48,21 @@ def test_an_unknown_variant_is_refused_by_those_that_can_be_trained(data, tmp_pa
         promise_seg.train(data, tmp_path / "run", variant="x")
 
 
+@pytest.mark.parametrize("of_command", [True, False])
+def test_a_missing_manifest_is_found_before_sam_is_loaded(tmp_path, monkeypatch, capsys, of_command):
+    def load(*_args, **_values):
+        raise AssertionError("SAM was loaded before the manifest was read")
+
+    monkeypatch.setattr("promise_seg.workflows.training.load_sam", load)
+    missing, run = tmp_path / "typo.csv", tmp_path / "run"
+    if of_command:
+        assert main(["train", str(missing), "-o", str(run)]) == 2
+        assert "typo.csv" in capsys.readouterr().err
+    else:
+        with pytest.raises(promise_seg.ManifestError, match=r"typo\.csv"):
+            promise_seg.train(missing, run)
+
+
 @pytest.fixture
 def unread(monkeypatch):
     """Fail a test in which a data set is read."""

@@ -237,7 +237,7 @@ class Connection:
         """
         url = self.address.root + request.path + (f"?{urlencode(request.query)}" if request.query else "")
         body = request.body
-        for _ in range(_MOST_REDIRECTIONS):
+        for _ in range(_MOST_REDIRECTIONS + 1):
             answer = self._answer_of(url, request, body, authorization)
             if not is_redirection(answer.status) or "Location" not in answer.headers:
                 return answer

@@ -110,7 +110,7 @@ def _reason_of(number: int | None) -> str:
     if number is None:
         return "it gives no reason"
     known = _REASONS.get(number) or _REASONS.get(number & 0xFF00 if number < 0xC000 else 0xC000)
-    return f"{known or 'it gives a reason that is not in the DICOM standard'} (failure reason {number:#06x})"
+    return f"{known or 'it gives a reason that promise-seg does not know'} (failure reason {number:#06x})"
 
 
 def _is_had(connection: Connection, series: Series, instance: str) -> bool:

@@ -126,9 +126,11 @@ def _kinds(model: PromiseModel, features: Features, sample: Sample, seed: int) -
         own = model.propose(features)
         uses_own = uses_own_prompts(model, own)
         yield OWN, False, own
-        for jitter in JITTERS if uses_own else ():
+        for jitter in JITTERS:
             for _ in range(DRAWS):
-                yield f"{OWN}, jittered by {jitter:.0%}", False, jittered(own, jitter * side, side, rng)
+                shaken = jittered(own, jitter * side, side, rng)  # always, so that the oracle points stay the same
+                if uses_own:
+                    yield f"{OWN}, jittered by {jitter:.0%}", False, shaken
         for count in COUNTS if uses_own and own.boxes_xyxy_model is None else ():
             if own.points_xy_model is not None and count < own.points_xy_model.shape[2]:
                 yield f"own points, {count} of them", False, _fewer(own, count)

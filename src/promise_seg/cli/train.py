@@ -57,6 +57,7 @@ def train(
 ) -> None:
     """Train a model on your images. SAM stays frozen unless --train-also is given. The same command resumes an
     interrupted training."""
+    from promise_seg.dataset.manifest import scan_manifest
     from promise_seg.protocol import training_deviations
     from promise_seg.workflows import training
     from promise_seg.workflows.one_model import check_one_model
@@ -71,14 +72,13 @@ def train(
         check_one_model(settings)
     print_deviations(training_deviations(protocol))
     usual = usual_reading(protocol, starts)
-    rows = training.UnreadData(
-        lambda: read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings.seed)
-    )
+    scan_manifest(data)  # before SAM is loaded; unusable rows are reported with the files
     quiet_libraries()
     with stages_bar() as progress:
         training.train(
-            rows, output, init=starts, one_model=one_model, progress=progress, note=print_line, trained=_print,
-            **encoding, **given,
+            lambda: read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings.seed),
+            output, init=starts, one_model=one_model, progress=progress, note=print_line, trained=_print, **encoding,
+            **given,
         )  # fmt: skip
 
 

@@ -25,7 +25,6 @@ from promise_seg.images.masks import instances_of, mask_of, note_on_instances, s
 from promise_seg.images.readers import content_sha256, highest_label, labels_of, mask_source, read_image, read_labels
 from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import MaskKind, Split
 
 _NAMED = 3
@@ -165,16 +164,17 @@ def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
 def _exchanged(row: Row) -> str:
     """Return a message if the image file looks like a mask, and the mask file like an image; empty otherwise."""
     try:
-        image, mask = (DEFAULT_READING.open(path) for path in (row.image, row.mask))
-        if image.is_volume or mask.is_volume:
-            return ""
-        of_image, of_mask = (len(np.unique(DEFAULT_READING.rgb(one, 0))) for one in (image, mask))
+        with guarded(row.image):
+            image, mask = (DEFAULT_READING.open(path) for path in (row.image, row.mask))
+            if image.is_volume or mask.is_volume:
+                return ""
+            of_image, of_mask = (len(np.unique(DEFAULT_READING.rgb(one, 0))) for one in (image, mask))
     except PromiseError:
         return ""
-    if of_image > 2 or of_mask <= _MOST_LABELS:
+    if of_image != 2 or of_mask <= _MOST_LABELS:  # an image with one value may be black
         return ""
     return (
-        f"{row.image} has only {count_in_words(of_image, 'value')}, like a mask, and its mask {row.mask} has "
+        f"{row.image} has only 2 values, like a mask, and its mask {row.mask} has "
         f"{of_mask}, like an image. The columns image_name and mask_name seem to be exchanged: exchange their names in "
         "the first line"
     )

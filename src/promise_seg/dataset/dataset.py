@@ -29,6 +29,9 @@ from promise_seg.storage.remote_paths import as_path
 from promise_seg.validation import make_options
 from promise_seg.vocabulary import MaskKind, Split, SplitChoice
 
+_MOST_ROWS_READ_BESIDE_PROBLEMS = 1000
+"""Of longer manifests, no file is read if there are rows that cannot be used."""
+
 
 @dataclass(frozen=True)
 class Dataset(Sequence[CheckedRow]):
@@ -264,7 +267,8 @@ def _base_reading(like: object) -> Reading:
 def _usable_rows(path: str | Path, reading: Reading, wanted: set[str], progress: Progress) -> list[Row]:
     """Return the rows of a manifest in which every row can be used.
 
-    If some rows cannot be used, the files of the others are checked too, so that all problems are raised together.
+    If some rows cannot be used, the files of the others are checked too, so that all problems are raised together,
+    except in long manifests, whose files take long to read.
 
     Raises:
         ManifestError: if rows cannot be used; the message lists all problems of all rows.
@@ -272,6 +276,8 @@ def _usable_rows(path: str | Path, reading: Reading, wanted: set[str], progress:
     """
     check_place(path, "manifest")
     rows, problems = scan_manifest(path)
+    if len(rows) > _MOST_ROWS_READ_BESIDE_PROBLEMS:
+        raise_all(problems)
     if problems:
         check_rows(
             [row for row in rows if SplitChoice.ALL in wanted or row.split in wanted], reading, progress, problems

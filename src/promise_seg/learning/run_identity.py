@@ -11,7 +11,7 @@ from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.images.reading import KeptReading, Reading, ReadingOptions
 from promise_seg.learning.settings import APM_PREFIX, OPTIONS, RecordedSettings, TrainSettings
 from promise_seg.sam.backbone import Backbone
-from promise_seg.vocabulary import EncoderPrecision, StorePrecision
+from promise_seg.vocabulary import EncoderPrecision, MaskKind, StorePrecision
 
 _NOT_OPTIONS = {"data_sha256": "data", "order_sha256": "order of rows"}
 _LONGEST_WORDS = 60
@@ -84,7 +84,8 @@ class RunIdentity(BaseModel):
     def changes_since(self, before: "RunIdentity") -> list[str]:
         """Return a description of each difference from an earlier identity, by the options of its user.
 
-        Settings that follow from the options are described only if nothing else differs.
+        Settings that are no options are described only if nothing else differs; options that follow from another one
+        are described with it.
         """
         changed = list(_changed_options(before.settings, self.settings))
         for name, value in self:
@@ -120,7 +121,10 @@ def _changed_options(before: TrainSettings, now: TrainSettings) -> Iterator[str]
 
 def _options_of(reading: Reading) -> str:
     """Return the options that read files in this way, as on the command line."""
-    return " ".join(ReadingOptions.that_give(reading).arguments) or "no options"
+    words = ReadingOptions.that_give(reading).arguments
+    if reading.masks == MaskKind.CLASSES and reading.label is None:
+        words += ["--class", "all"]
+    return " ".join(words) or "no options"
 
 
 def _values(before: object, now: object) -> str:

@@ -18,7 +18,6 @@ from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.quantities import count_in_words
 from promise_seg.sam.features import Features
 from promise_seg.trust.calibration_report import measure_trust
 from promise_seg.trust.empty_detection import EmptyDetection
@@ -101,7 +100,7 @@ class TrustModel:
             return ""
         images = self.calibration.quality.images
         if images < LEAST_IMAGES:
-            return f"there are {count_in_words(images, 'val image')}; at least {LEAST_IMAGES} are needed"
+            return f"at least {LEAST_IMAGES} val images are needed, and there {'is' if images == 1 else 'are'} {images}"
         if self.val_groups == 1:
             return f"all {images} val images are of one group; at least two groups are needed"
         useless = f"no signal is higher for better masks of the {images} val images"

@@ -47,9 +47,10 @@ class Trained:
         lines = [one.words for one in self.answers]
         config = read_config(self.best_folder)
         if config.map_share == 1:
+            same = "; the prompts do not change it" if config.presence_threshold is None else ""
             lines.append(
-                "own prompts: the mask is the auto-prompter's saliency map alone, which was better on the val rows; "
-                "the prompts do not change it"
+                "own prompts: the mask is the auto-prompter's saliency map alone, which was better on the val rows"
+                + same
             )
         elif config.second_pass:
             lines.append("own prompts: SAM's masks are fed back to it once, which was better on the val rows")

@@ -13,6 +13,7 @@ from promise_seg.arguments import checks_arguments
 from promise_seg.class_sets import check_class_set, class_folder, write_class_set
 from promise_seg.dataset.checks import classes_of
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.manifest import scan_manifest
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
@@ -52,20 +53,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-@dataclass(frozen=True)
-class UnreadData:
-    """A data set that training reads after it has checked all other options, as reading may take minutes.
-
-    Args:
-        read: reads the data set.
-    """
-
-    read: Callable[[], Dataset]
-
-
 @checks_arguments("data", "image_size", "init", "store", "val_share", "one_model", "progress", "note", "trained")
 def train(
-    data: Dataset | UnreadData | str | Path,
+    data: Dataset | Callable[[], Dataset] | str | Path,
     output: str | Path,
     *,
     variant: str | None = None,
@@ -113,7 +103,8 @@ def train(
     Options that are ``None`` are taken from the model of ``init``, or else from the protocol.
 
     Args:
-        data: a data set or its manifest. For label maps with several classes, a model is trained for each.
+        data: a data set, its manifest, or a function that reads the data set, which is called after the other arguments
+            were checked. For label maps with several classes, a model is trained for each.
         output: folder of the run; with several classes it gets a folder ``class-1`` ... for each.
         variant: ``apm``, ``ips`` or, by default, ``apm+ips``.
         apm: the auto-prompter: ``pretrained``, ``heatmap`` or ``peaks`` (ours), ``resnet`` or ``cross`` (the paper's).
@@ -166,7 +157,7 @@ def train(
         ManifestError: if rows or their files cannot be used.
         CheckpointError: if ``output`` holds a run with other settings, data, SAM or starting point.
     """
-    _check_first(output, apm_options)
+    _check_first(data, output, apm_options)
     protocol = chosen(Protocol, protocol, "--protocol")
     given = {
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
@@ -191,6 +182,7 @@ def train(
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, first.device, image_size, settings, first)
     frozen = encoding_in(frozen, encoder_precision, None if starts is None else starts.first.config)
+    del first  # it may be another SAM than the one that is trained with, and take memory until the end
     settings = sizing.with_apm_side(settings)
     if epochs is None or one_model:
         classes = len(rows.classes) if one_model else 1
@@ -202,13 +194,18 @@ def train(
         return (_train_as_one if one_model else _train_all)(work, rows, Path(output), trained)
 
 
-def _check_first(output: str | Path, options: Mapping[str, Any]) -> None:
-    """Refuse folders that no run can be in, and options that do not exist, by the names of all that do.
+def _check_first(data: object, output: str | Path, options: Mapping[str, Any]) -> None:
+    """Refuse manifests that cannot be read, folders that no run can be in, and options that do not exist.
+
+    Rows that cannot be used are reported later, together with the files.
 
     Raises:
-        SettingsError: naming the folder, or the first such option.
+        ManifestError: if ``data`` is the path of a manifest that cannot be used as a whole.
+        SettingsError: naming the folder, or the first such option and all that exist.
     """
     check_run_folder(output)
+    if isinstance(data, str | Path):
+        scan_manifest(data)
     own = [n for n, each in inspect.signature(train).parameters.items() if each.kind is not each.VAR_KEYWORD]
     for name, value in options.items():
         if not name.startswith(APM_PREFIX) and name not in TrainSettings.model_fields:
@@ -231,7 +228,7 @@ def _first_sam(
 
 
 def _opened(
-    data: Dataset | UnreadData | str | Path,
+    data: Dataset | Callable[[], Dataset] | str | Path,
     output: str | Path,
     protocol: Protocol,
     starts: Starts | None,
@@ -241,8 +238,8 @@ def _opened(
     one_model: bool,
 ) -> Dataset:
     """Read the manifest of a training, unless it is a data set already, and check where its run will be written."""
-    if isinstance(data, UnreadData):
-        data = data.read()
+    if callable(data):
+        data = data()
     elif not isinstance(data, Dataset):
         data = Dataset.from_csv(data, like=usual_reading(protocol, starts), progress=progress)
     check_apart_from_data(output, data, note)
