@@ -23,7 +23,7 @@ def test_damage_is_said(tmp_path):
 
 def test_one_model_cannot_be_meant_by_several(tmp_path):
     write_class_set(tmp_path, [1, 3])
-    with pytest.raises(CheckpointError, match="name one of class-1, class-3 in it"):
+    with pytest.raises(CheckpointError, match="Give the folder of one of them: class-1, class-3"):
         load_checkpoint(tmp_path)
 
 

@@ -157,7 +157,7 @@ def train(
         ManifestError: if rows or their files cannot be used.
         CheckpointError: if ``output`` holds a run with other settings, data, SAM or starting point.
     """
-    _check_first(data, output, apm_options)
+    _check_first(output, apm_options)
     protocol = chosen(Protocol, protocol, "--protocol")
     given = {
         "variant": variant, "apm": apm, "points": points, "foreground": foreground, "train_also": train_also,
@@ -174,7 +174,7 @@ def train(
     for line in first_notes(settings, starts, given):
         note(line)
     accelerator = make_accelerator(device, settings.precision)
-    first = _first_sam(sam, accelerator.device, image_size, encoder_precision, output)
+    first = _first_sam(data, sam, accelerator.device, image_size, encoder_precision, output)
     kept = as_store(store, store_precision)
     data = _opened(data, output, protocol, starts, progress, note, one_model=one_model)
     rows = _with_validation(data, val_share, settings.seed, note)
@@ -194,18 +194,13 @@ def train(
         return (_train_as_one if one_model else _train_all)(work, rows, Path(output), trained)
 
 
-def _check_first(data: object, output: str | Path, options: Mapping[str, Any]) -> None:
-    """Refuse manifests that cannot be read, folders that no run can be in, and options that do not exist.
-
-    Rows that cannot be used are reported later, together with the files.
+def _check_first(output: str | Path, options: Mapping[str, Any]) -> None:
+    """Refuse folders that no run can be in, and options that do not exist, by the names of all that do.
 
     Raises:
-        ManifestError: if ``data`` is the path of a manifest that cannot be used as a whole.
-        SettingsError: naming the folder, or the first such option and all that exist.
+        SettingsError: naming the folder, or the first such option.
     """
     check_run_folder(output)
-    if isinstance(data, str | Path):
-        scan_manifest(data)
     own = [n for n, each in inspect.signature(train).parameters.items() if each.kind is not each.VAR_KEYWORD]
     for name, value in options.items():
         if not name.startswith(APM_PREFIX) and name not in TrainSettings.model_fields:
@@ -213,14 +208,25 @@ def _check_first(data: object, output: str | Path, options: Mapping[str, Any]) -
 
 
 def _first_sam(
-    sam: Backbone | str, device: torch.device, image_size: int | None, precision: str | None, output: str | Path
+    data: object,
+    sam: Backbone | str,
+    device: torch.device,
+    image_size: int | None,
+    precision: str | None,
+    output: str | Path,
 ) -> Backbone:
     """Load SAM at the given size, or at that of the run in a folder, so that faults are found before images are read.
 
+    If ``data`` is the path of a manifest, it is looked at first. Rows that cannot be used are reported later, together
+    with the files.
+
     Raises:
+        ManifestError: if the manifest cannot be used as a whole.
         CheckpointError: if there is no such SAM, or its weights do not fit.
         SettingsError: if the SAM cannot be used at that size, or in that precision on the device.
     """
+    if isinstance(data, str | Path):
+        scan_manifest(data)
     encodes = parse_encoder_precision(precision)
     if encodes is not None:
         check_encoder_precision(encodes, device)
