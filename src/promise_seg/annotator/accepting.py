@@ -66,9 +66,10 @@ class Acceptances:
         else:
             listed = replace(kept, mask=mask)
         self.catalogue.note_mask(number, mask, listed.to_text(), is_binary=self.results.is_binary(objects))
-        if row["mask"] not in (None, mask, *self.catalogue.masks_of_others(number)):  # of another format
+        old = row["mask"]
+        if old not in (None, mask) and old not in self.catalogue.masks_of_others(number):  # of another format
             with suppress(OSError):  # then it stays, but the manifest lists the new one
-                self.results.remove_mask(row["mask"])
+                self.results.remove_mask(old)
 
     def discard(self, number: int) -> str:
         """Remove the masks and prompts of an image unless it is accepted; they are written again when it is.

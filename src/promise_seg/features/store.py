@@ -74,7 +74,7 @@ class FeatureKey:
     """Everything that an entry depends on: the content of the image, the geometry, the view and the SAM.
 
     ``tile`` is the part of the image that was encoded as a separate image; ``crop`` is in the frame of the tile.
-    ``made_at`` is the side of the frame in which a view was made whose effect depends on it, if it is another one.
+    ``made_at`` is the side of the frame in which a view was made, for views whose effect depends on it.
     """
 
     image_sha256: str

@@ -96,7 +96,8 @@ def _beside(mask: Source, image: Source, index: int) -> Array:
         frame = mask.frame.in_units_of(image.frame, mask.mm_per_unit / image.mm_per_unit)
         return image.frame.to_slices(image.frame.like_this(frame, mask.array))[index]
     if mask.frame is not None and image.uneven is not None:
-        return image.uneven.labels_of(mask.frame, mask.array)[index]
+        frame = mask.frame.in_units_of(image.uneven.frame, mask.mm_per_unit / image.mm_per_unit)
+        return image.uneven.labels_of(frame, mask.array)[index]
     if mask.uneven is not None and image.uneven is not None and image.uneven.lies_like(mask.uneven):
         return mask.as_stored(index)
     if image.is_cut or image.slices_have_places or mask.slices_have_places:
@@ -135,7 +136,8 @@ def pairing_by_number(mask: Source, image: Source) -> PairingByNumber | None:
     if len(image) == 1 and len(mask) == 1:
         return None
     if mask.frame is not None and image.uneven is not None:
-        if image.uneven.is_paired_by_number(mask.frame, mask.array):
+        frame = mask.frame.in_units_of(image.uneven.frame, mask.mm_per_unit / image.mm_per_unit)
+        if image.uneven.is_paired_by_number(frame, mask.array):
             return PairingByNumber(
                 "has as many slices as its unevenly stacked image, but states one distance for all of them",
                 "the mask as a DICOM segmentation, which names the image of each slice",

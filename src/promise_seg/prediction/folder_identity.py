@@ -39,9 +39,10 @@ class FolderIdentity:
 
     def __init__(self, folder: Path, identity: dict[str, object]) -> None:
         self._folder, self._path, self._identity = folder, folder / PREDICTION_IDENTITY, identity
-        if self._path.exists() and _differs_without_effect(folder, identity):
+        if self._path.exists():
             with in_turn(self._path):
-                write_sealed(self._path, identity)
+                if _differs_without_effect(folder, identity):
+                    write_sealed(self._path, identity)
         keep_identity(folder, identity)
 
     def confirm(self) -> None:

@@ -127,6 +127,7 @@ class PredictionFolder:
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
         lines = [facts | line for index in range(len(labelled.slices)) for line in lines_of(labelled, index)]
         self._table.put(one.key, lines)
+        self._identity.confirm()  # another process that predicted nothing may have removed it meanwhile
         if labelled.source.incomplete is not None:
             self.notes.append(f"{one.path}: {labelled.source.incomplete}")
         if self._table.is_due:

@@ -280,6 +280,12 @@ def test_padding_is_black_and_no_part_of_any_range(tmp_path, photometric):
         assert np.array_equal(seen[5:], read_image(tmp_path / "b.dcm", reading))
 
 
+@pytest.mark.parametrize("window", ["own", "percentile", "40,80"])
+def test_an_image_of_padding_alone_is_black(tmp_path, window):
+    path = write_dicom(tmp_path / "a.dcm", np.full_like(GREY, -2000), PixelPaddingValue=-2000)
+    assert not read_image(path, make_reading(window=window)).any()
+
+
 @pytest.mark.parametrize(
     ("kind", "value", "limit", "vr", "note"),
     [

@@ -53,6 +53,13 @@ def test_all_files_are_those_of_the_volume(files):
     assert not TiffSlide(files[0]).is_readable
 
 
+def test_the_metadata_of_an_unchanged_file_are_parsed_once(files, monkeypatch):
+    opened, parse = [], tifffile.TiffFile
+    monkeypatch.setattr(tifffile, "TiffFile", lambda stored: opened.append(stored) or parse(stored))
+    assert [TiffStack.files_of(files[0]) for _ in range(3)] == [files] * 3
+    assert len(opened) <= 1
+
+
 def test_a_change_of_another_file_is_noticed(files):
     before = content_sha256(open_source(files[0]), 1, Reading())
     write_part(files[1], 1, 7)

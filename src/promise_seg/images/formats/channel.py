@@ -12,7 +12,7 @@ from promise_seg.images.formats.source import Scope, Source
 _SHOWN = 12
 _INHERITED = (
     "path", "is_volume", "frame", "uneven", "spacing", "slice_spacing", "slices_have_places", "is_oriented", "turned",
-    "columns_first", "brightest",
+    "columns_first", "brightest", "mm_per_unit",
 )  # fmt: skip
 
 

@@ -53,6 +53,11 @@ class DicomSource(Source):
     def is_cut(self) -> bool:
         return self._cut is not None
 
+    @cached_property
+    def has_finite_values(self) -> bool:
+        """True: only padding is NaN, and an image of padding alone is shown as black."""
+        return True
+
     @property
     def label_note(self) -> str | None:
         return AS_STORED_NOTE if self.is_inverted else None

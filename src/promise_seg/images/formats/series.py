@@ -148,7 +148,8 @@ class DicomSeries(DicomSource):
     def corrections(self) -> dict[str, object]:
         facts = dict[str, object]()
         for index in range(len(self.files) if self._may_be_corrected else 0):
-            facts |= self._image(index).corrections
+            if facts := dict(self._image(index).corrections):
+                break  # any of them keeps older features apart
         return facts
 
     def slice_files(self, index: int, scope: Scope) -> list[Path]:

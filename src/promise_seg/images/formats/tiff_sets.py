@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import tifffile
@@ -22,7 +23,11 @@ def files_of_set(path: Path) -> list[Path]:
     Raises:
         ImageError: if another file is in another folder, or the TIFF is on an object store.
     """
-    names = _other_names(path)
+    try:
+        state = path.stat()
+    except OSError:
+        return [path]
+    names = _other_names(path, state.st_mtime_ns, state.st_size)
     if names and isinstance(path, RemotePath):
         raise ImageError(
             f"{path}: an OME-TIFF of {len(names) + 1} files, which cannot be read at an address. Copy the files to "
@@ -54,18 +59,23 @@ def opened(page: tifffile.TiffPage | tifffile.TiffFrame) -> Iterator[tifffile.Fi
             handle.close()
 
 
-def _other_names(path: Path) -> list[str]:
-    """Return the names of the other files in the metadata, without duplicates."""
+@lru_cache(maxsize=2**14)
+def _other_names(path: Path, modified: int, size: int) -> tuple[str, ...]:
+    """Return the names of the other files in the metadata, without duplicates.
+
+    The time of modification and the size tell the cache that a file has changed; each access to a TIFF asks for this.
+    """
+    del modified, size
     try:
         with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
             text = file.ome_metadata
         if not text or "FileName" not in text:
-            return []
+            return ()
         root = ElementTree.fromstring(text)
     except DefusedXmlException:
         raise ImageError(f"{path}: its OME metadata define entities, which is not allowed. Save it again") from None
     except Exception:  # tifffile and the parser raise whatever they run into
-        return []
+        return ()
     own, names = root.get("UUID"), dict[str, None]()
     for element in root.iter():
         name = element.get("FileName")
@@ -75,4 +85,4 @@ def _other_names(path: Path) -> list[str]:
             own = element.text
         if element.text != own:  # a file that was renamed is recognized by its identifier
             names[name] = None
-    return list(names)
+    return tuple(names)

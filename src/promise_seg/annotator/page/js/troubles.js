@@ -6,8 +6,8 @@ import { counted } from "./answers.js";
 /** @typedef {{text: string, way: "retry" | "take" | null}} Trouble */
 
 const RETRIED = new Set(["unreachable", "failed", "not-stored", "too-slow"]);
-const NO_SESSION = "The annotator was started again and does not know this tab. Open the new address that the command \
-printed in another tab, and keep this tab open";
+const NO_SESSION = "The annotator was restarted and does not know this tab. Open the new address from its terminal in \
+another tab, and keep this tab open";
 
 /** @param {ApiError} error @returns {Trouble} */
 export function troubleOf({ code, message }) {
