@@ -55,7 +55,7 @@ class DicomSource(Source):
 
     @cached_property
     def has_finite_values(self) -> bool:
-        """True: only padding is NaN, and an image of padding alone is shown as black."""
+        """Whether any value is a number, which holds for all DICOM images: NaN is padding, and is shown as black."""
         return True
 
     @property
