@@ -30,7 +30,7 @@ from promise_seg.validation import make_options
 from promise_seg.vocabulary import MaskKind, Split, SplitChoice
 
 _MOST_ROWS_READ_BESIDE_PROBLEMS = 1000
-"""Of longer manifests, no file is read if there are rows that cannot be used."""
+"""The largest number of rows with which files are read although other rows cannot be used."""
 
 
 @dataclass(frozen=True)
