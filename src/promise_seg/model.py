@@ -276,7 +276,7 @@ class PromiseModel(nn.Module):
         usual = Answer(mask_choice=self.config.mask_choice)
         return usual if form is None else self.config.given.get(form, usual)
 
-    def decode(self, features: Features, prompts: Prompts) -> Decoded:
+    def decode(self, features: Features, prompts: Prompts, *, apart: bool = False) -> Decoded:
         """Return masks for any prompts, shifted if this variant has an IPS.
 
         Masks for the APM's own prompts, a :class:`Proposal`, are mixed with its saliency map, and are empty for images
@@ -285,6 +285,12 @@ class PromiseModel(nn.Module):
 
         Masks for given points and boxes are mixed with the saliency map as was measured for their form, within the
         limits that the prompts set (:func:`with_map_as_asked`), if the features contain what the APM needs for its map.
+
+        Args:
+            features: the features of B images.
+            prompts: K sets of prompts for each image.
+            apart: whether each of the APM's own prompts shall have the mask of its own object (:func:`with_map`);
+                otherwise the masks are meant to be joined.
         """
         answer = self.answer_to(prompts)
         shifted = answer.shifted
@@ -295,7 +301,7 @@ class PromiseModel(nn.Module):
         if self.config.second_pass:
             refined = replace(prompts, mask_logits=choose_mask(decoded, self.config.mask_choice).mask_logits)
             decoded = self.sam_masks(features, refined, shifted=shifted)
-        mask_logits = with_map(decoded.mask_logits, prompts, self.config.map_share)
+        mask_logits = with_map(decoded.mask_logits, prompts, self.config.map_share, apart=apart)
         threshold = None if self.always_segments else self.config.presence_threshold
         if threshold is not None and presence_logits is not None:
             absent = presence_logits.sigmoid() < threshold

@@ -17,6 +17,7 @@ from promise_seg.prediction.user_prompts import UserPrompts
 from promise_seg.vocabulary import ApmKind, Variant
 from tests.files import write_nifti
 from tests.helpers import disc_image, make_model
+from tests.instances.drawn import discs, drawn_model
 
 
 @pytest.fixture
@@ -231,6 +232,32 @@ def test_objects_are_predicted_apart_as_they_are_asked_for(tiny_sam, kind, most)
     assert np.array_equal(np.any([one.mask for one in apart], 0), together.mask)
     np.testing.assert_allclose(np.concatenate([one.points_xy for one in apart]), together.points_xy)
     assert sum(len(one.boxes_xyxy) for one in apart) == len(together.boxes_xyxy)
+
+
+@pytest.mark.parametrize("share", [0.8, 1.0])
+def test_each_object_has_its_own_mask_where_the_map_makes_the_masks(tiny_sam, share):
+    labels = discs((7, 8, 4), (24, 8, 5), (15, 24, 6))
+    model = drawn_model(tiny_sam, labels)
+    model.config = model.config.model_copy(update={"map_share": share})
+    drawn = model.apm.forward
+
+    def propose(features):
+        found = drawn(features)
+        return replace(
+            found,
+            points_xy_model=torch.tensor([[[[7.0, 8.0]], [[24.0, 8.0]], [[15.0, 24.0]]]]),
+            point_labels=torch.ones(1, 3, 1, dtype=torch.long),
+            regions=torch.from_numpy(labels)[None],
+            numbers=torch.arange(1, 4)[None],
+        )
+
+    model.apm.forward = propose
+    predictor = Predictor(model)
+    encoded = predictor.encode(np.zeros((32, 32, 3), np.uint8))
+    apart = predictor.predict_objects(encoded)
+    for number, one in enumerate(apart, 1):
+        assert np.array_equal(one.mask, labels == number)
+    assert np.array_equal(predictor.predict(encoded).mask, labels > 0)
 
 
 def test_objects_need_an_auto_prompter(tiny_sam):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from promise_seg.prompting.map_in_masks import with_map_as_asked
+from promise_seg.prompting.apm import NOT_ASKED_FOR, Proposal
+from promise_seg.prompting.map_in_masks import with_map, with_map_as_asked
 from promise_seg.sam.prompts import Prompts
 
 SIDE = 64
@@ -137,3 +138,43 @@ def test_a_click_that_sam_follows_is_followed_with_any_map(seed, boxes, side_of_
         assert follows.any()
         still = (found[image, 0, :, rows[image], columns[image]] > 0) == labels[image]
         assert bool(still[follows].all())
+
+
+def proposal_of(saliency: torch.Tensor, regions: torch.Tensor, count: int) -> Proposal:
+    """A proposal of ``count`` objects with drawn maps (r, r)."""
+    return Proposal(
+        points_xy_model=torch.zeros(1, count, 1, 2),
+        point_labels=torch.ones(1, count, 1, dtype=torch.long),
+        saliency_logits=saliency[None],
+        regions=regions[None],
+        numbers=torch.arange(1, count + 1)[None],
+    )
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
+def test_masks_of_separate_objects_have_the_saliency_of_their_own_object_alone(share):
+    saliency, sam = torch.maximum(NEAR, FAR), torch.stack([NEAR, FAR])[None, :, None]
+    proposal = proposal_of(saliency, (NEAR > 0).long() + 2 * (FAR > 0).long(), 2)
+    apart = with_map(sam, proposal, share, apart=True)[0, :, 0]
+    assert torch.equal(apart[0] > 0, NEAR > 0)
+    assert torch.equal(apart[1] > 0, FAR > 0)
+    torch.testing.assert_close(apart[0][NEAR > 0], NEAR[NEAR > 0])
+    joined = with_map(sam, proposal, share)[0, :, 0].amax(0)
+    assert torch.equal(joined > 0, saliency > 0)
+
+
+def test_masks_of_separate_objects_are_free_of_objects_that_sam_was_not_asked_for():
+    proposal = proposal_of(torch.maximum(NEAR, FAR), (NEAR > 0).long() + NOT_ASKED_FOR * (FAR > 0).long(), 1)
+    sam = NEAR[None, None, None]
+    assert torch.equal(with_map(sam, proposal, 1.0, apart=True)[0, 0, 0] > 0, NEAR > 0)
+    assert torch.equal(with_map(sam, proposal, 1.0)[0, 0, 0] > 0, torch.maximum(NEAR, FAR) > 0)
+
+
+def test_a_faint_edge_goes_to_the_nearest_object():
+    """A threshold that was tuned below one half takes cells that are in no region."""
+    faint = torch.where(square(5, 5, 10) > 0, -0.2, -4.0)  # a ring of one cell around the first object
+    saliency = torch.maximum(torch.maximum(NEAR, FAR), faint)
+    proposal = proposal_of(saliency, (NEAR > 0).long() + 2 * (FAR > 0).long(), 2)
+    apart = with_map(torch.stack([NEAR, FAR])[None, :, None], proposal, 1.0, apart=True)[0, :, 0]
+    assert torch.equal(apart[0] > -1, square(5, 5, 10) > 0)
+    assert torch.equal(apart[1] > -1, FAR > 0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from promise_seg.prompting.separating import depths, prompts_in_frame, separate
+from promise_seg.prompting.separating import depths, prompts_in_frame, separate, spread
 from tests.instances.drawn import depth_of, discs
 
 
@@ -62,3 +62,14 @@ def test_boxes_and_points_are_in_the_model_frame():
     boxes, points = prompts_in_frame(np.array([[1, 2, 3, 5]]), np.array([[2, 4]]), 4.0)
     assert boxes.tolist() == [[4, 8, 11, 19]]
     assert points.tolist() == [[9.5, 17.5]]
+
+
+def test_regions_spread_to_the_nearest_cells_as_far_as_allowed():
+    regions = np.zeros((9, 9), int)
+    regions[4, 1], regions[4, 7] = 1, -1
+    everywhere = spread(regions)
+    assert np.array_equal(np.unique(everywhere[:, :4]), [1])
+    assert np.array_equal(np.unique(everywhere[:, 5:]), [-1])
+    near = spread(regions, 1.0)
+    assert np.array_equal(np.argwhere(near == 1), [[3, 1], [4, 0], [4, 1], [4, 2], [5, 1]])
+    assert np.array_equal(spread(np.zeros((3, 3), int)), np.zeros((3, 3), int))

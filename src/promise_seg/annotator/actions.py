@@ -23,10 +23,12 @@ from promise_seg.annotator.history import Change, ImageState
 from promise_seg.annotator.objects import NO_ANSWER, AnnotatedObject, Answer, Prompts
 from promise_seg.annotator.overlap import dice_of
 from promise_seg.annotator.refusals import Refusal, invalid, unknown
-from promise_seg.annotator.segmenter import Segmenter
+from promise_seg.annotator.segmenter import Proposal, Segmenter
 
 _SAME_DICE = 0.5
 """Masks of the same class and slice with at least this Dice belong to the same object."""
+_CANDIDATES = 3
+"""The number of SAM's masks for prompts; they are not known yet for an object that the model's maps have separated."""
 _STATES = {"accept": "done", "skip": "skipped", "reopen": "open"}
 
 
@@ -146,15 +148,26 @@ class Actions:
             return Change(proposed=index, is_work=False)
         using = self._segmenter.in_use.number
         found = [one for one in self._segmenter.proposals(self._number, index) if not self._is_there(index, *one)]
-        self._check_room(len(found))
+        kept, note = self._with_room(found)
         first = self._image.now.next_object
         objects = {
             first + n: AnnotatedObject(first + n, index, label, prompts, automatic=True).answered(
                 answer, self._image.height, self._image.width
             )
-            for n, (label, prompts, answer) in enumerate(found)
+            for n, (label, prompts, answer) in enumerate(kept)
         }
-        return Change(objects, proposed=index, is_work=False, model=using)
+        return Change(objects, proposed=index, is_work=False, model=using, note=note)
+
+    def _with_room(self, found: Sequence[Proposal]) -> tuple[Sequence[Proposal], str]:
+        """Return as many proposals as the image has room for, the surest ones, and a note if that is not all."""
+        room = max(MOST_OBJECTS - len(self._image.objects), 0)
+        if len(found) <= room:
+            return found, ""
+        surest = sorted(range(len(found)), key=lambda n: -(found[n][2].score or 0))[:room]
+        return [found[n] for n in sorted(surest)], (
+            f"The model proposes {len(found):,} objects here. The {room:,} surest ones are shown, because an image can "
+            f"have {MOST_OBJECTS:,} objects"
+        )
 
     def _is_there(self, index: int, label: int, prompts: Prompts, answer: Answer) -> bool:
         """Whether an object like this exists already, for example because it was propagated from another slice."""
@@ -214,10 +227,9 @@ class Actions:
     def _with_candidate(self, one: AnnotatedObject, candidate: int | None) -> AnnotatedObject:
         if one.prompts.is_empty:
             raise invalid("candidate", "the object has no prompts, so it has no candidates")
-        if candidate is not None and candidate >= len(one.answer.scores):
-            raise invalid(
-                "candidate", f"is {candidate}; expected less than {len(one.answer.scores)}, the number of candidates"
-            )
+        count = len(one.answer.scores) or _CANDIDATES
+        if candidate is not None and candidate >= count:
+            raise invalid("candidate", f"is {candidate}; expected less than {count}, the number of candidates")
         return self.answered(replace(one, candidate=candidate, automatic=False))
 
     def _automatic(self, one: AnnotatedObject) -> AnnotatedObject:

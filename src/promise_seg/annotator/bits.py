@@ -28,15 +28,20 @@ class MaskBits:
     bits: str = ""
 
     @classmethod
-    def of(cls, mask: BoolArray) -> "MaskBits":
-        """Return the bits of a mask (H, W) in its bounding box."""
+    def of(cls, mask: BoolArray, from_left: int = 0, from_top: int = 0) -> "MaskBits":
+        """Return the bits of a mask (H, W) in its bounding box.
+
+        Args:
+            mask: the mask of an image, or of a window of it.
+            from_left, from_top: the position of the window in the image, in pixels.
+        """
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if not len(rows):
             return EMPTY
         top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
         packed = np.packbits(mask[top:bottom, left:right].ravel())
         bits = base64.b64encode(zlib.compress(packed.tobytes(), 1)).decode("ascii")
-        return cls((left, top, right - left, bottom - top), bits)
+        return cls((left + from_left, top + from_top, right - left, bottom - top), bits)
 
     @property
     def is_empty(self) -> bool:

@@ -10,7 +10,8 @@ import torch
 from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.catalogue import Catalogue, readable
 from promise_seg.annotator.lru_cache import LruCache
-from promise_seg.annotator.objects import Answer, Point, Prompts
+from promise_seg.annotator.objects import Answer, Prompts
+from promise_seg.annotator.proposals import answer_of, proposals_of
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.arrays import Float32Array
 from promise_seg.augmentation import view_of
@@ -21,8 +22,7 @@ from promise_seg.images.readers import content_sha256
 from promise_seg.inference.encoding import encode_images
 from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.encoding_together import encode_together
-from promise_seg.prediction.prediction import Prediction
-from promise_seg.prediction.user_prompts import UserPrompts, clipped_box, clipped_points, has_shares
+from promise_seg.prediction.user_prompts import UserPrompts
 from promise_seg.sam.features import Features
 from promise_seg.workflows.models import AnyModel, Model, label_of
 
@@ -162,9 +162,7 @@ class Segmenter:
     def _proposals(self, number: int, index: int, using: InUse) -> list[Proposal]:
         encoded, found = self.encoded(number, index, using), []
         for label, model in using.proposing:
-            geometry = encoded[label].geometry
-            predictions = [one for one in model.predict_objects(encoded[label]) if one.mask.any()]
-            found += [(label, _prompts_of(one, geometry), _answer_of(one, using)) for one in predictions]
+            found += [(label, *one) for one in proposals_of(model, encoded[label], using.number)]
         return found
 
     def answer(
@@ -196,7 +194,7 @@ class Segmenter:
             (found,) = model.predict_sets(image, [given], mask_choice=None if candidate is None else str(candidate))
         except SettingsError as error:
             raise Refusal(422, "invalid", str(error)) from error
-        return _answer_of(found, using)
+        return answer_of(found, using.number)
 
     def trust(self, number: int, index: int) -> float | None:
         """Return the trust score of the proposal of a slice, 0 to 1; ``None`` without proposals.
@@ -218,26 +216,6 @@ class Segmenter:
 def models_of(model: AnyModel) -> dict[int, Model]:
     """Return models by the label of the class that they segment; a model without a class has label 1."""
     return {label_of(model.model) or 1: model} if isinstance(model, Model) else dict(model)
-
-
-def _prompts_of(one: Prediction, geometry: Geometry) -> Prompts:
-    """Return the prompts of a prediction; prompts outside of the image are moved to its edge."""
-    inside = clipped_points(one.points_xy, geometry)
-    pairs = zip(inside.tolist(), one.point_labels.tolist(), strict=True)
-    points = tuple(Point(float(x), float(y), int(label)) for (x, y), label in pairs)
-    box = None if one.box_xyxy is None else clipped_box(one.box_xyxy, geometry)
-    if box is None or has_shares(box):  # a box inside of the corner's pixel would not be taken back
-        return Prompts(points, None)
-    return Prompts(points, (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
-
-
-def _answer_of(one: Prediction, using: InUse) -> Answer:
-    scores: tuple[float, ...] = ()
-    chosen = None
-    if one.candidates is not None:
-        scores = tuple(float(score) for score in one.candidates.predicted_iou)
-        chosen = one.candidates.chosen
-    return Answer(MaskBits.of(one.mask), scores, chosen, float(one.predicted_iou), using.number)
 
 
 def _logits_of(bits: MaskBits, geometry: Geometry, side: int) -> Float32Array:

@@ -79,7 +79,7 @@ class Masks:
 
 
 def decode_masks(
-    model: PromiseModel, features: Features, prompts: Prompts, geometries: Sequence[Geometry]
+    model: PromiseModel, features: Features, prompts: Prompts, geometries: Sequence[Geometry], *, apart: bool = False
 ) -> list[Masks]:
     """Decode the masks of B images, one entry for each.
 
@@ -88,9 +88,11 @@ def decode_masks(
         features: the features of B images, on the model's device.
         prompts: the prompts for B images with K sets of prompts each, in the model frame, on any device.
         geometries: the map between image frame and model frame of each image.
+        apart: whether each set of the model's own prompts shall have the mask of its own object, instead of a mask
+            that is meant to be joined with the others.
     """
     prompts = prompts.to(model.device)
-    decoded = model.decode(features, prompts)
+    decoded = model.decode(features, prompts, apart=apart)
     learned = decoded.learned_iou
     found = []
     for number, geometry in enumerate(geometries):
@@ -102,6 +104,8 @@ def decode_masks(
 
 
 @torch.no_grad()
-def decode_one(model: PromiseModel, features: Features, prompts: Prompts, geometry: Geometry) -> Masks:
+def decode_one(
+    model: PromiseModel, features: Features, prompts: Prompts, geometry: Geometry, *, apart: bool = False
+) -> Masks:
     """Decode the masks of one image, for K sets of prompts at once; see :func:`decode_masks`."""
-    return decode_masks(model, features, prompts, [geometry])[0]
+    return decode_masks(model, features, prompts, [geometry], apart=apart)[0]

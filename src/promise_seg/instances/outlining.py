@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 
@@ -16,6 +15,8 @@ from promise_seg.arrays import BoolArray, Float32Array, IntArray
 from promise_seg.images.geometry import Geometry
 from promise_seg.instances.proposing import ObjectProposals
 from promise_seg.model import PromiseModel, choose_mask
+from promise_seg.prompting.map_in_masks import CERTAIN_LOGIT
+from promise_seg.prompting.separating import spread
 from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.rules.postprocessing import largest_part
 from promise_seg.sam.features import Features
@@ -24,7 +25,6 @@ _AT_ONCE = 32
 _MARGIN = 0.25  # share of a box's longer side by which a mask may extend beyond the box
 _LEAST_MARGIN = 3  # cells of the maps
 _REACH = 4  # cells of the maps by which an object may extend beyond its region
-_CERTAIN_LOGIT = 12.0
 _AGREEMENT = 0.3  # least IoU of SAM's mask with the region of its prompts
 
 
@@ -71,14 +71,14 @@ def outline_objects(
         geometry: geometry of the image.
         rule: how SAM's masks and the APM's map are mixed.
     """
-    owners = _spread(proposals.regions)
+    owners = spread(proposals.regions, _REACH)
     least = model.config.postprocessing.threshold_logit
     points = geometry.points_to_image(proposals.points_xy_model)
     for number, answer in enumerate(_answers(model, features, proposals, rule)):
         window = _window_of(proposals.boxes_xyxy_model[number], geometry, len(owners))
         saliency = _cut(proposals.saliency_logits, window, geometry)
         owned = _cut(owners, window, geometry, number + 1)
-        mapped = _object_mask(np.minimum(saliency, (owned - 0.5) * 2 * _CERTAIN_LOGIT), least, window, points[number])
+        mapped = _object_mask(np.minimum(saliency, (owned - 0.5) * 2 * CERTAIN_LOGIT), least, window, points[number])
         if answer is None:
             yield mapped
             continue
@@ -118,18 +118,6 @@ def _answers(
             chosen = choose_mask(model.sam_masks(features, seen, shifted=shifted), model.config.mask_choice)
         logits, iou = chosen.mask_logits[0].float().cpu().numpy(), chosen.iou[0].float().cpu().numpy()
         yield from (_Answer(one, float(of)) for one, of in zip(logits, iou, strict=True))
-
-
-def _spread(regions: IntArray) -> IntArray:
-    """Extend each region by a few cells into the background, up to the other regions."""
-    if not regions.any():
-        return regions
-    away, nearest = cv2.distanceTransformWithLabels(
-        (regions == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_pixel = np.zeros(int(nearest.max()) + 1, np.int64)
-    of_pixel[nearest[regions > 0]] = regions[regions > 0]
-    return np.where(away <= _REACH, of_pixel[nearest], 0)
 
 
 class _Window(NamedTuple):

@@ -204,7 +204,8 @@ class Predictor:
     def predict_objects(self, image: ImageLike | EncodedImage) -> list[Prediction]:
         """Predict with the model's own prompts, with a separate mask for each set of prompts, often one per object.
 
-        Without prompts, :meth:`predict` starts from the union of these masks.
+        A model has prompts for a limited number of objects, the largest ones (``max_objects`` of the auto-prompter, 16
+        by default). :meth:`predict_instances` finds all, and :meth:`predict` gives one mask of all.
 
         Args:
             image: anything that :meth:`encode` accepts or returns.
@@ -215,7 +216,8 @@ class Predictor:
         """
         encoded, post = self._encoded(image), self.model.config.postprocessing
         own = self._own_prompts(encoded)
-        masks, choice = decode_one(self.model, encoded.features, own, encoded.geometry), self._choice(own, None)
+        masks = decode_one(self.model, encoded.features, own, encoded.geometry, apart=True)
+        choice = self._choice(own, None)
         return [
             prediction_of(masks, n, choice, post, prompts_in_image(own, slice(n, n + 1), encoded.geometry))
             for n in range(len(masks.iou))

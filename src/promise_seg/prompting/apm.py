@@ -78,6 +78,7 @@ class AutoPrompter(nn.Module):
         image_side: side of the images that it reads next to SAM's features, in pixels; ``None`` if it reads none.
         map_side: side of its maps, if that does not depend on SAM.
         makes_map: whether it predicts a saliency map, which shows where objects are.
+        separates: whether it was trained on instance maps, and separates objects that touch.
         helps_answers: whether its map can have a share in the masks for prompts that a person gives.
         frozen_part: name of a part that is never trained and not in checkpoints.
         fast_part: name of a part that is trained with twice the learning rate.
@@ -89,6 +90,7 @@ class AutoPrompter(nn.Module):
     image_side: int | None = None
     map_side: int | None = None
     makes_map: bool = False
+    separates: bool = False
     helps_answers: bool = False
     frozen_part: str | None = None
     fast_part: str | None = None

@@ -11,13 +11,19 @@ from torch.nn import functional as F
 from promise_seg.arrays import BoolArray, Float32Array, IntArray
 from promise_seg.prompting.apm import NOT_ASKED_FOR, Proposal
 from promise_seg.prompting.map_decoders import resized
+from promise_seg.prompting.separating import spread
 from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
 
+CERTAIN_LOGIT = 12.0
+"""The logit, with a minus sign, of the saliency of one object where another object is."""
 
-def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
+
+def with_map(mask_logits: Tensor, proposal: Proposal, share: float, *, apart: bool = False) -> Tensor:
     """Return masks mixed with the saliency of a proposal, all as logits.
 
-    Objects that SAM was not prompted for, as there are too many, are added from the saliency.
+    The masks are meant to be joined, so the whole saliency is mixed into each of them, and objects that SAM was not
+    prompted for, as there are too many, are added from the saliency. With ``apart``, each set of prompts keeps its own
+    object: the saliency in and around the regions of the other objects is taken to be background.
 
     Shape: ``mask_logits`` (B, K, M, h, w) to (B, K, M, r, r), r the larger of the sides of both; unchanged if the
         proposal has no saliency.
@@ -25,12 +31,27 @@ def with_map(mask_logits: Tensor, proposal: Proposal, share: float) -> Tensor:
     if proposal.saliency_logits is None:
         return mask_logits
     mask_logits, wide = _of_one_size(mask_logits, proposal.saliency_logits)
+    if apart and proposal.regions is not None and proposal.numbers is not None:
+        own = _own_cells(proposal.regions, proposal.numbers, mask_logits.shape[-1])
+        wide = torch.where(own, wide, wide.clamp(max=-CERTAIN_LOGIT))
+        return (1 - share) * mask_logits + share * wide
     mixed = (1 - share) * mask_logits + share * wide if share else mask_logits
     if proposal.regions is None or not bool((proposal.regions == NOT_ASKED_FOR).any()):
         return mixed
     size = mask_logits.shape[-2:]
     regions = F.interpolate(proposal.regions[:, None].to(mask_logits), size=size, mode="nearest")[:, :, None]
     return torch.where(regions == NOT_ASKED_FOR, torch.maximum(mixed, wide), mixed)
+
+
+def _own_cells(regions: Tensor, numbers: Tensor, side: int) -> Tensor:
+    """Return the cells (B, K, 1, side, side) that are in the region of each set's object, or nearest to it.
+
+    Shape: ``regions`` (B, r, r) and ``numbers`` (B, K), see :class:`~promise_seg.prompting.apm.Proposal`.
+    """
+    nearest = np.stack([spread(one) for one in regions.cpu().numpy()])
+    found = torch.from_numpy(nearest).to(regions.device)[:, None]
+    sized = F.interpolate(found.float(), size=(side, side), mode="nearest").to(numbers.dtype)
+    return (sized == numbers[:, :, None, None])[:, :, None]
 
 
 def with_map_as_asked(

@@ -85,6 +85,24 @@ def _of_new_lakes(of_pixel: IntArray, flat: Float32Array, known: IntArray, count
     return inside[first]
 
 
+def spread(regions: IntArray, reach: float | None = None) -> IntArray:
+    """Extend the regions of objects into the background, each cell of which goes to the nearest region.
+
+    Args:
+        regions: (r, r), the number of the object of each cell, 0 for background.
+        reach: the largest distance of a cell from its region, in cells; unlimited by default.
+    """
+    if not regions.any():
+        return regions
+    away, nearest = cv2.distanceTransformWithLabels(
+        (regions == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_pixel = np.zeros(int(nearest.max()) + 1, np.int64)
+    of_pixel[nearest[regions != 0]] = regions[regions != 0]
+    found = of_pixel[nearest]
+    return found if reach is None else np.where(away <= reach, found, 0)
+
+
 def depths(certain: BoolArray) -> Float32Array:
     """Return how deep inside the foreground each pixel is: (r, r), 0 outside and 1 at the deepest pixel of each
     connected component.

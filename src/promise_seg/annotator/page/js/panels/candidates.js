@@ -24,7 +24,8 @@ export class CandidatesPanel {
     const now = JSON.stringify([object?.id, object?.chosen, object?.locked, candidates]);
     if (now === this.shown) return;
     this.shown = now;
-    const choices = candidates.map((one, at) => this.choice(at, one.score, at === object?.chosen, object?.locked ?? false));
+    const locked = object?.locked ?? false;
+    const choices = candidates.map((one, at) => this.choice(at, one.score, at === object?.chosen, locked));
     refill(this.box, [...(this.legend ? [this.legend] : []), ...choices]);
   }
 
@@ -51,8 +52,10 @@ export class CandidatesPanel {
 
   async next() {
     const object = this.session.activeObject;
-    if (!object || object.candidates.length < 2) return;
-    const next = ((object.chosen ?? -1) + 1) % object.candidates.length;
-    await this.choose(next);
+    if (!object) return;
+    // A proposal that was separated from its neighbours has no candidates yet; the first choice asks SAM for them.
+    const isAsked = object.candidates.length > 1;
+    if (!isAsked && !(object.automatic && (object.points.length || object.box))) return;
+    await this.choose(isAsked ? ((object.chosen ?? -1) + 1) % object.candidates.length : 0);
   }
 }
