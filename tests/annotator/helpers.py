@@ -112,3 +112,33 @@ def refusal(answer):
 def previews(client, image, **headers):
     """The WebSocket of an image; a client of tests does not know its own address there."""
     return client.websocket_connect(f"ws://127.0.0.1:{PORT}{API}/images/{image}/preview", headers=headers)
+
+
+def accept_with_two_objects(client, images=(1, 2, 3)):
+    """Accept images with an object from a mask and one from a point; return the tab of the last one."""
+    for image in images:
+        tab = Tab(client, image, seed=image)
+        tab.open()
+        tab.act("add", slice=0, **{"class": 1}, mask=bits_of(slice(5, 15), slice(10, 20 + image)))
+        tab.act("add", slice=0, **{"class": 1}, points=points((20, 12, 1)))
+        tab.act("accept")
+    return tab
+
+
+def accept_an_object_of(project, label, image=1, seed=0):
+    """Add an object of a class to an image, in rows of its own, and accept the image."""
+    tab = Tab(client_of(project), image, seed=seed)
+    tab.open()
+    tab.act("add", slice=0, **{"class": label}, mask=bits_of(slice(10 * label - 8, 10 * label), slice(0, 10)))
+    tab.act("accept")
+    return tab
+
+
+def accept_one_with_nothing_in_it(project):
+    """Accept the first image with an object, and the second with nothing."""
+    for number in (1, 2):
+        tab = Tab(client_of(project), number, seed=number)
+        tab.open()
+        if number == 1:
+            tab.act("add", slice=0, **{"class": 1}, mask=bits_of(slice(5, 15), slice(10, 30)))
+        tab.act("accept")

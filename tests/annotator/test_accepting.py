@@ -281,6 +281,44 @@ def test_undo_of_the_change_that_opened_a_finished_image_finishes_it_again(clien
     assert tab.act("redo")["state"] == state
 
 
+@pytest.mark.parametrize("go", ["undo", "redo"])
+def test_an_image_whose_masks_cannot_be_written_any_more_is_open_after_undo(client, project, folder, go):
+    """Undo was once refused, so the changes before it could not be reached any more."""
+    tab = accept(client, 1)
+    tab.act("accept")
+    if go == "redo":
+        tab.act("undo")
+    else:
+        tab.act("properties", object=1, hidden=True)
+    project.acceptances.results.output = OutputFormat.NIFTI  # as after a start with another --format
+    answer = tab.act(go)
+    assert answer["state"] == tab.http.get(tab.place).json()["state"] == "open"
+    assert answer["note"].startswith("The image was accepted here before, but is open now: ")
+    assert "cannot be trained on in the format nifti. Choose another --format" in answer["note"]
+    assert tab.on_server() == tab.objects
+    assert not tab.objects[1]["hidden"]
+    assert (written(folder), listed(folder)) == ([], [])
+    assert refusal(tab.send({"type": "accept"})) == (422, "invalid")
+    tab.act("undo")
+    assert tab.on_server() == {}
+    project.acceptances.results.output = OutputFormat.AUTO
+    assert tab.act("redo")["state"] == "done"
+    assert listed(folder) == ["masks/0.png"]
+
+
+def test_undo_is_refused_if_the_disk_is_full(tab, monkeypatch):
+    tab.act("add", slice=0, **{"class": 1}, mask=bits_of(*RECTANGLE))
+    tab.act("accept")
+    tab.act("properties", object=1, hidden=True)
+
+    def full(*arguments):
+        raise PromiseError("No space left on device")
+
+    monkeypatch.setattr(results, "writer_of", lambda output: Mock(suffix=".png", write=full))
+    assert refusal(tab.send({"type": "undo"})) == (507, "not-stored")
+    assert tab.on_server() == tab.objects
+
+
 def test_undo_does_not_accept_an_image_that_was_reopened_on_purpose(client):
     tab = accept(client, 1)
     tab.act("reopen")

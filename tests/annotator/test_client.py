@@ -1,9 +1,7 @@
 """The client in Python, against the real server."""
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 
 import numpy as np
@@ -14,6 +12,7 @@ from promise_seg.annotator.client import Client, RemoteError, connect
 from promise_seg.annotator.running import Place, running
 from promise_seg.errors import PromiseError, SettingsError
 from tests.annotator.helpers import HEIGHT, WIDTH
+from tests.files import write_certificate
 
 
 @pytest.fixture
@@ -103,15 +102,7 @@ def test_an_address_without_a_server_is_said(free_port):
 @pytest.fixture
 def certificate(tmp_path):
     """A certificate for this computer that nobody signed, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on this machine")
-    key, found = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", found],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return found, key
+    return write_certificate(tmp_path, "DNS:localhost,IP:127.0.0.1")
 
 
 def test_a_certificate_that_is_not_trusted_is_named_with_the_way_out(project, certificate):

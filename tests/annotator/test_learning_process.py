@@ -113,3 +113,29 @@ def test_a_sam_alone_becomes_a_model_that_proposes(tmp_path):
         assert found["result"]["after"] > 0
         assert found["result"]["took_over"]
         assert project.segmenter.proposes
+
+
+@pytest.mark.slow
+def test_a_project_of_separate_objects_learns_to_separate_them(tmp_path):
+    (tmp_path / "images").mkdir()
+    training = {"epochs": 1, "views": 1, "batch_size": 2}
+    learning = LearningOptions(after=4, image_size=128, training=training)
+    options = Options(store=tmp_path / "store", learning=learning, instances=True)
+    scenes = [draw_scene([6, number], SIDE, kind="cells") for number in range(4)]
+    for number, scene in enumerate(scenes):
+        Image.fromarray(scene.image).save(tmp_path / f"images/{number}.png")
+    with Project(load("bare", device="cpu"), [tmp_path / "images"], tmp_path / "project", options) as project:
+        client = client_of(project)
+        for number, scene in enumerate(scenes, 1):
+            tab = Tab(client, number, seed=number)
+            tab.open()
+            for one in scene.object_ids():
+                tab.act("add", slice=0, mask=MaskBits.of(scene.instances == one).as_json(), **{"class": 1})
+            tab.act("accept")
+        client.post(f"{API}/training", json={})
+        found = trained(client, project)
+        assert found["state"] == "idle", found["reason"]
+        (begun,) = Round.all_of(tmp_path / "project")
+    learned = load(begun.run, device="cpu")
+    assert learned.model.apm.separates
+    assert learned.model.config.instances is not None, "the rule that separates objects was chosen on val rows"

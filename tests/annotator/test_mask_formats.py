@@ -57,6 +57,7 @@ def test_other_formats_are_refused_at_the_start(model, folder, place, kind):
     words = rf"--format {refused}: masks of {place.name} .* expected one of {', '.join(KINDS[kind])}\. "
     with pytest.raises(SettingsError, match=words):
         Project(model, [place], folder, Options(output_format=OutputFormat(refused)))
+    assert not folder.exists()
 
 
 def test_an_image_that_was_not_looked_at_at_the_start_is_refused_when_it_is_accepted(model, folder, tmp_path):

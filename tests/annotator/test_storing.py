@@ -135,7 +135,8 @@ def test_a_project_of_an_older_version_goes_on(model, images, folder):
     with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as connection:
         for later in ("ALTER TABLE images DROP COLUMN listed", "ALTER TABLE images DROP COLUMN proposed_by",
                       "DROP TABLE models", "DROP TABLE roles", "DROP TABLE classes", "DROP INDEX contents",
-                      "ALTER TABLE images DROP COLUMN is_binary", "PRAGMA user_version = 1"):  # fmt: skip
+                      "ALTER TABLE images DROP COLUMN mask_kind", "DROP TABLE settings",
+                      "PRAGMA user_version = 1"):  # fmt: skip
             connection.execute(later)
     with Project(model, [images], folder) as project:
         assert project.catalogue.row(1)["listed"] is None

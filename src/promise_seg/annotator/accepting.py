@@ -19,6 +19,9 @@ from promise_seg.annotator.results import MANIFEST, AcceptedImage, ManifestEntry
 from promise_seg.errors import PromiseError
 from promise_seg.images.formats.source import Source
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.vocabulary import MaskKind
+
+_KINDS = {MaskKind.BINARY: "binary mask", MaskKind.CLASSES: "label map", MaskKind.INSTANCES: "instance map"}
 
 
 class Acceptances:
@@ -65,7 +68,7 @@ class Acceptances:
             listed = self.results.manifest_entry(image, mask, self._slices_to_learn(row, objects))
         else:
             listed = replace(kept, mask=mask)
-        self.catalogue.note_mask(number, mask, listed.to_text(), is_binary=self.results.is_binary(objects))
+        self.catalogue.note_mask(number, mask, listed.to_text(), self.results.kind_of_mask(objects))
         old = row["mask"]
         if old not in (None, mask) and old not in self.catalogue.masks_of_others(number):  # of another format
             with suppress(OSError):  # then it stays, but the manifest lists the new one
@@ -98,27 +101,29 @@ class Acceptances:
             )
         return ""
 
-    def write_label_maps(self, progress: Progress = silent) -> list[str]:
-        """Write the binary masks of accepted images again as label maps, if the project has several classes by now.
+    def write_in_kind(self, progress: Progress = silent) -> list[str]:
+        """Write the masks of accepted images again that are of another kind than the project's masks are by now.
+
+        That is the case if it has several classes since, or was started with another choice of ``--instances``.
 
         Returns:
             A sentence for each image whose mask could not be written.
         """
-        if self.results.has_one_class:
-            return []
-        rows = [row for row in self.catalogue.accepted() if row["mask"] is not None and row["is_binary"] != 0]
+        kind = self.results.kind
+        known = {kind, None} if kind == MaskKind.BINARY else {kind}  # before label maps, the kind was not recorded
+        rows = [row for row in self.catalogue.accepted() if row["mask"] is not None and row["mask_kind"] not in known]
         faults = []
-        for row in counted(rows, progress, "writing masks as label maps"):
+        for row in counted(rows, progress, f"writing masks as {_KINDS[kind]}s"):
             try:
-                self._write_label_map(row)
+                self._write_again(row)
             except (PromiseError, Refusal) as error:
                 faults.append(
-                    f"{row['name']}: its mask is still a binary mask, while the project has several classes: "
-                    f"{str(error).rstrip('.')}. Accept the image again"
+                    f"{row['name']}: its mask is still a {_KINDS[row['mask_kind'] or MaskKind.BINARY]}, while the "
+                    f"project has {_KINDS[kind]}s by now: {str(error).rstrip('.')}. Accept the image again"
                 )
         return faults
 
-    def _write_label_map(self, row: Row) -> None:
+    def _write_again(self, row: Row) -> None:
         number, kept = int(row["id"]), self._kept(row)
         if self.catalogue.is_given(number):
             image, source = self.catalogue.image(number), self.catalogue.source(number)
@@ -207,7 +212,7 @@ class Acceptances:
             viewed = self._slices_to_learn(row, objects)
             slices = list(range(count)) if viewed is None else viewed
             images.append(AcceptedImage(row["name"], row["width"], row["height"], slices, count > 1, objects))
-        return self.results.write_coco(images)
+        return self.results.write_coco(images, self.catalogue.reading.axis)
 
     def to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
         """Return the numbers and entries of accepted images that can be used for training, in the order of acceptance.

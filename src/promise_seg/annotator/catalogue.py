@@ -22,6 +22,7 @@ from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.vocabulary import MaskKind
 
 _STATES = ("open", "done", "skipped")
 _LOG = logging.getLogger(__name__)
@@ -241,12 +242,12 @@ class Catalogue:
         """Whether an image was given at this start of the annotator."""
         return number in self._given
 
-    def note_mask(self, number: int, mask: str, listed: str, *, is_binary: bool) -> None:
-        """Record the path of an image's masks, relative to the project's folder, its manifest entry as text, and
-        whether the mask is binary instead of a label map."""
+    def note_mask(self, number: int, mask: str, listed: str, kind: MaskKind) -> None:
+        """Record the path of an image's masks, relative to the project's folder, its manifest entry as text, and the
+        kind of the mask."""
         with self._database.writing() as connection:
             connection.execute(
-                "UPDATE images SET mask = ?, listed = ?, is_binary = ? WHERE id = ?", (mask, listed, is_binary, number)
+                "UPDATE images SET mask = ?, listed = ?, mask_kind = ? WHERE id = ?", (mask, listed, str(kind), number)
             )
 
     def note_planned_mask(self, number: int, mask: str) -> None:

@@ -26,6 +26,17 @@ def given_names(model: AnyModel, names: Sequence[str]) -> dict[int, str]:
     return given
 
 
+def labels_of(database: Database, model: AnyModel, names: Sequence[str]) -> list[int]:
+    """Return the labels of a project's classes in order; see :func:`classes_of`. Nothing is stored.
+
+    Raises:
+        SettingsError: if a name that the user gives cannot be used.
+    """
+    with database.reading() as connection:
+        known = [int(label) for (label,) in connection.execute("SELECT label FROM classes").fetchall()]
+    return sorted({*models_of(model), *known, *given_names(model, names)})
+
+
 def classes_of(database: Database, model: AnyModel, names: Sequence[str]) -> Mapping[int, str]:
     """Return the names of a project's classes by their labels, and store the names that the user gives.
 
@@ -50,7 +61,7 @@ def classes_of(database: Database, model: AnyModel, names: Sequence[str]) -> Map
     single = isinstance(model, Model) and label_of(model.model) is None
     return {
         label: found.get(label, "object" if single and label in own else f"class {label}")
-        for label in sorted({*own, *known, *given})
+        for label in labels_of(database, model, names)
     }
 
 

@@ -51,7 +51,14 @@ CREATE INDEX contents ON images (sha256);
 """
 """The labels that were named or used, with the names that somebody gave; whether the mask that was written last is
 binary, which is not known for masks of earlier versions; and images by their content, to find those that were moved."""
-_SCHEMAS = (_FIRST, _LISTED, _LEARNING, _CLASSES)
+_KINDS = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+ALTER TABLE images ADD COLUMN mask_kind TEXT;
+UPDATE images SET mask_kind = CASE is_binary WHEN 1 THEN 'binary' WHEN 0 THEN 'classes' END;
+ALTER TABLE images DROP COLUMN is_binary;
+"""
+"""Settings that the project keeps, and the kind of the mask that was written last for each image."""
+_SCHEMAS = (_FIRST, _LISTED, _LEARNING, _CLASSES, _KINDS)
 """The migrations from each version of the schema to the next."""
 SCHEMA_VERSION = len(_SCHEMAS)
 

@@ -53,7 +53,9 @@ def learn(work: Round, say: Say) -> HeldOutScores:
     )  # fmt: skip
     reading = before.reading.without_masks
     store = FeatureStore(None if job.store is None else Path(job.store))
-    data = Dataset.from_csv(work.folder / TRAIN, classes=job.classes, like=reading, progress=progress)
+    data = Dataset.from_csv(
+        work.folder / TRAIN, classes=job.classes, instances=job.instances, like=reading, progress=progress
+    )
     after = train(
         data, work.run, init=starts, sam=(job.sam or NANO) if starts is None else before.sam,
         image_size=job.image_size if starts is None else None, device=job.device, store=store, progress=progress,
@@ -61,7 +63,9 @@ def learn(work: Round, say: Say) -> HeldOutScores:
     )  # fmt: skip
     for one in models_of(after).values():
         one.model.always_segments = job.always_segment
-    rows = Dataset.from_csv(work.folder / HELD_OUT, classes=job.classes, like=reading, progress=progress)
+    rows = Dataset.from_csv(
+        work.folder / HELD_OUT, classes=job.classes, instances=job.instances, like=reading, progress=progress
+    )
     old, new = (
         held_out_dice(model, rows, job.labels, store, progress, f"comparing, {name}")
         for model, name in ((before, "the old model"), (after, "the new model"))

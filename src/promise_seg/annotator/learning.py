@@ -97,6 +97,8 @@ class Learning:
         accepted: Accepted,
         edited: Callable[[int], Collection[int]],
         change: Callable[[AnyModel, KnownModel], object],
+        *,
+        instances: bool = False,
     ) -> None:
         """Connect the training with the project, once, before it can begin.
 
@@ -106,9 +108,10 @@ class Learning:
             accepted: returns the images that can be used for training.
             edited: returns the slices of an image that a person edited, by the number of the image.
             change: called with a model that replaces the one in use, and its record.
+            instances: whether masks are instance maps.
         """
         self._labels, self._store, self._accepted = tuple(labels), store, accepted
-        self._edited, self._change = edited, change
+        self._edited, self._change, self._instances = edited, change, instances
 
     def _known_of_given(self, note: Callable[[str], object]) -> KnownModel:
         """Return the model to use: the newest one that was trained here from the given model, or the given model."""
@@ -216,6 +219,7 @@ class Learning:
             given=self._given_sha256, sam=options.sam, image_size=options.image_size, classes=classes, labels=labels,
             device=options.device, store=None if self._store is None else str(self._store.absolute()), images=images,
             options=dict(options.training), always_segment=options.always_segment, edited=edited,
+            instances=self._instances,
         )  # fmt: skip
 
     def names(self) -> dict[int, str]:

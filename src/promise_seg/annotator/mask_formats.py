@@ -8,17 +8,24 @@ from promise_seg.annotator.refusals import Refusal
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.source import Source
+from promise_seg.prediction.outputs.formats import check_holds_instances
 from promise_seg.vocabulary import OutputFormat
 
 _WITHOUT_PIXELS = (OutputFormat.RLE, OutputFormat.COCO, OutputFormat.GEOJSON)
 
 
-def check_can_be_trained_on(output: OutputFormat) -> None:
+def check_can_be_trained_on(output: OutputFormat, instances: bool | None = None) -> None:
     """Check that a manifest can name masks in this format, so that accepted images can be trained on.
+
+    Args:
+        output: the format.
+        instances: whether masks are instance maps; ``None`` if that is not known yet.
 
     Raises:
         SettingsError: if it cannot; the message names the formats that can be used.
     """
+    if instances:
+        check_holds_instances(output)
     if output in _WITHOUT_PIXELS:
         usable = ", ".join(one for one in OutputFormat if one not in _WITHOUT_PIXELS)
         raise SettingsError(

@@ -37,6 +37,19 @@ def metrics_layer(
     return nullcontext(lambda app: app) if port is None else _served(project, port, host, note)
 
 
+def check_metrics_place(port: int | None, host: str) -> None:
+    """Check that metrics can be served at a port of a host, before long work.
+
+    Raises:
+        SettingsError: if a host is given without a port, the port cannot be used, or the library for metrics is not
+            installed.
+    """
+    check_metrics_host(port, host)
+    if port is not None:
+        with served_registry(port, host):
+            pass
+
+
 @contextmanager
 def _served(project: Project, port: int, host: str, note: Callable[[str], object]) -> Iterator[Layer]:
     with served_registry(port, host) as (registry, address):

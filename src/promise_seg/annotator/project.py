@@ -25,7 +25,7 @@ from promise_seg.annotator.bodies import (
     Propose,
 )
 from promise_seg.annotator.catalogue import Catalogue
-from promise_seg.annotator.classes import classes_of, given_names
+from promise_seg.annotator.classes import classes_of, given_names, labels_of
 from promise_seg.annotator.database import Database
 from promise_seg.annotator.encode_ahead import EncodeAhead
 from promise_seg.annotator.finding import find_images
@@ -34,15 +34,18 @@ from promise_seg.annotator.learning import Learning, LearningOptions
 from promise_seg.annotator.leases import LEASE_SECONDS, Leases
 from promise_seg.annotator.lineage import KnownModel
 from promise_seg.annotator.mask_formats import check_can_be_trained_on, check_fits_images
+from promise_seg.annotator.mask_kinds import choose_instances
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.pictures import Pictures
 from promise_seg.annotator.propagation import Propagations, propagated
 from promise_seg.annotator.refusals import Refusal
+from promise_seg.annotator.refused_starts import without_new_database, without_new_folders
 from promise_seg.annotator.results import Results
 from promise_seg.annotator.segmenter import Segmenter
 from promise_seg.annotator.truth import Truth
 from promise_seg.annotator.upcoming import Upcoming, middle
-from promise_seg.features.store import FeatureStore
+from promise_seg.annotator.users import check_user
+from promise_seg.features.store import FeatureStore, store_folder
 from promise_seg.progress import Progress, silent
 from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import OutputFormat
@@ -66,6 +69,11 @@ class Options:
         output_format: the format of masks.
         store: the folder of stored features; ``None`` for the user's.
         learning: the options of training on accepted images, see :class:`LearningOptions`.
+        instances: whether masks are instance maps, with a number for each object; ``None`` for the choice of before, or
+            in a new project, if the model separates objects.
+
+    Raises:
+        SettingsError: if the name of the user cannot be used.
     """
 
     names: Sequence[str] = ()
@@ -74,6 +82,20 @@ class Options:
     output_format: OutputFormat = OutputFormat.AUTO
     store: Path | None = None
     learning: LearningOptions = field(default_factory=LearningOptions)
+    instances: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_user(self.user)
+
+
+def check_options(options: Options) -> None:
+    """Check the options of a project that can be checked without a model or images, before anything is loaded.
+
+    Raises:
+        SettingsError: if masks in the given format cannot be trained on, or the store is not a folder.
+    """
+    check_can_be_trained_on(options.output_format, options.instances)
+    store_folder(options.store)
 
 
 class Project:
@@ -103,14 +125,19 @@ class Project:
     ) -> None:
         self.folder, self.options = Path(folder), options or Options()
         given_names(model, self.options.names)  # errors come before anything is written
-        check_can_be_trained_on(self.options.output_format)
+        check_options(self.options)
         store = FeatureStore(self.options.store)
         found = find_images(places, model.reading, self.folder, note)  # errors come before anything is written
-        check_output(self.folder)
         with ExitStack() as opened:
+            opened.enter_context(without_new_folders(self.folder))
+            check_output(self.folder)
             opened.enter_context(alone_in(self.folder, "annotating"))
+            opened.enter_context(without_new_database(self.folder))
             self._database = Database(self.folder)
             opened.callback(self._database.close)
+            labels = labels_of(self._database, model, self.options.names)
+            self.instances = choose_instances(self._database, model, labels, self.options.instances)
+            check_can_be_trained_on(self.options.output_format, self.instances)
             self.classes = classes_of(self._database, model, self.options.names)
             self.history = History(self._database)
             self.catalogue = Catalogue(self._database, model.reading)
@@ -119,18 +146,18 @@ class Project:
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
-            results = Results(self.folder, self.classes, self.options.output_format)
+            results = Results(self.folder, self.classes, self.options.output_format, instances=self.instances)
             self.acceptances = Acceptances(self.folder, self.catalogue, self.history, self.learning, results)
             self.learning.join(
                 list(self.classes), self.options.store, self.acceptances.to_learn_from, self.history.edited_slices,
-                self._use,
+                self._use, instances=self.instances,
             )  # fmt: skip
             number = self.learning.known.number
             self.segmenter = Segmenter(self.learning.model, self.catalogue, store, number)
             self.leases = Leases()
             self.propagations = Propagations()
             self._locks = {number: Lock() for number in self.catalogue.numbers}
-            for fault in (*self.acceptances.write_label_maps(progress), *self.acceptances.missing()):
+            for fault in (*self.acceptances.write_in_kind(progress), *self.acceptances.missing()):
                 note(fault)
             try:
                 self.acceptances.write_manifest()
@@ -160,7 +187,7 @@ class Project:
             "model": {**self.learning.known.as_json(), "proposes": self.segmenter.proposes, "candidates": 3,
                       "takes": ["points", "box", "mask"]},
             "classes": [{"id": n, "name": name, "colour": colours[n]} for n, name in self.classes.items()],
-            "user": self.options.user, "truth": self.truth is not None,
+            "instances": self.instances, "user": self.options.user, "truth": self.truth is not None,
             "counts": self.catalogue.states(),
             "unreadable": [{"name": name, "reason": reason} for name, reason in self.catalogue.faults()],
             "limits": {"points": MOST_POINTS, "objects": MOST_OBJECTS, "body_bytes": LARGEST_BODY,
@@ -273,8 +300,7 @@ class Project:
             state, objects = self.history.returned(number, change.go)
             change = replace(change, state=state)
         try:
-            if change.state == "done":
-                self.acceptances.write(number, objects)
+            change = self._with_masks(number, change, objects)
             outcome = self.history.commit(number, body.revision, request, change)
         except Refusal:
             self.acceptances.discard(number)
@@ -284,6 +310,28 @@ class Project:
             if fault := self.acceptances.discard(number):
                 outcome = replace(outcome, note=f"{outcome.note} {fault}".strip())
         return outcome
+
+    def _with_masks(self, number: int, change: Change, objects: list[AnnotatedObject]) -> Change:
+        """Write the masks of an image that a change accepts, and return the change.
+
+        If undo or redo would accept the image again, but its masks cannot be written in this format any more, the
+        change leaves it open instead, with a note.
+
+        Raises:
+            Refusal: if the masks cannot be written.
+        """
+        if change.state == "done":
+            try:
+                self.acceptances.write(number, objects)
+            except Refusal as refusal:
+                if not change.go or refusal.code != "invalid":
+                    raise
+                self.acceptances.discard(number)
+                reason = refusal.message.rstrip(".")
+                return replace(
+                    change, state="open", note=f"The image was accepted here before, but is open now: {reason}"
+                )
+        return change
 
     def _change(self, number: int, body: ActionBody, image: Image) -> Change:
         action = body.action

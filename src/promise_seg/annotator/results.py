@@ -15,8 +15,10 @@ import numpy as np
 from promise_seg.annotator.catalogue import ProjectImage
 from promise_seg.annotator.database import not_stored
 from promise_seg.annotator.mask_formats import can_be_trained_on
+from promise_seg.annotator.mask_kinds import kind_of_masks
 from promise_seg.annotator.objects import AnnotatedObject
 from promise_seg.annotator.refusals import Refusal
+from promise_seg.arrays import Uint16Array
 from promise_seg.dataset.manifest_writing import path_from, slice_ranges
 from promise_seg.errors import ImageError, PromiseError
 from promise_seg.images.formats.source import Source
@@ -25,7 +27,7 @@ from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import encode_rle
 from promise_seg.storage.files import write_json, write_text
-from promise_seg.vocabulary import OutputFormat, Split
+from promise_seg.vocabulary import Axis, MaskKind, OutputFormat, Split
 
 MANIFEST = "manifest.csv"
 COCO = "exports/coco.json"
@@ -93,19 +95,23 @@ class Results:
         folder: the folder of the project.
         names: the names of the classes by their labels.
         output: the file format of masks.
+        instances: whether masks are instance maps, with a number for each object.
     """
 
-    def __init__(self, folder: Path, names: Mapping[int, str], output: OutputFormat = OutputFormat.AUTO) -> None:
-        self.folder, self.names, self.output = folder, dict(names), output
+    def __init__(
+        self, folder: Path, names: Mapping[int, str], output: OutputFormat = OutputFormat.AUTO, *,
+        instances: bool = False,
+    ) -> None:  # fmt: skip
+        self.folder, self.names, self.output, self.instances = folder, dict(names), output, instances
 
     @property
-    def has_one_class(self) -> bool:
-        """Whether the only class is that of binary masks, with the label 1."""
-        return list(self.names) == [1]
+    def kind(self) -> MaskKind:
+        """The kind of masks that the project writes by now."""
+        return self.kind_of_mask(())
 
-    def is_binary(self, objects: Sequence[AnnotatedObject]) -> bool:
-        """Whether the mask of an image with these objects is binary, instead of a label map."""
-        return self.has_one_class and all(one.label == 1 for one in objects)
+    def kind_of_mask(self, objects: Sequence[AnnotatedObject]) -> MaskKind:
+        """Return the kind of the mask of an image with these objects."""
+        return kind_of_masks(self.names, (one.label for one in objects), instances=self.instances)
 
     def write_masks(
         self,
@@ -162,17 +168,24 @@ class Results:
         self._prompts_file(stem).unlink(missing_ok=True)
 
     def _labelled(self, place: Place, source: Source, objects: Sequence[AnnotatedObject]) -> Labelled:
-        slices = []
+        slices, numbered = [], 0
         nothing = Origin(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), 0.0)
         origins = dict.fromkeys(self.names, nothing)
         for index in range(len(source)):
             inside = [one for one in objects if one.slice == index]
-            slices.append(LabelledSlice(label_map(inside, place.height, place.width), origins))
-        return Labelled(source, tuple(slices), self.names, self.is_binary(objects), separate_objects=False)
+            if self.instances:
+                labels = instance_map(inside, place.height, place.width, numbered)
+                numbered = max(numbered, int(labels.max(initial=0)))
+                slices.append(LabelledSlice(labels, origins, objects=()))
+            else:
+                slices.append(LabelledSlice(label_map(inside, place.height, place.width), origins))
+        is_binary = self.kind_of_mask(objects) != MaskKind.CLASSES
+        return Labelled(source, tuple(slices), self.names, is_binary, separate_objects=False)
 
     def _write(self, image: ProjectImage, place: Place, labelled: Labelled, planned: Callable[[str], object]) -> str:
         source = labelled.source
-        formats = [one for one in formats_for(source, self.output) if can_be_trained_on(source, one)]
+        possible = formats_for(source, self.output, self.instances)
+        formats = [one for one in possible if can_be_trained_on(source, one)]
         for output in formats:
             writer = writer_of(output)
             path = self.folder / "masks" / f"{place.stem}{writer.suffix}"
@@ -206,11 +219,12 @@ class Results:
         """
         write_text(self.folder / MANIFEST, manifest_text(images))
 
-    def write_coco(self, images: Sequence[AcceptedImage]) -> dict[str, Any]:
+    def write_coco(self, images: Sequence[AcceptedImage], axis: Axis) -> dict[str, Any]:
         """Write all objects of accepted images to a COCO file; return the name of the file and its counts.
 
-        Each slice of a volume is an image of its own, named ``<file>#<slice>``. Objects are in the order in which
-        :func:`label_map` draws them, so a program that draws later objects on top gets the same masks.
+        Each slice of a volume is an image of its own, named ``<file>#<slice>``, with the ``axis`` that the project cuts
+        volumes along. Objects are in the order in which :func:`label_map` draws them, so a program that draws later
+        objects on top gets the same masks.
 
         Raises:
             Refusal: if it cannot be written.
@@ -220,7 +234,7 @@ class Results:
             "categories": [{"id": label, "name": name} for label, name in sorted(self.names.items())],
         }  # fmt: skip
         for image in images:
-            place = {"width": image.width, "height": image.height}
+            place = {"width": image.width, "height": image.height} | ({"axis": str(axis)} if image.is_volume else {})
             for index in image.slices:
                 number = len(content["images"]) + 1
                 file_name = f"{image.name}#{index}" if image.is_volume else image.name
@@ -257,6 +271,25 @@ def label_map(objects: Sequence[AnnotatedObject], height: int, width: int) -> np
     for one in _drawing_order(objects):
         labels[one.mask.mask(height, width)] = one.label
     return labels
+
+
+def instance_map(objects: Sequence[AnnotatedObject], height: int, width: int, before: int = 0) -> Uint16Array:
+    """Return the instance map (H, W) of one slice: 0 for background, and a number for each object, without gaps.
+
+    Where objects overlap, locked ones win, then the topmost. Objects of which no pixel is left have no number.
+
+    Args:
+        objects: the objects of the slice.
+        height, width: its size in pixels.
+        before: the number of objects in the slices before it; numbers continue from there.
+    """
+    drawn = np.zeros((height, width), np.uint16)
+    for number, one in enumerate(_drawing_order(objects), 1):
+        drawn[one.mask.mask(height, width)] = number
+    numbers = np.zeros(len(objects) + 1, np.uint16)
+    left = np.setdiff1d(drawn, [0])
+    numbers[left] = np.arange(before + 1, before + 1 + len(left))
+    return numbers[drawn]
 
 
 def _drawing_order(objects: Sequence[AnnotatedObject]) -> list[AnnotatedObject]:

@@ -39,6 +39,7 @@ class Job:
         always_segment: whether the model is used with ``--always-segment``.
         edited: the slices in which a person edited or drew the mask, for each held-out mask by its path; ``None`` in
             rounds of earlier versions.
+        instances: whether masks are instance maps.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict)
     always_segment: bool = False
     edited: Mapping[str, Sequence[int]] | None = None
+    instances: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class HeldOutScores:
     """The scores of the new model and of the model before on the held-out images.
 
     Masks that are proposals of the model before, accepted unchanged, give this model a Dice of 1. The scores on the
-    edited masks show the difference without them; in rounds of earlier versions they are ``None``, as is ``slices``.
+    edited masks show the difference without them; in rounds of earlier versions they are ``None``, as is ``slices``,
+    and ``images`` is then the number of images and slices.
 
     Args:
         before, after: the mean Dice of the model before and of the new model, 0 to 1.

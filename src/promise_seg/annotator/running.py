@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -113,6 +113,15 @@ def _network_addresses(families: tuple[socket.AddressFamily, ...]) -> list[str]:
             probe.connect((remote, 9))
             found.append(str(probe.getsockname()[0]))
     return found
+
+
+def check_host(place: Place) -> None:
+    """Check that the host is an address of this computer, before long work; whether the port is free is not checked.
+
+    Raises:
+        SettingsError: if there is no such host, or it is another computer.
+    """
+    listening_socket(replace(place, port=0), lambda words: None).close()
 
 
 def listening_socket(place: Place, note: Callable[[str], object]) -> socket.socket:

@@ -24,7 +24,7 @@ from promise_seg.cli.options import (
 )
 from promise_seg.cli.stopping import was_by_hand
 from promise_seg.errors import SettingsError
-from promise_seg.monitoring.metrics import LOCAL, check_metrics_host
+from promise_seg.monitoring.metrics import LOCAL
 from promise_seg.vocabulary import OutputFormat
 
 SERVER = "Server"
@@ -53,6 +53,15 @@ def annotate(
         OutputFormat,
         choice(OutputFormat, "--format", about="auto: as the input, DICOM-SEG for DICOM", panel=OUTPUT),
     ] = OutputFormat.AUTO,
+    instances: Annotated[
+        bool | None,
+        option(
+            "--instances/--no-instances",
+            about="Masks number each object; default: as before, or if the model separates objects.",
+            panel=OUTPUT,
+            show_default=False,
+        ),
+    ] = None,
     truth: Annotated[
         bool,
         option(
@@ -119,23 +128,25 @@ def annotate(
     _check_installed()
     quiet_libraries()
     from promise_seg.annotator.learning import LearningOptions
-    from promise_seg.annotator.metrics import metrics_layer
-    from promise_seg.annotator.project import Options, Project
-    from promise_seg.annotator.running import Place, serve
-    from promise_seg.features.store import store_folder
+    from promise_seg.annotator.metrics import check_metrics_place, metrics_layer
+    from promise_seg.annotator.project import Options, Project, check_options
+    from promise_seg.annotator.refused_starts import without_new_folders
+    from promise_seg.annotator.running import Place, check_host, serve
     from promise_seg.workflows.models import load
     from promise_seg.workflows.outputs import check_output
 
-    check_metrics_host(metrics, metrics_host)
-    place = Place(host, port, tls_certificate, tls_key, insecure)
-    store_folder(store)  # raises an error for an address before anything is loaded
-    check_output(output)
-    opened = load(model, **opening)
     training = {} if epochs is None else {"epochs": epochs}
     learning = LearningOptions(train_after, training=training, **opening)
-    options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store, learning)
-    with stages_bar() as progress:
-        project = Project(opened, images, output, options, progress, _note)
+    options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store, learning, instances)
+    place = Place(host, port, tls_certificate, tls_key, insecure)
+    check_options(options)  # errors in options come before anything is loaded or written
+    check_host(place)
+    check_metrics_place(metrics, metrics_host)
+    with without_new_folders(output):
+        check_output(output)
+        opened = load(model, **opening)
+        with stages_bar() as progress:
+            project = Project(opened, images, output, options, progress, _note)
     for name, reason in project.catalogue.faults():
         print_lines([f"{name}: skipped: {reason}"], "warning")
 

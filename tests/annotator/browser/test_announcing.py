@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from promise_seg.vocabulary import OutputFormat
+
 pytestmark = pytest.mark.slow
 REOPENED = "This image is open again; Ctrl+Enter accepts it"
 
@@ -84,6 +86,19 @@ def test_an_action_that_opens_an_accepted_image_again_says_so(annotator):
     accept(annotator)
     assert annotator.served()["state"] == "done"
     assert said.text_content() == ""
+
+
+def test_undo_that_cannot_accept_the_image_again_says_why(annotator, project, monkeypatch):
+    """The masks cannot be written any more, as after a start with another format."""
+    annotator.act(annotator.click, 12, 12)
+    accept(annotator)
+    annotator.act(annotator.press, "h")
+    monkeypatch.setattr(project.acceptances.results, "output", OutputFormat.NIFTI)
+    annotator.act(annotator.press, "Control+z")
+    expect(annotator.page.locator("#trouble-text")).to_contain_text(
+        "The image was accepted here before, but is open now"
+    )
+    assert annotator.served()["state"] == "open"
 
 
 def test_hidden_objects_are_named_when_they_become_part_of_the_mask(annotator, status):

@@ -41,6 +41,22 @@ def test_a_click_with_ctrl_chooses_the_object_under_it(annotator):
     annotator.wait("active", second)
 
 
+def test_the_list_shows_the_row_of_the_active_object(annotator):
+    """Beyond six objects, the row of a new object was once below the end of the list, with its class."""
+    rows = annotator.objects()
+    for row in range(9):
+        annotator.press("n", "b")
+        annotator.act(annotator.drag, (4, 4 + 9 * row), (30, 4 + 9 * row))
+    count = rows.count()
+    last, first = rows.nth(count - 1), rows.first
+    expect(last.locator("select")).to_be_in_viewport(ratio=1)
+    expect(first).not_to_be_in_viewport()
+    annotator.press("j")  # the one after the last is the first
+    expect(first.locator("select")).to_be_in_viewport(ratio=1)
+    annotator.press("n")
+    expect(annotator.page.locator("#object-list [data-active] select")).to_be_in_viewport(ratio=1)
+
+
 def test_undo_and_redo_go_twenty_steps_over_all_kinds(annotator):
     states = [facts(annotator)]
 

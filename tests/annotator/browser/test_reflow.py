@@ -58,7 +58,7 @@ def check_panel(page, name, *selectors):
 
 @pytest.fixture(params=list(SIZES))
 def size(request):
-    return SIZES[request.param]
+    return SIZES.get(request.param, request.param)
 
 
 def test_every_control_is_within_reach(open_page, size):
@@ -79,6 +79,32 @@ def test_an_image_is_corrected_and_accepted_in_the_smallest_window(open_page):
     annotator.wait_for_change("image", number)
     annotator.ready()
     assert annotator.served(number)["state"] == "done"
+
+
+@pytest.mark.parametrize("size", [(400, 800), (320, 256)], indirect=True)
+def test_long_messages_are_shown_whole_in_narrow_windows(open_page, size):
+    """They were once cut off after the first line."""
+    page = (annotator := open_page(*size)).page
+    annotator.press("n", "b")
+    annotator.act(annotator.drag, (10, 20), (30, 20))
+    before = page.locator("#stage").bounding_box()
+    for _ in annotator.served()["list"]:
+        annotator.act(annotator.press, "Enter")
+    status = page.locator("#status")
+    expect(status).to_have_text("Accepted. The next prompt begins a new object; Ctrl+Enter accepts the image")
+    expect(status).to_have_attribute("title", status.inner_text())
+    assert status.evaluate("(one) => one.scrollHeight <= one.clientHeight && one.scrollWidth <= one.clientWidth")
+    assert page.locator("#stage").bounding_box() == before  # nothing moves under the pointer
+
+
+def test_a_long_name_of_a_class_does_not_lie_under_the_buttons_of_its_row(open_page):
+    page = (annotator := open_page(800, 600)).page
+    annotator.press("n", "b", "2")
+    annotator.act(annotator.drag, (10, 20), (30, 20))
+    annotator.press("n")
+    choose = page.locator("#object-list .choose").first
+    expect(choose).to_contain_text(", ")
+    assert choose.evaluate("(one) => one.scrollWidth <= one.clientWidth")
 
 
 @pytest.mark.parametrize("volume", ["a."], indirect=True)

@@ -44,3 +44,10 @@ def test_nothing_is_inline_or_from_elsewhere():
 def test_files_are_small_enough_to_read():
     longest = {path.name: len(path.read_text().splitlines()) for path in PAGE.rglob("*.*")}
     assert [name for name, lines in longest.items() if lines > 400] == []
+
+
+def test_lines_are_at_most_120_characters_wide():
+    scripts = [path for suffix in ("js", "css") for path in PAGE.rglob(f"*.{suffix}")]
+    lines = {f"{path.name}:{n}": line for path in scripts for n, line in enumerate(path.read_text().splitlines(), 1)}
+    assert len(scripts) > 30
+    assert [place for place, line in lines.items() if len(line) > 120] == []

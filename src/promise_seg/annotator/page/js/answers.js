@@ -11,7 +11,10 @@ export function counted(count, what) {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** "1 hidden object is part of the mask. ", or nothing: hiding an object does not leave it out. @param {Iterable<Annotated>} objects */
+/**
+ * "1 hidden object is part of the mask. ", or nothing: hiding an object does not leave it out.
+ * @param {Iterable<Annotated>} objects
+ */
 export function hiddenIn(objects) {
   const count = [...objects].filter((one) => one.hidden && !one.region.isEmpty).length;
   return count ? `${counted(count, "hidden object")} ${count === 1 ? "is" : "are"} part of the mask. ` : "";
@@ -19,7 +22,8 @@ export function hiddenIn(objects) {
 
 /**
  * A sentence on what an action did, or "" where whoever sent it says more.
- * @param {Action} action @param {ActionAnswer} answer @param {Session} session after the action @param {Objects} before the objects before it
+ * @param {Action} action @param {ActionAnswer} answer @param {Session} session after the action
+ * @param {Objects} before the objects before it
  */
 export function saidOf(action, answer, session, before) {
   const object = session.objects.get(answer.changed.at(-1)?.id ?? -1);

@@ -11,7 +11,10 @@
 const ROOT = "/api/v1";
 
 export class ApiError extends Error {
-  /** @param {string} code "unreachable" if no answer came, or not all of one @param {string} message @param {Holder | null} holder */
+  /**
+   * @param {string} code "unreachable" if no answer came, or not all of one @param {string} message
+   * @param {Holder | null} holder
+   */
   constructor(code, message, holder = null) {
     super(message);
     this.code = code;
@@ -85,7 +88,9 @@ export const api = {
    * @returns {Promise<WireImage>}
    */
   hold: (id, client, user, take, propose = null) =>
-    ask("POST", `/images/${id}/lease`, { client, ...(user ? { user } : {}), take, ...(propose === null ? {} : { propose }) }),
+    ask("POST", `/images/${id}/lease`, {
+      client, take, ...(user ? { user } : {}), ...(propose === null ? {} : { propose }),
+    }),
 
   /** @param {number} id @param {string} client */
   letGo: (id, client) => ask("DELETE", `/images/${id}/lease`, { client }, true).catch(() => null),

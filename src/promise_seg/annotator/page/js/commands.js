@@ -106,7 +106,8 @@ async function acceptObject(session, objects, object) {
   if (!object.accepted) await objects.set(object, { accepted: true });
   const next = session.shown.find((one) => !one.accepted && !one.locked && !one.hidden);
   objects.activate(next?.id ?? null);
-  session.announce(next ? "Accepted; the next object" : "Accepted. The next prompt begins a new object; Ctrl+Enter accepts the image");
+  const isLast = "Accepted. The next prompt begins a new object; Ctrl+Enter accepts the image";
+  session.announce(next ? "Accepted; the next object" : isLast);
 }
 
 /** @param {Parts} parts @returns {Record<string, () => unknown>} */
@@ -123,9 +124,11 @@ function ofImages({ edits, images, session, slices }) {
     const answer = await session.act({ type });
     if (!answer) return;
     const hidden = type === "accept" ? hiddenIn(session.objects.values()) : "";
+    const note = answer.note ? `${answer.note.replace(/[.]$/, "")}. ` : "";
     const next = images.beside(1, true);
     if (!next) return session.announce(`${hidden}All images are done or skipped`);
-    await session.open(next.id, false, undefined, `${type === "accept" ? "Accepted" : "Skipped"} ${name}. ${hidden}`);
+    const said = `${type === "accept" ? "Accepted" : "Skipped"} ${name}. ${hidden}${note}`;
+    await session.open(next.id, false, undefined, said);
     images.reveal();
   };
   return {

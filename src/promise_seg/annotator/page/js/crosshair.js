@@ -107,7 +107,8 @@ export class Crosshair {
     stage.crosshair = null;
     edits.selected = next === points.length ? "box" : { point: next };
     const point = points[next];
-    const says = point ? `${point.label ? "Foreground" : "Background"} point at ${Math.round(point.x)}, ${Math.round(point.y)}` : "Box";
+    const kind = point?.label ? "Foreground" : "Background";
+    const says = point ? `${kind} point at ${Math.round(point.x)}, ${Math.round(point.y)}` : "Box";
     edits.session.announce(`${says}, ${next + 1} of ${count}`);
     if (point) stage.view.reveal(point);
     edits.changes.tell("prompts", "view");

@@ -36,7 +36,10 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with a picture, named for everybody. @param {string} name @param {string} says @param {() => void} pressed */
+/**
+ * A button with a picture, named for everybody.
+ * @param {string} name @param {string} says @param {() => void} pressed
+ */
 export function iconButton(name, says, pressed) {
   const made = make("button", { type: "button", class: "icon", title: says, "aria-label": says }, icon(name));
   made.addEventListener("click", pressed);
@@ -60,5 +63,7 @@ export function refill(list, children) {
     at = after;
   }
   list.scrollTop = top;
-  if (key && document.activeElement !== focus) /** @type {HTMLElement | null} */ (list.querySelector(`[data-key="${CSS.escape(key)}"]`))?.focus();
+  if (!key || document.activeElement === focus) return;
+  const again = list.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (again instanceof HTMLElement) again.focus();
 }

@@ -1,4 +1,5 @@
-// What tools do to objects: prompts that are being moved (a draft, with its preview), and what is then sent as an action.
+// What tools do to objects: prompts that are being moved (a draft, with its preview), and what is then sent as an
+// action.
 
 import { unpack, pack } from "./masks.js";
 import { Region } from "./region.js";
@@ -8,7 +9,9 @@ import { Region } from "./region.js";
 /** @typedef {import("./types.js").Annotated} Annotated */
 /** @typedef {import("./types.js").Prompts} Prompts */
 /** @typedef {{object: number | null, slice: number, prompts: Prompts}} Draft */
-/** @typedef {{id: Promise<number | null>, waiting: Action[]}} Adding `waiting`: actions that were sent without its id */
+/**
+ * @typedef {{id: Promise<number | null>, waiting: Action[]}} Adding `waiting`: actions that were sent without its id
+ */
 /** @typedef {{object: number | null, region: Region, asked: number}} Shown `asked`: when, until it is drawn; then 0 */
 
 /** @type {Prompts} */
@@ -176,7 +179,10 @@ export class Edits {
     return this.send({ type: "prompts", object, points, box });
   }
 
-  /** Send an action on the active object; if that is still being added, the id is filled in once it is known. @param {Action} action */
+  /**
+   * Send an action on the active object; if that is still being added, the id is filled in once it is known.
+   * @param {Action} action
+   */
   send(action) {
     if (action.object === null && this.adding) {
       action.object = this.adding.id;
@@ -297,7 +303,10 @@ function grown(region, other) {
   return whole;
 }
 
-/** Visit the places in `whole` of the pixels inside `part`. @param {Region} part @param {Region} whole @param {(at: number) => void} visit */
+/**
+ * Visit the places in `whole` of the pixels inside `part`.
+ * @param {Region} part @param {Region} whole @param {(at: number) => void} visit
+ */
 function each(part, whole, visit) {
   for (let row = 0; row < part.height; row += 1) {
     const y = part.y + row - whole.y;

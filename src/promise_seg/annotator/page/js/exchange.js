@@ -15,7 +15,10 @@ export function exchange(session, edits) {
   button("export").addEventListener("click", () => void exportCoco(session));
 }
 
-/** Add an object with the mask that a file holds. @param {Session} session @param {Edits} edits @param {HTMLInputElement} field */
+/**
+ * Add an object with the mask that a file holds.
+ * @param {Session} session @param {Edits} edits @param {HTMLInputElement} field
+ */
 async function importMask(session, edits, field) {
   const file = field.files?.[0];
   field.value = ""; // so that the same file can be chosen again
@@ -23,7 +26,11 @@ async function importMask(session, edits, field) {
   if (!file || !image) return;
   try {
     const region = await maskOf(file, image);
-    if (session.image?.id !== image.id) throw new Error("was not added: another image was opened meanwhile. Open its image and choose the file again");
+    if (session.image?.id !== image.id) {
+      throw new Error(
+        "was not added: another image was opened meanwhile. Open its image and choose the file again",
+      );
+    }
     const { newClass } = edits;
     edits.newClass = newClass ?? edits.classOfNew;
     edits.forget();
@@ -35,17 +42,21 @@ async function importMask(session, edits, field) {
   }
 }
 
-const EXPECTED = "expected a greyscale PNG of at most 8 bits that is black outside the object and has one other value inside. \
+const EXPECTED = "expected a greyscale PNG of at most 8 bits that is black outside the object and has one other \
+value inside. \
 Save the mask of each object as such a file";
 const PNG = [137, 80, 78, 71, 13, 10, 26, 10];
 
 /**
- * Refuse files whose values a browser does not tell: it reduces 16 bits to 8, and replaces the numbers of a palette by colours.
+ * Refuse files whose values a browser does not tell: it reduces 16 bits to 8, and replaces the numbers of a palette by
+ * colours.
  * @param {File} file
  */
 async function checkKind(file) {
-  const bytes = new Uint8Array(await file.slice(0, 26).arrayBuffer()); // the signature, then IHDR: size, bit depth, colour type
-  if (bytes.length < 26 || PNG.some((byte, at) => bytes[at] !== byte)) throw new Error(`is not a PNG file; ${EXPECTED}`);
+  // The signature, then IHDR: size, bit depth, colour type.
+  const bytes = new Uint8Array(await file.slice(0, 26).arrayBuffer());
+  const isPng = bytes.length >= 26 && PNG.every((byte, at) => bytes[at] === byte);
+  if (!isPng) throw new Error(`is not a PNG file; ${EXPECTED}`);
   const [depth, colours] = bytes.slice(24);
   if (depth > 8) throw new Error(`has ${depth} bits per value; ${EXPECTED}`);
   if (colours === 3) throw new Error(`has a palette; ${EXPECTED}`);
@@ -60,7 +71,10 @@ function checkValues(data) {
     values.add(data[at]);
   }
   const found = [...values].sort((one, other) => one - other);
-  if (found.length > 2) throw new Error(`has ${found.length} grey values (${found.slice(0, 5).join(", ")}${found.length > 5 ? ", ..." : ""}); ${EXPECTED}`);
+  if (found.length > 2) {
+    const some = `${found.slice(0, 5).join(", ")}${found.length > 5 ? ", ..." : ""}`;
+    throw new Error(`has ${found.length} grey values (${some}); ${EXPECTED}`);
+  }
   if (found[0] !== 0) throw new Error(`has no black pixels (its grey values are ${found.join(" and ")}); ${EXPECTED}`);
   if (found.length === 1) throw new Error(`is black everywhere; ${EXPECTED}`);
 }
@@ -72,9 +86,11 @@ async function maskOf(file, image) {
   if (!picture) throw new Error("cannot be decoded by this browser; expected a complete PNG file. Save the mask again");
   const { width, height } = picture;
   if (width !== image.width || height !== image.height) {
-    throw new Error(`has ${width} \u00d7 ${height} pixels; the image has ${image.width} \u00d7 ${image.height}. Choose the mask of this image`);
+    const expected = `the image has ${image.width} \u00d7 ${image.height}. Choose the mask of this image`;
+    throw new Error(`has ${width} \u00d7 ${height} pixels; ${expected}`);
   }
-  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(width, height).getContext("2d"));
+  const canvas = new OffscreenCanvas(width, height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.drawImage(picture, 0, 0);
   const { data } = context.getImageData(0, 0, width, height);
   const region = new Region(0, 0, width, height);

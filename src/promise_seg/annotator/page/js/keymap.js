@@ -84,8 +84,8 @@ const GROUPS = {
 const COMMANDS = Object.entries(GROUPS).flatMap(([group, commands]) => commands.map((one) => ({ ...one, group })));
 
 /**
- * The key of an event with its modifiers, "Ctrl+Shift+Z". Cmd of a Mac counts as Ctrl. With AltGr, which is Ctrl and Alt on
- * Windows, only the character counts: on many keyboards it is needed for "[" and "]".
+ * The key of an event with its modifiers, "Ctrl+Shift+Z". Cmd of a Mac counts as Ctrl. With AltGr, which is Ctrl and
+ * Alt on Windows, only the character counts: on many keyboards it is needed for "[" and "]".
  * @param {KeyboardEvent} event
  */
 export function chordOf(event) {

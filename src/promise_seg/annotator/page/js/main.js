@@ -9,6 +9,7 @@ import { button, byId, part } from "./dom.js";
 import { drawers } from "./drawers.js";
 import { Edits } from "./edits.js";
 import { exchange } from "./exchange.js";
+import { middleOf } from "./holding.js";
 import { Keyboard } from "./keyboard.js";
 import { KeyMap, shown } from "./keymap.js";
 import { AppearancePanel } from "./panels/appearance.js";
@@ -21,7 +22,7 @@ import { SlicesPanel } from "./panels/slices.js";
 import { StatusPanel } from "./panels/status.js";
 import { TrainingPanel } from "./panels/training.js";
 import { PointerInput } from "./pointer.js";
-import { Session, middleOf } from "./session.js";
+import { Session } from "./session.js";
 import { Stage } from "./stage.js";
 import { Toolbox } from "./toolbox.js";
 import { View } from "./view.js";
@@ -29,7 +30,7 @@ import { View } from "./view.js";
 const canvas = part("canvas");
 const status = part("status");
 /** @param {string} text */
-const announce = (text) => (status.textContent = text);
+const announce = (text) => (status.textContent = status.title = text); // the line may be too short for all of it
 
 const view = new View();
 const session = new Session(new Changes(), announce);
@@ -130,7 +131,7 @@ function showPlace(at) {
   if (!at) return void (part("where").textContent = "");
   const place = view.toImage(at);
   const text = session.image && view.contains(place) ? `${Math.round(place.x)}, ${Math.round(place.y)}` : "";
-  part("where").textContent = text && `${text}   ${Math.round(view.scale * 100)} %`;
+  part("where").textContent = text && `${text} \u00b7 ${Math.round(view.scale * 100)} %`;
 }
 
 /** Make the topmost object under the pointer the active one. @param {import("./pointer.js").Sample} at */
@@ -142,10 +143,14 @@ function chooseUnder(at) {
 
 /** Buttons that do what a key does. @type {Record<string, string>} */
 const BUTTONS = {
-  undo: "undo", redo: "redo", fit: "fit", "flip-point": "flip-point", "delete-point": "delete-point", automatic: "automatic",
-  "new-object": "new-object", "accept-object": "accept-object", "accept-image": "accept-image", "skip-image": "skip-image",
+  undo: "undo", redo: "redo", fit: "fit", automatic: "automatic",
+  "flip-point": "flip-point", "delete-point": "delete-point",
+  "new-object": "new-object", "accept-object": "accept-object",
+  "accept-image": "accept-image", "skip-image": "skip-image",
 };
-for (const [id, command] of Object.entries(BUTTONS)) button(id).addEventListener("click", () => void commands[command]());
+for (const [id, command] of Object.entries(BUTTONS)) {
+  button(id).addEventListener("click", () => void commands[command]());
+}
 
 /** Give buttons titles with their keys, and hints on their use. */
 function nameKeys() {
@@ -161,7 +166,8 @@ function nameKeys() {
 
 /** After a click with the mouse, keys are the canvas's again. */
 document.addEventListener("click", (event) => {
-  const pressed = event.target instanceof Element ? event.target.closest(".tools button, .options button, .accept button") : null;
+  const buttons = ".tools button, .options button, .accept button";
+  const pressed = event.target instanceof Element ? event.target.closest(buttons) : null;
   if (pressed && event.detail > 0) canvas.focus({ preventScroll: true });
 });
 
@@ -177,7 +183,8 @@ function named() {
 /** Name the open image in the address. */
 function nameImage() {
   const name = `#image=${session.image?.id}`;
-  if (session.image && location.hash !== name) history.replaceState(null, "", `${location.pathname}${location.search}${name}`);
+  if (!session.image || location.hash === name) return;
+  history.replaceState(null, "", `${location.pathname}${location.search}${name}`);
 }
 session.changes.on(["image"], nameImage);
 
@@ -201,11 +208,14 @@ async function start() {
     if (first !== undefined) await open(first);
     else {
       part("empty").hidden = false;
-      part("empty").textContent = "None of the images can be read. The list of images says why; repair the files, or give others to promise annotate";
+      part("empty").textContent =
+        "None of the images can be read. The list of images says why; repair the files, or give others to promise " +
+        "annotate";
       document.documentElement.dataset.state = "empty";
     }
     const isUntouched = session.image?.id === first && status.textContent?.startsWith(`${session.image?.name}: `);
-    if (session.mayEdit && isUntouched) announce(`Ready: ${session.activeObject ? "click to add a point, or drag one" : "click on an object"}. Press ? for help`);
+    const begin = session.activeObject ? "click to add a point, or drag one" : "click on an object";
+    if (session.mayEdit && isUntouched) announce(`Ready: ${begin}. Press ? for help`);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     session.say(error.message, "retry");

@@ -4,7 +4,10 @@ import { Region } from "./region.js";
 
 /** @typedef {import("./types.js").WireMask} WireMask */
 
-/** An object as the page keeps it. @param {import("./types.js").WireObject} object @returns {Promise<import("./types.js").Annotated>} */
+/**
+ * An object as the page keeps it.
+ * @param {import("./types.js").WireObject} object @returns {Promise<import("./types.js").Annotated>}
+ */
 export async function annotated(object) {
   const { mask, ...facts } = object;
   return { ...facts, region: await unpack(mask) };

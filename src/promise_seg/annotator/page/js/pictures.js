@@ -1,4 +1,5 @@
-// Pixels of slices, fetched and decoded. The last few are kept, and those that are wanted next are fetched before they are.
+// Pixels of slices, fetched and decoded. The last few are kept, and those that are wanted next are fetched before they
+// are.
 
 import { ApiError, noAnswer } from "./api.js";
 

@@ -1,6 +1,7 @@
 // Mouse, pen and fingers on the canvas, told apart and turned into gestures.
 // The left button, a pen or one finger uses the tool; two fingers pan and pinch; the middle button, or any button while
-// Space is held, pans. While a pen is near, fingers are the palm; so is a contact as broad as one. Pressure has no effect.
+// Space is held, pans. While a pen is near, fingers are the palm; so is a contact as broad as one. Pressure has no
+// effect.
 
 /** @typedef {import("./types.js").Point} Point */
 /**
@@ -15,7 +16,8 @@
  * @property {(factor: number, at: Point) => void} zoom
  * @property {(at: Sample) => void} double
  * @property {() => string} subject what is pressed on: a second press on something else makes no double click
- * @property {(at: Sample) => boolean} takesDouble whether a second press here makes a double click, not a press of its own
+ * @property {(at: Sample) => boolean} takesDouble whether a second press here makes a double click, not a press of its
+ *   own
  * @property {() => boolean} panning whether the pointer pans at present whatever the tool is
  */
 /**
@@ -162,7 +164,8 @@ export class PointerInput {
     this.active = null;
     if (active.pans) return;
     const tapped = distance(at, active.start) < reachOf(at.kind);
-    this.lastTap = { x: at.x, y: at.y, at: tapped && !active.double ? event.timeStamp : -Infinity, on: this.gestures.subject() };
+    const since = tapped && !active.double ? event.timeStamp : -Infinity;
+    this.lastTap = { x: at.x, y: at.y, at: since, on: this.gestures.subject() };
     if (active.double) this.gestures.double(at);
     else this.gestures.up(at);
   }
@@ -170,7 +173,8 @@ export class PointerInput {
   /** Whether a press follows a tap closely enough to be its second. @param {Sample} at @param {number} now */
   follows(at, now) {
     const { lastTap } = this;
-    return now - lastTap.at < DOUBLE_MS && distance(at, lastTap) < reachOf(at.kind) && lastTap.on === this.gestures.subject();
+    const isNear = now - lastTap.at < DOUBLE_MS && distance(at, lastTap) < reachOf(at.kind);
+    return isNear && lastTap.on === this.gestures.subject();
   }
 
   /** @param {PointerEvent} event */

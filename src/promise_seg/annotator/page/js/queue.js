@@ -59,13 +59,19 @@ export class ActionQueue {
     return settled;
   }
 
-  /** Wait for what is on its way. @returns {Promise<boolean>} whether all of it arrived; not where it must be tried again */
+  /**
+   * Wait for what is on its way.
+   * @returns {Promise<boolean>} whether all of it arrived; not where it must be tried again
+   */
   async drained() {
     while (!this.isEmpty && !this.failures) await (this.waiting.at(-1) ?? this.answered)?.settled;
     return this.isEmpty;
   }
 
-  /** Whether an action asks again for what waits already: it would be refused, and take with it what comes after. @param {Action} action */
+  /**
+   * Whether an action asks again for what waits already: it would be refused, and take with it what comes after.
+   * @param {Action} action
+   */
   repeats(action) {
     const actions = this.waiting.map((one) => one.action);
     if (action.type === "accept" || action.type === "skip") return actions.at(-1)?.type === action.type;
@@ -134,8 +140,8 @@ export class ActionQueue {
   }
 
   /**
-   * Whether the action stays. While work waited for the annotator to be started anew, another tab of the same person may
-   * have opened the image: that is no reason to drop the work.
+   * Whether the action stays. While work waited for the annotator to be started anew, another tab of the same person
+   * may have opened the image: that is no reason to drop the work.
    * @param {ApiError} error
    */
   keeps(error) {
@@ -165,7 +171,10 @@ export class ActionQueue {
   }
 }
 
-/** An action with its mask, once that is packed, and with the id of its object, once that is known. @param {Action} action @returns {Promise<Action>} */
+/**
+ * An action with its mask, once that is packed, and with the id of its object, once that is known.
+ * @param {Action} action @returns {Promise<Action>}
+ */
 async function packed(action) {
   const whole = { ...action };
   for (const part of ["mask", "object"]) if (part in whole) whole[part] = await whole[part];

@@ -5,7 +5,10 @@ import { Region } from "./region.js";
 /** @typedef {import("./types.js").Point} Point */
 /** @typedef {{width: number, height: number}} Size */
 
-/** The pixels within `radius` of a line through points; of one point, at least the pixel under it. @param {Point[]} line @param {number} radius @param {Size} image */
+/**
+ * The pixels within `radius` of a line through points; of one point, at least the pixel under it.
+ * @param {Point[]} line @param {number} radius @param {Size} image
+ */
 export function strokeRegion(line, radius, image) {
   const region = around(line, radius + 0.5, image);
   const reach = Math.max(radius, 0.5);

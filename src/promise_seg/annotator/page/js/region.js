@@ -69,7 +69,10 @@ export function outlineOf(region) {
   return path;
 }
 
-/** Add the upright edges, going through the pixels row by row as they are stored. @param {Path2D} path @param {Region} region */
+/**
+ * Add the upright edges, going through the pixels row by row as they are stored.
+ * @param {Path2D} path @param {Region} region
+ */
 function addSides(path, { x: left, y: top, width, height, pixels }) {
   const begun = new Int32Array(width + 1).fill(-1); // the row where the edge left of each column begins
   for (let y = 0; y <= height; y += 1) {

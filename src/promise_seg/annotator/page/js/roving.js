@@ -1,5 +1,5 @@
-// One Tab stop for a group of controls, and arrow keys, Home and End inside it: the roving tabindex of the ARIA Authoring
-// Practices Guide. When the focus is elsewhere, Tab leads to the control that is chosen.
+// One Tab stop for a group of controls, and arrow keys, Home and End inside it: the roving tabindex of the ARIA
+// Authoring Practices Guide. When the focus is elsewhere, Tab leads to the control that is chosen.
 
 /**
  * @typedef {object} Group

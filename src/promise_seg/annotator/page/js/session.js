@@ -2,6 +2,7 @@
 
 import { counted, saidOf } from "./answers.js";
 import { ApiError, api } from "./api.js";
+import { hold, middleOf } from "./holding.js";
 import { annotated } from "./masks.js";
 import { Previews } from "./previews.js";
 import { ActionQueue } from "./queue.js";
@@ -65,7 +66,9 @@ export class Session {
       holdAgain: (id) => this.holdAgain(id),
     });
     window.addEventListener("pagehide", () => void this.letGo());
-    window.addEventListener("pageshow", (event) => event.persisted && this.target !== null && void this.open(this.target));
+    window.addEventListener("pageshow", ({ persisted }) => {
+      if (persisted && this.target !== null) void this.open(this.target);
+    });
     document.addEventListener("visibilitychange", () => void this.prolong());
   }
 
@@ -93,7 +96,10 @@ export class Session {
     return this.opening || !this.queue.isEmpty || this.previews.busy;
   }
 
-  /** @param {number} id @param {boolean} [take] from whoever has it @param {number} [slice] @param {string} [after] what is said first */
+  /**
+   * @param {number} id @param {boolean} [take] from whoever has it @param {number} [slice]
+   * @param {string} [after] what is said first
+   */
   async open(id, take = false, slice = undefined, after = "") {
     const wish = (this.wishes += 1);
     const isWanted = () => wish === this.wishes; // no other image was asked for meanwhile
@@ -111,7 +117,7 @@ export class Session {
     if (entry) this.expect(entry, shown); // its pixels, while it is being held
     try {
       if (this.image && this.image.id !== id) void this.letGo();
-      const { image, refusal } = await this.hold(id, take, shown);
+      const { image, refusal } = await hold(this, id, take, shown);
       if (!isWanted()) return void (id === this.target || refusal || api.letGo(id, this.client));
       this.held = refusal === null;
       if (refusal) this.sayError(refusal);
@@ -136,22 +142,9 @@ export class Session {
   }
 
   /**
-   * The image, held for this tab, or with the reason why it is only to look at.
-   * @param {number} id @param {boolean} take @param {number} slice whose proposal is wanted with it
-   * @returns {Promise<{image: WireImage, refusal: ApiError | null}>}
+   * @param {WireImage} image
+   * @param {{slice?: number, isWanted: () => boolean}} options `isWanted`: still, once it is unpacked
    */
-  async hold(id, take, slice) {
-    await this.leaving.get(id); // else it could be let go after it was held again
-    const wanted = this.project?.model.proposes ? slice : null;
-    try {
-      return { image: await api.hold(id, this.client, this.user, take, wanted), refusal: null };
-    } catch (error) {
-      if (!(error instanceof ApiError) || !["held", "changed", "not-stored"].includes(error.code)) throw error;
-      return { image: await api.image(id), refusal: error };
-    }
-  }
-
-  /** @param {WireImage} image @param {{slice?: number, isWanted: () => boolean}} options `isWanted`: still, once it is unpacked */
   async show(image, { slice, isWanted }) {
     const objects = await Promise.all(image.list.map(annotated));
     if (!isWanted()) return;
@@ -235,10 +228,14 @@ export class Session {
     this.remember(image);
     const said = saidOf(action, answer, this, before);
     if (said) this.announce(said);
+    if (answer.note && action.type !== "propagate") this.say(answer.note, null); // propagation says its own
     this.changes.tell("image", "objects", "prompts", "images", "saved");
   }
 
-  /** After undo and redo, the object that they changed is the active one. @param {Annotated[]} changed @param {number[]} removed */
+  /**
+   * After undo and redo, the object that they changed is the active one.
+   * @param {Annotated[]} changed @param {number[]} removed
+   */
   follow(changed, removed) {
     const last = changed.at(-1);
     if (last) {
@@ -309,7 +306,8 @@ export class Session {
       return this.sayError(error);
     }
     const { image } = this;
-    if (!image || !this.mayEdit || image.state !== "open" || image.edits > 0 || !this.queue.isEmpty) return this.refresh(false);
+    const isUntouched = image !== null && this.mayEdit && image.state === "open" && image.edits === 0;
+    if (!isUntouched || !this.queue.isEmpty) return this.refresh(false);
     await this.letGo();
     return this.open(image.id, false, this.slice);
   }
@@ -392,9 +390,4 @@ export class Session {
     this.trouble = null;
     this.changes.tell("saved");
   }
-}
-
-/** The slice that stands for an image. @param {{slices: number} | undefined} image */
-export function middleOf(image) {
-  return image ? Math.floor((image.slices - 1) / 2) : 0;
 }

@@ -1,5 +1,6 @@
-// The three layers of the canvas: the image, the objects that rest, and the active object with its prompts. Each is drawn
-// again only when something on it changed, so that moving a point costs the same with one object as with a hundred.
+// The three layers of the canvas: the image, the objects that rest, and the active object with its prompts. Each is
+// drawn again only when something on it changed, so that moving a point costs the same with one object as with a
+// hundred.
 
 import { api } from "./api.js";
 import { drawMask } from "./layers/masks.js";
@@ -13,12 +14,20 @@ import { Pictures } from "./pictures.js";
 /** @typedef {import("./types.js").Point} Point */
 /** @typedef {import("./view.js").View} View */
 
+/**
+ * @typedef {object} Elements
+ * @property {HTMLElement} stage
+ * @property {HTMLCanvasElement} image
+ * @property {HTMLCanvasElement} others
+ * @property {HTMLCanvasElement} active
+ */
+
 const QUICK_MS = 10;
 const REST_MS = 90;
 
 export class Stage {
   /**
-   * @param {{stage: HTMLElement, image: HTMLCanvasElement, others: HTMLCanvasElement, active: HTMLCanvasElement}} elements
+   * @param {Elements} elements
    * @param {View} view @param {Session} session @param {Edits} edits @param {Display} display
    */
   constructor(elements, view, session, edits, display) {
@@ -68,7 +77,10 @@ export class Stage {
     this.session.changes.tell("view");
   }
 
-  /** Have an image's pixels before it is opened, or while it is. @param {import("./types.js").ImageEntry} entry @param {number} slice */
+  /**
+   * Have an image's pixels before it is opened, or while it is.
+   * @param {import("./types.js").ImageEntry} entry @param {number} slice
+   */
   expect(entry, slice) {
     if (entry.changed || !Pictures.hasRoomFor(entry.width * entry.height)) return;
     this.pictures.expect(api.pixels(entry.id, slice, this.display.windowOf(entry)));
@@ -148,7 +160,8 @@ export class Stage {
     clearTimeout(this.restTimer);
     if (moved && this.othersCost > QUICK_MS) {
       const factor = scale / from.scale;
-      others.style.transform = `translate(${left - from.left * factor}px, ${top - from.top * factor}px) scale(${factor})`;
+      const [x, y] = [left - from.left * factor, top - from.top * factor];
+      others.style.transform = `translate(${x}px, ${y}px) scale(${factor})`;
       this.restTimer = setTimeout(() => {
         this.othersCost = 0;
         this.redraw("others");
@@ -198,7 +211,10 @@ export class Stage {
   }
 }
 
-/** Tell performance observers how long it took from a movement to the mask of it. @param {import("./edits.js").Shown} shown */
+/**
+ * Tell performance observers how long it took from a movement to the mask of it.
+ * @param {import("./edits.js").Shown} shown
+ */
 function measure(shown) {
   if (!shown.asked) return;
   performance.measure("preview", { start: shown.asked, end: performance.now() });

@@ -9,7 +9,9 @@ import { Tool } from "./tools/tool.js";
 /** @typedef {import("./tools/tool.js").Bench} Bench */
 /** @typedef {"point" | "box" | "brush" | "eraser" | "polygon" | "pan"} ToolName */
 
-const SAYS = { point: "Points", box: "Box", brush: "Brush", eraser: "Eraser", polygon: "Polygon", pan: "Move the view" };
+const SAYS = {
+  point: "Points", box: "Box", brush: "Brush", eraser: "Eraser", polygon: "Polygon", pan: "Move the view",
+};
 
 export class Toolbox {
   /** @param {Bench} bench @param {HTMLElement} canvas */

@@ -16,10 +16,14 @@ export function troubleOf({ code, message }) {
   return { text: message, way: RETRIED.has(code) ? "retry" : null };
 }
 
-/** The trouble with actions that wait for their next try. @param {ApiError} error @param {number} count of the actions @returns {Trouble} */
+/**
+ * The trouble with actions that wait for their next try.
+ * @param {ApiError} error @param {number} count of the actions @returns {Trouble}
+ */
 export function troubleOfWaiting(error, count) {
   const { text, way } = troubleOf(error);
   const ended = /[.?!]$/.test(text) ? text : `${text}.`;
-  const kept = `${counted(count, "change")} ${count === 1 ? "is" : "are"} kept in this tab and sent as soon as possible`;
+  const are = count === 1 ? "is" : "are";
+  const kept = `${counted(count, "change")} ${are} kept in this tab and sent as soon as possible`;
   return { text: `Not saved: ${ended} ${kept}`, way };
 }

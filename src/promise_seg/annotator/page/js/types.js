@@ -11,12 +11,18 @@
 /** @typedef {{user: string | null, since: string}} Holder */
 
 /**
+ * @typedef {{id: number, name: string, learned: boolean, proposes: boolean, candidates: number, takes: string[]}}
+ *   ProjectModel
+ */
+
+/**
  * @typedef {object} Project
  * @property {string} name
  * @property {string} version
- * @property {{id: number, name: string, learned: boolean, proposes: boolean, candidates: number, takes: string[]}} model
+ * @property {ProjectModel} model
  * @property {ClassEntry[]} classes
  * @property {string | null} user
+ * @property {boolean} instances
  * @property {boolean} truth
  * @property {{open: number, done: number, skipped: number}} counts
  * @property {{name: string, reason: string}[]} unreadable
@@ -91,7 +97,9 @@
  * @property {Record<string, number> | null} dice
  */
 
-/** @typedef {{stage: string, done: number, total: number, note: string, seconds_left: number | null}} TrainingProgress */
+/**
+ * @typedef {{stage: string, done: number, total: number, note: string, seconds_left: number | null}} TrainingProgress
+ */
 /**
  * @typedef {object} TrainingResult
  * @property {string} round
@@ -117,6 +125,9 @@
  */
 
 /** @typedef {{type: string} & Record<string, unknown>} Action */
-/** @typedef {{n: number, mask: WireMask, score: number | null, candidates: {score: number}[], chosen: number | null}} PreviewAnswer */
+/**
+ * @typedef {{n: number, mask: WireMask, score: number | null, candidates: {score: number}[], chosen: number | null}}
+ *   PreviewAnswer
+ */
 
 export {};

@@ -58,7 +58,10 @@ export class View {
     this.pan(width / 2 - moved.x, height / 2 - moved.y);
   }
 
-  /** Scale by a factor, with the image under `at` (canvas) staying where it is. @param {number} factor @param {Point} at */
+  /**
+   * Scale by a factor, with the image under `at` (canvas) staying where it is.
+   * @param {number} factor @param {Point} at
+   */
   zoom(factor, at) {
     const fixed = this.toImage(at);
     const least = Math.min(this.fittingScale, 1) / 2;

@@ -69,7 +69,9 @@ function outline(context, view, region, { colour, width, dashed = false }) {
   context.translate(view.left + 0.5 * view.scale, view.top + 0.5 * view.scale);
   context.scale(view.scale, view.scale);
   context.lineCap = "square";
-  for (const [across, stroke] of [[width + 2, "rgb(0 0 0 / 65%)"], [width + 0.6, "rgb(255 255 255 / 80%)"], [width, colour]]) {
+  /** @type {[number, string][]} */
+  const strokes = [[width + 2, "rgb(0 0 0 / 65%)"], [width + 0.6, "rgb(255 255 255 / 80%)"], [width, colour]];
+  for (const [across, stroke] of strokes) {
     if (dashed && stroke === colour) context.setLineDash([4 / view.scale, 4 / view.scale]);
     context.lineWidth = Number(across) / view.scale;
     context.strokeStyle = String(stroke);

@@ -49,7 +49,10 @@ function drawPoint(context, at, foreground, selected) {
   context.stroke();
 }
 
-/** @param {CanvasRenderingContext2D} context @param {View} view @param {import("../types.js").Box} box @param {boolean} selected */
+/**
+ * @param {CanvasRenderingContext2D} context @param {View} view @param {import("../types.js").Box} box
+ * @param {boolean} selected
+ */
 function drawBox(context, view, [left, top, right, bottom], selected) {
   const from = view.toCanvas({ x: left - 0.5, y: top - 0.5 });
   const to = view.toCanvas({ x: right + 0.5, y: bottom + 0.5 });

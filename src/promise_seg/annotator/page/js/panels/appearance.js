@@ -58,7 +58,10 @@ export class AppearancePanel {
   }
 }
 
-/** @param {HTMLInputElement} slider @param {number} least @param {number} most @param {number} step @param {number} value */
+/**
+ * @param {HTMLInputElement} slider @param {number} least @param {number} most @param {number} step
+ * @param {number} value
+ */
 function setRange(slider, least, most, step, value) {
   Object.assign(slider, { min: String(least), max: String(most), step: String(step) });
   if (document.activeElement !== slider || Math.abs(Number(slider.value) - value) > step) slider.value = String(value);

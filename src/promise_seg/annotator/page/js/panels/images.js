@@ -7,7 +7,8 @@ import { rove } from "../roving.js";
 /** @typedef {import("../session.js").Session} Session */
 /** @typedef {import("../types.js").ImageEntry} ImageEntry */
 
-const TRUST = "How good the model's proposal is expected to be, from 0 to 1. The images with the least trust come first";
+const TRUST =
+  "How good the model's proposal is expected to be, from 0 to 1. The images with the least trust come first";
 
 export class ImagesPanel {
   /** @param {Session} session @param {(id: number) => void} open */
@@ -56,8 +57,10 @@ export class ImagesPanel {
   /** @param {ImageEntry} entry */
   newRow(entry) {
     const picture = make("img", { src: api.thumbnail(entry.id), alt: "", loading: "lazy", width: "48", height: "45" });
-    const button = make("button", { type: "button", role: "option", title: entry.name, "data-key": `image-${entry.id}` }, picture,
-      make("span", { class: "name" }, entry.name), make("span", { class: "state" }), make("span", { class: "trust", title: TRUST }));
+    const attributes = { type: "button", role: "option", title: entry.name, "data-key": `image-${entry.id}` };
+    const trust = make("span", { class: "trust", title: TRUST });
+    const name = make("span", { class: "name" }, entry.name);
+    const button = make("button", attributes, picture, name, make("span", { class: "state" }), trust);
     button.addEventListener("click", () => this.open(entry.id));
     return make("li", { role: "none", "data-image": String(entry.id) }, button);
   }
@@ -91,7 +94,8 @@ function stateOf(entry, session) {
 function unreadableRow({ name, reason }) {
   const after = reason.indexOf(`${name}: `); // the reason begins with the file's path
   const why = after < 0 ? reason : reason.slice(after + name.length + 2);
-  const attributes = { role: "option", "aria-disabled": "true", "aria-selected": "false", tabindex: "-1", title: reason };
+  const states = { "aria-disabled": "true", "aria-selected": "false" };
+  const attributes = { role: "option", ...states, tabindex: "-1", title: reason };
   return make("li", { ...attributes, "data-image-state": "unreadable", class: "unreadable" },
     make("span", { class: "name" }, name), make("span", { class: "state" }, why));
 }

@@ -37,7 +37,9 @@ export class KeysPanel {
   show() {
     const sections = [...grouped(this.keys.commands)].map(([name, commands]) => {
       const section = make("section", { class: "key-group" }, make("h3", {}, name));
-      for (const { id, says, keys } of commands) section.append(make("div", {}, make("span", {}, says), this.keyButton(id, says, keys)));
+      for (const { id, says, keys } of commands) {
+        section.append(make("div", {}, make("span", {}, says), this.keyButton(id, says, keys)));
+      }
       return section;
     });
     part("key-groups").replaceChildren(...sections);

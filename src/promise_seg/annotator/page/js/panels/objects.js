@@ -1,5 +1,5 @@
-// The objects of the slice: which is active, and the class, lock, visibility and colour of each. Only the rows of objects
-// that changed are made anew, so that an action costs the same with one object as with a hundred.
+// The objects of the slice: which is active, and the class, lock, visibility and colour of each. Only the rows of
+// objects that changed are made anew, so that an action costs the same with one object as with a hundred.
 
 import { iconButton, make, part, refill } from "../dom.js";
 import { rove } from "../roving.js";
@@ -18,7 +18,9 @@ export class ObjectsPanel {
     this.list = part("object-list");
     /** @type {Map<number, {says: string, row: HTMLElement}>} */
     this.rows = new Map();
-    rove(this.list, { items: "button, input", chosen: ".object[data-active] .choose", shape: "grid", rows: "[role=row]" });
+    this.revealed = "";
+    const chosen = ".object[data-active] .choose";
+    rove(this.list, { items: "button, input", chosen, shape: "grid", rows: "[role=row]" });
     session.changes.on(["objects", "image", "tool"], () => this.show());
   }
 
@@ -29,13 +31,30 @@ export class ObjectsPanel {
     const rows = session.shown.map((one, at) => this.rowOf(one, `Object ${at + 1}`, known.get(one.id)));
     if (session.active === null && session.image) rows.push(this.newRow());
     refill(this.list, rows);
+    const active = `${session.image?.id} ${session.active}`;
+    if (active !== this.revealed) this.reveal();
+    this.revealed = active;
   }
 
-  /** The row of an object: as it is if it still says all of it. @param {Annotated} object @param {string} name @param {{says: string, row: HTMLElement}} [known] */
+  /** Scroll the list, and nothing around it, to the row of the active object. */
+  reveal() {
+    const row = this.list.querySelector("[data-active]");
+    if (!row) return;
+    const [inside, whole] = [row.getBoundingClientRect(), this.list.getBoundingClientRect()];
+    if (inside.top < whole.top) this.list.scrollTop -= whole.top - inside.top;
+    else if (inside.bottom > whole.bottom) this.list.scrollTop += inside.bottom - whole.bottom;
+  }
+
+  /**
+   * The row of an object: as it is if it still says all of it.
+   * @param {Annotated} object @param {string} name @param {{says: string, row: HTMLElement}} [known]
+   */
   rowOf(object, name, known) {
     const { id, accepted, hidden, locked, refines, region } = object;
     const { image, active } = this.session;
-    const says = JSON.stringify([image?.id, name, active === id, object.class, this.display.colourOf(object), accepted, hidden, locked, refines, region.isEmpty]);
+    const colour = this.display.colourOf(object);
+    const states = [accepted, hidden, locked, refines, region.isEmpty];
+    const says = JSON.stringify([image?.id, name, active === id, object.class, colour, ...states]);
     const kept = known?.says === says ? known : { says, row: this.row(object, name) };
     this.rows.set(id, kept);
     return kept.row;
@@ -45,11 +64,14 @@ export class ObjectsPanel {
   row(object, name) {
     const { session, display } = this;
     const active = session.active === object.id;
-    const choose = make("button", { type: "button", class: "choose", "data-key": `choose-${object.id}`, "aria-pressed": String(active) },
+    const states = { "data-key": `choose-${object.id}`, "aria-pressed": String(active) };
+    const choose = make("button", { type: "button", class: "choose", ...states },
       `${name}${active ? "" : `, ${this.className(object.class)}`}${object.accepted ? " \u2713" : ""}`);
     if (object.accepted) choose.setAttribute("aria-label", `${name}, ${this.className(object.class)}, accepted`);
     choose.addEventListener("click", () => this.activate(object.id));
-    const colour = make("input", { type: "color", value: display.colourOf(object), "aria-label": `Colour of ${name}`, "data-key": `colour-${object.id}` });
+    const value = display.colourOf(object);
+    const label = { "aria-label": `Colour of ${name}`, "data-key": `colour-${object.id}` };
+    const colour = make("input", { type: "color", value, ...label });
     colour.addEventListener("change", () => display.setColour(object.id, colour.value));
     const row = make("div", { class: "object", role: "row", "data-object": String(object.id) }, ...[colour, choose,
       this.toggle(object, "hidden", object.hidden ? "eye-off" : "eye", `Hide ${name}`),
@@ -66,11 +88,14 @@ export class ObjectsPanel {
   newRow() {
     const { edits, session } = this;
     const row = make("div", { class: "object", role: "row", "data-active": "" });
-    const swatch = make("input", { type: "color", value: this.display.colourOfClass(edits.classOfNew), disabled: "", "aria-label": "Colour of the new object" });
-    const details = make("div", { class: "details", role: "gridcell" }, this.classes(edits.classOfNew, "Class of the new object", (id) => {
+    const value = this.display.colourOfClass(edits.classOfNew);
+    const label = "Colour of the new object";
+    const swatch = make("input", { type: "color", value, disabled: "", "aria-label": label });
+    const classes = this.classes(edits.classOfNew, "Class of the new object", (id) => {
       edits.newClass = id;
       session.changes.tell("objects");
-    }));
+    });
+    const details = make("div", { class: "details", role: "gridcell" }, classes);
     row.append(cell(swatch), cell(make("span", { class: "soft" }, "New object: click on the image")), details);
     return row;
   }
@@ -79,7 +104,8 @@ export class ObjectsPanel {
   details(object, name) {
     const details = make("div", { class: "details", role: "gridcell" },
       this.classes(object.class, `Class of ${name}`, (id) => this.set(object, { class: id })));
-    const refine = make("button", { type: "button", "data-key": `refine-${object.id}` }, object.refines ? "Refining" : "Refine");
+    const says = object.refines ? "Refining" : "Refine";
+    const refine = make("button", { type: "button", "data-key": `refine-${object.id}` }, says);
     refine.title = "Start the model from this mask, and correct it by points";
     refine.disabled = object.refines || object.region.isEmpty || object.locked;
     refine.addEventListener("click", () => void this.session.act({ type: "refine", object: object.id }));

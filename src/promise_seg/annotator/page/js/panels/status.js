@@ -1,5 +1,5 @@
-// What is going on: the status line, whether everything is saved, the banner of what went wrong, facts of the image. The
-// same stands in attributes of the document, for programs that drive the page.
+// What is going on: the status line, whether everything is saved, the banner of what went wrong, facts of the image.
+// The same stands in attributes of the document, for programs that drive the page.
 
 import { button, make, part } from "../dom.js";
 
@@ -8,7 +8,10 @@ import { button, make, part } from "../dom.js";
 /** @typedef {import("../stage.js").Stage} Stage */
 
 export class StatusPanel {
-  /** @param {Session} session @param {Edits} edits @param {Stage} stage @param {() => void} open again what failed to open */
+  /**
+   * @param {Session} session @param {Edits} edits @param {Stage} stage
+   * @param {() => void} open again what failed to open
+   */
   constructor(session, edits, stage, open) {
     this.session = session;
     this.edits = edits;

@@ -43,7 +43,9 @@ export class TrainingPanel {
     else await this.take(() => api.training(), true);
   }
 
-  /** @param {() => Promise<Training>} request @param {boolean} [quiet] if no answer comes: it is asked for again later */
+  /**
+   * @param {() => Promise<Training>} request @param {boolean} [quiet] if no answer comes: it is asked for again later
+   */
   async take(request, quiet = false) {
     clearTimeout(this.timer);
     this.asking = true;
@@ -107,7 +109,9 @@ function stageOf({ stage, done, total, note, seconds_left: left }) {
 /** @param {import("../types.js").TrainingResult} result */
 function outcome({ before, after, images, slices, edited, took_over: tookOver }) {
   const count = edited === null ? "" : ` (${edited} of ${slices} ${slices === 1 ? "mask" : "masks"} edited)`;
-  const scores = `Dice ${before.toFixed(3)} before, ${after.toFixed(3)} after, on ${counted(images, "held-out image")}${count}`;
+  const dice = `Dice ${before.toFixed(3)} before, ${after.toFixed(3)} after`;
+  const scores = `${dice}, on ${counted(images, "held-out image")}${count}`;
   if (tookOver) return `A new model took over: ${scores}`;
-  return after > before ? `The new model is not in use: ${scores}` : `The new model is not better, so the old one stays: ${scores}`;
+  const said = after > before ? "The new model is not in use" : "The new model is not better, so the old one stays";
+  return `${said}: ${scores}`;
 }

@@ -20,7 +20,10 @@ const REACH = { mouse: 9, pen: 14, touch: 24, key: 9 };
 /** @param {string} kind */
 export const reachOf = (kind) => REACH[/** @type {keyof typeof REACH} */ (kind)] ?? REACH.mouse;
 
-/** What is held by a press, points before sides. @param {Prompts} prompts @param {View} view @param {Sample} at @returns {Grip | null} */
+/**
+ * What is held by a press, points before sides.
+ * @param {Prompts} prompts @param {View} view @param {Sample} at @returns {Grip | null}
+ */
 export function gripAt(prompts, view, at) {
   const point = nearestPoint(prompts, view, at);
   if (point !== null) return { selects: { point }, cursor: "grab", moved: (to) => withPoint(prompts, point, to) };
@@ -89,7 +92,8 @@ export function boxOf(one, other) {
 }
 
 /** Prompts with the selected point, or the whole box, moved within the image. @param {Prompts} prompts
- * @param {{point: number} | "box"} selected @param {number} dx @param {number} dy @param {View} view @returns {Prompts} */
+ * @param {{point: number} | "box"} selected @param {number} dx @param {number} dy @param {View} view @returns {Prompts}
+ */
 export function nudged(prompts, selected, dx, dy, view) {
   if (selected !== "box") {
     const { x, y } = prompts.points[selected.point];
