@@ -1,6 +1,8 @@
-"""Small DICOM, NIfTI and NRRD files, as hospitals and papers have them."""
+"""Small DICOM, NIfTI and NRRD files, as hospitals and papers have them, and TLS certificates."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import cv2
 import nibabel as nib
 import nrrd
 import numpy as np
+import pytest
 from pycocotools import mask as coco_mask
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -142,3 +145,16 @@ def write_series(
 def decode_rle(code):
     """The mask (H, W) of one of COCO's codes, by its own library."""
     return np.asarray(coco_mask.decode(code | {"counts": code["counts"].encode("ascii")})).astype(bool)
+
+
+def write_certificate(folder: Path, names: str) -> tuple[Path, Path]:
+    """Write a TLS certificate that nobody signed, for names as OpenSSL writes them, and its key; return their paths."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on this machine")
+    key, found = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+         "/CN=localhost", "-addext", f"subjectAltName={names}", "-keyout", str(key), "-out", str(found)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return found, key

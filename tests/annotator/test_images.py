@@ -85,13 +85,18 @@ def test_an_image_that_changed_on_disk_is_shown_as_such_and_never_mixed(tab, ima
     old = path.read_bytes()
     Image.fromarray(disc_image(9)[0]).save(path)
     assert tab.http.get(tab.place).json()["changed"]
-    assert refusal(tab.send({"type": "accept"})) == (409, "changed")
+    answer = tab.send({"type": "accept"})
+    assert refusal(answer) == (409, "changed")
+    assert "was changed after it had been added" in answer.json()["error"]["message"]
     assert refusal(tab.http.get(f"{tab.place}/slices/0/pixels")) == (409, "changed")
     path.write_bytes(old)  # with another time of change, but the same content
     assert not tab.http.get(tab.place).json()["changed"]
     assert tab.act("accept")["state"] == "done"
     path.unlink()
     assert tab.http.get(tab.place).json()["changed"]
+    answer = tab.send({"type": "accept"})
+    assert refusal(answer) == (409, "changed")
+    assert answer.json()["error"]["message"].startswith("0.png, a file of this image, is no longer in its folder. Move")
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="the system has no links")

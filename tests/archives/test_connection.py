@@ -1,6 +1,4 @@
-import shutil
 import ssl
-import subprocess
 from threading import Event, Thread
 
 import pytest
@@ -10,6 +8,7 @@ from promise_seg.archives.dicom_json import DICOM_JSON, items_of
 from promise_seg.archives.errors import ArchiveError, ArchiveStoppedError
 from promise_seg.archives.retrying import RetryPolicy
 from tests.archives.serving import Said, held_port, in_turn, json_answer, port_of
+from tests.files import write_certificate
 
 STUDIES = ArchiveRequest("/studies", DICOM_JSON, {"limit": 5})
 
@@ -164,15 +163,7 @@ def test_an_archive_that_was_there_is_waited_for(serve, connect, waits):
 @pytest.fixture
 def certificate(tmp_path):
     """A certificate for this computer that nobody signed, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on this machine")
-    key, found = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(found)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return found, key
+    return write_certificate(tmp_path, "DNS:localhost")
 
 
 def test_certificates_are_checked(serve, connect, certificate, waits, monkeypatch):

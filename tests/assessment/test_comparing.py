@@ -13,14 +13,16 @@ from tests.assessment.samples import stored
 def write(tmp_path):
     """An evaluation as promise evaluate writes it, with these values of Dice."""
 
-    def make(name, dice, prompts="apm", images=None, truth="t", groups="g", each=2, **summary):
+    def make(name, dice, prompts="apm", images=None, truth="t", groups="g", each=2, values=None, **summary):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True, parents=True)
         images = images or [f"sha{i}" for i in range(len(dice))]
-        lines = ["image,split,group,image_sha256,truth_sha256,prompts,dice,iou,hd95,predicted_iou"]
+        more = ",truth_values_sha256" if values else ""  # which earlier versions did not write
+        lines = [f"image,split,group,image_sha256,truth_sha256{more},prompts,dice,iou,hd95,predicted_iou"]
         for sha, d in zip(images, dice, strict=True):
             group = f"{groups}{int(sha[3:]) // each}"
-            lines.append(f"{sha}.png,test,{group},{sha},{truth}{sha},{prompts},{d},{d / (2 - d)},3,0.5")
+            hashes = ",".join([sha, truth + sha, *([values + sha] if values else [])])
+            lines.append(f"{sha}.png,test,{group},{hashes},{prompts},{d},{d / (2 - d)},3,0.5")
         (folder / f"scores_{prompts}.csv").write_text("\n".join(lines))
         facts = stored("own_points") | {"model": name, "prompts": prompts}
         facts["prompts_read_the_ground_truth"] = prompts == "oracle"
@@ -42,6 +44,16 @@ def test_a_better_run_is_better_whatever_the_order_of_its_lines(write):
     assert found.difference.interval.mean == pytest.approx(0.1)
     assert found.difference.interval.low == pytest.approx(0.1, abs=1e-6)
     assert found.p_holm < 0.001
+
+
+def test_the_data_type_of_masks_does_not_matter(write):
+    """16-bit masks are compared with 8-bit masks of the same values, and with evaluations of earlier versions."""
+    of_8_bits, of_16_bits = (write(truth, BASE, truth=truth, values="8-bit") for truth in ("8-bit", "16-bit"))
+    earlier = write("earlier", BASE, truth="16-bit")
+    for one, other in ((of_8_bits, of_16_bits), (of_16_bits, earlier), (earlier, of_16_bits)):
+        assert len(compare([read_scored(one), read_scored(other)], ["dice"])) == 1
+    with pytest.raises(SettingsError, match="a different ground truth for 40 of 40 images"):
+        compare([read_scored(of_16_bits), read_scored(write("other", BASE, truth="u", values="u"))], ["dice"])
 
 
 def test_every_two_of_several_are_compared_and_corrected_together(write):

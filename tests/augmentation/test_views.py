@@ -62,3 +62,26 @@ def test_an_inverted_view_exchanges_light_and_dark_and_moves_nothing():
     moved = inverted.apply_to_mask(mask)
     brightness = inverted.apply_to_image(image).mean(2)
     assert brightness[moved].mean() < brightness[~moved].mean() - 50
+
+
+@pytest.mark.parametrize("colours", [{}, {"contrast": 1.2, "brightness": 12.0, "hue": (1.0, 0.9, 1.1), "gamma": 0.8}])
+def test_outside_the_image_an_inverted_view_is_as_one_that_is_not_inverted(colours):
+    image = np.full((64, 64, 3), 90, np.uint8)
+    view = View(angle=30, scale=0.8, shift_x=0.1, **colours)
+    outside = (View(angle=30, scale=0.8, shift_x=0.1).apply_to_image(np.full_like(image, 255)) == 0).all(2)
+    plain, inverted = view.apply_to_image(image), view.inverted().apply_to_image(image)
+    assert outside.mean() > 0.2
+    assert np.array_equal(inverted[outside], plain[outside])
+    assert (inverted[32, 32] > plain[32, 32] + 50).all()
+
+
+def test_within_the_image_an_inverted_view_is_what_it_was_before_its_padding_stayed_black():
+    image, _ = disc_image(1, 64, 64)
+    view = View(contrast=-1.2, brightness=5.0, flip_x=True, flip_y=True)
+    before = np.clip(np.round((image[::-1, ::-1].astype(np.float32) - 128) * -1.2 + 128 + 5), 0, 255)
+    assert np.array_equal(view.apply_to_image(image), before.astype(np.uint8))
+
+
+def test_an_inverted_view_does_not_share_a_key_with_those_of_earlier_versions():
+    assert View(angle=3.0, contrast=-1.5).as_key() != {"angle": 3.0, "contrast": -1.5}
+    assert View(angle=3.0, contrast=1.5).as_key() == {"angle": 3.0, "contrast": 1.5}

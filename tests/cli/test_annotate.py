@@ -1,6 +1,7 @@
 """``promise annotate`` as a user types it."""
 
 import signal
+import socket
 import threading
 from queue import Queue
 
@@ -108,6 +109,75 @@ def test_mistakes_are_one_line(place, served, tmp_path, capsys, options, images,
     assert "promise: error: " in err
     assert "Traceback" not in err
     assert not served
+
+
+@pytest.mark.parametrize(
+    ("options", "images", "words"),
+    [
+        (["--format", "coco"], "data/images", "--format coco: masks in this format"),
+        (["--format", "nifti"], "data/images", "--format nifti: masks of 0.png in this format"),
+        (["--format", "dicom-seg", "--sam", "nowhere"], "data/images", "nowhere"),
+        (["--truth"], "data/images", "has no mask"),
+        (["--name", "0=tool"], "data/images", "--name 0=tool"),
+        (["--host", "192.0.2.1", "--insecure"], "data/images", "is not an address of this computer"),
+        (["--metrics-host", "0.0.0.0"], "data/images", "needs --metrics PORT"),
+        ([], "nothing", "no such file or folder"),
+        ([], "unreadable", "none of 1 image(s) can be read"),
+    ],
+)
+def test_a_refused_start_leaves_nothing_behind(place, served, tmp_path, capsys, options, images, words):
+    (place / "unreadable").mkdir(exist_ok=True)
+    (place / "unreadable/a.png").write_text("nothing")
+    before = sorted(tmp_path.iterdir())
+    assert annotate(place, "-o", tmp_path / "above/project", *options, images=images) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert (sorted(tmp_path.iterdir()), served) == (before, [])
+
+
+def test_a_port_for_metrics_that_is_in_use_leaves_nothing_behind(place, served, tmp_path, capsys):
+    pytest.importorskip("prometheus_client")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert annotate(place, "-o", tmp_path / "project", "--metrics", str(port)) == 2
+    assert f"--metrics {port}: cannot listen" in " ".join(capsys.readouterr().err.split())
+    assert (list(tmp_path.iterdir()), served) == ([], [])
+
+
+def test_a_refused_start_keeps_what_was_there(place, served, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert annotate(place, "-o", tmp_path / "empty", "--format", "nifti") == 2
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert annotate(place, "-o", tmp_path / "project") == 0
+    served.pop()
+    before = sorted(path.name for path in (tmp_path / "project").iterdir())
+    assert annotate(place, "-o", tmp_path / "project", "--format", "nifti") == 2
+    assert sorted(path.name for path in (tmp_path / "project").iterdir()) == before
+    assert "project.sqlite" in before
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ("x" * 201, "--user: has 201 characters; expected at most 200"),
+        ("  ", "--user: is ' '; expected a name"),  # this test joins spaces
+        ("ada\nb", "--user: contains '\\n'; expected one line of text"),
+        ("a\x1b[31m", "--user: contains '\\x1b'"),
+        ("a\u2028b", "--user: contains '\\u2028'"),
+        ("a\udcff", "--user: contains '\\udcff'"),  # as Python passes a byte that is not UTF-8
+    ],
+)
+def test_a_name_that_cannot_be_shown_is_refused(place, served, tmp_path, capsys, user, words):
+    assert annotate(place, "-o", tmp_path / "project", "--user", user) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert (list(tmp_path.iterdir()), served) == ([], [])
+
+
+@pytest.mark.parametrize("user", ["x" * 200, "Ada Lovelace", "नवीन\u200dम"])
+def test_names_of_all_scripts_can_be_used(place, served, tmp_path, user):
+    assert annotate(place, "-o", tmp_path / "project", "--user", user) == 0
+    assert served[0][0].options.user == user
 
 
 def test_a_place_that_cannot_be_written_to_is_said_before_the_model_is_loaded(place, served, tmp_path, capsys):

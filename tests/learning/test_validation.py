@@ -1,5 +1,6 @@
 """Choices on validation rows are those that are best in volumes, where rows are slices of these."""
 
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -89,3 +90,31 @@ def test_the_protocol_of_the_paper_scores_each_image(chosen, monkeypatch):
     monkeypatch.setattr(Sample, "mask", lambda sample: TRUTH[sample.checked.index])
     found = [chosen(SMALL, LARGE, scores_volumes=volumes, protocol=Protocol.REFERENCE) for volumes in (False, True)]
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+@pytest.mark.parametrize("rows_kept", [0, 1, 2, 3])
+def test_rows_that_are_not_kept_are_decoded_again_with_the_same_result(chosen, monkeypatch, rows_kept, volumes):
+    wanted = chosen(LARGE, SMALL, SMALL, scores_volumes=volumes)
+    size = 3 * SIDE**2 * 4 + 3 * 4 + SIDE**2 * 4 + 2 * 2 * 4  # masks, their IoU, the map and its regions, 4 bytes each
+    monkeypatch.setattr(validation, "MOST_BYTES_KEPT", rows_kept * size)
+    kept = []
+    real = validation.islice
+    monkeypatch.setattr(validation, "islice", lambda rows, first, last: kept.append(first) or real(rows, first, last))
+    assert chosen(LARGE, SMALL, SMALL, scores_volumes=volumes) == wanted
+    assert kept == ([rows_kept] if rows_kept < 3 else [])
+
+
+@pytest.mark.parametrize("volumes", [False, True])
+def test_without_a_map_no_row_is_held_until_the_next_ones_are_decoded(chosen, monkeypatch, volumes):
+    alive = weakref.WeakSet()
+    real = validation._kept
+
+    def kept(row):
+        assert len(alive) <= 1
+        found = real(row)
+        alive.add(found.sample)
+        return found
+
+    monkeypatch.setattr(validation, "_kept", kept)
+    chosen(LARGE, SMALL, scores_volumes=volumes)

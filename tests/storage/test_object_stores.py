@@ -99,7 +99,7 @@ class NoCredentialsError(Exception):
 
 @pytest.mark.parametrize(
     ("error", "words", "tries"),
-    [(ConnectionError("reset"), "the server did not answer in 9 attempts: reset. Objects that were stored before", 9),
+    [(ConnectionError("reset"), "the server did not answer in 9 attempts: reset. Check the connection", 9),
      (PermissionError("Access Denied"), "access was denied: Access Denied. Set credentials", 1),
      (FileNotFoundError("no such bucket"), "the bucket test_what_stays_lost", 1),
      (NoCredentialsError("Unable to locate credentials"), "found no credentials in the environment", 1)],

@@ -142,6 +142,11 @@ def test_lost_connections(web):
     gone = as_path(f"http://127.0.0.1:{proxy.port}/b.png")
     with pytest.raises(ImageError, match="the server did not answer in 9 attempts"):
         open_source(gone)
+    with pytest.raises(
+        ManifestError,
+        match=r"b\.csv: the server .* 9 attempts: .*\. Check the connection, and run the same command again$",
+    ):
+        read_manifest(as_path(f"http://127.0.0.1:{proxy.port}/b.csv"))
 
 
 def test_the_disk_of_copies_is_full(web, monkeypatch):

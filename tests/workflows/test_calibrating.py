@@ -1,8 +1,14 @@
-"""What depends on the post-processing is chosen anew after it was tuned."""
+"""Calibration and tuning: what is refused at once, and what is chosen anew after the post-processing was tuned."""
 
 import dataclasses
+import errno
+import re
+
+import pytest
 
 import promise_seg
+from promise_seg.cli.main import main
+from promise_seg.errors import PromiseError
 from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.workflows import calibrating
@@ -36,3 +42,46 @@ def test_models_that_do_not_separate_objects_get_no_rule_for_them(place, few):
         place / "apm", place / "data/manifest.csv", store=few["store"], device="cpu"
     )
     assert tuning.instances is None
+
+
+@pytest.mark.parametrize("command", ["calibrate", "tune-postprocess"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"data": "nothere.csv"}, "nothere.csv: no such file"),
+        ({"data": "test.csv"}, "test.csv: no train rows"),
+        ({"store": "test.csv"}, "test.csv: cannot hold features: "),
+        ({"device": "gpu"}, "--device gpu: not available here"),
+        ({"sealed": True}, "best: cannot write: "),
+    ],
+)
+def test_what_is_cheap_to_check_is_refused_before_a_model_is_loaded(
+    place, monkeypatch, capsys, command, options, words
+):
+    def load(*_args, **_values):
+        raise AssertionError("a model was loaded before the options were checked")
+
+    def sealed(*_args, **_values):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("promise_seg.workflows.model_ref.load_checkpoint", load)
+    if options.get("sealed"):
+        monkeypatch.setattr("promise_seg.storage.files.tempfile.TemporaryFile", sealed)
+    monkeypatch.chdir(place)
+    (place / "test.csv").write_text("image_name,train_type,mask_name\na.png,test,b.png\n")
+    options = {"data": "data/manifest.csv", "device": "cpu", "store": "store"} | options
+    before = sorted(place.rglob("*"))
+    assert main([command, "apm", options["data"], "--device", options["device"], "--store", options["store"]]) == 2
+    assert sorted(place.rglob("*")) == before
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    call = promise_seg.calibrate if command == "calibrate" else promise_seg.tune_postprocess
+    with pytest.raises(PromiseError, match=re.escape(words)):
+        call("apm", options["data"], device=options["device"], store=options["store"])
+
+
+def test_a_reset_needs_no_manifest(place, few):
+    (tuning,) = promise_seg.tune_postprocess(
+        place / "ips", place / "nothere.csv", reset=True, store=few["store"], device="cpu"
+    )
+    assert tuning.tuned is None

@@ -53,7 +53,7 @@ def test_a_missing_manifest_is_found_before_sam_is_loaded(tmp_path, monkeypatch,
     def load(*_args, **_values):
         raise AssertionError("SAM was loaded before the manifest was read")
 
-    monkeypatch.setattr("promise_seg.workflows.training.load_sam", load)
+    monkeypatch.setattr("promise_seg.workflows.sizing.load_sam", load)
     missing, run = tmp_path / "typo.csv", tmp_path / "run"
     if of_command:
         assert main(["train", str(missing), "-o", str(run)]) == 2
@@ -119,3 +119,104 @@ def test_evaluation_refuses_cheap_options_before_images_are_read(tmp_path, monke
         options["points"] = int(options["points"])
     with pytest.raises(SettingsError, match=re.escape(words)):
         promise_seg.evaluate("bare", manifest, **options)
+
+
+@pytest.fixture
+def unopened(unread, monkeypatch):
+    """Fail a test in which a model or a SAM is loaded."""
+
+    def load(*_args, **_values):
+        raise AssertionError("a model was loaded before the options were checked")
+
+    for name in ("model_ref.load_sam", "model_ref.load_checkpoint", "sizing.load_sam"):
+        monkeypatch.setattr(f"promise_seg.workflows.{name}", load)
+
+
+WRONG_PLACES = [
+    ({"output": "my.csv"}, "-o my.csv: is a file; expected a folder"),
+    ({"output": "my.csv/in"}, "-o my.csv/in: cannot write: "),
+    ({"output": "run/best"}, "-o run/best: is a checkpoint of the run"),
+    ({"store": "my.csv"}, "my.csv: cannot hold features: "),
+    ({"store": "my.csv/in"}, "my.csv/in: cannot hold features: "),
+    ({"store": "s3://"}, "--store s3://: expected an address"),
+    ({"device": "gpu"}, "--device gpu: not available here"),
+]
+NO_COMMON_PLACES = [one for one in WRONG_PLACES if "output" not in one[0]]
+
+
+@pytest.fixture
+def wrong(tmp_path, monkeypatch):
+    """A working folder with a manifest, a file and the skeleton of a run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.csv").write_text("a")
+    (tmp_path / "run/best").mkdir(parents=True)
+    (tmp_path / "run/settings.json").write_text("{}")
+    return write_dataset(tmp_path / "data")
+
+
+def refused(capsys, folder, command, options):
+    """Return the single line with which a command refuses options; nothing is written."""
+    before = sorted(folder.rglob("*"))
+    assert main([*command, *(f"--{name}={given}" for name, given in options.items())]) == 2
+    assert sorted(folder.rglob("*")) == before
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len([line for line in lines if "error" in line]) == 1
+    return lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        *WRONG_PLACES,
+        ({"by": "nothere"}, "--by nothere: the manifest has no such column"),
+        ({"tolerance": "2m"}, "--tolerance 2m"),
+        ({"prompts": "apm"}, "--prompts apm: the variant sam has no auto-prompting module"),
+        ({"tile": "64", "overlap": "64"}, "--overlap 64"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "report", "budget"])
+@pytest.mark.usefixtures("unopened")
+def test_scoring_refuses_cheap_options_before_a_model_is_loaded(wrong, tmp_path, capsys, command, options, words):
+    if command == "budget" and set(options) & {"by", "tolerance", "prompts"}:
+        return
+    usual = {"device": "cpu", "output": "out"} | ({} if command == "budget" else {"prompts": "oracle"})
+    assert words in refused(capsys, tmp_path, [command, "bare", str(wrong)], usual | options)
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG_PLACES)
+@pytest.mark.usefixtures("unopened")
+def test_scoring_in_python_refuses_cheap_arguments_before_a_model_is_loaded(wrong, options, words):
+    given = {"device": "cpu", "output": "out"} | options
+    for call in (promise_seg.evaluate, promise_seg.report, promise_seg.budget):
+        more = {} if call is promise_seg.budget else {"prompts": "oracle" if call is promise_seg.evaluate else ["box"]}
+        with pytest.raises(PromiseError, match=re.escape(words)):
+            call("bare", wrong, **given, **more)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        *NO_COMMON_PLACES,
+        ({"encoder-precision": "fp16"}, "--encoder-precision fp16: a CPU gains nothing by it"),
+        ({"tile": "64", "overlap": "64"}, "--overlap 64"),
+    ],
+)
+@pytest.mark.parametrize("command", [["features", "plan"], ["features", "encode"], ["train"]])
+@pytest.mark.usefixtures("unopened")
+def test_encoding_refuses_cheap_options_before_sam_is_loaded(wrong, tmp_path, capsys, command, options, words):
+    usual = {"device": "cpu"} | ({"output": "out"} if command == ["train"] else {})
+    assert words in refused(capsys, tmp_path, [*command, str(wrong)], usual | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"part": "3/2"}, "--part 3/2"),
+        ({"ray": "local", "part": "1/2"}, "--part 1/2: with --ray"),
+        ({"sam": "nothere"}, "--sam nothere: no SAM of that name"),
+        ({"image-size": "100"}, "--image-size 100: expected a multiple"),
+    ],
+)
+@pytest.mark.usefixtures("unread")
+def test_encoding_refuses_options_of_sam_and_parts_before_images_are_read(wrong, tmp_path, capsys, options, words):
+    assert words in refused(capsys, tmp_path, ["features", "encode", str(wrong), "--device=cpu"], options)

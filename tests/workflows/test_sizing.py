@@ -1,11 +1,16 @@
 """The input size follows from the objects, is said, and stays what it was in a run that goes on."""
 
+import gc
 import json
+import weakref
 
 import pytest
 import torch
 
+import promise_seg
 from promise_seg.learning import object_sizes
+from promise_seg.workflows import sizing
+from promise_seg.workflows.feature_plans import FeatureWork
 from promise_seg.workflows.sizing import Sizing
 from promise_seg.workflows.training import train
 from tests.helpers import first_settings, make_tiny_sam, write_dataset
@@ -62,3 +67,38 @@ def test_medsam2_keeps_its_only_size(tmp_path, checked, monkeypatch):
     sam = sizing.load_sam(str(tmp_path / "MedSAM2"), torch.device("cpu"), None, first_settings())
     assert sam.image_size == 512
     assert notes == []
+
+
+@pytest.mark.slow  # it reads a data set and loads SAM twice
+@pytest.mark.parametrize("work", ["train", "encode"])
+def test_a_sam_that_is_replaced_by_one_of_another_size_is_not_kept_in_memory(tmp_path, monkeypatch, work):
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    manifest = write_dataset(tmp_path / "data")
+    loaded, alive = [], []
+    load = sizing.load_sam
+
+    def noting(*args):
+        found = load(*args)
+        loaded.append(weakref.ref(found))
+        return found
+
+    def at_work(*_args, **_values):
+        gc.collect()
+        alive.extend(ref() is not None for ref in loaded)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sizing, "load_sam", noting)
+    monkeypatch.setattr(sizing.Sizing, "_side", lambda _self, usual: 2 * usual)
+    monkeypatch.setattr("promise_seg.workflows.training._train_all", at_work)
+    monkeypatch.setattr("promise_seg.workflows.feature_plans.TrainingSet", at_work)
+    options = {"sam": str(tmp_path / "sam"), "device": "cpu", "store": tmp_path / "store"}
+
+    def begin():
+        if work == "train":
+            promise_seg.train(manifest, tmp_path / "run", **options)
+        else:
+            FeatureWork(manifest, **options).encode()
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert alive == [False, True]

@@ -49,6 +49,11 @@ class ProjectImage:
         return ",".join(parts)
 
     @property
+    def paths(self) -> list[Path]:
+        """The paths of the image as it was given: its file, its folder, or its listed files. They may be missing."""
+        return [*(self.input.files or [self.input.path]), *self.input.beside]
+
+    @property
     def files(self) -> list[Path]:
         """All files of the image."""
         one = self.input
@@ -306,10 +311,13 @@ class Catalogue:
             Refusal: if files are missing or were changed.
         """
         if self.is_changed(number):
+            missing = next((path for path in self._given[number].paths if not path.exists()), None)
             raise Refusal(
                 409, "changed",
                 "The file of this image was changed after it had been added to the project. Restore the original file, "
-                "or annotate the new one in another project",
+                "or annotate the new one in another project" if missing is None else
+                f"{missing.name}, a file of this image, is no longer in its folder. Move it back, or start the "
+                "annotator again with the folder in which it is now",
             )  # fmt: skip
 
     def source(self, number: int) -> Source:

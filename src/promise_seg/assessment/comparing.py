@@ -12,10 +12,11 @@ from promise_seg.assessment.measures import BEST_OF_EACH_IMAGE, RENAMED, about_o
 from promise_seg.assessment.statistics import Difference, holm, paired_difference
 from promise_seg.assessment.summary import EvaluationSummary, read_summary, scores_sha256
 from promise_seg.assessment.volume_report import volumes_path
+from promise_seg.assessment.volumes import HASHES
 from promise_seg.errors import SettingsError, first_line
 
 _FACTS = (
-    "image", "split", "group", "image_sha256", "truth_sha256", "prompts", "objects", "slices", "slices_of_volume"
+    "image", "split", "group", *HASHES, "prompts", "objects", "slices", "slices_of_volume"
 )  # fmt: skip
 
 _Value = TypeVar("_Value")
@@ -23,11 +24,15 @@ IMAGES, VOLUMES = "images", "volumes"
 
 
 class Table(NamedTuple):
-    """The measures, group and ground-truth hash of each image or volume, each by the hash of the image's content."""
+    """The measures, group and ground-truth hashes of each image or volume, each by the hash of the image's content.
+
+    The same ground truth has a hash in common: that of its values, which earlier versions did not write, or that of the
+    values as stored, which differs between data types.
+    """
 
     values: dict[str, dict[str, float]]
     groups: dict[str, str]
-    truths: dict[str, str]
+    truths: dict[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class SavedEvaluation:
     summary: EvaluationSummary
     images: dict[str, dict[str, float]]
     groups: dict[str, str]
-    truths: dict[str, str]
+    truths: dict[str, frozenset[str]]
     volumes: Table | None = None
 
     @property
@@ -111,9 +116,11 @@ def _read_table(path: Path) -> Table:
         name: _by_present_names({m: float(v) for m, v in line.items() if m not in _FACTS and v != ""})
         for name, line in zip(names, lines, strict=True)
     }
-    groups, truths = (
-        {name: line[column] for name, line in zip(names, lines, strict=True)} for column in ("group", "truth_sha256")
-    )
+    groups = {name: line["group"] for name, line in zip(names, lines, strict=True)}
+    truths = {
+        name: frozenset([line["truth_sha256"], line.get("truth_values_sha256") or line["truth_sha256"]])
+        for name, line in zip(names, lines, strict=True)
+    }
     return Table(values, groups, truths)
 
 
@@ -195,7 +202,15 @@ def volumes_match(runs: Sequence[SavedEvaluation]) -> bool:
     """Whether all evaluations have scores of the same volumes."""
     tables = [run.volumes for run in runs]
     first = tables[0]
-    return first is not None and all(one is not None and one.truths == first.truths for one in tables)
+    return first is not None and all(
+        one is not None and one.truths.keys() == first.truths.keys() and not _other_truths(one.truths, first.truths)
+        for one in tables
+    )
+
+
+def _other_truths(one: dict[str, frozenset[str]], other: dict[str, frozenset[str]]) -> int:
+    """Count the images, the same in both, whose ground truths differ."""
+    return sum(one[image].isdisjoint(other[image]) for image in one)
 
 
 def compare(runs: list[SavedEvaluation], measures: list[str], seed: int = 0) -> list[Comparison]:
@@ -284,7 +299,7 @@ def _check_same(first: SavedEvaluation, run: SavedEvaluation, measures: list[str
         )
     if run.summary.protocol != first.summary.protocol:
         raise SettingsError(f"{both} were scored by different protocols")
-    if others := sum(run.truths[image] != first.truths[image] for image in run.images):
+    if others := _other_truths(run.truths, first.truths):
         raise SettingsError(
             f"{both} have a different ground truth for {others} of {len(run.images)} images. Evaluate both on the "
             "same masks, with the same --class, --instances and --mask-threshold"

@@ -16,7 +16,7 @@ from promise_seg.assessment.strata import SIZE, strata
 from promise_seg.assessment.structure import THRESHOLDS
 from promise_seg.assessment.summary import EvaluationSummary, Subject, scores_sha256
 from promise_seg.assessment.volume_report import volumes_path, write_volumes
-from promise_seg.assessment.volumes import VolumeScore
+from promise_seg.assessment.volumes import HASHES, VolumeScore
 from promise_seg.images.reading import Reading
 from promise_seg.model import PromiseModel
 from promise_seg.protocol import evaluation_deviations
@@ -158,9 +158,7 @@ def write_results(
     by_object = summary.objects is not None
     by_trust = any(r.trust is not None for r in results)
     extra = (["objects", "object_dice"] if by_object else []) + (["trust", "nothing_here"] if by_trust else [])
-    writer.writerow(
-        ["image", "split", "group", "image_sha256", "truth_sha256", "prompts", *values, "predicted_iou", *extra]
-    )
+    writer.writerow(["image", "split", "group", *HASHES, "prompts", *values, "predicted_iou", *extra])
     for number, result in enumerate(results):
         row = result.checked.row
         line = [f"{column[number]:.6f}" for column in values.values()]
@@ -169,7 +167,7 @@ def write_results(
             line += ["0", ""] if result.object_dice is None else [str(result.objects), f"{result.object_dice:.6f}"]
         if by_trust:
             line += ["", ""] if result.trust is None else [f"{result.trust:.6f}", str(int(bool(result.nothing_here)))]
-        hashes = [result.checked.image_sha256, result.checked.truth_sha256]
+        hashes = [getattr(result.checked, name) for name in HASHES]
         writer.writerow([result.checked.name, row.split, row.group, *hashes, summary.prompts, *line])
     table, means = result_paths(folder, summary.prompts, summary.protocol)
     write_text(table, text.getvalue())

@@ -10,7 +10,7 @@ import numpy as np
 from promise_seg.assessment.measuring import Tolerance
 from promise_seg.assessment.statistics import by_group, mean_interval
 from promise_seg.assessment.summary import VolumeSummary
-from promise_seg.assessment.volumes import RULE_FOR_EMPTY_VOLUMES, VOLUME_MEASURES, VolumeScore
+from promise_seg.assessment.volumes import HASHES, RULE_FOR_EMPTY_VOLUMES, VOLUME_MEASURES, VolumeScore
 from promise_seg.storage.files import write_text
 
 
@@ -60,7 +60,7 @@ def write_volumes(path: Path, scores: Sequence[VolumeScore], prompts: str) -> No
     """Write ``volumes_<prompts>.csv``; measures that are not defined for a volume are left empty."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    facts = ("image", "split", "group", "image_sha256", "truth_sha256", "prompts", "slices", "slices_of_volume")
+    facts = ("image", "split", "group", *HASHES, "prompts", "slices", "slices_of_volume")
     writer.writerow([*facts, *VOLUME_MEASURES])
     for one in scores:
         values = ["" if name not in one.measures else f"{one.measures[name]:.6f}" for name in VOLUME_MEASURES]

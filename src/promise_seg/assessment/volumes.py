@@ -14,6 +14,8 @@ from promise_seg.assessment.volume_slices import SliceKey, VolumeRows, slice_key
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.volumes.stack import Spacing
 
+HASHES = ("image_sha256", "truth_sha256", "truth_values_sha256")
+"""The hashes in the tables of scores: of the pixels, of the ground truth as stored, and of its values in any type."""
 VOLUME_MEASURES = ("dice", "iou", "precision", "recall", "hd95", "assd", "surface_dice")
 """The measures of volumes, in the order of files and tables; the last three need the distance between slices."""
 RULE_FOR_EMPTY_VOLUMES = (
@@ -63,10 +65,9 @@ class VolumeScore:
         """The split of the rows."""
         return str(self.rows[0].row.split)
 
-    def hashes(self) -> tuple[str, str]:
-        """Return the hash of everything that determines the pixels of the slices, and that of their ground truths."""
-        images, truths = ([getattr(row, name) for row in self.rows] for name in ("image_sha256", "truth_sha256"))
-        return _sha256(images), _sha256(truths)
+    def hashes(self) -> tuple[str, ...]:
+        """Return the :data:`HASHES` of the volume, made from those of its slices."""
+        return tuple(_sha256([getattr(row, name) for row in self.rows]) for name in HASHES)
 
 
 def _sha256(hashes: list[str]) -> str:

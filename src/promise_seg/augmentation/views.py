@@ -6,7 +6,7 @@ from typing import Any, Self
 import cv2
 import numpy as np
 
-from promise_seg.arrays import BoolArray, Float64Array, Uint8Array, Uint16Array
+from promise_seg.arrays import BoolArray, Float32Array, Float64Array, Uint8Array, Uint16Array
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,21 @@ class View:
         """Return everything that changes the pixels, for the key in the feature store.
 
         Only fields that differ from their defaults are included, so a new kind of change keeps the keys of old views.
+        Inverted views have a key of their own since their padding stays black.
         """
         unchanged = asdict(View())
-        return {name: value for name, value in asdict(self).items() if value != unchanged[name]}
+        key = {name: value for name, value in asdict(self).items() if value != unchanged[name]}
+        return key | {"padding": "black"} if self.contrast < 0 else key
 
     def only_colours(self) -> Self:
         """Return the view without its spatial changes, so that masks and stored maps of the image still fit."""
         return replace(self, angle=0.0, scale=1.0, shift_x=0.0, shift_y=0.0, flip_x=False, flip_y=False)
 
     def inverted(self) -> Self:
-        """Return the view with light and dark inverted, before all other changes of brightness and colour."""
+        """Return the view with light and dark inverted, before all other changes of brightness and colour.
+
+        A negative contrast stands for it.
+        """
         return replace(self, contrast=-self.contrast)
 
     def _matrix(self, side: int) -> Float64Array:
@@ -63,8 +68,11 @@ class View:
             return image
         side = image.shape[0]
         warped = cv2.warpAffine(image, self._matrix(side), (side, side), flags=cv2.INTER_LINEAR).astype(np.float32)
-        if self.contrast != 1:
-            warped = (warped - 128) * self.contrast + 128
+        contrast = abs(self.contrast)
+        if self.contrast < 0:
+            warped = self._inverted_within(warped)
+        if contrast != 1:
+            warped = (warped - 128) * contrast + 128
         warped = warped + self.brightness
         warped = np.clip(warped * np.array(self.hue, np.float32), 0, 255)
         if self.saturation != 1:
@@ -78,6 +86,17 @@ class View:
             rng = np.random.default_rng(self.noise_seed)
             warped = warped + self.noise * rng.standard_normal(warped.shape, dtype=np.float32)
         return np.clip(np.round(warped), 0, 255).astype(np.uint8)
+
+    def _inverted_within(self, warped: Float32Array) -> Float32Array:
+        """Invert grey levels (S, S, 3), around 128 as contrast does; pixels from outside stay black.
+
+        Pixels at the edge, which are mixed with black, are inverted as far as they are part of the image.
+        """
+        side = warped.shape[0]
+        within = cv2.warpAffine(
+            np.ones((side, side), np.float32), self._matrix(side), (side, side), flags=cv2.INTER_LINEAR
+        )
+        return 256 * within[..., None] - warped
 
     def apply_to_mask(self, mask: BoolArray) -> BoolArray:
         """Transform a mask (S, S) bool in the same way as the image."""

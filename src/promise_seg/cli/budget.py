@@ -39,7 +39,7 @@ def budget(
     inaccurate click costs."""
     from promise_seg.workflows import budget as measuring
 
-    model, rows = open_to_score(run, data, reading, split, opening)
+    model, rows = open_to_score(run, data, reading, split, opening, output=output, store=store)
     with stages_bar() as progress:
         found = measuring.budget(model, rows, output=output, split=split, seed=seed, store=store, progress=progress)
     for one in each_of(found):

@@ -21,7 +21,7 @@ def calibrate(
     promise evaluate and promise predict."""
     from promise_seg.workflows import calibrating
 
-    model = open_trained(run, calibrating.CALIBRATION, options)
+    model = open_trained(run, data, calibrating.CALIBRATION, options)
     with stages_bar() as progress:
         found = calibrating.calibrate(model, data, **options, progress=progress, note=print_line)
     for one in found:

@@ -158,10 +158,21 @@ def _of_split(rows: "list[Row]", data: Path, split: SplitChoice) -> "list[Row]":
 
 
 def open_to_score(
-    model: str, data: Path, reading: "ReadingOptions", split: SplitChoice, opening: "Values", **more: Any
+    model: str,
+    data: Path,
+    reading: "ReadingOptions",
+    split: SplitChoice,
+    opening: "Values",
+    *,
+    output: Path,
+    store: str | None,
+    prompts: Sequence[str] = (),
+    by: Sequence[str] = (),
+    **more: Any,
 ) -> "tuple[OpenModels, Dataset]":
-    """Open models, and read the rows to score them on. The manifest is checked before any model is loaded; rows that
-    cannot be used are reported later, together with files that cannot be read.
+    """Open models, and read the rows to score them on, after checking whatever needs neither weights nor images.
+
+    Rows of the manifest that cannot be used are reported together with files that cannot be read.
 
     Args:
         model: the name of the models.
@@ -169,14 +180,18 @@ def open_to_score(
         reading: the options for reading files that the user gave.
         split: the split to score.
         opening: arguments of :func:`~promise_seg.workflows.models.open_models`.
+        output: folder for the results.
+        store: the feature store, or ``None`` for the user's.
+        prompts: the sources of the prompts.
+        by: the columns to group means by.
         more: further arguments of the same function.
 
     Raises:
         SettingsError: if an option is invalid, or ``--class`` does not name exactly one class.
         ManifestError: if the split has no rows, or files of its rows cannot be read.
         CheckpointError: if a model cannot be loaded.
+        PromiseError: if the folder or the store cannot be written.
     """
-    from promise_seg.dataset.manifest import scan_manifest
     from promise_seg.images.reading import parse_classes
 
     label = reading.label
@@ -184,12 +199,16 @@ def open_to_score(
         raise SettingsError(
             f"--class {label}: name one class; the output of promise train --class all needs no --class"
         )
-    rows, problems = scan_manifest(data)
-    if not problems:
-        _of_split(rows, data, split)
     quiet_libraries()
+    from promise_seg.workflows.evaluation import as_store
+    from promise_seg.workflows.first_checks import check_before_scoring
     from promise_seg.workflows.models import open_models
 
+    as_store(store)
+    check_before_scoring(
+        model, data, split=split, output=output, device=opening["device"],
+        encoder_precision=opening.get("encoder_precision"), prompts=prompts, by=by, reading=reading,
+    )  # fmt: skip
     opened = open_models(model, **opening, **more)
     print_notes(opened.sam)
     return opened, read_data(data, reading, opened.reading, split=split)
@@ -204,24 +223,30 @@ def print_unfinished(model: str | Path) -> None:
         print_lines([note])
 
 
-def open_trained(model: Path, kept: str, options: "Values") -> "OpenModels":
-    """Open trained models, to save something in their folders.
+def open_trained(model: Path, data: Path | None, kept: str, options: "Values") -> "OpenModels":
+    """Open trained models, to save something in their folders, after all checks that need neither weights nor images.
 
     Args:
         model: the name of the models.
+        data: the manifest; ``None`` if no rows are needed.
         kept: a description of what is to be saved, for messages.
         options: values of :data:`~promise_seg.cli.groups.VALIDATION`.
 
     Raises:
         SettingsError: if a model has no checkpoint folder to save to.
+        ManifestError: if the manifest as a whole cannot be used.
         CheckpointError: if a model cannot be loaded.
+        PromiseError: if a folder of a model cannot be written, or there cannot be a store in the given place.
     """
     quiet_libraries()
-    from promise_seg.workflows.model_ref import ModelRef
+    from promise_seg.workflows.evaluation import as_store
+    from promise_seg.workflows.first_checks import check_before_learning
     from promise_seg.workflows.models import open_models
 
-    ref = ModelRef.resolve(model)
-    ref.checkpoints(kept)
+    as_store(options["store"])
+    ref = check_before_learning(
+        model, data, kept, val_share=options["val_share"], seed=options["seed"], device=options["device"]
+    )
     opened = open_models(ref, sam=options["sam"], device=options["device"])
     print_notes(opened.sam)
     return opened

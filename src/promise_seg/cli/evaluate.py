@@ -74,14 +74,17 @@ def evaluate(
 ) -> None:
     """Score a model against the ground truth, at the original size of each image. Files are read as in training unless
     options say otherwise."""
+    from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.protocol import evaluation_deviations
     from promise_seg.workflows import evaluation as scoring
 
     print_deviations(evaluation_deviations(protocol))
-    scoring.check_cheap_options(
-        data, output, prompts=prompts, points=points, slices=slices, tolerance=tolerance, by=by or ()
-    )
-    model, rows = open_to_score(run, data, reading, split, opening, protocol=protocol)
+    scoring.check_points_and_slices(prompts, points, slices)
+    parse_tolerance(tolerance)
+    model, rows = open_to_score(
+        run, data, reading, split, opening, output=output, store=store, prompts=[prompts], by=by or (),
+        protocol=protocol,
+    )  # fmt: skip
     print_unfinished(run)
     with stages_bar() as progress:
         found = scoring.evaluate(

@@ -114,12 +114,17 @@ def _work(
 ) -> "FeatureWork":
     """Return the encoding that a training with the given settings needs."""
     quiet_libraries()
+    from promise_seg.dataset.manifest import scan_manifest
     from promise_seg.workflows.feature_plans import FeatureWork
     from promise_seg.workflows.training_settings import usual_reading
 
     usual = usual_reading(encoding["protocol"], None)
-    rows = read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings["seed"])
-    return FeatureWork(rows, note=print_line, **encoding, **given_of(context, settings))
+    reading.applied_to(usual)
+    scan_manifest(data)  # before SAM is loaded; unusable rows are reported with the files
+    return FeatureWork(
+        lambda: read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings["seed"]),
+        note=print_line, **encoding, **given_of(context, settings),
+    )  # fmt: skip
 
 
 def status(store: StoreOption = None) -> None:

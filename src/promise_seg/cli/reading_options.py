@@ -59,7 +59,7 @@ TileOption = Annotated[
     typer.Option(
         "--tile",
         metavar="SIDE",
-        help="See images that are larger in tiles of this side, in pixels; auto: by the sizes of the objects, and for "
+        help="Process larger images in tiles of this side, in pixels; auto: by the sizes of the objects, and for "
         "trained models as in training; none: whole images.",
         rich_help_panel=DATA,
         show_default=False,

@@ -78,9 +78,13 @@ def report(
 ) -> None:
     """Write a report on a model as a self-contained HTML file and as JSON, with scores, worst cases, and the commands
     that reproduce it."""
+    from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.reporting import report as reporting
 
-    model, rows = open_to_score(run, data, reading, split, opening)
+    parse_tolerance(tolerance)
+    model, rows = open_to_score(
+        run, data, reading, split, opening, output=output, store=store, prompts=prompts or (), by=by or ()
+    )
     with stages_bar() as progress:
         found = reporting.report(
             model, rows, output, split=split, prompts=prompts or (), by=by or (), tolerance=tolerance, budget=budget,

@@ -72,6 +72,7 @@ def train(
         check_one_model(settings)
     print_deviations(training_deviations(protocol))
     usual = usual_reading(protocol, starts)
+    reading.applied_to(usual)
     scan_manifest(data)  # before SAM is loaded; unusable rows are reported with the files
     quiet_libraries()
     with stages_bar() as progress:

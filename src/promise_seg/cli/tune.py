@@ -29,7 +29,7 @@ def tune(
     """Choose the post-processing on the val rows. It is saved with the model, and used by all commands."""
     from promise_seg.workflows import calibrating
 
-    model = open_trained(run, calibrating.POSTPROCESSING, options)
+    model = open_trained(run, None if reset else data, calibrating.POSTPROCESSING, options)
     with stages_bar() as progress:
         found = calibrating.tune_postprocess(model, data, reset=reset, **options, progress=progress, note=print_line)
     for one in found:

@@ -10,6 +10,7 @@ import numpy as np
 
 from promise_seg.arrays import Array, BoolArray, Uint8Array
 from promise_seg.dataset.manifest import Row, raise_all
+from promise_seg.dataset.mask_hashes import mask_sha256, stored_sha256, values_sha256
 from promise_seg.dataset.recent import RecentArrays
 from promise_seg.errors import ImageError, PromiseError, SizeError
 from promise_seg.images.channel_files import note_of
@@ -42,9 +43,10 @@ class CheckedRow:
 
     ``image_sha256`` is the hash of everything that determines the pixels; ``index`` is the slice index, from 0;
     ``crop`` is the part of the image frame that is kept, ``None`` for the whole image; ``class_pixels`` are the classes
-    of a label map, each with its number of pixels; ``labels_sha256`` is the hash of the mask values; ``spacing`` is the
-    distance between rows and between columns in mm, if the image states it; ``stacking`` holds the number of slices of
-    the volume and the distance between them; ``place`` is the position of an image that may be a slice of a series;
+    of a label map, each with its number of pixels; ``labels_sha256`` is the hash of the mask values as stored, and
+    ``values_sha256`` that of the values in any data type; ``spacing`` is the distance between rows and between columns
+    in mm, if the image states it; ``stacking`` holds the number of slices of the volume and the distance between them;
+    ``place`` is the position of an image that may be a slice of a series;
     ``highest_label`` is the highest value of the mask in this slice; ``mask_note`` states what was assumed about the
     mask where its file is ambiguous; ``image_note`` states which of several channels are read where none were chosen;
     ``notes``, kept with the first slice of each row, list the deviations from what the files state. ``tile`` is the
@@ -70,6 +72,7 @@ class CheckedRow:
     image_note: str | None = None
     notes: tuple[str, ...] = ()
     tile: Box | None = None
+    values_sha256: str = ""
 
     @property
     def kept(self) -> Box:
@@ -90,11 +93,13 @@ class CheckedRow:
 
     @property
     def truth_sha256(self) -> str:
-        """The hash of everything that determines the mask: the values in the file, and how they are interpreted."""
-        rule = self.reading.mask_rule
-        return hashlib.sha256(
-            json.dumps([self.labels_sha256, rule.kind, rule.label, rule.threshold]).encode()
-        ).hexdigest()
+        """The hash of everything that determines the mask: the values as stored, and how they are interpreted."""
+        return mask_sha256(self.labels_sha256, self.reading.mask_rule)
+
+    @property
+    def truth_values_sha256(self) -> str:
+        """The same hash for files that store the same values in another data type, such as 16 instead of 8 bits."""
+        return mask_sha256(self.values_sha256 or self.labels_sha256, self.reading.mask_rule)
 
     def of_class(self, label: int) -> "CheckedRow":
         """Return the same row for one class of its label map."""
@@ -225,7 +230,7 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         spacing=source.spacing, stacking=stacking_of(source), place=place_of(source),
         highest_label=float(labels.max()), mask_note=_note_of_labels(labels, mask, reading),
         image_note=source.channel_note if reading.channels is None else None,
-        labels_sha256=hashlib.sha256(np.ascontiguousarray(labels).tobytes()).hexdigest(),
+        labels_sha256=stored_sha256(labels), values_sha256=values_sha256(labels),
     )  # fmt: skip
 
 

@@ -131,6 +131,8 @@ def _text(path: Path) -> str:
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
+        if isinstance(path, RemotePath):  # the reason says all that is needed
+            raise ManifestError(f"{path}: {reason}") from error
         raise ManifestError(f"{path}: cannot be read as a CSV: {reason}. {HELP}") from error
     is_utf_16 = data.startswith(_UTF_16)
     if not is_utf_16 and b"\0" in data[:_START_BYTES]:

@@ -1,6 +1,5 @@
 """Tiles of large images as separate rows."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from promise_seg.arrays import Array
 from promise_seg.dataset.checks import CheckedRow, count_classes
+from promise_seg.dataset.mask_hashes import stored_sha256, values_sha256
 from promise_seg.images.geometry import Box
 from promise_seg.images.masks import mask_of
 from promise_seg.vocabulary import MaskKind, Split
@@ -53,7 +53,8 @@ def _with_truth(tile: CheckedRow, labels: Array) -> CheckedRow:
         foreground_pixels=int(np.count_nonzero(found)),
         class_pixels=count_classes(part) if tile.reading.masks == MaskKind.CLASSES else (),
         highest_label=float(part.max()),
-        labels_sha256=hashlib.sha256(part.tobytes()).hexdigest(),
+        labels_sha256=stored_sha256(part),
+        values_sha256=values_sha256(part),
     )
 
 

@@ -16,7 +16,7 @@ from promise_seg.prompting.given_prompts import form_of_points
 from promise_seg.prompting.oracle import boxes_around, points_in_masks
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import Prompts
-from promise_seg.vocabulary import MaskKind, PromptForm, PromptSource, Protocol
+from promise_seg.vocabulary import MaskKind, PromptForm, PromptSource, Protocol, Variant
 
 USUAL_POINTS = 16
 """The default number of oracle points."""
@@ -75,9 +75,18 @@ def check_prompts(model: PromiseModel, source: PromptSource) -> None:
     Raises:
         SettingsError: if its own prompts are requested from a model without an APM.
     """
-    if source == PromptSource.APM and model.apm is None:
+    check_variant_prompts(model.config.variant, source)
+
+
+def check_variant_prompts(variant: Variant, source: PromptSource) -> None:
+    """Check that models of a variant can make the prompts.
+
+    Raises:
+        SettingsError: if their own prompts are requested, but they have no APM.
+    """
+    if source == PromptSource.APM and not variant.has_apm:
         raise SettingsError(
-            f"--prompts apm: the variant {model.config.variant} has no auto-prompting module. "
+            f"--prompts apm: the variant {variant} has no auto-prompting module. "
             "Choose oracle, box or none, or a model of variant apm or apm+ips"
         )
 

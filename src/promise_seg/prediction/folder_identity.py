@@ -1,9 +1,11 @@
 """Keep one identity in a prediction folder while processes write into it."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from promise_seg.images.own_folders import PREDICTION_FOLDERS, PREDICTION_IDENTITY, PREDICTION_PARTS
-from promise_seg.prediction.identity import keep_identity, read_identity
+from promise_seg.prediction.identity import keep_identity, keep_in_turn, read_identity
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.outputs.formats import writer_of
 from promise_seg.prediction.table import PredictionTable
@@ -31,7 +33,8 @@ class FolderIdentity:
     """The identity of a folder that this process writes predictions into.
 
     If the recorded identity differs only in options that none of the predictions in the folder depends on, the new
-    identity replaces it.
+    identity replaces it. A process that still writes predictions with the options before may add others that do not
+    depend on them; a prediction that does is not recorded, but raises an error.
 
     Raises:
         PromiseError: if the folder holds predictions of another model, or with other options.
@@ -45,18 +48,53 @@ class FolderIdentity:
                     write_sealed(self._path, identity)
         keep_identity(folder, identity)
 
-    def confirm(self) -> None:
-        """Check the identity again before predictions are written, as another process may have removed it.
+    def confirm(self, *, of_slices: bool = True, of_segmentation: bool = True) -> None:
+        """Check the identity again before a prediction is written, as another process may have removed or replaced it.
+
+        Args:
+            of_slices: whether the prediction is that of a volume or a video.
+            of_segmentation: whether it may become a DICOM segmentation.
 
         Raises:
-            PromiseError: if the folder belongs to another model, or to other options, by now.
+            PromiseError: if the folder belongs by now to another model, or to options that the prediction depends on.
         """
-        keep_identity(self._folder, self._identity)
+        keep_identity(self._folder, self._identity, _without_effect(of_slices, of_segmentation))
+
+    @contextmanager
+    def recording(self, lines: Sequence[dict[str, str]]) -> Iterator[None]:
+        """Check the identity once more, and keep it from being replaced while lines are added to the table.
+
+        Args:
+            lines: the lines of one prediction.
+
+        Raises:
+            PromiseError: see :meth:`confirm`.
+        """
+        without = _without_effect_on(lines)
+        if without >= _FOR_SLICES | _FOR_SEGMENTATIONS:
+            yield
+            keep_identity(self._folder, self._identity, without)  # a process that predicted nothing may have removed it
+            return
+        with in_turn(self._path):
+            keep_in_turn(self._folder, self._identity, without)
+            yield
 
     def remove_if_empty(self) -> None:
         """Remove the identity if the folder holds no predictions, so that other options can be tried next."""
         if not any((self._folder / name).exists() for name in (PREDICTION_PARTS, *PREDICTION_FOLDERS)):
             self._path.unlink(missing_ok=True)
+
+
+def _without_effect(of_slices: bool, of_segmentation: bool) -> frozenset[str]:
+    """Return the entries of an identity that do not affect predictions of these kinds."""
+    return (frozenset() if of_slices else _FOR_SLICES) | (frozenset() if of_segmentation else _FOR_SEGMENTATIONS)
+
+
+def _without_effect_on(lines: Sequence[dict[str, str]]) -> frozenset[str]:
+    """Return the entries of an identity that do not affect predictions with these lines in the table."""
+    suffix = writer_of(OutputFormat.DICOM_SEG, False).suffix
+    of_segmentation = any(PurePath(line["mask"]).name.endswith(suffix) for line in lines)
+    return _without_effect(any(line["slice"] for line in lines), of_segmentation)
 
 
 def _differs_without_effect(folder: Path, identity: dict[str, object]) -> bool:
@@ -66,9 +104,4 @@ def _differs_without_effect(folder: Path, identity: dict[str, object]) -> bool:
     if not differing or not differing <= _FOR_SLICES | _FOR_SEGMENTATIONS or (folder / PREDICTION_PARTS).exists():
         return False
     lines = [line for found in PredictionTable(folder).all_lines() for line in found]
-    suffix = writer_of(OutputFormat.DICOM_SEG, False).suffix
-    is_affected = {
-        _FOR_SLICES: any(line["slice"] for line in lines),
-        _FOR_SEGMENTATIONS: any(PurePath(line["mask"]).name.endswith(suffix) for line in lines),
-    }
-    return bool(lines) and not any(affected for names, affected in is_affected.items() if differing & names)
+    return bool(lines) and differing <= _without_effect_on(lines)

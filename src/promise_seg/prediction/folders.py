@@ -113,8 +113,10 @@ class PredictionFolder:
         Raises:
             ImageError: if the labels cannot be written in the requested format, or their place is taken.
         """
-        self._identity.confirm()
-        path = self._write(one, labelled)
+        formats = formats_for(labelled.source, self.format, self._instances)
+        of_segmentation = OutputFormat.DICOM_SEG in formats
+        self._identity.confirm(of_slices=labelled.source.is_volume, of_segmentation=of_segmentation)
+        path = self._write(one, labelled, formats)
         self.notes += [*labelled.source.notes, *labelled.notes]
         overlay = Image.fromarray(draw_labelled(labelled, self._reading))
         drawn = overlay_path(self.folder, one.stem)
@@ -126,8 +128,8 @@ class PredictionFolder:
         self._keep(written)
         facts = {"image": one.name, "mask": path.relative_to(self.folder).as_posix(), "image_sha256": sha256}
         lines = [facts | line for index in range(len(labelled.slices)) for line in lines_of(labelled, index)]
-        self._table.put(one.key, lines)
-        self._identity.confirm()  # another process that predicted nothing may have removed it meanwhile
+        with self._identity.recording(lines):
+            self._table.put(one.key, lines)
         if labelled.source.incomplete is not None:
             self.notes.append(f"{one.path}: {labelled.source.incomplete}")
         if self._table.is_due:
@@ -185,8 +187,7 @@ class PredictionFolder:
                 f"{self._table.image_of(inside)}. Choose another --format, or predict it into another folder"
             )
 
-    def _write(self, one: Input, labelled: Labelled) -> Path:
-        formats = formats_for(labelled.source, self.format, self._instances)
+    def _write(self, one: Input, labelled: Labelled, formats: Sequence[OutputFormat]) -> Path:
         for number, output in enumerate(formats):
             writer = writer_of(output, self._keep_empty_frames)
             if output == OutputFormat.PNG and labelled.source.is_volume:

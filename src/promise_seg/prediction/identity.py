@@ -1,6 +1,6 @@
 """The identity of the predictions in a folder: the model and the options that they were made with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from promise_seg.errors import PromiseError, first_line
@@ -28,19 +28,30 @@ _WORDS: dict[str, Callable[[dict[str, object]], str]] = {
 """For each entry of the identity, a function that describes the predictions in a folder in which it differs."""
 
 
-def keep_identity(folder: Path, identity: dict[str, object]) -> None:
+def keep_identity(folder: Path, identity: dict[str, object], without: Collection[str] = ()) -> None:
     """Record the identity of a new folder, or check that it matches the recorded one.
+
+    Args:
+        folder: folder of predictions.
+        identity: the identity to record.
+        without: the entries that may differ from the recorded ones.
 
     Raises:
         PromiseError: if the folder holds predictions of another model, or with other options.
     """
     path = folder / PREDICTION_IDENTITY
     remove_strays(folder)
-    if _is_kept(path, identity):
+    if _is_kept(path, identity, without):
         return
     with in_turn(path):
-        if not _is_kept(path, identity):
-            write_sealed(path, identity)
+        keep_in_turn(folder, identity, without)
+
+
+def keep_in_turn(folder: Path, identity: dict[str, object], without: Collection[str] = ()) -> None:
+    """Do the same as :func:`keep_identity` in a process that has the lock of the identity."""
+    path = folder / PREDICTION_IDENTITY
+    if not _is_kept(path, identity, without):
+        write_sealed(path, identity)
 
 
 def check_identity(folder: Path, identity: dict[str, object]) -> None:
@@ -66,12 +77,12 @@ def options_between(reading: Reading, trained: Reading) -> str:
     return " ".join(ReadingOptions.that_give(reading.without_masks, trained.without_masks).arguments)
 
 
-def _is_kept(path: Path, identity: dict[str, object]) -> bool:
+def _is_kept(path: Path, identity: dict[str, object], without: Collection[str] = ()) -> bool:
     """Whether the identity is recorded in the folder already; raise an error if another one is."""
     if not path.exists():
         return False
     known = read_identity(path.parent)
-    if known == identity:
+    if all(known.get(name) == identity.get(name) for name in (known | identity).keys() - set(without)):
         return True
     folder, what = path.parent, _what_differs(known, identity)
     if not any((folder / name).exists() for name in (PREDICTION_PARTS, *PREDICTION_FOLDERS)):

@@ -9,7 +9,6 @@ import torch
 
 from promise_seg.arguments import checks_arguments
 from promise_seg.assessment.measuring import parse_tolerance
-from promise_seg.assessment.strata import columns_to_group_by
 from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.features.store import FeatureStore
@@ -26,7 +25,8 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.storage.files import write_text
 from promise_seg.vocabulary import SplitChoice
 from promise_seg.workflows.by_class import ByClass
-from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
+from promise_seg.workflows.evaluation import as_store, columns_of_rows, data_name, rows_of_part, rows_to_score
+from promise_seg.workflows.first_checks import check_before_scoring
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
 from promise_seg.workflows.noting import logged_look, seen_images
@@ -96,10 +96,12 @@ def report(
         CheckpointError: if the model, or a file next to it, cannot be read.
     """
     wanted = parse_tolerance(tolerance)
+    kept = as_store(store)
+    check_before_scoring(model, data, split=split, output=output, device=device, prompts=prompts, by=by)
     opened = open_models(model, sam=sam, device=device, image_size=image_size)
     sources = pick_prompts(prompts, opened.models[0])
     rows = rows_to_score(opened, data, split, progress)
-    columns = columns_to_group_by(by, [row.row for row in rows])
+    columns = columns_of_rows(by, rows, wanted.unit)
 
     def write(part: ModelPart, one: PromiseModel, folder: Path | None) -> Report:
         options = ReportOptions(
@@ -109,7 +111,7 @@ def report(
             reading=data.options if isinstance(data, Dataset) else NO_OPTIONS,
         )  # fmt: skip
         check_output(options.output)
-        return _write(part, one, rows_of_part(rows, part, one), options, as_store(store), progress)
+        return _write(part, one, rows_of_part(rows, part, one), options, kept, progress)
 
     return opened.each(write, output)
 

@@ -292,8 +292,8 @@ class ObjectFolder:
             if number < _TRIES - 1:
                 self._pause(_FIRST_PAUSE_SECONDS * 2**number * random.uniform(0.5, 1.0))
         raise PromiseError(
-            f"{self.address}/{name}: the server did not answer in {_TRIES} attempts: {first_line(last)}. Objects that "
-            "were stored before are unharmed; run the same command again"
+            f"{self.address}/{name}: the server did not answer in {_TRIES} attempts: {first_line(last)}. Check the "
+            "connection, and run the same command again"
         ) from last
 
     def _raise_if_final(self, error: Exception) -> None:

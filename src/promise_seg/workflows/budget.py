@@ -23,6 +23,7 @@ from promise_seg.storage.files import write_json
 from promise_seg.vocabulary import SplitChoice
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
+from promise_seg.workflows.first_checks import check_before_scoring
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
 from promise_seg.workflows.noting import logged_look, seen_images
@@ -101,6 +102,8 @@ def budget(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model cannot be loaded.
     """
+    kept = as_store(store)
+    check_before_scoring(model, data, split=split, output=output, device=device)
     opened = open_models(model, sam=sam, device=device, image_size=image_size)
     rows = rows_to_score(opened, data, split, progress)
     if (large := next((row for row in rows if is_divided(row)), None)) is not None:
@@ -111,7 +114,7 @@ def budget(
     facts = {"data": data_name(data), "split": str(split), "seed": seed}
 
     def measure(part: ModelPart, one: PromiseModel, folder: Path | None) -> PromptBudget:
-        return _budget_of(part, one, rows_of_part(rows, part, one), facts, folder, as_store(store), progress)
+        return _budget_of(part, one, rows_of_part(rows, part, one), facts, folder, kept, progress)
 
     return opened.each(measure, output)
 

@@ -27,6 +27,7 @@ from promise_seg.trust.trust_file import latest_trust, save_trust
 from promise_seg.trust.trust_model import TrustModel
 from promise_seg.vocabulary import MaskKind, PromptSource, Split
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part
+from promise_seg.workflows.first_checks import check_before_learning
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, OpenModels, open_models
 from promise_seg.workflows.noting import Note, no_note
@@ -108,6 +109,8 @@ def calibrate(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
+    kept = as_store(store)
+    check_before_learning(model, data, CALIBRATION, val_share=val_share, seed=seed, device=device)
     opened = open_models(model, sam=sam, device=device)
     folders = [folder for _, folder in opened.ref.checkpoints(CALIBRATION)]
     for _, one in opened:
@@ -116,20 +119,14 @@ def calibrate(
     with caching_apm_outputs(opened.models):
         for (part, one), folder in zip(opened, folders, strict=True):
             rows = data_as_trained(
-                data,
-                part,
-                one,
-                val_share=val_share,
-                seed=seed,
-                mask_threshold=mask_threshold,
-                progress=progress,
+                data, part, one, val_share=val_share, seed=seed, mask_threshold=mask_threshold, progress=progress,
                 note=note,
-            )
+            )  # fmt: skip
             rows = rows_of_part(rows, part, one)
             check_val_rows(rows.val, data_name(data), part)
             check_train_rows(rows.train, data_name(data), part)
             rows = rows.to_learn()
-            trust = learn(one, rows.train, rows.val, as_store(store), progress)
+            trust = learn(one, rows.train, rows.val, kept, progress)
             calibrated.append(Calibrated(part.name, trust, save_trust(trust, folder)))
             _give_trust(model, part, trust)
     return calibrated
@@ -173,6 +170,8 @@ def tune_postprocess(
         ManifestError: if there are no val rows, or files of them cannot be read.
         CheckpointError: if a model cannot be loaded.
     """
+    kept = as_store(store)
+    check_before_learning(model, None if reset else data, POSTPROCESSING, val_share=val_share, seed=seed, device=device)
     opened = open_models(model, sam=sam, device=device)
     folders = [folder for _, folder in opened.ref.checkpoints(POSTPROCESSING)]
     found = []
@@ -189,8 +188,8 @@ def tune_postprocess(
                 check_val_rows(rows.val, data_name(data), part)
             tuned = volumes = None
             if not reset and rows is not None:
-                tuned, volumes = _search(one, rows, as_store(store), progress)
-            tuning = _kept(part, one, folder, tuned, volumes, trust, rows, as_store(store), progress)
+                tuned, volumes = _search(one, rows, kept, progress)
+            tuning = _kept(part, one, folder, tuned, volumes, trust, rows, kept, progress)
             found.append(tuning)
             _give_trust(model, part, tuning.trust)
     return found

@@ -1,5 +1,6 @@
 """Score models against the ground truth: images, means, trust scores, looks at test rows, and files with results."""
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +17,8 @@ from promise_seg.assessment.volume_report import summarise_volumes
 from promise_seg.assessment.volumes import VolumeScorer
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.dataset.manifest import scan_manifest
 from promise_seg.dataset.tiles import is_divided
-from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.errors import ManifestError, PromiseError, SettingsError
 from promise_seg.features.remote import open_store
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import encoding_note
@@ -26,16 +26,21 @@ from promise_seg.inference.prompting import USUAL_POINTS, check_prompts
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.storage.object_stores import is_address
 from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
 from promise_seg.volumes.whole_slices import asks_to_join
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.evaluation_result import Evaluation
+from promise_seg.workflows.first_checks import check_before_scoring
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import ModelLike, OpenModels, label_of, open_models
 from promise_seg.workflows.noting import logged_look, seen_images
-from promise_seg.workflows.outputs import check_output, refuse_file
+from promise_seg.workflows.outputs import check_output, error_of_writing
+
+_MAY_STILL_BE_READ = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+"""Errors of writing to a store that may nevertheless hold all features that are needed."""
 
 
 @checks_arguments("data", "output", "image_size", "seed", "store", "progress")
@@ -99,62 +104,45 @@ def evaluate(
         ManifestError: if there are no such rows, or files of them cannot be read.
         CheckpointError: if the model, or a file next to it, cannot be read.
     """
-    check_cheap_options(data, output, prompts=prompts, points=points, slices=slices, tolerance=tolerance, by=by)
     source, together = chosen(PromptSource, prompts, "--prompts"), chosen(Slices, slices, "--slices")
     assessment = Assessment(
         prompts=source, num_points=USUAL_POINTS if points is None else points, seed=seed,
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"), slices=together,
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
     )  # fmt: skip
+    check_points_and_slices(source, points, together)
+    kept = as_store(store)
+    check_before_scoring(
+        model, data, split=split, output=output, device=device, encoder_precision=encoder_precision, prompts=[source],
+        by=by,
+    )  # fmt: skip
     opened = open_models(
         model, sam=sam, device=device, image_size=image_size, encoder_precision=encoder_precision, protocol=protocol,
         always_segment=yes_or_no(always_segment, "always_segment"),
     )  # fmt: skip
-    rows = rows_to_score(opened, data, split, progress)
-    columns = _checked_columns(by, rows, assessment.tolerance.unit)
     for _, one in opened:
         check_prompts(one, assessment.prompts)
-    work = _Work(assessment, as_store(store), [SIZE, *columns], str(data_name(data)), str(split), progress)
+    rows = rows_to_score(opened, data, split, progress)
+    columns = columns_of_rows(by, rows, assessment.tolerance.unit)
+    work = _Work(assessment, kept, [SIZE, *columns], str(data_name(data)), str(split), progress)
     return opened.each(
         lambda part, one, folder: work.evaluate(part, one, rows_of_part(rows, part, one), folder), output
     )
 
 
-def check_cheap_options(
-    data: Dataset | str | Path,
-    output: str | Path | None,
-    *,
-    prompts: str,
-    points: int | None,
-    slices: str,
-    tolerance: str,
-    by: str | Sequence[str],
-) -> None:
-    """Check the options of an evaluation that need neither a model nor images; the arguments are its own.
+def columns_of_rows(by: str | Sequence[str], rows: Sequence[CheckedRow], unit: Unit) -> list[str]:
+    """Return the columns to group means by, after checking that every row can be measured in the unit.
 
     Raises:
-        SettingsError: if an option is invalid, or the manifest has no such column.
-        ManifestError: if the manifest as a whole cannot be used.
+        SettingsError: if the manifest has no such column, or the pixel size of an image is not known.
     """
-    _check_options(chosen(PromptSource, prompts, "--prompts"), points, chosen(Slices, slices, "--slices"))
-    parse_tolerance(tolerance)
-    if output is not None:
-        refuse_file(output)
-    if isinstance(data, str | Path) and by:
-        rows, problems = scan_manifest(data)
-        if not problems:  # these are reported together with those of the files
-            columns_to_group_by(by, rows)
-
-
-def _checked_columns(by: str | Sequence[str], rows: Sequence[CheckedRow], unit: Unit) -> list[str]:
-    """Return the columns to group means by, after checking that every row can be measured in the unit."""
     columns = columns_to_group_by(by, [row.row for row in rows])
     for row in rows:
         spacing_for(row, unit)
     return columns
 
 
-def _check_options(source: PromptSource, points: int | None, slices: Slices) -> None:
+def check_points_and_slices(source: PromptSource, points: int | None, slices: Slices) -> None:
     """Refuse options that are meaningless for the source of the prompts.
 
     Raises:
@@ -319,7 +307,18 @@ def data_name(data: Dataset | str | Path) -> str:
 
 
 def as_store(store: str | Path | FeatureStore | None, precision: str = StorePrecision.FP16) -> FeatureStore:
-    """Return the feature store in a folder, or by default the user's; a store that is passed in keeps its precision."""
+    """Return the feature store in a folder, or by default the user's; a store that is passed in keeps its precision.
+
+    Raises:
+        SettingsError: if there is no such precision, or an address is invalid.
+        PromiseError: if there cannot be a store in this place. Stores that can only be read are possible.
+    """
     if isinstance(store, FeatureStore):
         return store
-    return open_store(store, chosen(StorePrecision, precision, "--store-precision"))
+    kept = open_store(store, chosen(StorePrecision, precision, "--store-precision"))
+    error = None if is_address(kept.place) else error_of_writing(kept.folder)
+    if error is not None and error.errno not in _MAY_STILL_BE_READ:
+        raise PromiseError(
+            f"{kept.place}: cannot hold features: {error.strerror or error}. Choose another --store"
+        ) from error
+    return kept

@@ -16,7 +16,7 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.storage.files import replacing_folder
 from promise_seg.vocabulary import EncoderPrecision
 from promise_seg.workflows.models import ModelLike, OpenModels, open_models
-from promise_seg.workflows.outputs import refuse_checkpoints
+from promise_seg.workflows.outputs import check_output_place, refuse_checkpoints
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def _check_folder(output: Path) -> None:
 
     Raises:
         SettingsError: if it holds anything else.
+        PromiseError: if the system cannot write there.
     """
     refuse_checkpoints(output)
     if output.exists() and not is_export(output):
@@ -103,3 +104,4 @@ def _check_folder(output: Path) -> None:
             f"-o {output}: already exists, and is not an earlier export (a folder with {DESCRIPTION_FILE} and nothing "
             "that promise export did not write); choose another folder"
         )
+    check_output_place(output)

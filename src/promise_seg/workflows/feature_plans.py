@@ -1,11 +1,13 @@
 """Estimate the cost of encoding the images of a training before it begins, or encode them in one or more processes."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from promise_seg._version import __version__
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.manifest import scan_manifest
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
@@ -27,7 +29,7 @@ from promise_seg.workflows.evaluation import as_store
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.ray_encoding import EncodeJob, encode_on_ray
 from promise_seg.workflows.ray_places import check_no_ray_cpus, ray_options
-from promise_seg.workflows.sizing import Sizing
+from promise_seg.workflows.sizing import Sizing, first_sam
 from promise_seg.workflows.tiling import tiles_to_learn
 from promise_seg.workflows.training_settings import settings_for, usual_reading
 
@@ -36,7 +38,8 @@ class FeatureWork:
     """The encoding of all images that a training with these settings needs.
 
     Args:
-        data: a data set or its manifest.
+        data: a data set, its manifest, or a function that reads the data set, which is called after the other arguments
+            were checked.
         sam, image_size, protocol, val_share, device, encoder_precision: see :func:`promise_seg.train`.
         store: the feature store, or its folder; by default the user's.
         store_precision: the precision of stored features: ``fp16`` or ``int8``.
@@ -46,7 +49,7 @@ class FeatureWork:
 
     def __init__(
         self,
-        data: Dataset | str | Path,
+        data: Dataset | Callable[[], Dataset] | str | Path,
         *,
         sam: Backbone | str = NANO,
         image_size: int | None = None,
@@ -139,13 +142,19 @@ class FeatureWork:
     def _needed(self, progress: Progress, on_device: str, *, encodes: bool = True) -> "_Needed":
         """Return the views to encode, and the SAM: one that encodes, or only names the features if workers encode."""
         settings = settings_for(chosen(Protocol, self.protocol, "--protocol"), None, self.given)
-        data = self.data
-        if not isinstance(data, Dataset):
+        device, data = pick_device(on_device), self.data
+        if isinstance(data, str | Path):
+            scan_manifest(data)
+        first = first_sam(self.sam, device, self.image_size, self.encoder_precision if encodes else None)
+        if callable(data):
+            data = data()
+        elif not isinstance(data, Dataset):
             data = Dataset.from_csv(data, like=usual_reading(self.protocol, None), progress=progress)
-        rows, device = data.with_validation(self.val_share, settings.seed), pick_device(on_device)
-        rows, sam = tiles_to_learn(rows, self.sam, device, self.image_size, None, self.protocol, self.note)
+        rows = data.with_validation(self.val_share, settings.seed)
+        rows, sam = tiles_to_learn(rows, self.sam, device, self.image_size, None, self.protocol, self.note, first)
         sizing = Sizing(rows.train, None, self.note)
-        frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, device, self.image_size, settings)
+        frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, device, self.image_size, settings, first)
+        del first  # it may be another SAM than the one that encodes
         if encodes:
             frozen = encoding_in(frozen, self.encoder_precision)
         elif (precision := parse_encoder_precision(self.encoder_precision)) is not None:

@@ -21,7 +21,7 @@ from promise_seg.model import PromiseModel, bare_model
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.trust.trust_file import FoundTrust, find_trust
-from promise_seg.vocabulary import EncoderPrecision, Fit, Protocol
+from promise_seg.vocabulary import EncoderPrecision, Fit, Protocol, Variant
 
 BARE = "bare"
 """The name of a SAM alone, without trained parts."""
@@ -60,6 +60,16 @@ class ModelPart:
     def is_bare(self) -> bool:
         """Whether it is a SAM alone."""
         return self.kind == PartKind.BARE
+
+    def variant(self) -> Variant | None:
+        """Return which trainable parts it has, without loading weights; ``None`` for a file of the published code.
+
+        Raises:
+            CheckpointError: if its config cannot be read.
+        """
+        if self.is_bare:
+            return Variant.SAM
+        return None if self.checkpoint is None else read_config(self.checkpoint).variant
 
     def note(self) -> RunNote | None:
         """Return the notes of its run in ``settings.json``, or ``None`` if there are none.

@@ -1,12 +1,14 @@
 """Checks of the folders that results are written to."""
 
+import errno
+import tempfile
 from pathlib import Path
 
 from promise_seg.arguments import check_place
 from promise_seg.checkpoint import CONFIG_FILE, RUN_PARTS
 from promise_seg.class_sets import class_folder
 from promise_seg.dataset.dataset import Dataset
-from promise_seg.errors import SettingsError
+from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.storage.files import check_writable
 from promise_seg.storage.object_stores import is_address
@@ -23,6 +25,43 @@ def check_output(folder: str | Path) -> None:
     """
     refuse_checkpoints(folder)
     check_writable(folder)
+
+
+def check_output_place(folder: str | Path) -> None:
+    """Check that results can be written to a folder, as :func:`check_output` does, but create nothing.
+
+    Raises:
+        SettingsError: if it is a checkpoint of a run, a file, or an address.
+        PromiseError: if the system cannot write there.
+    """
+    refuse_checkpoints(folder)
+    refuse_file(folder)
+    if (error := error_of_writing(folder)) is not None:
+        raise PromiseError(f"-o {folder}: cannot write: {error.strerror or error}. Choose another place") from error
+
+
+def error_of_writing(folder: str | Path) -> OSError | None:
+    """Return the error of writing to a folder that may not exist yet, or ``None``; nothing is left behind."""
+    place = Path(folder).absolute()
+    for one in (place, *place.parents):
+        try:
+            one.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            return error
+        return _error_within(one)
+    return None
+
+
+def _error_within(existing: Path) -> OSError | None:
+    if not existing.is_dir():
+        return NotADirectoryError(errno.ENOTDIR, f"{existing} is a file", str(existing))
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return None
+    except OSError as error:
+        return error
 
 
 def refuse_checkpoints(folder: str | Path) -> None:

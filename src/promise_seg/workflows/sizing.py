@@ -11,11 +11,39 @@ from promise_seg.learning.object_sizes import fitting_side, usual_object_size
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.prompting.apm_pretrained import USUAL_SIDE
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.encoder_precision import check_encoder_precision
 from promise_seg.sam.known import only_size
 from promise_seg.sam.loading import load_sam
 from promise_seg.vocabulary import Protocol
-from promise_seg.workflows.begun_run import note_of_run
+from promise_seg.workflows.begun_run import image_size_of, note_of_run
+from promise_seg.workflows.encoding import parse_encoder_precision
 from promise_seg.workflows.noting import Note
+
+
+def first_sam(
+    sam: Backbone | str,
+    device: torch.device,
+    image_size: int | None,
+    precision: str | None,
+    output: str | Path | None = None,
+) -> Backbone:
+    """Load SAM at the given size, or at that of the run in a folder, so that errors are found before images are read.
+
+    Args:
+        sam: the SAM, which is returned if it is loaded already, or the name of it.
+        device: the device for the SAM.
+        image_size: side of its input, if it is given, in pixels.
+        precision: the precision of its encoder, as given; checked, but not applied.
+        output: folder of the run; ``None`` if there is none.
+
+    Raises:
+        CheckpointError: if there is no such SAM, or its weights do not fit.
+        SettingsError: if the SAM cannot be used at that size, or in that precision on the device.
+    """
+    encodes = parse_encoder_precision(precision)
+    if encodes is not None:
+        check_encoder_precision(encodes, device)
+    return sam if isinstance(sam, Backbone) else load_sam(sam, device, image_size_of(output, image_size))
 
 
 class Sizing:

@@ -30,21 +30,20 @@ from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
-from promise_seg.sam.encoder_precision import check_encoder_precision
-from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.sam.loading import NANO
 from promise_seg.storage.locks import Lock, alone_in
 from promise_seg.vocabulary import Protocol, StorePrecision
-from promise_seg.workflows.begun_run import image_size_of, settings_of_run
+from promise_seg.workflows.begun_run import settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
-from promise_seg.workflows.encoding import encoding_in, parse_encoder_precision
+from promise_seg.workflows.encoding import encoding_in
 from promise_seg.workflows.evaluation import as_store, data_name
 from promise_seg.workflows.models import AnyModel, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.one_model import check_has_classes, check_one_model
 from promise_seg.workflows.one_run import Trained, run_and_calibrate, run_and_calibrate_classes
 from promise_seg.workflows.outputs import check_apart_from_data, check_run_folder
-from promise_seg.workflows.sizing import Sizing
+from promise_seg.workflows.sizing import Sizing, first_sam
 from promise_seg.workflows.starts import Starts
 from promise_seg.workflows.tiling import tiles_to_learn
 from promise_seg.workflows.training_settings import first_notes, settings_for, usual_reading
@@ -174,8 +173,10 @@ def train(
     for line in first_notes(settings, starts, given):
         note(line)
     accelerator = make_accelerator(device, settings.precision)
-    first = _first_sam(data, sam, accelerator.device, image_size, encoder_precision, output)
     kept = as_store(store, store_precision)
+    if isinstance(data, str | Path):
+        scan_manifest(data)
+    first = first_sam(sam, accelerator.device, image_size, encoder_precision, output)
     data = _opened(data, output, protocol, starts, progress, note, one_model=one_model)
     rows = _with_validation(data, val_share, settings.seed, note)
     rows, sam = tiles_to_learn(rows, sam, first.device, image_size, output, protocol, note, first)
@@ -205,32 +206,6 @@ def _check_first(output: str | Path, options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if not name.startswith(APM_PREFIX) and name not in TrainSettings.model_fields:
             raise SettingsError(unknown_option(name, value, {*own, *documented_options()}))
-
-
-def _first_sam(
-    data: object,
-    sam: Backbone | str,
-    device: torch.device,
-    image_size: int | None,
-    precision: str | None,
-    output: str | Path,
-) -> Backbone:
-    """Load SAM at the given size, or at that of the run in a folder, so that faults are found before images are read.
-
-    If ``data`` is the path of a manifest, it is looked at first. Rows that cannot be used are reported later, together
-    with the files.
-
-    Raises:
-        ManifestError: if the manifest cannot be used as a whole.
-        CheckpointError: if there is no such SAM, or its weights do not fit.
-        SettingsError: if the SAM cannot be used at that size, or in that precision on the device.
-    """
-    if isinstance(data, str | Path):
-        scan_manifest(data)
-    encodes = parse_encoder_precision(precision)
-    if encodes is not None:
-        check_encoder_precision(encodes, device)
-    return sam if isinstance(sam, Backbone) else load_sam(sam, device, image_size_of(output, image_size))
 
 
 def _opened(

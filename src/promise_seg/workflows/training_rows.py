@@ -5,6 +5,7 @@ from pathlib import Path
 
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.dataset import Dataset
+from promise_seg.dataset.manifest import check_share, of_split, scan_manifest, split_off_validation
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import SettingsError
 from promise_seg.learning.run_note import RunNote
@@ -57,6 +58,28 @@ def data_as_trained(
     for words in found.warnings:
         note(f"warning: {words}")
     return found
+
+
+def check_manifest_as_trained(
+    data: Dataset | str | Path, part: ModelPart, *, val_share: float | None, seed: int | None
+) -> None:
+    """Check that a manifest has val rows, or that they can be split off its train rows, before files are read.
+
+    Rows that cannot be used are reported later, together with their files. The arguments are those of
+    :func:`data_as_trained`.
+
+    Raises:
+        ManifestError: if the manifest cannot be used as a whole, or has too few groups to be split.
+        SettingsError: if the share is invalid.
+        CheckpointError: if the run's notes are damaged.
+    """
+    share, seed = _share_and_seed(part.note(), val_share, seed)
+    check_share(share)
+    if isinstance(data, Dataset):
+        return
+    rows, problems = scan_manifest(data)
+    if not problems and not of_split(rows, Split.VAL):
+        split_off_validation(rows, share=share, seed=seed)
 
 
 def _share_and_seed(note: RunNote | None, val_share: float | None, seed: int | None) -> tuple[float, int]:

@@ -1,5 +1,7 @@
 """COCO, against pycocotools: run lengths to the pixel, and outlines too, as it is the same rule."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
@@ -8,6 +10,10 @@ from pycocotools import mask as coco
 from promise_seg.curation.annotations.coco import unpacked
 from promise_seg.curation.annotations.shapes import BrokenShapeError
 from promise_seg.errors import ImageError, PromiseError, SettingsError
+from promise_seg.images.formats.opening import open_source
+from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
+from promise_seg.prediction.outputs.rle import write_coco, write_rle
+from promise_seg.vocabulary import Axis
 from tests.curation.annotations.helpers import (
     HEIGHT,
     HOLE,
@@ -23,6 +29,7 @@ from tests.curation.annotations.helpers import (
     write_image,
     write_json,
 )
+from tests.files import write_nifti
 
 CATEGORIES = [{"id": 7, "name": "tool"}, {"id": 3, "name": "polyp"}]
 
@@ -254,3 +261,54 @@ def test_slices_of_different_sizes_are_named(pages, tmp_path):
     imported = run(path, tmp_path / "m.csv", images=pages)
     assert any("stack.tif#1 has another size than other slices of stack.tif" in line for line in imported.remarks)
     assert [row.index for row in accepted(tmp_path / "m.csv")] == [0]
+
+
+CUBE = np.arange(12**3, dtype=np.int16).reshape(12, 12, 12)
+
+
+def predicted_coco(folder, axis):
+    """Write a cube and the COCO file that promise predict writes for masks along an axis; return the label map."""
+    (folder / "data").mkdir()
+    write_nifti(folder / "data/cube.nii", CUBE)
+    source = open_source(folder / "data/cube.nii", axis)
+    truth = np.zeros(CUBE.shape, np.uint16)
+    truth[2:5, 3:9, 1:4] = 1
+    origin = Origin(np.zeros((0, 2), np.float32), np.zeros(0, np.int64), 0.5)
+    slices = tuple(LabelledSlice(one, {1: origin}) for one in source.frame.to_slices(truth))
+    write_rle(Labelled(source, slices, {1: "polyp"}, True, False), folder / "cube.json")
+    write_coco([folder / "cube.json"], folder / "coco.json")
+    return truth
+
+
+@pytest.mark.parametrize("axis", ["auto", "axial", "coronal", "sagittal"])
+def test_slices_along_any_axis_are_drawn_where_they_were_cut(axis, tmp_path):
+    truth = predicted_coco(tmp_path, Axis(axis))
+    imported = run(tmp_path / "coco.json", tmp_path / "m.csv", images=tmp_path / "data")
+    found = open_source(imported.pairs[0].mask)
+    assert np.array_equal(found.array, truth)
+    assert "slice" not in (tmp_path / "m.csv").read_text().splitlines()[0] or axis in ("auto", "axial")
+    assert not any("--axis" in line for line in imported.remarks)
+    assert sum(row.foreground_pixels for row in accepted(tmp_path / "m.csv")) == truth.sum()
+
+
+def test_some_slices_along_another_axis_come_with_a_note(tmp_path):
+    truth = predicted_coco(tmp_path, Axis.CORONAL)
+    content = json.loads((tmp_path / "coco.json").read_text())
+    content["images"] = [one for one in content["images"] if one["file_name"].endswith(("#4", "#5"))]
+    path = write_json(tmp_path / "some.json", content)
+    imported = run(path, tmp_path / "m.csv", images=tmp_path / "data")
+    assert any("cube.nii (coronal)" in line and "this --axis" in line for line in imported.remarks)
+    rows = accepted(tmp_path / "m.csv", axis=Axis.CORONAL)
+    assert [(row.index, row.foreground_pixels) for row in rows] == [(4, 9), (5, 9)]
+    assert truth[:, 4].sum() == 9
+
+
+@pytest.mark.parametrize(
+    ("axis", "words"),
+    [("coronal", "stack.tif#1 is cut along another axis than other slices of stack.tif"), ("x", "'x' is not a valid")],
+)
+def test_an_axis_that_cannot_be_is_named(axis, words, pages, tmp_path):
+    content = slices_of("stack.tif#0", "stack.tif#1")
+    content["images"][1]["axis"] = axis
+    imported = run(write_json(tmp_path / "coco.json", content), tmp_path / "m.csv", images=pages)
+    assert any(words in line for line in imported.remarks)

@@ -205,7 +205,7 @@ def stack(path, seed):
 
 
 def by_number(manifest):
-    return [finding for finding in inspect(manifest).findings if finding.kind == Kind.BY_NUMBER]
+    return [finding for finding in inspect(manifest).findings if finding.kind == Kind.MATCHED_BY_NUMBER]
 
 
 def test_slices_that_only_their_number_pairs_are_said_once(tmp_path):
@@ -258,7 +258,7 @@ def test_a_header_that_was_mended_is_a_finding(drawn, name, value):
     folder = drawn.parent
     write_dicom(folder / "images/0.dcm", np.arange(30 * 40, dtype=np.int16).reshape(30, 40), **{name: value})
     drawn.write_text(drawn.read_text().replace("images/0.png", "images/0.dcm"))
-    (mended,) = [one for one in inspect(drawn).findings if one.kind == Kind.MENDED]
+    (mended,) = [one for one in inspect(drawn).findings if one.kind == Kind.REPAIRED]
     assert f"images/0.dcm: its {name}" in mended.message
 
 

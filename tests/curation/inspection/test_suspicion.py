@@ -93,17 +93,17 @@ def turn(drawn, number, orientation, *, square=False, mask_too=False):
 @pytest.mark.parametrize("orientation", [2, 3, 4])
 def test_a_turn_that_keeps_the_size_is_found_where_the_mask_has_none(drawn, orientation):
     turn(drawn, 4, orientation)
-    (finding,) = findings(drawn, Kind.TURNED)
+    (finding,) = findings(drawn, Kind.ORIENTATION)
     assert finding.where == f"{drawn}:6"
     assert f"4.png: is stored with the orientation {orientation}, and its mask" in finding.message
     turn(drawn, 4, orientation, mask_too=True)
-    assert not findings(drawn, Kind.TURNED)
+    assert not findings(drawn, Kind.ORIENTATION)
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
 def test_a_quarter_turn_of_a_square_is_found(drawn, orientation):
     turn(drawn, 2, orientation, square=True)
-    assert [f.where for f in findings(drawn, Kind.TURNED)] == [f"{drawn}:4"]
+    assert [f.where for f in findings(drawn, Kind.ORIENTATION)] == [f"{drawn}:4"]
 
 
 def test_a_quarter_turn_of_what_is_no_square_shows_in_its_size(drawn):
@@ -120,11 +120,11 @@ def test_a_tiff_has_an_orientation_too(drawn):
     upside_down = [(274, 3, 1, 3, True)]
     tifffile.imwrite(drawn.parent / "images/1.tif", image, photometric="rgb", extratags=upside_down)
     drawn.write_text(drawn.read_text().replace("images/1.png", "images/1.tif"))
-    assert [f.where for f in findings(drawn, Kind.TURNED)] == [f"{drawn}:3"]
+    assert [f.where for f in findings(drawn, Kind.ORIENTATION)] == [f"{drawn}:3"]
     mask = np.asarray(Image.open(drawn.parent / "masks/1.png"))
     tifffile.imwrite(drawn.parent / "masks/1.tif", mask, extratags=upside_down)
     drawn.write_text(drawn.read_text().replace("masks/1.png", "masks/1.tif"))
-    assert not findings(drawn, Kind.TURNED)
+    assert not findings(drawn, Kind.ORIENTATION)
 
 
 def test_masks_of_unknown_meaning_and_thresholds_that_empty_them(drawn, capsys):

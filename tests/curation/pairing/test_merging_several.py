@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from promise_seg.curation.pairing import merging, merging_volumes
 from promise_seg.curation.pairing.folders import pair_folder
 from promise_seg.curation.pairing.merging import merge_objects
 from promise_seg.errors import ManifestError, PromiseError
@@ -94,6 +95,51 @@ def test_a_mask_that_is_nan_everywhere_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "more/masks/a_liver.tif", np.full((6, 8), np.nan, np.float32))
     with pytest.raises(ManifestError, match=r"a_liver\.tif: has 48 values that are not a number \(NaN\)"):
         merge(tmp_path / "more")
+
+
+def write_as_earlier_versions(folder, monkeypatch):
+    """Merge with the key of versions that merged NaN as foreground."""
+    keys = merging._keys
+    with monkeypatch.context() as patched:
+        patched.setattr(merging, "_keys", lambda pair, done: keys(pair, done)[1:] * 2)
+        patched.setattr(merging, "refuse_nan", lambda labels, path: None)
+        patched.setattr(merging_volumes, "refuse_nan", lambda labels, path: None)
+        assert merge(folder).made == 1
+
+
+@pytest.mark.parametrize("is_volume", [False, True])
+@pytest.mark.parametrize("value", [1, np.nan])
+def test_maps_of_earlier_versions_with_nan_as_foreground_are_not_reused(value, is_volume, tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    if is_volume:
+        affine, mask = volumes(folder), np.zeros((4, 5, 3), np.float32)
+        mask[0, 1, 2] = value
+        write_nifti(folder / "s1/segmentations/liver.nii.gz", mask, affine)
+    else:
+        save(folder / "images/a.png")
+        save(folder / "masks/a_fat.png", 0, 0)
+        mask = np.zeros((6, 8), np.float32)
+        mask[3, 3] = value
+        tifffile.imwrite(folder / "masks/a_liver.tif", mask)
+    write_as_earlier_versions(folder, monkeypatch)
+    pairs = pair_folder(folder).pairs
+    existing = merge_objects(pairs, folder, tmp_path / "merged", writing=False)
+    if value == 1:
+        assert (existing.kept, existing.problems) == (1, [])
+        assert merge(folder).made == 1
+        assert merge(folder).kept == 1
+    else:
+        assert "not a number (NaN)" in existing.problems[0]
+        with pytest.raises(ManifestError, match=r"values that are not a number \(NaN\)"):
+            merge(folder)
+
+
+def test_maps_of_pictures_by_earlier_versions_are_reused(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    for name, corner in (("images/a", ()), ("masks/a_liver", (0, 0)), ("masks/a_fat", (3, 3))):
+        save(folder / f"{name}.png", *corner)
+    write_as_earlier_versions(folder, monkeypatch)
+    assert merge(folder).kept == 1
 
 
 def test_masks_of_the_second_version_of_nifti_are_merged(tmp_path):

@@ -148,3 +148,12 @@ def test_corrections_of_any_image_are_those_of_its_series(tmp_path):
     source = open_source(tmp_path / "b")
     assert [source.differs_by(index) for index in range(3)] == [{"padding": "by its bits"}] * 3
     assert "its PixelPaddingValue (63536) is read as -2000" in source.notes[0]
+
+
+def test_a_series_is_decoded_no_further_than_to_its_first_correction(tmp_path, monkeypatch):
+    bits = np.random.default_rng(0).integers(0, 2, (4, 12, 10), np.uint8)
+    source = open_source(write_series(tmp_path / "a", bits, BitsStored=1, HighBit=0))
+    decoded, image_of = [], source._image
+    monkeypatch.setattr(source, "_image", lambda index: decoded.append(index) or image_of(index))
+    assert source.corrections == {"bits": 1}
+    assert decoded == [0]

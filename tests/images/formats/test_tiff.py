@@ -106,6 +106,20 @@ def test_pages_of_different_sizes_are_no_stack_and_channels_are_to_be_chosen(tmp
         source.as_stored(0)
 
 
+@pytest.mark.parametrize(
+    ("axes", "words"),
+    [("TZYX", "has 2 (T) x 3 (Z) pages by its metadata"), ("TCYX", None), ("TZCYX", "has 2 (T) x 3 (Z) pages"),
+     ("ZYX", None)],
+)  # fmt: skip
+def test_stacks_at_several_times_come_with_a_note(axes, words, tmp_path):
+    """They would be taken for one volume, in which the end of a stack is next to the beginning of the next."""
+    shape = [{"T": 2, "Z": 3, "C": 2, "Y": 16, "X": 17}[axis] for axis in axes]
+    for name, options in (("a.ome.tif", {}), ("b.tif", {"imagej": True})):
+        tifffile.imwrite(tmp_path / name, np.zeros(shape, np.uint8), metadata={"axes": axes}, **options)
+        notes = open_source(tmp_path / name).notes
+        assert notes == () if words is None else words in notes[0]
+
+
 def test_smaller_copies_are_left_out(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(np.full((64, 64), 5, np.uint8), metadata=None)

@@ -1,12 +1,13 @@
 """Masks of slices that are not evenly stacked."""
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
 
 from promise_seg.errors import ImageError
 from promise_seg.images.formats.opening import open_source
-from promise_seg.images.readers import read_labels
+from promise_seg.images.readers import pairing_by_number, read_labels
 from tests.files import write_nifti, write_series
 
 LABELS = np.random.default_rng(0).integers(0, 2, (5, 12, 10)).astype(np.uint8)
@@ -62,3 +63,15 @@ def test_a_series_of_masks_at_the_same_places(tmp_path):
     image = lost(tmp_path / "ct")
     lost(tmp_path / "masks")
     assert np.array_equal(read_labels(tmp_path / "masks", image, 2), LABELS[3])
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+def test_a_mask_in_micrometres_is_matched_in_millimetres(tmp_path, by_number):
+    image = lost(tmp_path / "ct")
+    stack, step = (LABELS[[0, 1, 3, 4]], 8 / 3) if by_number else (LABELS, 2.0)
+    found = nib.Nifti1Image(np.ascontiguousarray(stack.T), np.diag([1000, 1000, 1000, 1]) @ affine(step=step))
+    found.header.set_xyzt_units("micron")
+    nib.save(found, tmp_path / "m.nii")
+    for index, number in enumerate((0, 1, 3, 4)):
+        assert np.array_equal(read_labels(tmp_path / "m.nii", image, index), LABELS[number])
+    assert (pairing_by_number(open_source(tmp_path / "m.nii"), image) is not None) == by_number

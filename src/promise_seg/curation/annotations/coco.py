@@ -22,6 +22,7 @@ from promise_seg.curation.annotations.shapes import (
     ring_of,
 )
 from promise_seg.errors import ImageError
+from promise_seg.vocabulary import Axis
 
 _LONGEST_NUMBER = 12
 _SLICE = re.compile(r"(.+)#([0-9]{1,9})")
@@ -37,7 +38,8 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
     """Read outlines, run lengths (compressed or not) and crowds.
 
     The outlines of an annotation are united, as in COCO's own tools; holes need run lengths. Annotations that only have
-    a box or key points are not used. Images that are slices of a volume become one image with these slices.
+    a box or key points are not used. Images that are slices of a volume become one image with these slices, which are
+    counted along the axis that the file states for them, or else along the default axis.
 
     Raises:
         ImageError: if two images, or two categories, have the same id.
@@ -59,7 +61,8 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
             other, _, _ = images.get(item["id"], (name, None, 0))
             if other != name:
                 doubled = doubled or f"{other} and {name} have the id {item['id']}"
-            images[item["id"]] = (name, *_image_of(name, path, size, volumes))
+            axis = Axis(item.get("axis", Axis.AUTO))
+            images[item["id"]] = (name, *_image_of(name, path, size, axis, volumes))
     if doubled:
         raise ImageError(f"{path}: {doubled}, so their annotations cannot be distinguished. Give each its own id")
     lost = Counter[str]()
@@ -89,13 +92,15 @@ def read_coco(path: Path, value: Mapping[str, Any]) -> Document:
 
 
 def _image_of(
-    name: str, path: Path, size: tuple[int, int] | None, volumes: dict[str, AnnotatedImage]
+    name: str, path: Path, size: tuple[int, int] | None, axis: Axis, volumes: dict[str, AnnotatedImage]
 ) -> tuple[AnnotatedImage, int]:
     """Return the image of a name and the index of the slice that the name states; a volume is made once."""
     found = _SLICE.fullmatch(name)
     if found is None:
-        return AnnotatedImage(name, f"{path}: {name}", size), 0
-    volume = volumes.setdefault(found[1], AnnotatedImage(found[1], f"{path}: {found[1]}", size, slices=[]))
+        return AnnotatedImage(name, f"{path}: {name}", size, axis=axis), 0
+    volume = volumes.setdefault(found[1], AnnotatedImage(found[1], f"{path}: {found[1]}", size, slices=[], axis=axis))
+    if volume.axis != axis:
+        raise BrokenShapeError(f"{name} is cut along another axis than other slices of {found[1]}")
     if volume.size != size:
         raise BrokenShapeError(f"{name} has another size than other slices of {found[1]}")
     index = int(found[2])

@@ -18,7 +18,7 @@ from promise_seg.images.formats.kinds import stem_of
 from promise_seg.images.formats.opening import open_source
 from promise_seg.images.formats.source import Source
 from promise_seg.progress import Progress, counted
-from promise_seg.vocabulary import DrawnAs, OnTop, Split
+from promise_seg.vocabulary import Axis, DrawnAs, OnTop, Split
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,15 @@ class Style:
 
 @dataclass
 class Drawing:
-    """The pairs of images and masks, one list per manifest; remarks on shapes, and a line for each image left out."""
+    """The pairs of images and masks, one list per manifest; remarks on shapes, and a line for each image left out.
+
+    ``across`` names the volumes whose listed slices are counted along another axis than the default, with the axis.
+    """
 
     pairs: list[list[ImagePair]]
     seen: Remarks = field(default_factory=Remarks)
     problems: list[str] = field(default_factory=list)
+    across: list[str] = field(default_factory=list)
 
     def remarks(self, style: Style) -> list[str]:
         """Return notes for the user about the masks, one line each."""
@@ -70,6 +74,8 @@ class Drawing:
             ("image(s) with an EXIF orientation, assumed to be annotated as they are displayed, because the "
              "annotations do not say it. Look at some of them with promise data show", seen.unsure, ""),
             ("image(s) with another size than when they were annotated; the shapes were scaled", seen.scaled, ""),
+            ("volume(s) of which the manifest lists slices along another axis than the default", self.across,
+             "Read the manifest with this --axis"),
         )  # fmt: skip
         lines = [f"{count} {words}" for count, words in counts if count]
         return lines + [line_about(words, items, rest) for words, items, rest in lists if items]
@@ -86,18 +92,32 @@ def draw_all(
     drawing = Drawing([[] for _ in (classes.numbers if style.drawn_as == DrawnAs.PER_CLASS else (0,))])
     for one in counted(images, progress, "drawing masks"):
         try:
-            masks = _draw(one, into, classes, style, drawing.seen)
+            source, is_across = _opened(one)
+            masks = _draw(one, source, into, classes, style, drawing.seen)
         except ImageError as error:
             drawing.problems.append(str(error))
             continue
         split, slices = _split_of(one, into.root), tuple(one.image.slices or ())
+        if is_across and len(set(slices)) == len(source):
+            slices = ()  # all slices, whatever axis the manifest is read with
+        elif is_across and slices:
+            drawing.across.append(f"{one.path} ({one.image.axis})")
         for pairs, mask in zip(drawing.pairs, masks, strict=True):
             pairs.append(ImagePair(one.path, mask, stem_of(one.path), split, "", slices=slices))
     return drawing
 
 
-def _draw(one: Annotated, into: MaskFolder, classes: Classes, style: Style, seen: Remarks) -> list[Path]:
-    source = open_source(one.path)
+def _opened(one: Annotated) -> tuple[Source, bool]:
+    """Return an image, cut along the axis that it was annotated along, and whether this is not the default axis."""
+    source, axis = open_source(one.path), one.image.axis
+    if axis == Axis.AUTO or (source.frame is not None and source.frame.axis == axis):
+        return source, False
+    return open_source(one.path, axis), source.is_volume
+
+
+def _draw(
+    one: Annotated, source: Source, into: MaskFolder, classes: Classes, style: Style, seen: Remarks
+) -> list[Path]:
     named = [replace(shape, class_name=classes.name_of(shape.class_name)) for shape in one.image.shapes]
     wanted = [shape for shape in named if shape.class_name]
     if not wanted and any(not shape.class_name.strip() for shape in one.image.shapes):

@@ -13,6 +13,7 @@ from pycocotools import mask as run_lengths
 from promise_seg.arrays import Array, BoolArray, Float64Array, IntArray
 from promise_seg.errors import ImageError, first_line
 from promise_seg.images.formats.limits import max_values
+from promise_seg.vocabulary import Axis
 
 Ring = Float64Array
 """A closed line: (N, 2) points (x, y) in pixels from the upper left corner; pixel (0, 0) extends from 0 to 1."""
@@ -95,6 +96,7 @@ class AnnotatedImage:
         undrawn: number of shapes that cannot be drawn or have no area; if there are any, an image without other shapes
             does not count as empty.
         slices: indices of the slices that were annotated, if it is a volume of which only some were.
+        axis: axis along which a volume was cut into slices, if the annotations state it.
     """
 
     name: str
@@ -107,6 +109,7 @@ class AnnotatedImage:
     split: str = ""
     undrawn: int = 0
     slices: list[int] | None = None
+    axis: Axis = Axis.AUTO
 
 
 @dataclass

@@ -30,14 +30,14 @@ class Kind(StrEnum):
     INVERTED_MASKS = "inverted masks"
     MASK_MEANING = "mask meaning"
     CHANNELS = "channels"
-    TURNED = "turned"
-    BY_NUMBER = "paired by number"
+    ORIENTATION = "orientation"
+    MATCHED_BY_NUMBER = "matched by number"
     TINY_OBJECT = "tiny object"
     NO_CONTRAST = "no contrast"
     DEPTH = "depth"
     VALUES_DIFFER = "values differ"
     SPLITS = "splits"
-    MENDED = "mended"
+    REPAIRED = "repaired"
 
 
 _ERRORS = frozenset({Kind.MANIFEST, Kind.UNREADABLE, Kind.SIZE, Kind.MASK_VALUES, Kind.LEAK, Kind.CLASS_MISSING})

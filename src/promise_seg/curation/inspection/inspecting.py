@@ -125,7 +125,7 @@ class _Run:
 
     def _inspect_slices(self, row: Row, slices: list[CheckedRow]) -> None:
         for note in slices[0].notes:
-            self._note(Kind.MENDED, row.where, note)
+            self._note(Kind.REPAIRED, row.where, note)
         for checked in slices:
             source = self.reading.open(row.image)
             values = self.reading.values(source, checked.index)
@@ -143,7 +143,7 @@ class _Run:
             if opened is not None and opened.incomplete is not None:
                 self._note(Kind.INCOMPLETE, row.where, f"{opened.path}: {opened.incomplete}")
         if words := turned_apart(image, mask, shape):
-            self._note(Kind.TURNED, row.where, words)
+            self._note(Kind.ORIENTATION, row.where, words)
         if mask is not None and (pairing := pairing_by_number(mask, image)) is not None:
             self.by_number[pairing].append(row)
         whole_volume = first.is_slice  # most slices of a volume do not show the organ
@@ -188,8 +188,8 @@ class _Run:
         for pairing, members in self.by_number.items():
             more = f". The same holds for {len(members) - 1} other row(s)" if len(members) > 1 else ""
             self._note(
-                Kind.BY_NUMBER, members[0].where,
-                f"{members[0].mask}: {pairing.why}, so they were paired by number only{more}. Look whether they "
+                Kind.MATCHED_BY_NUMBER, members[0].where,
+                f"{members[0].mask}: {pairing.why}, so they were matched by number only{more}. Look whether they "
                 f"fit (promise data show), or save {pairing.better}",
             )  # fmt: skip
         if (warning := self.inverted.warning()) is not None:
@@ -282,7 +282,7 @@ class _Run:
 
 def _masks(one: CheckedRow, other: CheckedRow) -> str:
     """Return words on whether two rows of the same image have the same mask."""
-    if one.truth_sha256 == other.truth_sha256:
+    if one.truth_values_sha256 == other.truth_values_sha256:
         return "the same mask"
     return "a different mask: training and evaluation use both as ground truth. Keep one of the rows"
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from promise_seg.arrays import BoolArray, Uint16Array
 from promise_seg.curation.pairing.matching import ImagePair
 from promise_seg.curation.pairing.merging_volumes import is_merged_volume, merge_volumes
 from promise_seg.errors import ImageError, ManifestError, MaskError, PromiseError, SizeError
+from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.kinds import kind_of, stem_of
 from promise_seg.images.formats.nifti import NiftiVolume
 from promise_seg.images.formats.opening import open_source
+from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.formats.source import Source
 from promise_seg.images.guarding import guarded
 from promise_seg.images.masks import LARGEST_LABEL, refuse_nan
@@ -81,7 +84,8 @@ def merge_objects(
 ) -> Merging:
     """Merge the masks of all pairs that have several; other pairs are returned unchanged.
 
-    An existing map that was made from the same files in the same way is reused.
+    An existing map that was made from the same files in the same way is reused. A map of an earlier version, which took
+    NaN for foreground, is made again, or, if nothing is written, reused if the masks contain no NaN.
 
     Args:
         pairs: the pairs in ``folder``.
@@ -129,11 +133,16 @@ def _place(pair: ImagePair, folder: Path, into: Path) -> Path:
 
 
 def _merge(pair: ImagePair, place: Path, done: Merging) -> None:
-    key = _key([pair.image, *pair.objects], done.how, done.classes)
+    key, earlier_key = _keys(pair, done)
     numbers = _numbers(pair, done)
     is_volume = kind_of(pair.objects[0]) is NiftiVolume
     path = place.with_name(f"{place.name}{'.nii.gz' if is_volume else '.png'}")
-    if is_merged_volume(path, key) if is_volume else _is_there(path, key):
+    is_there = partial(is_merged_volume if is_volume else _is_there, path)
+    if is_there(key):
+        done.kept += 1
+    elif not done.writing and is_there(earlier_key):
+        for mask in pair.objects:
+            refuse_nan(open_source(mask).array, mask)
         done.kept += 1
     elif not done.writing:
         raise ImageError(f"{path}: is not there")
@@ -208,13 +217,21 @@ def _object(path: Path, image: Source, shape: tuple[int, ...]) -> BoolArray:
     return np.asarray(labels != 0)
 
 
-def _key(files: Sequence[Path], how: str, classes: Sequence[str]) -> str:
-    """Return a key that changes with the names, sizes and times of the files, and the way in which they are merged."""
+def _keys(pair: ImagePair, done: Merging) -> tuple[str, str]:
+    """Return a key that changes with the names, sizes and times of the files, and the way in which they are merged.
+
+    The second key is that of earlier versions, which merged NaN as foreground. Both are the same if no mask is of a
+    format that can hold NaN.
+    """
     try:
-        facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in (pair.image, *pair.objects)]
     except OSError as error:
         raise ImageError(f"{error.filename}: cannot be opened: {error.strerror}") from error
-    return hashlib.sha256(json.dumps([facts, how, classes]).encode()).hexdigest()
+    parts = [facts, done.how, done.classes]
+    may_have_nan = any(kind_of(mask) not in (Picture, DicomImage) for mask in pair.objects)
+    keys = ([*parts, "no NaN"] if may_have_nan else parts, parts)
+    new, earlier = (hashlib.sha256(json.dumps(one).encode()).hexdigest() for one in keys)
+    return new, earlier
 
 
 def _is_there(path: Path, key: str) -> bool:

@@ -50,7 +50,7 @@ class UnrecognisedError(ImageError):
 class Picture(Source):
     """A single image, turned upright by its EXIF orientation; for an animation, its first frame.
 
-    Transparency is dropped, palettes are resolved to colours, and 16-bit and float values are kept.
+    Transparency is dropped, palettes are resolved to colours, and grey levels and colours of up to 16 bits are kept.
     """
 
     kind = "picture"
@@ -161,7 +161,10 @@ class Picture(Source):
         return values, None
 
     def differs_by(self, index: int) -> dict[str, object]:
-        """Also record 16-bit colours, as features of their high bytes may have been stored by earlier versions."""
+        """Return everything that earlier versions read otherwise: the orientation, and colours of more than 8 bits.
+
+        Grey with transparency counts as colours. Features of their 8-bit values may have been stored.
+        """
         found: dict[str, object] = {} if self._deep is None else {"bits": 16}
         return found if self.turned == 1 else found | {"turned": self.turned}
 

@@ -123,7 +123,9 @@ class Source(ABC):
 
     @abstractmethod
     def values(self, index: int) -> Array:
-        """Return one slice in the units of its modality (Hounsfield units for CT), colours as 8 bits; padding is NaN.
+        """Return one slice in the units of its modality (Hounsfield units for CT); padding is NaN.
+
+        Colours are red, green and blue, of 8 bits or, if the file stores more, in its own range of values.
 
         Raises:
             ImageError: if the slice is damaged.

@@ -23,6 +23,7 @@ from promise_seg.images.formats.limits import SparingFile, check_size
 from promise_seg.images.formats.orientation import lies_on_its_side, upright
 from promise_seg.images.formats.source import COLOURS, Scope, Source
 from promise_seg.images.formats.tiff_colours import is_stored_as_ycbcr, rgb_of_ycbcr
+from promise_seg.images.formats.tiff_images import check_images, own_series
 from promise_seg.images.formats.tiff_pages import are_of_unknown_meaning, channel_names, check_chain, pages_of
 from promise_seg.images.formats.tiff_sets import files_of_set, no_page, opened
 from promise_seg.images.formats.tiff_spacing import pixel_size_of
@@ -60,10 +61,12 @@ class TiffStack(Source):
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
                 check_chain(path, file)
-                page = file.series[0].keyframe
+                page = own_series(file)[0].keyframe
+                note = check_images(path, file)
+                self.notes = (note,) if note else ()
                 self._places, self._grid = pages_of(path, file)
                 if self._grid.shape[1] > 1:
-                    self.several_channels = channel_names(file, self._grid.shape[1])
+                    self.several_channels = channel_names(path, file, self._grid.shape[1])
                 self._may_be_channels = are_of_unknown_meaning(file)
                 self._samples = _samples(page)
                 check_size(path, tuple(map(int, page.shape)))
@@ -109,7 +112,7 @@ class TiffStack(Source):
         other = copy.copy(self)
         for name in _OF_VALUES:
             other.__dict__.pop(name, None)
-        other._grid, other.is_volume = self._grid.T, False
+        other._grid, other.is_volume, other.notes = self._grid.T, False, ()
         other.several_channels = ("",) * len(self._places)
         return other
 

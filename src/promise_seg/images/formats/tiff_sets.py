@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import tifffile
 from defusedxml import DefusedXmlException, ElementTree
@@ -37,6 +38,35 @@ def files_of_set(path: Path) -> list[Path]:
     return [path, *(file for file in found if file is not None)]
 
 
+def own_images(path: Path, root: Element) -> list[Element]:
+    """Return the ``<Image>`` elements of OME metadata that have a plane in the file, or the only one if none has.
+
+    A file that was renamed is recognized by its identifier.
+    """
+    images = [element for element in root if _is(element, "Image")]
+    own = _own_identifier(path, root)
+    found = [one for one in images if any(identifier in (None, own) for identifier, _ in _files_of_planes(one))]
+    return found or (images if len(images) == 1 else [])
+
+
+def _files_of_planes(image: Element) -> Iterator[tuple[str | None, str | None]]:
+    """Yield the identifier and the name of the file of each plane, or planes; ``None`` for the file itself."""
+    for element in image.iter():
+        if _is(element, "TiffData"):
+            named = next((one for one in element if _is(one, "UUID")), None)
+            yield (None, None) if named is None else (named.text, named.get("FileName"))
+
+
+def _own_identifier(path: Path, root: Element) -> str | None:
+    named = (found for image in root.iter() if _is(image, "Image") for found in _files_of_planes(image))
+    same_name = (identifier for identifier, name in named if name and name.lower() == path.name.lower())
+    return root.get("UUID") or next(same_name, None)
+
+
+def _is(element: Element, name: str) -> bool:
+    return element.tag.rpartition("}")[2] == name
+
+
 def no_page(path: Path) -> ImageError:
     """Return the error for a page of an OME-TIFF that is in none of its files."""
     return ImageError(
@@ -61,8 +91,9 @@ def opened(page: tifffile.TiffPage | tifffile.TiffFrame) -> Iterator[tifffile.Fi
 
 @lru_cache(maxsize=2**14)
 def _other_names(path: Path, modified: int, size: int) -> tuple[str, ...]:
-    """Return the names of the other files in the metadata, without duplicates.
+    """Return the names of the other files with planes of the images in this file, without duplicates.
 
+    The metadata of each file of a set describe all images of the set, such as the positions of a microscope's stage.
     The time of modification and the size tell the cache that a file has changed; each access to a TIFF asks for this.
     """
     del modified, size
@@ -76,13 +107,6 @@ def _other_names(path: Path, modified: int, size: int) -> tuple[str, ...]:
         raise ImageError(f"{path}: its OME metadata define entities, which is not allowed. Save it again") from None
     except Exception:  # tifffile and the parser raise whatever they run into
         return ()
-    own, names = root.get("UUID"), dict[str, None]()
-    for element in root.iter():
-        name = element.get("FileName")
-        if name is None or not element.tag.endswith("UUID"):
-            continue
-        if own is None and name.lower() == path.name.lower():
-            own = element.text
-        if element.text != own:  # a file that was renamed is recognized by its identifier
-            names[name] = None
-    return tuple(names)
+    own = _own_identifier(path, root)
+    planes = (found for image in own_images(path, root) for found in _files_of_planes(image))
+    return tuple(dict.fromkeys(name for identifier, name in planes if name is not None and identifier != own))

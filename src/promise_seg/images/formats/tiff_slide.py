@@ -17,7 +17,8 @@ from promise_seg.images.formats.opening import states_of
 from promise_seg.images.formats.source import COLOURS, Source, finite_range, sampling_facts, sampling_step
 from promise_seg.images.formats.tiff import TiffStack, check_segment, damaged_tiff
 from promise_seg.images.formats.tiff_colours import is_stored_as_ycbcr, rgb_of_ycbcr
-from promise_seg.images.formats.tiff_pages import check_chain
+from promise_seg.images.formats.tiff_images import own_series
+from promise_seg.images.formats.tiff_pages import check_chain, has_one_page
 from promise_seg.images.formats.tiff_sets import files_of_set
 from promise_seg.images.formats.tiff_spacing import pixel_size_of
 from promise_seg.images.geometry import Box
@@ -83,7 +84,7 @@ class TiffSlide(Source):
         try:
             with SparingFile(path) as stored, tifffile.TiffFile(stored) as file:
                 check_chain(path, file)
-                series = file.series[0]
+                series = own_series(file)[0]
                 levels = series.levels
                 if level >= len(levels):
                     sizes = ", ".join(f"{one.keyframe.imagewidth} x {one.keyframe.imagelength}" for one in levels)
@@ -103,7 +104,7 @@ class TiffSlide(Source):
                     self.spacing = size.rows * wider[0], size.columns * wider[1]
                 samples = int(page.samplesperpixel)
                 self._is_ycbcr = is_stored_as_ycbcr(path, file, page)
-                is_alone = len(series.pages) == 1 and len(files_of_set(path)) == 1
+                is_alone = has_one_page(file) and len(files_of_set(path)) == 1
                 self.is_readable = is_alone and self._is_plain(page, samples)
                 if self.is_readable:
                     self._mapped = self._map() if page.is_memmappable else None

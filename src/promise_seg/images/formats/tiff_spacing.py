@@ -13,6 +13,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from promise_seg.images.formats.orientation import is_size
+from promise_seg.images.formats.tiff_images import leading_axes, own_series
 
 _MICROMETRE = "µm"
 _MM_OF = {
@@ -56,9 +57,9 @@ def pixel_size_of(file: tifffile.TiffFile) -> PixelSize | None:
     found = _of_ome(file.ome_metadata or "") if file.is_ome else _of_imagej(file) if file.is_imagej else None
     if found is None:
         return None
-    first = file.series[0]
-    leading = first.axes.removesuffix(first.keyframe.axes).replace("C", "")
-    return found if len(file.series) == 1 and leading == _ALONG_Z else found._replace(slices=None)
+    own = own_series(file)
+    is_along_z = len(own) == 1 and leading_axes(own[0]).replace("C", "") == _ALONG_Z
+    return found if is_along_z else found._replace(slices=None)
 
 
 def _of_ome(text: str) -> PixelSize | None:

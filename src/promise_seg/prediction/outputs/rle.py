@@ -24,14 +24,19 @@ def encode_rle(mask: BoolArray) -> dict[str, Any]:
 
 
 def write_rle(labelled: Labelled, path: Path) -> None:
-    """Write a JSON file with the size and objects of each slice: label, code, area, box and predicted IoU."""
+    """Write a JSON file with the size and objects of each slice: label, code, area, box and predicted IoU.
+
+    For a volume with a position in space, the file also names the axis along which the slices are cut and counted.
+    """
     slices = []
     for index, one in enumerate(labelled.slices):
         height, width = one.labels.shape
         objects = list(_coded(labelled, one))
         slices.append({"slice": labelled.source.number_of(index), "height": height, "width": width, "objects": objects})
     names = {str(label): name for label, name in labelled.names.items()}
-    content = {"image": str(labelled.source.path), "labels": names, "slices": slices}
+    frame = labelled.source.frame if labelled.source.is_volume else None
+    axis = {} if frame is None else {"axis": str(frame.axis)}
+    content = {"image": str(labelled.source.path), "labels": names, **axis, "slices": slices}
     text = json_text(content)
     write_checked(labelled, path, lambda to: to.write_text(text, encoding="utf-8"), read_rle, labelled.stack)
 
@@ -124,7 +129,7 @@ def _counts_of(text: str) -> list[int]:
 def write_coco(codes: Sequence[Path], path: Path) -> None:
     """Join files of :func:`write_rle` into one data set in COCO's object detection format.
 
-    Each slice of a volume is an image of its own, named ``<file>#<slice>``.
+    Each slice of a volume is an image of its own, named ``<file>#<slice>``, with the axis that slices are cut along.
 
     Raises:
         PromiseError: if a file cannot be read.
@@ -142,7 +147,9 @@ def write_coco(codes: Sequence[Path], path: Path) -> None:
         categories |= {int(label): name for label, name in content["labels"].items()}
         for one in content["slices"]:
             name = content["image"] if len(content["slices"]) == 1 else f"{content['image']}#{one['slice']}"
-            images.append({"id": len(images) + 1, "file_name": name, "width": one["width"], "height": one["height"]})
+            axis = {"axis": content["axis"]} if "axis" in content else {}
+            place = {"width": one["width"], "height": one["height"], **axis}
+            images.append({"id": len(images) + 1, "file_name": name, **place})
             for found in one["objects"]:
                 annotations.append(
                     {

@@ -84,7 +84,7 @@ export class ImagesPanel {
 
 /** @param {ImageEntry} entry @param {Session} session */
 function stateOf(entry, session) {
-  if (entry.changed) return "file changed";
+  if (entry.changed) return "file changed or gone";
   const { holder } = entry;
   if (holder && entry.id !== session.image?.id) return `${entry.state}, ${holder.user ?? "somebody"} has it`;
   return entry.state;
