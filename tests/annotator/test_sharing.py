@@ -38,6 +38,12 @@ def test_an_image_that_is_let_go_is_free(tab, other):
     assert other.open().status_code == 200
 
 
+@pytest.mark.parametrize("name", ["", "  ", "\u00a0", "a\nb", "x" * 201])
+def test_a_name_that_is_no_text_is_refused(client, name):
+    assert Tab(client, 2, user=name).open().status_code == 422
+    assert Tab(client, 2, user=" Ada L. ").open().status_code == 200
+
+
 def test_a_name_is_text_whatever_is_in_it(client):
     name = '<img src=x onerror="alert(1)">'
     tab = Tab(client, 2, user=name)

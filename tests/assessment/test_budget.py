@@ -5,11 +5,22 @@ import pytest
 import torch
 from PIL import Image
 
-from promise_seg.assessment.budget import COUNTS, DRAWS, JITTERS, PromptScores, _fewer, prompt_budget, uses_own_prompts
+from promise_seg.assessment.budget import (
+    COUNTS,
+    DRAWS,
+    JITTERS,
+    PromptScores,
+    _fewer,
+    prompt_budget,
+    segments_slices_apart,
+    uses_own_prompts,
+)
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.cli.main import main
 from promise_seg.model import bare_model
-from promise_seg.vocabulary import PromptSource, Variant
+from promise_seg.rules.volume_rule import VolumeRule
+from promise_seg.vocabulary import PromptSource, Slices, Variant
+from tests.assessment.volume_rows import rows_of
 from tests.helpers import assert_same_dice, make_model, make_tiny_sam, some_points
 from tests.instances.drawn import discs, drawn_model
 
@@ -40,6 +51,16 @@ def test_own_points_and_nothing_score_as_in_an_evaluation(tiny_sam, checked):
     ):
         alone = [r.scores.dice for r in evaluate(model, rows, Assessment(prompts=source))]
         assert_same_dice(found[name].dice[0], alone)
+
+
+def test_slices_are_apart_where_an_evaluation_would_combine_them(tiny_sam, checked):
+    model, slices = make_model(tiny_sam), rows_of(np.ones((3, 8, 8), bool))
+    assert not segments_slices_apart(model, slices)
+    model.config = model.config.model_copy(update={"volumes": VolumeRule(slices=Slices.AGREE)})
+    assert segments_slices_apart(model, slices)
+    assert segments_slices_apart(model, rows_of(np.ones((1, 8, 8), bool)))
+    assert not segments_slices_apart(model, checked)
+    assert not segments_slices_apart(bare_model(tiny_sam), slices)
 
 
 def test_models_without_apm_have_no_own_points(tiny_sam, checked):

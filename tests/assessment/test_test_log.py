@@ -79,6 +79,37 @@ def test_the_masks_that_a_model_chooses_for_other_prompts_are_no_other_model(run
     assert log_test(run, "m", rows, facts("apm", "1")).other_models == 1
 
 
+EACH = {"prompts": "apm", "protocol": "own", "mask_choice": "1", "mask_given": False, "postprocessing": "none"}
+BLEND = EACH | {"postprocessing": "none; volumes: slices blended"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [BLEND, EACH | {"always_segment": True}, BLEND | {"prompts": "report: apm, oracle"}],
+    ids=["slices", "always-segment", "report"],
+)
+def test_trying_options_that_change_the_masks_is_model_selection(run, rows, other):
+    log_test(run, "m", rows, EACH)
+    looks = log_test(run, "m", rows, other)
+    assert (looks.this_model, looks.other_models) == (1, 1)
+    assert "--slices or --always-segment differed" in looks.note
+    assert log_test(run, "m", rows, other).this_model == 2
+    again = log_test(run, "m", rows, EACH)
+    assert (again.this_model, again.other_models) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [EACH | {"prompts": "report: apm, oracle"}, BLEND | {"prompts": "oracle"},
+     BLEND | {"protocol": "reference"}, {"prompts": "budget"}, {"prompts": "apm"}],
+    ids=["report", "prompts", "protocol", "budget", "benchmark"],
+)  # fmt: skip
+def test_options_are_compared_only_with_the_same_prompts_and_protocol(run, rows, other):
+    log_test(run, "m", rows, EACH)
+    assert log_test(run, "m", rows, other).note is None
+    assert log_test(run, "m", rows, EACH).other_models == 0
+
+
 def test_other_runs_beside_this_one_are_counted(run, rows):
     assert log_test(run, "m1", rows, {}).beside_note is None
     looks = log_test(run.with_name("two"), "m2", rows, {})

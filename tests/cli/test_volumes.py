@@ -6,9 +6,12 @@ import pytest
 
 import promise_seg
 from promise_seg.assessment import volume_tuning
+from promise_seg.assessment.budget import PromptScores
 from promise_seg.checkpoint import read_config
 from promise_seg.cli.main import main
+from promise_seg.reporting import collecting
 from promise_seg.vocabulary import Slices
+from promise_seg.workflows import budget as workflows_budget
 from tests.files import write_nifti
 from tests.helpers import make_tiny_sam, strict_json
 
@@ -59,14 +62,25 @@ def test_what_was_chosen_is_used_by_every_command_and_can_be_undone(run, tmp_pat
     assert main([*data, "-o", str(tmp_path / "scores")]) == 0
     summary = strict_json(tmp_path / "scores/summary_apm.json")
     assert summary["postprocessing"].endswith(f"volumes: {rule.words}")
+    assert summary["trust_of_uncombined_slices"] == 5
+    assert "trust and nothing here judge the mask of each slice before" in " ".join(capsys.readouterr().err.split())
     truth = np.asarray(nib.load(run / "m4.nii").dataobj) > 0
     dice = 2 * (found & truth).sum() / (found.sum() + truth.sum())
     assert summary["volumes"]["mean"]["dice"] == pytest.approx(dice, abs=1e-5)
     assert main([*data, "-o", str(tmp_path / "blend"), "--slices", "blend"]) == 0
-    assert "volumes: slices blended" in strict_json(tmp_path / "blend/summary_apm.json")["postprocessing"]
-    report = ["report", *data[1:], "--no-budget", "--worst", "1", "-o", str(tmp_path / "report")]
-    assert main(report) == 0
-    assert rule.words in strict_json(tmp_path / "report/report.json")["card"]["postprocessing"]
+    blended = strict_json(tmp_path / "blend/summary_apm.json")
+    assert "volumes: slices blended" in blended["postprocessing"]
+    assert (blended["test_looks"]["this_model"], blended["test_looks"]["other_models"]) == (1, 1)
+    kinds = [PromptScores(name, False, np.full((1, 5), 0.5)) for name in ("own prompts", *"abcdef")]
+    for module in (workflows_budget, collecting):
+        monkeypatch.setattr(module, "prompt_budget", lambda *_, **__: kinds)
+    assert main(["budget", *data[1:], "--split", "test", "-o", str(tmp_path / "budget")]) == 0
+    assert strict_json(tmp_path / "budget/budget.json")["slices"] == "each"
+    assert "segment each slice by itself" in " ".join(capsys.readouterr().err.split())
+    assert main(["report", *data[1:], "--worst", "1", "-o", str(tmp_path / "report")]) == 0
+    document = strict_json(tmp_path / "report/report.json")
+    assert rule.words in document["card"]["postprocessing"]
+    assert "segment each slice by itself" in document["budget_notes"][0]
     assert main(["tune-postprocess", str(run / "run"), str(run / "m.csv"), "--reset"]) == 0
     assert read_config(run / "run/best").volumes is None
     assert np.array_equal(masks_of(run, tmp_path / "undone"), before)

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from promise_seg.assessment.volume_slices import volumes_of
 from promise_seg.dataset.checks import CheckedRow, check_rows, data_sha256
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import read_manifest, split_off_validation
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import NO_OPTIONS, make_reading
 from promise_seg.vocabulary import Axis, MaskKind
+from tests.files import write_series
 
 
 @pytest.fixture
@@ -98,11 +100,83 @@ def test_a_warning_of_divided_groups(manifest):
     assert "group(s) have rows in train and in another split" in warning
 
 
+def test_a_warning_of_groups_in_val_and_test(manifest):
+    manifest.write_text(manifest.read_text().replace(",test,masks/8.png,g4", ",test,masks/8.png,g3"))
+    (warning,) = Dataset.from_csv(manifest).warnings
+    assert re.search(
+        r"1 group\(s\) have rows in val and in test, for example 'g3'; training chooses .* optimis", warning
+    )
+    manifest.write_text(manifest.read_text().replace(",val,", ",train,", 1))
+    (warning,) = Dataset.from_csv(manifest).warnings
+    assert "1 group(s) have rows in train and in another split, for example 'g3'" in warning
+
+
+@pytest.fixture
+def patients(tmp_path):
+    """Four patients, two of whom are test rows; each has three slices in separate files, and there are no groups."""
+    lines = ["image_name,train_type,mask_name"]
+    rng = np.random.default_rng(0)
+    for patient in range(4):
+        folder = write_series(tmp_path / f"p{patient}", count=3, PatientID=f"P{patient}")
+        for path in sorted(folder.iterdir()):
+            mask = tmp_path / f"{folder.name}-{path.name}.png"
+            Image.fromarray((rng.random((12, 10)) > 0.5).astype(np.uint8) * 255).save(mask)
+            lines.append(f"{folder.name}/{path.name},{'train' if patient < 2 else 'test'},{mask.name}")
+    (tmp_path / "m.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "m.csv"
+
+
+def patients_of(rows):
+    return {row.row.image.parent.name for row in rows}
+
+
+def test_validation_rows_are_whole_patients_of_dicom_files(patients):
+    at_once, later = Dataset.from_csv(patients, val_share=0.15), Dataset.from_csv(patients).with_validation(0.15)
+    for data in (at_once, later):
+        assert (len(data.train), len(data.val), len(data.groups)) == (3, 3, 4)
+        assert not patients_of(data.train) & patients_of(data.val)
+        assert data.warnings == ()
+        (note,) = data.notes
+        assert note.endswith("that their DICOM files name (12 rows in 4 groups)")
+    test = Dataset.from_csv(patients, split="test")
+    assert test.groups == tuple(dict.fromkeys(row.row.group for row in at_once.test))
+    (volume, *others) = volumes_of(test.rows)[0]
+    assert (volume.group, len(others)) == (test[0].row.group, 1)  # the same for slices and volumes
+
+
+def test_a_patient_in_two_splits_is_a_divided_group(patients):
+    patients.write_text(patients.read_text().replace(",train,", ",val,", 1))
+    (warning,) = Dataset.from_csv(patients).warnings
+    assert "1 group(s) have rows in train and in another split, for example 'patient " in warning
+
+
+def test_the_column_group_overrides_patients(patients):
+    header, *lines = patients.read_text().splitlines()
+    patients.write_text("\n".join([f"{header},group", *(f"{line},g{n}" for n, line in enumerate(lines))]))
+    data = Dataset.from_csv(patients, val_share=0.15)
+    assert (len(data.groups), data.notes) == (12, ())
+
+
+def test_one_patient_is_not_divided(patients):
+    text = "\n".join(line for line in patients.read_text().splitlines() if "p1/" not in line)
+    patients.write_text(text)
+    with pytest.raises(ManifestError, match=r"groups of train rows \(1, by the patients that their DICOM files name\)"):
+        Dataset.from_csv(patients, val_share=0.15)
+
+
+def test_val_rows_of_earlier_versions_can_still_be_taken(patients):
+    data = Dataset.from_csv(patients, val_share=0.4, seed=3).with_validation_by_image(3)
+    before = split_off_validation(read_manifest(patients), share=0.4, seed=3)
+    assert [row.row.split for row in data] == [row.split for row in before]
+    assert len(data.groups) == 4
+
+
 def test_a_warning_of_test_images_on_which_training_would_choose(manifest):
     lines = manifest.read_text().splitlines()
     val = next(line for line in lines if ",val," in line)
     manifest.write_text("\n".join([*lines, val.replace(",val,", ",test,")]))
-    (warning,) = Dataset.from_csv(manifest).warnings
+    warning, of_group = Dataset.from_csv(manifest).warnings
+    assert of_group.startswith("1 group(s) have rows in val and in test, for example ")
     number = lines.index(val) + 1
     assert re.search(
         rf"1 test image\(s\) are also in val, .*:{len(lines) + 1} and \S+:{number}\).* too optimistic", warning

@@ -179,3 +179,21 @@ def test_maps_of_tiles_are_not_changed():
     stitcher.end_row(None)
     assert (tile.labels == 1).all()
     assert len(stitcher.finished()) == 1
+
+
+@pytest.mark.parametrize("mistaken", range(4))
+def test_a_tile_that_sees_two_objects_as_one_loses_neither_of_them(mistaken):
+    """All four tiles show the lower object, and two of them the upper one."""
+    truth = np.zeros((104, 104), np.uint16)
+    truth[18:44, 44:60], truth[44:60, 44:60] = 1, 2
+    seen = []
+
+    def objects_of(labels):
+        seen.append(labels)
+        if len(seen) - 1 == mistaken:
+            return found_in(np.where(labels > 0, 1, 0), score=0.8)
+        return found_in(labels)
+
+    painted, objects, _ = stitched(truth, objects_of, Tiling(side=64, overlap=24))
+    assert same_objects(painted, truth)
+    assert len(objects) == 2

@@ -18,7 +18,7 @@ def test_a_report_is_what_its_schema_says():
 
 def test_the_schema_is_stable():
     assert set(schema()["properties"]) == {
-        "format_version", "title", "made_at", "card", "evaluations", "curves", "budget", "worst"
+        "format_version", "title", "made_at", "card", "evaluations", "curves", "budget", "budget_notes", "worst"
     }  # fmt: skip
     assert set(schema()["$defs"]["RunCard"]["properties"]) == {
         "model", "variant", "sam", "image_size", "mask_choice", "postprocessing", "trained_parameters", "hashes",

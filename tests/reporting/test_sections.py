@@ -95,6 +95,22 @@ def test_trust_that_was_calibrated_on_these_rows_is_a_warning():
     )
 
 
+def test_trust_in_slices_before_they_were_combined_is_noted():
+    own = evaluation("own prompts (automatic)", "apm", 0.5, trust=TRUST)
+    for slices, expected in ((None, False), (5, True)):
+        report = sample_report(evaluations=[own | {"trust_of_uncombined_slices": slices}])
+        texts = [block.text for block in section(report, "Trust").blocks if isinstance(block, Text)]
+        assert any("judge the mask of each slice before the slices are combined" in text for text in texts) == expected
+
+
+def test_notes_on_the_budget_are_shown_with_or_without_it():
+    notes = ["each slice by itself"]
+    for budget in (sample_report().budget, ()):
+        blocks = section(sample_report(budget=budget, budget_notes=notes), "Prompt error budget").blocks
+        assert [block.text for block in blocks if isinstance(block, Text)][-1] == "Each slice by itself."
+        assert any(isinstance(block, Chart) for block in blocks) == bool(budget)
+
+
 @pytest.mark.slow
 def test_worst_cases_are_pictures_or_else_a_table():
     report = sample_report()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,21 @@ def test_results_get_their_judgements_and_quality_counts_their_objects(model, ro
     assert [(one.trust, one.nothing_here) for one in results] == [(one.score, one.nothing_here) for one in judged]
     assert (found.nothing_here.images_without_object, found.nothing_here.images_with_object) == (2, 14)
     assert found.calibration[0].trust == pytest.approx(np.mean(sorted(one.score for one in judged)[:4]), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_trust_in_slices_is_compared_with_the_masks_that_it_judges(model, rows, trust):
+    """The scores of combined slices are those of other masks."""
+    plain = evaluate(model, rows["val"], Assessment(prompts=PromptSource.APM))
+    packed = np.zeros(150, np.uint8)
+    joined = [replace(one, scores=replace(one.scores, dice=0.0), joined=packed) for one in plain[:9]]
+    _, expected = add_trust(model, trust, plain)
+    results, found = add_trust(model, trust, joined + plain[9:])
+    assert found.area_by_chance == pytest.approx(expected.area_by_chance, abs=1e-5)
+    assert found.mean_absolute_error == pytest.approx(expected.mean_absolute_error, abs=1e-5)
+    assert found.nothing_here == expected.nothing_here
+    assert with_trust(summary(), trust, found, results).trust_of_uncombined_slices == 9
+    assert "trust_of_uncombined_slices" not in with_trust(summary(), trust, expected, plain).as_json()
 
 
 def test_no_mask_is_read_to_judge(model, rows, trust):

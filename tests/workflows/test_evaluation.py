@@ -63,6 +63,24 @@ def test_a_manifest_and_a_name_are_enough(place):
     assert again.mean == found.mean
 
 
+def test_segmenting_images_judged_empty_is_recorded_and_counts_as_another_model(place, tmp_path):
+    model = load(place / "apm", device="cpu")
+    for always in (False, True):  # without a judgement, the option changes nothing
+        model.model.always_segments = always
+        found = evaluate(model, place / "data/manifest.csv", output=tmp_path / "out")
+        assert "always_segment" not in strict_json(tmp_path / "out/summary_apm.json")
+        assert found.summary.test_looks.other_models == 0
+    model.model.config = model.model.config.model_copy(update={"presence_threshold": 0.5})
+    for always, others in ((False, 2), (True, 3)):
+        model.model.always_segments = always
+        found = evaluate(model, place / "data/manifest.csv", output=tmp_path / "out")
+        assert strict_json(tmp_path / "out/summary_apm.json").get("always_segment", False) == always
+        assert found.summary.test_looks.other_models == others
+        oracle = evaluate(model, place / "data/manifest.csv", prompts="oracle")
+        assert oracle.summary.always_segment is None
+    assert any("--slices or --always-segment differed" in note for note in found.notes)
+
+
 def test_rows_for_tables(place):
     found = evaluate(place / "apm", place / "data/manifest.csv", device="cpu")
     rows = found.records()

@@ -139,6 +139,20 @@ def test_prompts_of_a_person_are_for_whole_images(run, manifest, prompts):
         promise_seg.budget(run[0], manifest)
 
 
+def test_a_report_refuses_prompts_of_a_person_before_it_scores_and_leaves_the_budget_out(run, manifest, tmp_path):
+    stages = []
+    with pytest.raises(SettingsError, match="seen in tiles"):
+        promise_seg.report(run[0], manifest, tmp_path / "a", progress=lambda stage, *_: stages.append(stage))
+    assert not any("prompts" in stage for stage in stages)
+    made = promise_seg.report(run[0], manifest, tmp_path / "b", prompts=["apm"], images=False)
+    assert made.document.budget == ()
+    assert any(note.startswith("the prompt error budget is not measured") for note in made.notes)
+    page = (tmp_path / "b/report.html").read_text()
+    assert "The prompt error budget is not measured: it compares the prompts of whole images" in page
+    quiet = promise_seg.report(run[0], manifest, tmp_path / "c", prompts=["apm"], images=False, budget=False)
+    assert not any("budget" in note for note in quiet.notes)
+
+
 def test_objects_that_are_larger_than_a_tile(manifest, tmp_path):
     y, x = np.mgrid[0:72, 0:90]
     for row in read_manifest(manifest):

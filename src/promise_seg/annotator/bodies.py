@@ -24,7 +24,8 @@ Edge = Annotated[float, Field(ge=-(2**20), le=2**21, allow_inf_nan=False, strict
 Flag = Annotated[bool, Field(strict=True)]
 Side = Annotated[int, Field(ge=0, le=2**20, strict=True)]
 Candidate = Annotated[int, Field(ge=0, le=2, strict=True)]
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")]
+"""The name of a user: text without control characters, and not of spaces alone."""
 
 
 class Body(BaseModel):

@@ -10,6 +10,7 @@ import torch
 from promise_seg.arrays import BoolArray
 from promise_seg.assessment.metrics import score_mask
 from promise_seg.assessment.statistics import Interval, mean_interval
+from promise_seg.assessment.volume_slices import single_slices, volumes_to_join
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.inference.encoding import Sample, model_features
@@ -19,8 +20,10 @@ from promise_seg.progress import Progress, counted, silent
 from promise_seg.prompting.apm import Proposal
 from promise_seg.prompting.jitter import jittered
 from promise_seg.prompting.oracle import oracle_box, oracle_points
+from promise_seg.rules.volume_rule import rule_for
 from promise_seg.sam.features import Features
 from promise_seg.sam.prompts import BACKGROUND, FOREGROUND, Prompts
+from promise_seg.vocabulary import Slices
 
 COUNTS = (1, 2, 4, 8, 16)
 JITTERS = (0.01, 0.02, 0.05, 0.1)
@@ -30,6 +33,11 @@ DRAWS = 5
 MAP_ALONE = (
     "the mask for the model's own prompts is the auto-prompter's saliency map alone, so these prompts do not change "
     "it. Moved or fewer own prompts would give the same mask and are left out"
+)
+
+SLICES_APART = (
+    "own prompts of the prompt error budget segment each slice by itself, without the rule for volumes that was chosen "
+    "for this model. Their Dice may therefore differ from that of an evaluation"
 )
 
 
@@ -104,6 +112,13 @@ def prompt_budget(
         PromptScores(name, reads, np.array([one[name, reads] for one in per_image]).T, uses_own or name != OWN)
         for name, reads in kinds
     ]
+
+
+def segments_slices_apart(model: PromiseModel, rows: Sequence[CheckedRow]) -> bool:
+    """Whether the budget segments slices by themselves that an evaluation with own prompts combines into volumes."""
+    if model.apm is None or not rule_for(model.config.volumes, Slices.AUTO).changes:
+        return False
+    return bool(volumes_to_join(rows) or single_slices(rows))
 
 
 def uses_own_prompts(model: PromiseModel, proposal: Proposal) -> bool:

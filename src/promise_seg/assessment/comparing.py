@@ -307,7 +307,8 @@ def _check_same(first: SavedEvaluation, run: SavedEvaluation, measures: list[str
     if others := _regrouped(run, first):
         raise SettingsError(
             f"{both} have different groups for {others} of {len(run.images)} images, on which intervals and tests "
-            "depend. Evaluate both on the same CSV"
+            "depend. Evaluate both on the same CSV; if one was written by an earlier version, which did not group "
+            "DICOM files by patient, evaluate it again"
         )
     in_units = [one.name for one in map(find_measure, measures) if one is not None and one.needs_same_tolerance]
     one, other = run.summary.tolerance, first.summary.tolerance

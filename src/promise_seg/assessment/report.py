@@ -68,7 +68,14 @@ def subject_of(
         reading=reading.model_dump(mode="json"),
         data=data,
         split=split,
+        **_always_segment(model, assessment),
     )
+
+
+def _always_segment(model: PromiseModel, assessment: Assessment) -> dict[str, bool]:
+    """Return the fact that images judged to be empty were segmented too; empty if the model judges none to be empty."""
+    judges = assessment.prompts == PromptSource.APM and model.config.presence_threshold is not None
+    return {"always_segment": True} if judges and model.always_segments else {}
 
 
 def postprocessing_words(model: PromiseModel, assessment: Assessment) -> str:

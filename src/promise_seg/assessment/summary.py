@@ -38,8 +38,8 @@ class TestLooks(_Open):
 
     Args:
         this_model: number of looks with exactly this model, including the current look.
-        other_models: number of looks at any of these images with another model from the same folder, or with another
-            choice among SAM's masks.
+        other_models: number of looks at any of these images with another model from the same folder, or with other
+            options that change the masks: the choice among SAM's masks, ``--slices`` or ``--always-segment``.
         looked_at: number of these images that were scored in ``other_models``.
         beside: number of other runs in the same parent folder that were scored on any of these images.
         note: the warning about ``other_models``; ``None`` if there were none.
@@ -84,6 +84,7 @@ class Subject(_Open):
         data, split: the manifest, and the split of its rows.
         mask_choice, postprocessing: the choice among SAM's masks, and the post-processing; not set for a model without
             a SAM.
+        always_segment: true if images that the model judged to be empty were segmented too; otherwise not set.
     """
 
     model: str
@@ -96,6 +97,7 @@ class Subject(_Open):
     split: str
     mask_choice: MaskChoice | None = None
     postprocessing: str | None = None
+    always_segment: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the JSON file, without fields that were not set."""
@@ -165,6 +167,8 @@ class EvaluationSummary(Subject):
         volumes: the means over volumes, if the images are slices of volumes.
         trust: the quality of the trust scores, if the model is calibrated and its own masks were scored.
         trust_calibrated_on_these_rows: whether the model was calibrated on these rows, so ``trust`` is optimistic.
+        trust_of_uncombined_slices: the number of slices that were combined with their volumes before they were scored.
+            Trust judges their masks before that, and ``trust`` is measured on these; not set if there are none.
         test_looks: the counts of looks, if test rows were scored with a model that has a folder.
         seen_in_training: the counts of known images, if the model's training recorded its images.
         scores_sha256, volumes_sha256: the hashes of the files of scores that belong to this summary; not in older
@@ -193,14 +197,26 @@ class EvaluationSummary(Subject):
     volumes: VolumeSummary | None = None
     trust: TrustQuality | None = None
     trust_calibrated_on_these_rows: bool = False
+    trust_of_uncombined_slices: int | None = None
     test_looks: TestLooks | None = None
     seen_in_training: SeenInTraining | None = None
     scores_sha256: str | None = None
     volumes_sha256: str | None = None
 
-    def with_trust(self, quality: TrustQuality, *, calibrated_on_these_rows: bool) -> Self:
-        """Return the summary with the quality of the trust scores added."""
-        return self.model_copy(update={"trust": quality, "trust_calibrated_on_these_rows": calibrated_on_these_rows})
+    def with_trust(
+        self, quality: TrustQuality, *, calibrated_on_these_rows: bool, uncombined_slices: int = 0
+    ) -> Self:
+        """Return the summary with the quality of the trust scores added.
+
+        Args:
+            quality: the quality of the trust scores.
+            calibrated_on_these_rows: whether the model was calibrated on the same rows.
+            uncombined_slices: the number of slices whose trust is that of another mask than the scored one.
+        """
+        facts = {"trust": quality, "trust_calibrated_on_these_rows": calibrated_on_these_rows}
+        if uncombined_slices:
+            facts["trust_of_uncombined_slices"] = uncombined_slices
+        return self.model_copy(update=facts)
 
     def with_volumes(self, volumes: VolumeSummary) -> Self:
         """Return the summary with the means over volumes added."""

@@ -26,6 +26,7 @@ from promise_seg.storage.strays import is_left_behind, temporary_name
 LOG_FILE = "test_log.jsonl"
 _UNFINISHED = "unfinished"
 _MASK_GIVEN = "mask_given"
+_REPORT = "report: "  # begins the prompts of a report, which name all of its evaluations, the main one first
 _OF_A_RUN = frozenset({"when", _UNFINISHED})
 _failed: set[str] = set()  # marks of looks whose results this process could not write
 _LETTERS = 16  # characters of an image's hash, enough to identify it
@@ -44,8 +45,8 @@ def look_note(images: int, other_models: int, looked_at: int) -> str | None:
     part = "these test images were" if looked_at == images else f"{looked_at} of these {images} test images were"
     return (
         f"{part} looked at {other_models} time(s) before with another model from this folder: training, "
-        "post-processing or the choice among SAM's masks changed since, so these scores may be biased by model "
-        "selection on the test set"
+        "post-processing, the choice among SAM's masks, --slices or --always-segment differed, so these scores may be "
+        "biased by model selection on the test set"
     )
 
 
@@ -77,8 +78,9 @@ def logged_test(
         folder: the folder of the model.
         model_sha256: the hash of the model's weights and config, including post-processing.
         rows: the rows of the split ``test``.
-        facts: facts about this look: prompts, protocol, mean Dice, ``mask_choice``, and ``mask_given``, which tells
-            whether the user made that choice.
+        facts: facts about this look: prompts, protocol, mean Dice, ``postprocessing`` with the rule for volumes,
+            ``mask_choice``, ``mask_given``, which tells whether the user made that choice, and ``always_segment`` if
+            images that the model judged to be empty were segmented too.
 
     Raises:
         PromiseError: if the log cannot be written.
@@ -186,7 +188,10 @@ def _write_lines(path: Path, lines: Sequence[bytes]) -> None:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model as it was scored; with the same protocol, another choice among its masks counts as another model.
+    """A model as it was scored; with the same protocol, another way of making its masks counts as another model.
+
+    Such a way is another choice among SAM's masks or, with the same prompts, another rule for volumes or another
+    decision whether images that the model judges to be empty are segmented.
 
     A model may itself choose a different mask for each form of prompts. This is still one model, so choices are
     compared only if a user made at least one of them. Lines of earlier versions do not record who made the choice, so
@@ -199,11 +204,28 @@ class _Model:
     def is_of(self, entry: dict[str, Any]) -> bool:
         if entry.get("model_sha256") != self.sha256:
             return False
+        if entry.get("protocol") != self.facts.get("protocol"):
+            return True
+        return self._has_choice_of(entry) and self._has_rules_of(entry)
+
+    def _has_choice_of(self, entry: dict[str, Any]) -> bool:
         if not (self.facts.get(_MASK_GIVEN, True) or entry.get(_MASK_GIVEN, True)):
             return True
         choice, other = self.facts.get("mask_choice"), entry.get("mask_choice")
-        same_protocol = entry.get("protocol") == self.facts.get("protocol")
-        return choice is None or other is None or choice == other or not same_protocol
+        return choice is None or other is None or choice == other
+
+    def _has_rules_of(self, entry: dict[str, Any]) -> bool:
+        post, other = self.facts.get("postprocessing"), entry.get("postprocessing")
+        if post is None or other is None or _main_prompts(self.facts) != _main_prompts(entry):
+            return True
+        always = bool(self.facts.get("always_segment")), bool(entry.get("always_segment"))
+        return post == other and always[0] == always[1]
+
+
+def _main_prompts(facts: dict[str, Any]) -> str:
+    """Return the prompts of a look; those of the main evaluation if the look is a report."""
+    prompts = str(facts.get("prompts"))
+    return prompts.removeprefix(_REPORT).split(", ")[0]
 
 
 @dataclass(frozen=True)

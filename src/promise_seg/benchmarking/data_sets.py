@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 from promise_seg.benchmarking.cells import folder_name
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec
-from promise_seg.dataset.checks import CheckedRow, check_rows
+from promise_seg.dataset.checks import CheckedRow, check_rows, divided_warning
 from promise_seg.dataset.manifest import Row, read_manifest, split_off_validation
+from promise_seg.dataset.owners import grouped, owners_note
 from promise_seg.errors import ManifestError, PromiseError
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.vocabulary import Protocol, Split
@@ -26,6 +27,8 @@ class TestSet:
 class DataSets:
     """The checked rows of all data sets of a benchmark.
 
+    ``notes`` are notes and warnings about their groups.
+
     Args:
         spec: the spec of the benchmark.
         checking: called for each row that is checked.
@@ -37,6 +40,12 @@ class DataSets:
     def __init__(self, spec: BenchmarkSpec, checking: Progress = silent) -> None:
         self.spec = spec
         self.manifests = read_manifests(spec)
+        self.notes = [
+            f"{name}: {words}"
+            for name, rows in self.manifests.items()
+            for words in (divided_warning(rows), owners_note(rows))
+            if words is not None
+        ]
         self._rows: dict[tuple[str, bool], list[CheckedRow]] = {}
         for data in spec.data:
             for protocol in protocols_of(spec, data):
@@ -86,8 +95,12 @@ class DataSets:
         self._rows[data.name, reading.crop_border] = rows
 
     def _check_tests(self, data: DataSpec, protocol: Protocol) -> None:
-        """Check that test sets have different folders, and no images that are train or val rows of the data set."""
+        """Check that test sets have different folders, and no images that are train or val rows of the data set.
+
+        Groups that other data sets share with these rows are noted.
+        """
         known = {row.image_sha256: row for row in self.rows(data, protocol) if row.row.split != Split.TEST}
+        groups = {row.row.group for row in known.values() if row.row.has_group}
         places: set[str] = set()
         for test in self.tests(data, protocol):
             place = folder_name(test.name).casefold()
@@ -97,6 +110,7 @@ class DataSets:
                     "values of the column that by names"
                 )
             places.add(place)
+            self._note_shared(data, test, groups)
             for row in test.rows:
                 if (other := known.get(row.image_sha256)) is not None:
                     raise ManifestError(
@@ -104,6 +118,19 @@ class DataSets:
                         f"({other.row.where}), whose models are scored on it. Remove one of the two rows, or "
                         f"{test.name} from the tests of {data.name}"
                     )
+
+    def _note_shared(self, data: DataSpec, test: TestSet, groups: set[str]) -> None:
+        """Note the groups of train and val rows that a test set of another data set also has."""
+        own = {row.where for row in self.manifests[data.name]}
+        shared = sorted({row.row.group for row in test.rows if row.row.group in groups and row.row.where not in own})
+        if not shared:
+            return
+        words = (
+            f"{data.name}: {len(shared)} group(s) of its train and val rows are also in the test set {test.name}, for "
+            f"example {shared[0]!r}; if they are the same patients or videos, its scores there are too optimistic"
+        )
+        if words not in self.notes:  # for another way of reading the files
+            self.notes.append(words)
 
 
 def _crops(data: DataSpec, protocol: Protocol) -> bool:
@@ -117,7 +144,8 @@ def protocols_of(spec: BenchmarkSpec, data: DataSpec) -> list[Protocol]:
 
 
 def read_manifests(spec: BenchmarkSpec) -> dict[str, list[Row]]:
-    """Return the rows of each data set by its name; the files of the rows are not opened.
+    """Return the rows of each data set by its name; their files are opened only to find the patients of DICOM
+    images.
 
     Raises:
         PromiseError: if manifests cannot be read, or lack rows of a split that the benchmark needs; the message lists
@@ -156,6 +184,7 @@ def manifest_rows(data: DataSpec) -> list[Row]:
         raise type(error)(f"data.{data.name}: {error}") from error
     if data.mask_folder is not None:
         rows = [replace(row, mask=data.mask_folder / row.mask.name) for row in _of_one_name(rows, data)]
+    rows = grouped(rows)
     has_train = any(row.split == Split.TRAIN for row in rows)
     if data.train and has_train and not any(row.split == Split.VAL for row in rows):
         rows = split_off_validation(rows)

@@ -14,7 +14,7 @@ from promise_seg.benchmarking.rival_runs import rival_run
 from promise_seg.benchmarking.scoring import finish_scores, is_scored, subject_of_cell, write_scores
 from promise_seg.benchmarking.spec import BARE, BenchmarkSpec
 from promise_seg.checkpoint import load_checkpoint
-from promise_seg.dataset.checks import CheckedRow, divided_warning
+from promise_seg.dataset.checks import CheckedRow
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.run_note import DataOrigin
@@ -70,9 +70,8 @@ class Benchmark:
         if any(model.pretrained_side for model in spec.models):
             load_backbone()  # to find out now if its weights are missing
         self.data = DataSets(spec, checking)
-        for data in spec.data:
-            if words := divided_warning(self.data.manifests[data.name]):
-                note(f"{data.name}: {words}")
+        for words in self.data.notes:
+            note(words)
         self._sams: dict[str, Backbone] = {}
         for sam in reversed(spec.sams):  # so that the first one stays in memory
             self._load(sam.name)

@@ -134,6 +134,7 @@ def read_data(path: Path, reading: "ReadingOptions", like: "Reading | None" = No
     with stages_bar() as progress:
         data = Dataset.from_csv(path, classes=given.pop("label"), **given, like=like, progress=progress, **more)
     print_lines(data.warnings, "warning")
+    print_lines(data.notes, "note")
     return data
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from promise_seg.dataset.checks import check_row
 from promise_seg.dataset.dealing import TOLERANCE
-from promise_seg.dataset.manifest import Row, of_split, raise_all, read_manifest, with_files_together
+from promise_seg.dataset.manifest import Row, of_split, raise_all, read_manifest
 from promise_seg.dataset.manifest_writing import ManifestTable, write_new
-from promise_seg.dataset.owners import grouped_by_owner
+from promise_seg.dataset.owners import grouped, owners_note
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.splitting import SplitSummary, fold_rows, split_rows, summarise
 from promise_seg.errors import ImageError, SettingsError
@@ -131,15 +131,15 @@ def divide_manifest(
 
 def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
     """Group rows that have no group by the identifiers in their DICOM files, and report how the rows are grouped."""
-    grouped = grouped_by_owner(rows)
-    if grouped != rows:
-        note("note: rows without a group were grouped by the patients, studies or series that their DICOM files name")
-    if all(row.group == str(row.image) for row in grouped):
+    together = grouped(rows)
+    if (words := owners_note(together)) is not None:
+        note(f"note: {words}")
+    if not any(row.has_group for row in together):
         note(
             "note: no row has a group, so each image is a group of its own. If several are of one patient or video, "
             "add a column group (promise data make --group)"
         )
-    return with_files_together(grouped)
+    return together
 
 
 def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -375,14 +376,22 @@ def data_sha256(rows: Sequence[CheckedRow]) -> str:
 
 
 def divided_warning(rows: Sequence[Row]) -> str | None:
-    """Return a warning about groups with rows in ``train`` and in another split, or ``None`` if there are none."""
+    """Return a warning about groups with rows in more than one split, or ``None`` if there are none."""
     divided = divided_groups(rows)
-    if not divided:
-        return None
-    return (
-        f"{len(divided)} group(s) have rows in train and in another split, for example {divided[0]!r}; scores on those "
-        "rows are too optimistic"
-    )
+    train = {row.group for row in rows if row.split == Split.TRAIN}
+    learned, chosen = [one for one in divided if one in train], [one for one in divided if one not in train]
+    parts = []
+    if learned:
+        parts.append(
+            f"{len(learned)} group(s) have rows in train and in another split, for example {learned[0]!r}; scores on "
+            "those rows are too optimistic"
+        )
+    if chosen:
+        parts.append(
+            f"{len(chosen)} group(s) have rows in val and in test, for example {chosen[0]!r}; training chooses the "
+            "best epoch and thresholds on val rows, so test scores of these groups are too optimistic"
+        )
+    return ". ".join(parts) or None
 
 
 def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
@@ -393,6 +402,8 @@ def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
 
 
 def divided_groups(rows: Sequence[Row]) -> list[str]:
-    """Return the groups with rows in ``train`` and in another split, which is allowed but worth a warning."""
-    train = {row.group for row in rows if row.split == Split.TRAIN}
-    return sorted(train & {row.group for row in rows if row.split != Split.TRAIN})
+    """Return the groups with rows in more than one split, which is allowed but worth a warning."""
+    splits = defaultdict[str, set[Split]](set)
+    for row in rows:
+        splits[row.group].add(row.split)
+    return sorted(group for group, own in splits.items() if len(own) > 1)

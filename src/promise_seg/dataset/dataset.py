@@ -19,6 +19,7 @@ from promise_seg.dataset.checks import (
     mended_warnings,
 )
 from promise_seg.dataset.manifest import Row, check_share, of_split, raise_all, scan_manifest, split_off_validation
+from promise_seg.dataset.owners import grouped, owners_note
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.errors import ManifestError, SettingsError
@@ -119,6 +120,7 @@ class Dataset(Sequence[CheckedRow]):
             check_share(val_share)
         seed, wanted = whole_number(seed, "seed", 0), _wanted_splits(split)
         rows = _usable_rows(path, reading, wanted, progress)
+        rows = grouped(rows, _read_for(wanted))
         moved = None if of_split(rows, Split.VAL) else val_share
         if moved is not None:
             rows = split_off_validation(rows, share=moved, seed=seed)
@@ -210,6 +212,12 @@ class Dataset(Sequence[CheckedRow]):
         notes = (*mask_notes(self.rows).values(), *image_notes(self.rows).values(), *mended_warnings(self.rows))
         return (*first, *notes)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on what was done with the rows, one line each: whether patients in DICOM files made groups of them."""
+        found = owners_note(list(dict.fromkeys(row.row for row in self.rows)))
+        return () if found is None else (found,)
+
     def of_class(self, label: int) -> Self:
         """Return the data set with only one class of its label maps: the other classes become background.
 
@@ -252,6 +260,25 @@ class Dataset(Sequence[CheckedRow]):
         raise_all(leaks(checked))
         return replace(self, rows=checked, val_share=share)
 
+    def with_validation_by_image(self, seed: int) -> Self:
+        """Return the data set with the val rows that earlier versions took, which did not read patients from DICOM
+        files.
+
+        The rows must include all train and val rows of the manifest. Data sets whose val rows are in the manifest, or
+        in which no patients were found, are returned unchanged; the groups of the rows are kept.
+        """
+        if self.val_share is None or not any(row.row.is_of_owner for row in self.rows):
+            return self
+        rows = [
+            replace(row, split=Split.TRAIN if row.split == Split.VAL else row.split,
+                    group=str(row.image) if row.is_of_owner else row.group)
+            for row in dict.fromkeys(row.row for row in self.rows)
+        ]  # fmt: skip
+        splits = {row.where: row.split for row in split_off_validation(rows, share=self.val_share, seed=seed)}
+        return replace(
+            self, rows=tuple(replace(one, row=replace(one.row, split=splits[one.row.where])) for one in self.rows)
+        )
+
 
 def _base_reading(like: object) -> Reading:
     """Return the reading that options override: the one that a user gives, or else the default.
@@ -283,6 +310,13 @@ def _usable_rows(path: str | Path, reading: Reading, wanted: set[str], progress:
             [row for row in rows if SplitChoice.ALL in wanted or row.split in wanted], reading, progress, problems
         )
     return rows
+
+
+def _read_for(wanted: set[str]) -> set[str]:
+    """Return the splits whose rows must be known; val rows may be taken from train rows."""
+    if SplitChoice.ALL in wanted:
+        return set(Split)
+    return wanted | {Split.TRAIN} if Split.VAL in wanted else wanted
 
 
 def _wanted_splits(split: object) -> set[str]:

@@ -22,6 +22,8 @@ class Row:
 
     ``where`` is ``file:line``, for messages; ``group`` names the rows that must stay in the same split; ``slices`` are
     the first and last slice to use, counted from 0, ``None`` for all; ``every`` is N if only every Nth of them is used.
+    ``is_of_owner`` tells that the group is not from the manifest, but from the patient, study or series that the DICOM
+    file names.
     """
 
     where: str
@@ -33,6 +35,12 @@ class Row:
     extra: tuple[tuple[str, str], ...] = ()
     """The names and cells of the other columns."""
     every: int = 1
+    is_of_owner: bool = False
+
+    @property
+    def has_group(self) -> bool:
+        """Whether the row has a group other than its own image."""
+        return self.group != str(self.image)
 
 
 def read_manifest(path: str | Path) -> list[Row]:
@@ -143,19 +151,19 @@ def with_files_together(rows: Sequence[Row]) -> list[Row]:
 
     Rows with a group keep it; a row without a group gets that of another row of its file, whatever path leads to it.
     """
-    files = [_file_of(row) for row in rows]
+    files = [file_of(row) for row in rows]
     group_of: dict[Path, str] = {}
     for has_group in (True, False):
         for row, file in zip(rows, files, strict=True):
-            if (row.group != str(row.image)) == has_group:
+            if row.has_group == has_group:
                 group_of.setdefault(file, row.group)
     return [
-        replace(row, group=group_of[file]) if row.group == str(row.image) else row
+        row if row.has_group or group_of[file] == row.group else replace(row, group=group_of[file])
         for row, file in zip(rows, files, strict=True)
     ]
 
 
-def _file_of(row: Row) -> Path:
+def file_of(row: Row) -> Path:
     """Return the resolved path of a row's image; the path itself if it cannot be resolved, as reading it will fail."""
     try:
         return row.image.resolve()
@@ -165,6 +173,8 @@ def _file_of(row: Row) -> Path:
 
 def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHARE, seed: int = 0) -> list[Row]:
     """Turn about ``share`` of the ``train`` rows into ``val``, without dividing a group or a file with several rows.
+
+    No file is opened: give rows that are :func:`~promise_seg.dataset.owners.grouped` to keep patients together.
 
     Raises:
         SettingsError: if the share is not between 0 and 1.
@@ -180,9 +190,10 @@ def split_off_validation(rows: Sequence[Row], *, share: float = DEFAULT_VAL_SHAR
             f"{where}: no train rows. Give some rows the split train, or let promise data split assign all of them"
         )
     if len(groups) < 2:
+        source = ", by the patients that their DICOM files name" if any(row.is_of_owner for row in train) else ""
         raise ManifestError(
-            f"{where}: no val rows, and too few groups of train rows ({len(groups)}) to take validation rows from. Add "
-            "val rows"
+            f"{where}: no val rows, and too few groups of train rows ({len(groups)}{source}) to take validation rows "
+            "from. Add val rows"
         )
     random.Random(seed).shuffle(groups)
     chosen: set[str] = set()

@@ -1,12 +1,18 @@
 """The owners of images: the patients, studies and series that are named in their DICOM files."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promise_seg.dataset.manifest import Row
+from promise_seg.dataset.manifest import Row, file_of, with_files_together
+from promise_seg.images.formats.dicom import DicomImage
 from promise_seg.images.formats.identifiers import Identifiers, identifiers_of
+from promise_seg.images.formats.kinds import suffix_of
+from promise_seg.quantities import count_in_words
+from promise_seg.storage.remote_paths import RemotePath
+from promise_seg.vocabulary import Split
 
 _FEW_STUDIES = 3
 
@@ -47,10 +53,60 @@ def _study_or_series(one: Identifiers, studies: Iterable[str]) -> Owner:
 
 
 def grouped_by_owner(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows, with the owner as the group of each row that has no group in the manifest."""
-    loose = [row for row in rows if row.group == str(row.image)]
-    owners = dict(zip(loose, owners_of([row.image for row in loose]), strict=True))
-    return [replace(row, group=owner.name) if (owner := owners.get(row)) else row for row in rows]
+    """Return the rows, with the owner as the group of each row that has no group in the manifest.
+
+    Rows whose image file has a group in another row are left, as :func:`with_files_together` gives them that group. The
+    group is named by a hash of the owner's identifier, so that scores and pages do not contain it; if the manifest has
+    a group with the identifier as its name, the rows join this group. Each header is read once.
+    """
+    named = {row.group for row in rows if row.has_group}
+    files = {file_of(row) for row in rows if row.has_group}
+    loose = [row for row in rows if not row.has_group and (not files or file_of(row) not in files)]
+    images = list(dict.fromkeys(row.image for row in loose))
+    owner_of = dict(zip(images, owners_of(images), strict=True))
+    group_of = {
+        row.where: owner.name if owner.name in named else _group_name(owner)
+        for row in loose
+        if (owner := owner_of[row.image]) is not None
+    }
+    return [replace(row, group=group_of[row.where], is_of_owner=True) if row.where in group_of else row for row in rows]
+
+
+def _group_name(owner: Owner) -> str:
+    """Return a name that is the same in every manifest, but does not contain the identifier."""
+    return f"{owner.kind} {hashlib.sha256(f'{owner.kind} {owner.name}'.encode()).hexdigest()[:12]}"
+
+
+def grouped(rows: Sequence[Row], needed: Collection[str] = tuple(Split)) -> list[Row]:
+    """Return the rows in the groups that must stay together.
+
+    These are the groups of the manifest; for rows without a group, the patients, studies or series that their DICOM
+    files name, and otherwise their image files.
+
+    Args:
+        rows: all rows of a manifest, because the patients of one split alone may be mistaken for an anonymised name.
+        needed: the splits whose images are needed. Of images at addresses, only those of these splits are downloaded,
+            and only if their names allow for DICOM files.
+    """
+    known = [row for row in rows if not isinstance(row.image, RemotePath) or _may_name_owner(row, needed)]
+    owned = {row.where: row for row in grouped_by_owner(known)}
+    return with_files_together([owned.get(row.where, row) for row in rows])
+
+
+def _may_name_owner(row: Row, needed: Collection[str]) -> bool:
+    return row.split in needed and suffix_of(row.image) in ("", *DicomImage.suffixes)
+
+
+def owners_note(rows: Sequence[Row]) -> str | None:
+    """Return a note on rows that were grouped by :func:`grouped_by_owner`, or ``None`` if there are none."""
+    owned = [row for row in rows if row.is_of_owner]
+    if not owned:
+        return None
+    groups = count_in_words(len({row.group for row in owned}), "group")
+    return (
+        "rows without a group were grouped by the patients, studies or series that their DICOM files name "
+        f"({count_in_words(len(owned), 'row')} in {groups})"
+    )
 
 
 def divided_owners(rows: Sequence[Row]) -> list[tuple[Owner, list[Row]]]:

@@ -76,11 +76,12 @@ def decode_rows(
             tiles.
     """
     check_prompts(model, plan.prompts)
+    check_tiled_rows(rows, plan)
     model.eval()
     stream = plan.stream()
     for part in _batches(rows, batch_size):
         if is_divided(part[0]):
-            yield _decode_tiles(model, part[0], plan, store)
+            yield _decode_tiles(model, part[0], store)
             continue
         samples = [Sample.of(row, model.sam, model.config.fit) for row in part]
         features = model_features(samples, model, store)
@@ -96,6 +97,22 @@ def decode_rows(
             if sample.checked.reading.masks == MaskKind.INSTANCES and _has_map(prompts):
                 own = partial(_map_of, model, features[number : number + 1], sample)
             yield DecodedRow(sample, masks, prompts=prompts.images(number, number + 1), own_instances=own)
+
+
+def check_tiled_rows(rows: Sequence[CheckedRow], plan: PromptPlan) -> None:
+    """Check that images that are divided into tiles are prompted by the model itself.
+
+    Raises:
+        SettingsError: naming the first such image, if the prompts are others, or the protocol is not our own.
+    """
+    if plan.prompts == PromptSource.APM and plan.protocol == Protocol.OWN:
+        return
+    if (row := next(filter(is_divided, rows), None)) is not None:
+        raise SettingsError(
+            f"{row.name}: {row.width} x {row.height} pixels, which are seen in tiles: only the model's own prompts are "
+            f"made for each tile (--prompts {PromptSource.APM}, --protocol {Protocol.OWN}). Give --tile {NO_TILE} to "
+            "prompt the whole image"
+        )
 
 
 def _batches(rows: Sequence[CheckedRow], size: int) -> Iterator[list[CheckedRow]]:
@@ -117,14 +134,8 @@ def _map_of(model: PromiseModel, features: Features, sample: Sample) -> Uint16Ar
     return find_instances(model, features, sample.geometry).labels
 
 
-def _decode_tiles(model: PromiseModel, row: CheckedRow, plan: PromptPlan, store: FeatureStore | None) -> DecodedRow:
+def _decode_tiles(model: PromiseModel, row: CheckedRow, store: FeatureStore | None) -> DecodedRow:
     """Decode the tiles of one row, one after the other, with the model's own prompts in each."""
-    if plan.prompts != PromptSource.APM or plan.protocol != Protocol.OWN:
-        raise SettingsError(
-            f"{row.name}: {row.width} x {row.height} pixels, which are seen in tiles: only the model's own prompts are "
-            f"made for each tile (--prompts {PromptSource.APM}, --protocol {Protocol.OWN}). Give --tile {NO_TILE} to "
-            "prompt the whole image"
-        )
     grid, masks, has_map = tile_grid(row), {}, False
     at_once = _StitchedRow(model, row) if row.reading.masks == MaskKind.INSTANCES and store is None else None
     for number, boxes in enumerate(grid):

@@ -23,6 +23,8 @@ _SAME = 0.3
 """Minimum IoU within the overlap of two tiles for two objects to be the same."""
 _DOUBLE = 0.5
 """Share of an object's pixels in other objects above which it is a duplicate."""
+_APART = 0.2
+"""Share of its pixels in other objects of its group below which an object is another one."""
 _EDGE_SHARE = 64  # an object is cut if it is nearer to a seam than its tile's side divided by this number
 MOST_OBJECTS = LARGEST_LABEL
 
@@ -89,10 +91,10 @@ class Stitcher:
         """
         is_open = {id(tile): next_top is not None and tile.box.bottom > next_top for tile in self._waiting}
         groups = [group for group in self._groups() if not any(is_open[id(tile)] for tile, _ in group)]
-        versions = [_version(group) for group in groups]
+        versions = [version for group in groups for version in _versions(group)]
         shown = [version.is_cut and self._is_shown_elsewhere(version) for version in versions]
         order = sorted(
-            range(len(groups)),
+            range(len(versions)),
             key=lambda n: (versions[n].is_cut, -versions[n].score, versions[n].top, versions[n].left),
         )
         for number in order:
@@ -231,13 +233,34 @@ def _link(tile: _Tile, other: _Tile) -> None:
         other.links[another].append((tile, one))
 
 
-def _version(group: list[tuple[_Tile, int]]) -> _Version:
-    """Return the version that represents a group: its most confident complete object, or all objects joined."""
-    whole = [(tile, index) for tile, index in group if not tile.cut[index]]
-    if whole:
-        tile, index = max(whole, key=lambda one: one[0].objects[one[1]].score)
-        return _joined([(tile, index)], is_cut=False)
-    return _joined(group, is_cut=len(group) == 1)
+def _versions(group: list[tuple[_Tile, int]]) -> list[_Version]:
+    """Return the objects that a group of linked objects shows, of which there is mostly one.
+
+    That is its most confident complete object, or all objects joined if none is complete. Complete objects at another
+    place are objects of their own: they are in the group because one tile saw both as one.
+    """
+    whole = [_joined([one], is_cut=False) for one in group if not one[0].cut[one[1]]]
+    if not whole:
+        return [_joined(group, is_cut=len(group) == 1)]
+    kept: list[_Version] = []
+    for one in sorted(whole, key=lambda version: -version.score):
+        if sum(_shared(one, other) for other in kept) < _APART * int(np.count_nonzero(one.mask)):
+            kept.append(one)
+    return kept
+
+
+def _shared(one: _Version, other: _Version) -> int:
+    """Return the number of pixels that two objects share."""
+    left, top = max(one.left, other.left), max(one.top, other.top)
+    right = min(one.left + one.mask.shape[1], other.left + other.mask.shape[1])
+    bottom = min(one.top + one.mask.shape[0], other.top + other.mask.shape[0])
+    if left >= right or top >= bottom:
+        return 0
+    ours, theirs = (
+        version.mask[top - version.top : bottom - version.top, left - version.left : right - version.left]
+        for version in (one, other)
+    )
+    return int(np.count_nonzero(ours & theirs))
 
 
 def _joined(group: list[tuple[_Tile, int]], *, is_cut: bool) -> _Version:

@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from promise_seg.assessment.budget import prompt_budget
+from promise_seg.assessment.budget import SLICES_APART, prompt_budget, segments_slices_apart
 from promise_seg.assessment.evaluation import Assessment, Result
 from promise_seg.assessment.strata import SIZE, columns_to_group_by
 from promise_seg.assessment.summary import EvaluationSummary, SeenInTraining, TestLooks
 from promise_seg.dataset.checks import CheckedRow
+from promise_seg.dataset.tiles import is_divided
 from promise_seg.features.store import FeatureStore
+from promise_seg.images.tiles import NO_TILE
+from promise_seg.inference.rows import check_tiled_rows
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.reporting.card import make_card
@@ -24,6 +27,10 @@ NoteLook = Callable[[dict[str, object]], TestLooks | None]
 """A function that logs a look at the rows, and returns the counts of looks for the report."""
 NoteSeen = Callable[[], SeenInTraining | None]
 """A function that returns the counts of images that the model knows from training, for the report."""
+TILES_APART = (
+    "the prompt error budget is not measured: it compares the prompts of whole images, but some images are seen in "
+    f"tiles. Give --tile {NO_TILE} to measure it"
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def collect(
         note_seen: called once, after the evaluations.
 
     Raises:
-        SettingsError: if the manifest lacks a column, or the model cannot make the prompts.
+        SettingsError: if the manifest lacks a column, or the model cannot make the prompts; before anything is scored.
         CheckpointError: if a file next to the model is damaged.
     """
     columns_to_group_by(options.by, [row.row for row in rows])
@@ -75,12 +82,16 @@ def collect(
     assessments = [
         Assessment(prompts=source, seed=options.seed, tolerance=options.tolerance) for source in options.prompts
     ]
+    for assessment in assessments:
+        check_tiled_rows(rows, assessment)
     scored = [_evaluate(part, model, rows, options, assessment, store, progress) for assessment in assessments]
     results, main = scored[0]
     prompts = "report: " + ", ".join(options.prompts)
     facts: dict[str, object] = {"prompts": prompts, "dice": main.mean["dice"], "mask_given": False}
+    facts |= {"always_segment": True} if main.always_segment else {}
     looks = note_look(facts | {name: getattr(main, name) for name in ("protocol", "postprocessing", "mask_choice")})
     seen = note_seen()
+    budget_notes = _budget_notes(model, rows) if options.budget else ()
     summaries = [summary.with_notes(test_looks=looks, seen_in_training=seen) for _, summary in scored]
     worst = worst_results(results, options.worst)
     report = RunReport(
@@ -89,10 +100,11 @@ def collect(
         card=card,
         evaluations=tuple(ReportedEvaluation.of(summary) for summary in summaries),
         curves=run.log,
-        budget=_budget(model, rows, options, store, progress) if options.budget else (),
+        budget=_budget(model, rows, options, store, progress),
+        budget_notes=budget_notes,
         worst=tuple(_worst(result, options.data) for result in worst),
     )
-    return ReportContent(report, worst, assessments[0], run.notes)
+    return ReportContent(report, worst, assessments[0], [*run.notes, *budget_notes])
 
 
 def worst_results(results: Sequence[Result], count: int) -> list[Result]:
@@ -142,6 +154,15 @@ def _budget(
     store: FeatureStore | None,
     progress: Progress,
 ) -> tuple[BudgetRow, ...]:
+    if not options.budget or any(map(is_divided, rows)):
+        return ()
     found = prompt_budget(model, rows, seed=options.seed, store=store, progress=progress)
     groups = [row.row.group for row in rows]
     return tuple(BudgetRow.model_validate(one.summary(groups, options.seed)) for one in found)
+
+
+def _budget_notes(model: PromiseModel, rows: Sequence[CheckedRow]) -> tuple[str, ...]:
+    """Return why the budget cannot be measured, or how its own prompts differ from those of the evaluations."""
+    if any(map(is_divided, rows)):
+        return (TILES_APART,)
+    return (SLICES_APART,) if segments_slices_apart(model, rows) else ()

@@ -68,7 +68,8 @@ class RunReport(_Part):
         card: the run card.
         evaluations: the evaluations; the first is the main one.
         curves: the training curves, one entry per epoch; empty if there is no log.
-        budget: the prompt error budget; empty if it was not requested.
+        budget: the prompt error budget; empty if it was not requested, or cannot be measured.
+        budget_notes: the reason why it cannot be measured, or how its own prompts differ from the main evaluation.
         worst: the worst cases of the main evaluation, the lowest Dice first.
     """
 
@@ -79,6 +80,7 @@ class RunReport(_Part):
     evaluations: tuple[ReportedEvaluation, ...]
     curves: tuple[Epoch, ...] = ()
     budget: tuple[BudgetRow, ...] = ()
+    budget_notes: tuple[str, ...] = ()
     worst: tuple[Worst, ...] = ()
 
 

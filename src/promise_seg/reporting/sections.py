@@ -29,7 +29,7 @@ def report_sections(report: RunReport, gallery: Gallery | None = None) -> list[S
     sections += [_strata(report.evaluations, by) for by in report.evaluations[0].strata]
     if report.curves:
         sections.append(_curves(report))
-    if report.budget:
+    if report.budget or report.budget_notes:
         sections.append(_budget(report))
     sections += [trust_section(one) for one in report.evaluations if one.prompts == "apm"]
     if report.worst:
@@ -195,6 +195,9 @@ def _curves(report: RunReport) -> Section:
 
 
 def _budget(report: RunReport) -> Section:
+    notes = tuple(Text(f"{note[0].upper()}{note[1:]}.", "note") for note in report.budget_notes)
+    if not report.budget:
+        return Section("Prompt error budget", notes)
     kinds = {False: "automatic, or none", True: "from the ground truth"}
     chart = interval_chart(
         [(one.prompts, one.dice, one.interval, kinds[one.reads_the_ground_truth]) for one in report.budget],
@@ -215,7 +218,7 @@ def _budget(report: RunReport) -> Section:
     )
     head = ("prompts", "made", "Dice", "95 %", "draws", "spread of draws")
     table = Table(head, rows, "Dice with every kind of prompts")
-    return Section("Prompt error budget", (*_budget_texts(report), chart, table))
+    return Section("Prompt error budget", (*_budget_texts(report), *notes, chart, table))
 
 
 def _budget_texts(report: RunReport) -> tuple[Text, ...]:

@@ -5,7 +5,7 @@ from promise_seg.reporting.blocks import Chart, Facts, Section, Table, Text
 from promise_seg.reporting.charts import calibration_chart, line_chart
 from promise_seg.reporting.document import ReportedEvaluation
 from promise_seg.trust.calibration_report import describe_trust_quality
-from promise_seg.trust.trust_model import FLATTERING
+from promise_seg.trust.trust_model import FLATTERING, UNCOMBINED
 
 
 def trust_section(evaluation: ReportedEvaluation) -> Section:
@@ -22,6 +22,8 @@ def trust_section(evaluation: ReportedEvaluation) -> Section:
     ]
     if evaluation.trust_calibrated_on_these_rows:
         texts.append(Text(f"{FLATTERING[0].upper()}{FLATTERING[1:]}.", "warning"))
+    if evaluation.trust_of_uncombined_slices:
+        texts.append(Text(f"{UNCOMBINED[0].upper()}{UNCOMBINED[1:]}.", "note"))
     facts = Facts(describe_trust_quality(quality))
     if quality.is_constant:
         same = f"The trust score is {quality.calibration[0].trust:.3f} for all of these images, so it cannot rank them."

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from promise_seg.arrays import Float64Array
 from promise_seg.assessment.evaluation import Result
+from promise_seg.assessment.metrics import score_mask
 from promise_seg.assessment.summary import EvaluationSummary
 from promise_seg.assessment.trust_quality import TrustQuality
 from promise_seg.dataset.checks import CheckedRow, data_sha256
@@ -22,7 +23,7 @@ from promise_seg.sam.features import Features
 from promise_seg.trust.calibration_report import measure_trust
 from promise_seg.trust.empty_detection import EmptyDetection
 from promise_seg.trust.neighbours import Neighbours
-from promise_seg.trust.signals import Signals, measure_signals
+from promise_seg.trust.signals import MaskWithSignals, Signals, measure_signals
 from promise_seg.trust.signed_regression import LEAST_IMAGES, Line
 
 FORMAT_VERSION: Literal[1] = 1
@@ -30,6 +31,10 @@ FORMAT_VERSION: Literal[1] = 1
 FLATTERING = (
     "trust was calibrated on the val rows among these images, so its quality is overestimated here; promise calibrate "
     "prints the cross-validated quality"
+)
+UNCOMBINED = (
+    "trust and nothing here judge the mask of each slice before the slices are combined, so their quality is measured "
+    "on these masks, not on the combined masks that the other scores are about"
 )
 
 
@@ -140,12 +145,14 @@ def trust_in_rows(
     progress: Progress = silent,
 ) -> list[Trust]:
     """Return how far the mask of each row can be trusted, in order; no ground truth is read."""
-    found = []
-    for row in counted(rows, progress, "judging", "trust"):
-        sample = Sample.of(row, model.sam, model.config.fit)
-        features = model_features([sample], model, store)
-        found.append(trust.trust_in(model, features, sample.geometry))
-    return found
+    judged = counted(rows, progress, "judging", "trust")
+    return [trust.of_signals(_own_mask(model, trust, row, store).signals) for row in judged]
+
+
+def _own_mask(model: PromiseModel, trust: TrustModel, row: CheckedRow, store: FeatureStore | None) -> MaskWithSignals:
+    """Return the mask (H, W) that trust judges: that of the row's image alone, with its signals."""
+    sample = Sample.of(row, model.sam, model.config.fit)
+    return measure_signals(model, model_features([sample], model, store), sample.geometry, trust.neighbours)
 
 
 def add_trust(
@@ -155,12 +162,20 @@ def add_trust(
     store: FeatureStore | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Result], TrustQuality]:
-    """Add trust to the results of a model's own masks, and return them with the quality of the trust scores."""
+    """Add trust to the results of a model's own masks, and return them with the quality of the trust scores.
+
+    Trust judges the mask of each image alone. The quality of a slice that was combined with its volume is therefore
+    measured with the Dice of its mask before that, not with the Dice of the result.
+    """
     rows = [result.checked for result in results]
-    found = trust_in_rows(model, trust, rows, store, progress)
+    found, dice = [], []
+    for result in counted(results, progress, "judging", "trust"):
+        own = _own_mask(model, trust, result.checked, store)
+        found.append(trust.of_signals(own.signals))
+        dice.append(result.scores.dice if result.joined is None else _dice(own, result.checked))
     quality = measure_trust(
         np.array([one.score for one in found]),
-        np.array([result.scores.dice for result in results]),
+        np.array(dice),
         [row.row.group for row in rows],
         np.array([one.nothing_here for one in found]),
         np.array([row.foreground_pixels > 0 for row in rows]),
@@ -170,9 +185,18 @@ def add_trust(
     return [replace(result, trust=one.score, nothing_here=one.nothing_here) for result, one in pairs], quality
 
 
+def _dice(own: MaskWithSignals, row: CheckedRow) -> float:
+    return score_mask(own.mask.astype(np.float32), row.mask(), own.mask).dice
+
+
 def with_trust(
     summary: EvaluationSummary, trust: TrustModel, quality: TrustQuality, results: Sequence[Result]
 ) -> EvaluationSummary:
-    """Return a summary with the quality of the trust scores, and whether they were calibrated on these images."""
+    """Return a summary with the quality of the trust scores, whether they were calibrated on these images, and for how
+    many slices they judge another mask than the scored one."""
     rows = [result.checked for result in results]
-    return summary.with_trust(quality, calibrated_on_these_rows=trust.calibration.was_learned_on(rows))
+    return summary.with_trust(
+        quality,
+        calibrated_on_these_rows=trust.calibration.was_learned_on(rows),
+        uncombined_slices=sum(result.joined is not None for result in results),
+    )

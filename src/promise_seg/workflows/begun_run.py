@@ -6,8 +6,10 @@ from typing import Any
 from pydantic import BaseModel, StrictInt
 
 from promise_seg.class_sets import CLASS_PREFIX
+from promise_seg.errors import CheckpointError
 from promise_seg.learning.run_note import SETTINGS_FILE
 from promise_seg.learning.settings import RecordedSettings, TrainSettings
+from promise_seg.learning.training_images import TrainingImages, read_training_images
 from promise_seg.storage.sealed import read_sealed
 
 
@@ -35,6 +37,18 @@ def note_of_run(output: str | Path | None) -> dict[str, Any] | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue
         return found
+    return None
+
+
+def images_of_run(output: str | Path) -> TrainingImages | None:
+    """Return the images of the run in a folder, or of its first class; ``None`` if no record of them can be read."""
+    for folder in (Path(output), *sorted(Path(output).glob(f"{CLASS_PREFIX}*"))):
+        try:
+            found = read_training_images(folder)
+        except CheckpointError:
+            continue
+        if found is not None:
+            return found
     return None
 
 

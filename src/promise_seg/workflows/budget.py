@@ -7,7 +7,13 @@ from typing import Any
 import torch
 
 from promise_seg.arguments import checks_arguments
-from promise_seg.assessment.budget import MAP_ALONE, PromptScores, prompt_budget
+from promise_seg.assessment.budget import (
+    MAP_ALONE,
+    SLICES_APART,
+    PromptScores,
+    prompt_budget,
+    segments_slices_apart,
+)
 from promise_seg.assessment.budget_plot import draw_budget
 from promise_seg.assessment.summary import SeenInTraining, TestLooks
 from promise_seg.dataset.dataset import Dataset
@@ -20,7 +26,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.quantities import images_in_words
 from promise_seg.sam.backbone import Backbone
 from promise_seg.storage.files import write_json
-from promise_seg.vocabulary import SplitChoice
+from promise_seg.vocabulary import Slices, SplitChoice
 from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.evaluation import as_store, data_name, rows_of_part, rows_to_score
 from promise_seg.workflows.first_checks import check_before_scoring
@@ -134,6 +140,9 @@ def _budget_of(
     alone = () if all(kind.prompts_used for kind in kinds) else (f"note: {MAP_ALONE}",)
     seen, of_seen = seen_images(part, rows)
     of_model = {"model": part.name, "model_sha256": model.sha256(), "sam": model.sam.name}
+    if segments_slices_apart(model, rows):
+        of_model["slices"] = str(Slices.EACH)
+        alone = (*alone, f"note: {SLICES_APART}")
     with logged_look(part, model, rows, {"prompts": "budget"}) as (looks, of_looks):
         found = PromptBudget(
             part.name,

@@ -90,6 +90,8 @@ def compare(
     if whole is None and any(run.volumes is not None for run in scored):
         notes.append("volumes are not compared, as not all evaluations have scores of the same ones: evaluate again")
     volumes = 0 if whole is None else len(whole.values)
+    if whole is not None and (few := len(set(whole.groups.values()))) < _FEWEST_GROUPS <= groups:
+        notes.append(f"volumes are in {count_in_words(few, 'group')}: too few for Wilcoxon's test to find anything")
     comparisons = Comparisons(tuple(found), len(scored[0].images), groups, tuple(notes), volumes)
     if output is not None:
         write_json(Path(output), comparisons.records())

@@ -27,7 +27,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.storage.object_stores import is_address
-from promise_seg.trust.trust_model import FLATTERING, TrustModel, add_trust, with_trust
+from promise_seg.trust.trust_model import FLATTERING, UNCOMBINED, TrustModel, add_trust, with_trust
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
 from promise_seg.volumes.whole_slices import asks_to_join
 from promise_seg.workflows.by_class import ByClass
@@ -186,6 +186,7 @@ class _Work:
             notes.insert(0, f"class {part.label}: no {self.split} mask holds it; only false alarms are scored")
         facts = {name: getattr(summary, name) for name in ("prompts", "protocol", "postprocessing", "mask_choice")}
         facts |= {"dice": summary.mean["dice"], "mask_given": self.assessment.mask_choice is not None}
+        facts |= {"always_segment": True} if summary.always_segment else {}
         seen, of_seen = seen_images(part, rows)
         with logged_look(part, model, rows, facts) as (looks, of_looks):
             summary = summary.with_notes(test_looks=looks, seen_in_training=seen)
@@ -246,6 +247,8 @@ def score_and_judge(
         summary = with_trust(summary, trust, quality, results)
         if summary.trust_calibrated_on_these_rows:
             notes = (*notes, FLATTERING)
+        if summary.trust_of_uncombined_slices:
+            notes = (*notes, UNCOMBINED)
     return Evaluation(part.name, tuple(results), summary, notes, volumes=volumes)
 
 

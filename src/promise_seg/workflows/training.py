@@ -33,7 +33,7 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import NANO
 from promise_seg.storage.locks import Lock, alone_in
 from promise_seg.vocabulary import Protocol, StorePrecision
-from promise_seg.workflows.begun_run import settings_of_run
+from promise_seg.workflows.begun_run import images_of_run, settings_of_run
 from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.encoding import encoding_in
@@ -46,6 +46,7 @@ from promise_seg.workflows.outputs import check_apart_from_data, check_run_folde
 from promise_seg.workflows.sizing import Sizing, first_sam
 from promise_seg.workflows.starts import Starts
 from promise_seg.workflows.tiling import tiles_to_learn
+from promise_seg.workflows.training_rows import split_as_recorded
 from promise_seg.workflows.training_settings import first_notes, settings_for, usual_reading
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def train(
         scan_manifest(data)
     first = first_sam(sam, accelerator.device, image_size, encoder_precision, output)
     data = _opened(data, output, protocol, starts, progress, note, one_model=one_model)
-    rows = _with_validation(data, val_share, settings.seed, note)
+    rows = _with_validation(data, val_share, settings.seed, output, note)
     rows, sam = tiles_to_learn(rows, sam, first.device, image_size, output, protocol, note, first)
     sizing = Sizing(rows.train, output, note, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, first.device, image_size, settings, first)
@@ -229,8 +230,10 @@ def _opened(
     return data
 
 
-def _with_validation(data: Dataset, val_share: float, seed: int, note: Note) -> Dataset:
+def _with_validation(data: Dataset, val_share: float, seed: int, output: str | Path, note: Note) -> Dataset:
     """Return the data with val rows, which are split off the train rows if there are none.
+
+    A run of an earlier version, which did not read patients from DICOM files, keeps its val rows when it is resumed.
 
     Raises:
         ManifestError: if there are no train rows, or too few groups of them to take val rows from.
@@ -242,6 +245,8 @@ def _with_validation(data: Dataset, val_share: float, seed: int, note: Note) -> 
             "of them"
         )
     if rows.val_share is not None:
+        if (images := images_of_run(output)) is not None:
+            rows = split_as_recorded(rows, images, seed)
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     return rows
 

@@ -1,6 +1,7 @@
 """The rows that a model was trained with, for further learning from them, such as calibration."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from promise_seg.dataset.checks import CheckedRow
@@ -9,11 +10,15 @@ from promise_seg.dataset.manifest import check_share, of_split, scan_manifest, s
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import SettingsError
 from promise_seg.learning.run_note import RunNote
+from promise_seg.learning.training_images import TrainingImages
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
 from promise_seg.vocabulary import Split
 from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.noting import Note, no_note
+
+_LEARNED = frozenset({Split.TRAIN, Split.VAL})
+"""The splits of the rows that a run learns from."""
 
 
 def data_as_trained(
@@ -48,16 +53,52 @@ def data_as_trained(
     noted = part.note()
     share, seed = _share_and_seed(noted, val_share, seed)
     if isinstance(data, Dataset):
-        return data.with_validation(share, seed)
+        found = data.with_validation(share, seed)
+        images = part.training_images()
+        return found if images is None else split_as_recorded(found, images, seed)
     if mask_threshold is None and noted is not None:
         mask_threshold = noted.mask_threshold
-    found = Dataset.from_csv(
-        data, like=model.config.reading, mask_threshold=mask_threshold, val_share=share, seed=seed,
-        split=split, progress=progress,
-    )  # fmt: skip
+
+    def read(splits: str | Sequence[str]) -> Dataset:
+        return Dataset.from_csv(
+            data, like=model.config.reading, mask_threshold=mask_threshold, val_share=share, seed=seed,
+            split=splits, progress=progress,
+        )  # fmt: skip
+
+    found = read(split)
+    if found.val_share is not None and found.notes and (images := part.training_images()) is not None:
+        wanted = {row.row.split for row in found}
+        if not _fits(found, images):
+            whole = found if wanted >= _LEARNED else read(tuple(_LEARNED))
+            older = split_as_recorded(whole, images, seed)
+            found = found if older is whole else replace(older, rows=tuple(r for r in older if r.row.split in wanted))
     for words in found.warnings:
         note(f"warning: {words}")
+    for words in found.notes:
+        note(f"note: {words}")
     return found
+
+
+def split_as_recorded(data: Dataset, images: TrainingImages, seed: int) -> Dataset:
+    """Return a data set with the val rows of a run of an earlier version, which did not read patients from DICOM files.
+
+    The data set is returned unchanged unless the record of the run fits only the split of earlier versions.
+
+    Args:
+        data: all train and val rows of the manifest.
+        images: the record of the run.
+        seed: the seed of the run.
+    """
+    if _fits(data, images):
+        return data
+    older = data.with_validation_by_image(seed)
+    return older if older is not data and _fits(older, images) else data
+
+
+def _fits(data: Dataset, images: TrainingImages) -> bool:
+    """Whether a run was trained on all train rows, and all val rows are val rows of the run."""
+    are_val = all(row.image_sha256 in images.val for row in data.val)
+    return are_val and len(images.learned_from(data.train)) == len(data.train)
 
 
 def check_manifest_as_trained(

@@ -216,7 +216,7 @@ def test_slices_that_only_their_number_pairs_are_said_once(tmp_path):
     (finding,) = by_number(tmp_path / "m.csv")
     assert finding.where == f"{tmp_path}/m.csv:2"
     assert finding.message.startswith(
-        f"{tmp_path}/0_mask.tif: has no slice positions, and neither has its image, so they were paired by "
+        f"{tmp_path}/0_mask.tif: has no slice positions, and neither has its image, so they were matched by "
         "number only. The same holds for 2 other row(s). Look whether they fit"
     )
     assert finding.severity == "warning"

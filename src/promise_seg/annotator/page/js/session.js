@@ -89,7 +89,7 @@ export class Session {
   }
 
   get mayEdit() {
-    return this.image !== null && this.held && !this.opening;
+    return this.image !== null && this.held && !this.opening && !this.image.changed;
   }
 
   get busy() {
