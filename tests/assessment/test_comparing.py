@@ -123,12 +123,39 @@ def test_what_cannot_be_read(write, tmp_path):
         read_scored(tmp_path / "none")
 
 
+def test_a_test_that_contradicts_the_difference_is_noted(write, tmp_path, capsys):
+    """Images of a group follow one another, so here 100 of them have names of one group."""
+    names = [f"sha{i}" for i in range(100)] + [f"sha{100 * n}" for n in range(1, 12)]
+    apart = np.array([0.1] * 100 + [-0.05 - 0.001 * n for n in range(11)])
+    one, other = write("a", [0.5] * 111, images=names, each=100), write("b", 0.5 + apart, images=names, each=100)
+    assert main(["compare", str(one), str(other), "--measure", "dice", "-o", str(tmp_path / "c.json")]) == 0
+    printed = capsys.readouterr()
+    (row,) = json.loads((tmp_path / "c.json").read_text())
+    assert row["difference"] > 0.08
+    assert row["difference_of_groups"] == pytest.approx((0.1 + apart[100:].sum()) / 12, abs=1e-6)
+    words = " ".join(printed.err.split())
+    assert "dice of images, b (apm) minus a (apm): the mean difference is +0.085" in words
+    assert "is significant in the other direction (mean of groups -0.042)" in words
+
+
+def column_heads(printed):
+    """The words in the head of a printed table, column by column."""
+    lines = [line for line in printed.splitlines() if line.startswith("┃")]
+    cells = [[cell.strip() for cell in line.strip("┃").split("┃")] for line in lines]
+    return [" ".join(words).strip() for words in zip(*cells, strict=True)]
+
+
 def test_the_command(write, tmp_path, capsys):
     one, other = write("a", BASE), write("b", BASE + 0.05, prompts="oracle")
     assert main(["compare", str(one), str(other), "-o", str(tmp_path / "c.json")]) == 0
     printed = capsys.readouterr()
     assert "+0.0500" in printed.out
+    assert "mean of groups" in " ".join(column_heads(printed.out))
+    assert [head for head in column_heads(printed.out) if head.startswith("mean of")][:2] == [
+        "mean of first", "mean of second"
+    ]  # fmt: skip
     assert "made from the ground truth, others not" in printed.err
+    assert "significant in the other direction" not in printed.err
     assert [c["measure"] for c in json.loads((tmp_path / "c.json").read_text())] == ["dice", "iou"]
     assert main(["compare", str(one), str(tmp_path / "none")]) == 2
     assert f"{tmp_path / 'none'}: no such file or folder" in capsys.readouterr().err

@@ -33,8 +33,8 @@ def note_decoding(model, monkeypatch):
     """A list of the prompts that the model is given from now on, each with what it made of them."""
     seen, decode = [], model.decode
 
-    def note(features, prompts):
-        seen.append((prompts, decode(features, prompts)))
+    def note(features, prompts, *, apart=False):
+        seen.append((prompts, decode(features, prompts, apart=apart)))
         return seen[-1][1]
 
     monkeypatch.setattr(model, "decode", note)

@@ -1,6 +1,7 @@
 """What is finished stays, and what no longer holds is made anew."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -21,6 +22,8 @@ from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.storage.sealed import opened
 from promise_seg.storage.tensor_files import read_metadata
+from promise_seg.vocabulary import Split
+from tests.files import write_dicom
 from tests.helpers import make_tiny_sam, write_dataset
 
 MODELS = {"bare": {"variant": "sam"}, "apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "epochs": 1}}
@@ -167,6 +170,41 @@ def test_test_images_that_were_learned_from_are_refused(place):
     with pytest.raises(ManifestError, match=r"others/manifest\.csv:2: the test image .* is a val row of discs"):
         run(place, data=data)
     assert not (place / "out").exists()
+
+
+def test_groups_that_data_sets_share_are_noted(place):
+    """For example, slides of one patient in the data sets of two hospitals."""
+    others = write_dataset(place / "others", ("test",) * 4, first=50)
+    others.write_text(re.sub(r",g\d+", ",p", others.read_text()).replace(",p\n", ",g0\n", 1))
+    data = {
+        "discs": {"manifest": "discs/manifest.csv", "tests": ["discs", "others"]},
+        "others": {"manifest": str(others), "train": False},
+    }
+    assert benchmark_of(place, data=data).notes == [
+        "discs: 1 group(s) of its train and val rows are also in the test set others, for example 'g0'; if they are "
+        "the same patients or videos, its scores there are too optimistic"
+    ]
+    others.write_text(others.read_text().replace(",g0", ",other"))
+    assert benchmark_of(place, data=data).notes == []
+
+
+def test_patients_of_dicom_files_are_groups_of_a_benchmark(place):
+    lines = ["image_name,train_type,mask_name"]
+    for patient in range(4):
+        for number in range(2):
+            name = f"p{patient}-{number}"
+            pixels = np.random.default_rng(2 * patient + number).integers(0, 400, (12, 10)).astype(np.uint16)
+            write_dicom(place / f"{name}.dcm", pixels, PatientID=f"P{patient}")
+            Image.fromarray(np.eye(12, 10, dtype=np.uint8) * 255).save(place / f"{name}.png")
+            lines.append(f"{name}.dcm,{'train' if patient < 3 else 'test'},{name}.png")
+    (place / "scans.csv").write_text("\n".join(lines))
+    benchmark = benchmark_of(place, data={"scans": {"manifest": "scans.csv"}})
+    rows = benchmark.data.manifests["scans"]
+    groups = {split: {row.group for row in rows if row.split == split} for split in Split}
+    assert [len(groups[split]) for split in Split] == [2, 1, 1]
+    assert not groups[Split.TRAIN] & groups[Split.VAL]
+    (note,) = benchmark.notes
+    assert note.endswith("that their DICOM files name (8 rows in 4 groups)")
 
 
 def test_groups_on_both_sides_are_said(place):

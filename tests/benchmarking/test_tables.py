@@ -12,7 +12,7 @@ from promise_seg.benchmarking.cells import Cell, TableLine
 from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
 from promise_seg.benchmarking.results import LineScores, _scores_of, pairs_of
 from promise_seg.benchmarking.spec import DataSpec, ModelSpec, SamSpec
-from promise_seg.benchmarking.tables import latex, long_csv, markdown, p_words
+from promise_seg.benchmarking.tables import caption_of, latex, long_csv, markdown, p_words
 from promise_seg.vocabulary import PromptSource, Protocol
 from tests.assessment.samples import summary
 
@@ -48,6 +48,14 @@ def test_markdown_names_prompts_and_makes_the_best_of_each_kind_bold(table):
         "| bare | oracle points (from the ground truth) | 0.900 [0.900, 0.900] | 1.000 [1.000, 1.000] | 1 |"
     )  # alone in its kind: nothing to beat
     assert "4 images in 4 groups" in lines[0]
+
+
+def test_captions_name_ranges_of_few_groups(table):
+    assert "with 95 % intervals over groups. " in caption_of("kvasir", "nano", table)
+    few = [replace(one, groups=dict.fromkeys(GROUPS, "a") | {next(iter(GROUPS)): "b"}) for one in table]
+    assert "with the range of the group means. " in caption_of("kvasir", "nano", few)
+    both = caption_of("kvasir", "nano", [*table, replace(few[0], test="other")])
+    assert "with 95 % intervals over groups, or the range of the group means below 4 groups. " in both
 
 
 def test_latex_escapes_what_means_something_to_it(table):

@@ -281,7 +281,7 @@ def test_the_annotator_fetches_nothing(run, manifest, manifest_in_bucket, tmp_pa
     for place in (manifest_in_bucket, "s3://bucket/images", str(manifest)):
         assert main(["annotate", run, place, "-o", str(tmp_path / "project"), "--no-browser"]) == 2
         assert "the annotator does not fetch images from other computers" in words_of(capsys)
-        assert not any((tmp_path / "project").iterdir()), "no project is begun"
+        assert not (tmp_path / "project").exists(), "no project is begun"
 
 
 def test_only_predictions_are_written_to_addresses(manifest, tmp_path, capsys, monkeypatch):

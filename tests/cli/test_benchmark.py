@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -67,6 +68,9 @@ def test_the_page_has_every_model_and_what_it_was_made_of(finished):
     facts = json.loads((out / "benchmark.json").read_text())
     for words in ("bare", "both", "U-Net", "Run card", f"promise benchmark {spec}", "Training", "Differences"):
         assert words in page
+    assert "The best of each is selected by its score on test images" in page
+    assert "the mean of groups weights groups equally" in page
+    assert all("difference_of_groups" in pair for pair in facts["differences"])
     for line in facts["lines"]:
         assert f"{line['measures']['dice']['mean']:.3f}" in page
         assert len(line["measures"]["dice"]["of_seeds"]) == 2
@@ -164,7 +168,10 @@ def test_a_place_that_cannot_be_written_is_named_at_once(benchmark_folder, tmp_p
 
 def test_a_plan_does_nothing(benchmark_folder, tmp_path, capsys):  # noqa: F811
     assert main(["benchmark", str(benchmark_folder / "spec.yaml"), "-o", str(tmp_path / "out"), "--plan"]) == 0
-    assert "6 cells" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "Discs: 6 runs" in shown.out
+    (command,) = [line.strip() for line in shown.err.splitlines() if "promise features plan" in line]
+    assert main(shlex.split(command)[1:] + ["--views", "1", "--store", str(tmp_path / "store")]) == 0
     assert not (tmp_path / "out").exists()
 
 

@@ -3,13 +3,18 @@
 import csv
 from collections import Counter
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from promise_seg.cli.data_split import split
 from promise_seg.cli.main import _honest
+from promise_seg.curation.inspection.findings import Kind
+from promise_seg.curation.inspection.inspecting import inspect
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
+from promise_seg.scenes import draw_scene
 from tests.helpers import write_dataset
 
 
@@ -175,3 +180,87 @@ def test_a_file_under_several_names_is_not_divided(manifest, tmp_path, seed, oth
     assert run(manifest, "-o", tmp_path / "out.csv", "--seed", seed) == 0
     found = splits(tmp_path / "out.csv")
     assert found[0] == found[12] == found[13]
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Twenty images without groups: each of five drawn scenes and three slightly brighter copies of it."""
+    data = tmp_path / "frames"
+    data.mkdir()
+    lines = ["image_name,train_type,mask_name"]
+    for number in range(20):
+        scene = draw_scene([7, number % 5], 64, kind="mucosa")
+        image = np.clip(scene.image.astype(int) + number // 5, 0, 255).astype(np.uint8)
+        Image.fromarray(image).save(data / f"{number}.png")
+        Image.fromarray((scene.instances > 0).astype(np.uint8) * 255).save(data / f"{number}_mask.png")
+        lines.append(f"{number}.png,train,{number}_mask.png")
+    (data / "all.csv").write_text("\n".join(lines))
+    return data / "all.csv"
+
+
+def near_duplicates(path):
+    return [found for found in inspect(path).findings if found.kind == Kind.NEAR_DUPLICATE]
+
+
+def test_images_that_look_the_same_stay_in_one_split(frames, tmp_path, capsys):
+    assert run(frames, "-o", tmp_path / "out.csv", "--val", "0.2", "--test", "0.2") == 0
+    found = splits(tmp_path / "out.csv")
+    assert all(len(set(found[scene::5])) == 1 for scene in range(5))
+    assert Counter(found) == {"train": 12, "val": 4, "test": 4}
+    assert near_duplicates(tmp_path / "out.csv") == []
+    words = capsys.readouterr().err
+    assert "note: 20 images look the same as other images, for example " in words
+    assert f"for example {frames.parent / '0.png'} ({frames}:2) and {frames.parent / '5.png'} ({frames}:7)" in words
+    assert "which leaves 5 of 20 groups; --no-near-duplicates divides them" in words
+
+
+def test_groups_whose_images_look_the_same_stay_in_one_split(frames, tmp_path, capsys):
+    lines = frames.read_text().splitlines()
+    grouped = [f"{line},video {n // 2}" for n, line in enumerate(lines[1:])]  # of scenes 0 1, 2 3, 4, 0
+    frames.write_text("\n".join([lines[0] + ",group", *grouped[:4], grouped[9], *grouped[10:11]]))
+    assert run(frames, "-o", tmp_path / "out.csv", "--val", "0.3", "--test", "0.3") == 0
+    found = splits(tmp_path / "out.csv")
+    assert found[0] == found[1] == found[5] != found[2] == found[3]
+    words = capsys.readouterr().err
+    assert "note: images of 2 groups look the same as images of other groups, for example" in words
+    assert "which leaves 3 of 4 groups" in words
+
+
+def test_near_duplicates_are_divided_if_the_user_wants_it(frames, tmp_path, capsys):
+    assert run(frames, "-o", tmp_path / "out.csv", "--no-near-duplicates") == 0
+    assert near_duplicates(tmp_path / "out.csv")
+    assert "look the same" not in capsys.readouterr().err
+
+
+def test_near_duplicates_that_leave_too_few_groups_are_an_error_that_names_the_option(frames, tmp_path, capsys):
+    assert run(frames, "-o", tmp_path / "out.csv", "--folds", "6", "--test", "0") == 2
+    words = capsys.readouterr().err
+    assert "5 group(s), which stay whole; expected at least 6" in words
+    assert "Or pass --no-near-duplicates to divide images that look the same" in words
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_near_duplicates_of_kept_test_rows_are_a_warning(frames, tmp_path, capsys):
+    lines = frames.read_text().splitlines()
+    frames.write_text("\n".join([*lines[:-1], lines[-1].replace("train", "test")]))
+    assert run(frames, "-o", tmp_path / "out.csv", "--keep-test", "--val", "0.2") == 0
+    found = splits(tmp_path / "out.csv")
+    assert found[19] == "test"
+    assert len(set(found[4:19:5])) == 1
+    words = capsys.readouterr().err
+    assert "warning: 1 of the kept test rows look the same as another row" in words
+    assert f"{frames.parent / '19.png'} ({frames}:21)" in words
+    assert run(frames, "-o", tmp_path / "cv.csv", "--keep-test", "--folds", "3") == 0
+
+
+def test_slices_of_volumes_are_not_compared(tmp_path, capsys):
+    scene = draw_scene([7, 1], 64, kind="section")
+    lines = ["image_name,train_type,mask_name"]
+    for number in range(6):
+        np.save(tmp_path / f"{number}.npy", np.stack([scene.image[..., 0]] * 6) + np.uint8(number))
+        np.save(tmp_path / f"{number}_mask.npy", np.stack([(scene.instances > 0).astype(np.uint8)] * 6))
+        lines.append(f"{number}.npy,train,{number}_mask.npy")
+    (tmp_path / "all.csv").write_text("\n".join(lines))
+    assert run(tmp_path / "all.csv", "-o", tmp_path / "out.csv") == 0
+    assert set(splits(tmp_path / "out.csv")) == {"train", "val", "test"}
+    assert "look the same" not in capsys.readouterr().err

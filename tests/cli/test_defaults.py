@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shlex
 
 import pytest
 from PIL import Image
@@ -31,8 +33,14 @@ def test_training_evaluation_and_prediction(place, capsys):
     assert train(place) == 0
     said = capsys.readouterr()
     words = " ".join((said.out + said.err).split())
-    assert "prompted with a box: val Dice" in words
+    assert re.search(r"val Dice with given prompts .* a box \d\.\d+ \(\d", words)
     assert "every train row has an object" in words
+    *_, result, after = said.err.splitlines()
+    assert re.fullmatch(rf"best val Dice \d\.\d{{4}}, at epoch 1; model: {re.escape(str(place / 'run/best'))}", result)
+    assert after.startswith("next: promise evaluate ")
+    assert len(said.err.splitlines()) < 25
+    assert said.out == ""
+    assert main(shlex.split(after)[2:]) == 0
     config = json.loads((place / "run/best/config.json").read_text())
     assert (config["apm"]["kind"], config["apm"]["side"], config["has_given_shift"]) == ("pretrained", 256, True)
     settings = json.loads((place / "run/settings.json").read_text())["settings"]

@@ -1,14 +1,18 @@
 """The output of commands on terminals, files and pipes of any encoding, and closed ones."""
 
+import io
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from promise_seg.cli import common
 from promise_seg.cli import main as cli
+from promise_seg.cli.bar_columns import RateColumn
 
 RUN = [sys.executable, "-c", "from promise_seg.cli.console import run; run()"]
 
@@ -45,7 +49,7 @@ def test_names_with_the_marks_of_the_terminal_library_are_printed_as_they_are(tm
     common.print_table([name], [[name]], name)
     common.print_line(name)
     with common.stages_bar() as progress:
-        progress(name, 1, 1, name)
+        progress(name, 1, 1, f"note {name}")
     shown = capsys.readouterr()
     assert shown.out.count(name) == 3
     assert shown.err.count(name) >= 3
@@ -94,5 +98,57 @@ def test_stages_whose_steps_take_minutes_have_a_rate_and_a_time_left(monkeypatch
             now[0] += 120
             bars.update(task, completed=done)
         (found,) = bars.tasks
-        assert common._rate_column().render(found).plain == "0.5/min"
+        assert RateColumn().render(found).plain == "0.5/min"
         assert found.time_remaining == 6 * 120
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Return a function that shows stages on a terminal of some width, and returns the last lines there."""
+
+    def show(width, *reports):
+        file = io.StringIO()
+        monkeypatch.setattr(common, "console", Console(file=file, width=width, force_terminal=True, color_system=None))
+        with common.progress_bars() as bars:
+            bars.get_time = iter(range(0, 10_000, 2)).__next__
+            progress = common.bar_of_stages(bars)
+            for one in reports:
+                progress(*one)
+            file.seek(0)
+            file.truncate()
+            bars.refresh()
+            lines = [re.sub(r"\x1b\[[\d?;]*[A-Za-z]", "", line).strip() for line in file.getvalue().splitlines()]
+        return [line for line in lines if line]
+
+    return show
+
+
+@pytest.mark.parametrize("width", [72, 80, 200])
+def test_counts_rate_and_time_left_are_shown_in_full_at_any_usual_width(shown, width):
+    note = "epoch 12/60, best val Dice 0.812"
+    stages = ("training", "choosing how objects are separated")
+    lines = shown(width, *((stage, done, 632, note) for stage in stages for done in (300, 310, 320)))
+    assert len(lines) == 2
+    for line in lines:
+        assert " 320/632 " in line
+        assert re.search(r" \d+\.\d/(s|min) ", line)
+        assert re.search(r" \d:\d\d:\d\d( |$)", line)
+        assert len(line) <= width
+    assert (note in lines[0]) == (width == 200)
+
+
+def test_a_note_that_repeats_its_stage_is_not_shown(shown):
+    (line,) = shown(80, ("own prompts (automatic)", 3, 20, "own prompts (automatic)"))
+    assert line.count("own prompts (automatic)") == 1
+    assert " 3/20 " in line
+
+
+def test_progress_in_a_file_is_lines_that_are_written_at_once(monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(common, "console", Console(file=file, width=80))
+    with common.stages_bar() as progress:
+        progress("encoding", 1, 2)
+        progress("encoding", 2, 2)
+        assert file.getvalue() == "encoding: 2 of 2\n"
+        progress("training", 40, 40, "epoch 2/2")
+        assert file.getvalue().splitlines()[1:] == ["training: 40 of 40, epoch 2/2"]

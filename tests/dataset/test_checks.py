@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from promise_seg.dataset import checks
-from promise_seg.dataset.checks import check_row, check_rows, classes_of, divided_groups, mended_warnings
+from promise_seg.dataset.checks import check_row, check_rows, classes_of, mended_warnings
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import Row, read_manifest
 from promise_seg.errors import ManifestError
@@ -18,7 +18,6 @@ from promise_seg.images.geometry import Box
 from promise_seg.images.reading import make_reading
 from promise_seg.vocabulary import Split
 from tests.files import write_dicom, write_nifti
-from tests.helpers import write_dataset
 
 
 def test_a_sound_data_set(checked):
@@ -58,11 +57,6 @@ def test_a_threshold_admits_grey_masks(manifest):
     Image.fromarray(np.arange(1200, dtype=np.uint8).reshape(30, 40)).save(manifest.parent / "masks/3.png")
     rows = check_rows(read_manifest(manifest), make_reading(mask_threshold=127))
     assert rows[3].mask().any()
-
-
-def test_divided_groups_are_found(tmp_path):
-    rows = read_manifest(write_dataset(tmp_path, ("train", "val", "train", "train", "test")))
-    assert divided_groups(rows) == ["g0"]
 
 
 def volumes(folder, slices="", labels=None):

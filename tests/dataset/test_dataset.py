@@ -117,7 +117,8 @@ def patients(tmp_path):
     lines = ["image_name,train_type,mask_name"]
     rng = np.random.default_rng(0)
     for patient in range(4):
-        folder = write_series(tmp_path / f"p{patient}", count=3, PatientID=f"P{patient}")
+        values = rng.integers(0, 400, (3, 12, 10)).astype(np.int16)
+        folder = write_series(tmp_path / f"p{patient}", values, PatientID=f"P{patient}")
         for path in sorted(folder.iterdir()):
             mask = tmp_path / f"{folder.name}-{path.name}.png"
             Image.fromarray((rng.random((12, 10)) > 0.5).astype(np.uint8) * 255).save(mask)

@@ -35,7 +35,12 @@ def test_the_demo_ends_with_a_table_and_a_page(manifest, tmp_path, capsys):
     args = ["demo", "--data", str(manifest), "--sam", str(tmp_path / "sam"), "-o", str(out), "--epochs", "1",
             "--views", "1", "--device", "cpu"]  # fmt: skip
     assert main(args) == 0
-    printed = capsys.readouterr().out
+    printed, progress = capsys.readouterr()
+    steps = [line for line in progress.splitlines() if line.startswith("step ")]
+    names = ("training apm", "training ips", "training apm+ips", "scoring, and drawing the page")
+    for number, (line, name) in enumerate(zip(steps, names, strict=True), 1):
+        assert line.startswith(f"step {number} of 4: {name}")
+        assert line.endswith(" so far)") == (number > 1)
     for name in ("bare SAM", "apm+ips", "oracle points", "own prompts"):
         assert name in printed
 

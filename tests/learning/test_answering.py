@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from promise_seg.errors import CheckpointError
-from promise_seg.learning.answering import ANSWERS_FILE, measure_answers, read_answers, write_answers
+from promise_seg.learning.answering import (
+    ANSWERS_FILE,
+    MeasuredAnswer,
+    answers_in_words,
+    measure_answers,
+    read_answers,
+    write_answers,
+)
 from promise_seg.model import ModelConfig, PromiseModel, bare_model
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.prompting.given_prompts import UNSHIFTED, Answer, form_of
@@ -64,9 +71,28 @@ def test_a_shift_that_harms_is_left_out_and_one_that_does_nothing_costs_nothing(
                 assert one.shifted_dice == pytest.approx(one.dice)
             assert one.answer.shifted == (one.shifted_dice >= one.dice > one.bare_dice) or not scale
             if scale and not one.answer.shifted:
-                assert "is left out there" in one.words
+                assert any("the shift is left out where" in line for line in answers_in_words([one]))
                 left_out.append(one)
     assert left_out
+
+
+def test_the_user_is_told_all_answers_in_three_lines():
+    def answer(form, dice, shifted_dice, *, shifted, without=None):
+        chosen = Answer(mask_choice=MaskChoice.SCORE, shifted=shifted)
+        return MeasuredAnswer(
+            form=form, answer=chosen, dice=dice, bare_dice=0.5, shifted_dice=shifted_dice, dice_without_map=without
+        )
+
+    answers = [
+        answer(PromptForm.POINT, 0.7, 0.65, shifted=True, without=0.65),
+        answer(PromptForm.BOX, 0.5, 0.4, shifted=False),
+    ]
+    assert answers_in_words(answers) == [
+        "val Dice with given prompts (bare SAM in brackets): one point 0.700 (0.500), a box 0.500 (0.500)",
+        "the shift is left out where SAM without it is better (with the shift): a box (0.400)",
+        "the auto-prompter's map has a share where that is better (without the map): one point (0.650)",
+    ]
+    assert answers_in_words([]) == []
 
 
 def test_the_bare_sam_s_dice_is_that_of_the_bare_sam(checked, tiny_sam):

@@ -84,3 +84,14 @@ def test_a_damaged_log_is_refused_and_the_picture_before_stays(drawn, tmp_path):
 def test_there_are_no_ticks_between_epochs():
     for axes in figure_of(LINES[:2]).axes:
         assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+@pytest.mark.parametrize(("low", "ticks"), [(0.75, {"0.8", "0.9"}), (0.004, {"0.01", "0.1", "0.5"})])
+def test_losses_are_labelled_with_decimal_numbers(low, ticks):
+    figure = figure_of([{"epoch": epoch, "mask": loss, "learning_rate": 1e-3} for epoch, loss in ((1, 0.95), (2, low))])
+    losses = figure.axes[0]
+    figure.canvas.draw()
+    shown = [text.get_text() for text in losses.get_yticklabels(which="both") if text.get_text()]
+    assert ticks <= set(shown)
+    assert not [text for text in shown if "$" in text]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "Dice", "learning rate"]

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from promise_seg.learning import map_shares
-from promise_seg.learning.answering import measure_answers
+from promise_seg.learning.answering import answers_in_words, measure_answers
 from promise_seg.learning.map_shares import ANSWER_SHARES, choose_shares
 from promise_seg.learning.prompted_images import prompted_images
 from promise_seg.model import ModelConfig
@@ -71,8 +71,9 @@ def test_measuring_tells_what_the_map_gains(val, tiny_sam, good_maps):
     for one in answers:
         assert one.answer.map_share > 0
         assert one.dice > one.dice_without_map >= one.bare_dice
-        assert f"val Dice {one.dice:.3f}" in one.words
-        assert f"without the auto-prompter's map {one.dice_without_map:.3f}" in one.words
+    scores, *_, shares = answers_in_words(answers)
+    assert all(f" {one.dice:.3f} ({one.bare_dice:.3f})" in scores for one in answers)
+    assert all(f" ({one.dice_without_map:.3f})" in shares for one in answers)
 
 
 def test_a_mask_is_mixed_as_was_measured_but_not_without_the_map_nor_with_a_mask_as_a_prompt(tiny_sam, images):

@@ -1,6 +1,7 @@
 """An interrupted run ends with the same bytes as an unbroken one, and a folder of another run is refused."""
 
 import json
+import re
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -139,6 +140,13 @@ def test_a_folder_of_another_run_is_refused(checked, tiny_sam, store, accelerato
     start(tmp_path / "a", checked, tiny_sam, store, accelerator).run()
     with pytest.raises(CheckpointError, match=rf"differs in {named} \(\S+ there, \S+ now\)\."):
         start(tmp_path / "a", checked, tiny_sam, store, accelerator, **values)
+
+
+def test_more_epochs_for_a_run_are_possible_from_its_model(checked, tiny_sam, store, accelerator, tmp_path):
+    start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=1).run()
+    way_out = rf"another -o folder\. There, --init {re.escape(str(tmp_path / 'a'))} continues from its best model"
+    with pytest.raises(CheckpointError, match=way_out):
+        start(tmp_path / "a", checked, tiny_sam, store, accelerator, epochs=2)
 
 
 def test_a_folder_of_other_data_or_of_another_sam_is_refused(checked, tiny_sam, store, accelerator, tmp_path):

@@ -1,8 +1,10 @@
 """What a run notes of its images, and which rows it then knows."""
 
+import re
 import shutil
 
 import pytest
+from PIL import Image
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
@@ -25,8 +27,8 @@ def test_what_is_written_is_read_and_needs_no_order(checked, tmp_path):
     assert (tmp_path / "a" / TRAINING_IMAGES_FILE).read_bytes() == (tmp_path / "b" / TRAINING_IMAGES_FILE).read_bytes()
     lists = opened(strict_json(tmp_path / "a" / TRAINING_IMAGES_FILE))
     assert sorted(map(len, lists.values())) == sorted(
-        sum(row.row.split == split for row in checked) for split in (Split.TRAIN, Split.VAL)
-    )
+        2 * sum(row.row.split == split for row in checked) for split in (Split.TRAIN, Split.VAL)
+    )  # the hash of the file, and that of the pixels
     assert read_training_images(tmp_path) is None
 
 
@@ -41,6 +43,20 @@ def test_an_image_is_known_under_any_name(checked, tmp_path):
     assert (seen.images, seen.trained_on, seen.chosen_on) == (len(checked), trained, val)
     assert f"{trained} of these {len(checked)} images were trained on and {val} of these" in seen.words()
     assert str(folder) in seen.words()
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tif"])
+def test_an_image_that_was_saved_again_without_loss_is_known(checked, tmp_path, suffix):
+    images = TrainingImages.of(checked)
+    copy = write_dataset(tmp_path / "elsewhere", ("test",) * len(checked))
+    for number, row in enumerate(checked):
+        Image.open(row.row.image).save(copy.parent / "images" / f"{number}{suffix}")
+    copy.write_text(re.sub(r"(images/\d+)\.png", rf"\1{suffix}", copy.read_text()))
+    seen = images.seen(check_rows(read_manifest(copy)))
+    trained, val = (sum(row.row.split == split for row in checked) for split in (Split.TRAIN, Split.VAL))
+    assert (seen.trained_on, seen.chosen_on, seen.by_init) == (trained, val, 0)
+    start = TrainingImages(train=frozenset("a"), val=frozenset("b"), init_train=images.train)
+    assert start.seen(check_rows(read_manifest(copy))).by_init == trained
 
 
 def test_rows_of_its_own_splits_are_new_or_meant_to_be_chosen_on(checked):

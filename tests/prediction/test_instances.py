@@ -55,6 +55,7 @@ def test_a_user_gets_an_instance_map_and_a_table(predictor):
     image = disc_image(0)[0]
     found = predictor.predict_instances(image)
     assert (found.labels.shape, found.labels.dtype, len(found)) == ((30, 40), np.uint16, 3)
+    assert repr(found) == "Instances(3 objects in an image of 30 x 40)"
     for number, one in enumerate(found.objects, 1):
         assert one.area_pixels == np.count_nonzero(found.labels == number)
         assert one.mean_intensity == pytest.approx(image[found.labels == number].mean(), abs=0.01)

@@ -81,6 +81,45 @@ def test_arrays_that_are_no_images(predictor, array):
         predictor.predict(array)
 
 
+@pytest.mark.parametrize(
+    ("array", "way_out"),
+    [
+        (
+            np.zeros((4, 5, 3), np.float32),
+            r"multiply values in \[0, 1\] by 255\) and convert it with .astype\('uint8'\)",
+        ),
+        (np.zeros((4, 5), np.uint16), r"Scale its values to 0-255 .*divide 16-bit values by 257"),
+        (np.zeros((4, 5), bool), r"Convert it with array.astype\('uint8'\) \* 255$"),
+        (np.zeros((3, 4, 5), np.float32), r"give array.transpose\(1, 2, 0\), as uint8$"),
+        (np.zeros((1, 4, 5), np.uint8), r"Its first axis seems to be channels: give array\[0\]$"),
+        (np.zeros((7, 5, 2), np.uint8), r"got uint8 \(7, 5, 2\)$"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused_with_its_conversion(predictor, array, way_out):
+    with pytest.raises(ImageError, match=way_out):
+        predictor.predict(array)
+
+
+def test_a_folder_of_images_is_not_one_image(predictor, tmp_path):
+    Image.fromarray(disc_image(0)[0]).save(tmp_path / "a.jpg")
+    with pytest.raises(
+        ImageError, match=r"no DICOM images there; .*To predict all images of a folder, use predict_folder"
+    ):
+        predictor.predict(tmp_path)
+
+
+def test_a_prediction_is_shown_as_a_summary(predictor):
+    image = disc_image(0)[0]
+    prediction = predictor.predict(image, box_xyxy=[2, 2, 20, 20])
+    area = int(prediction.mask.sum())
+    assert repr(prediction) == (
+        f"Prediction(mask of {area} pixels ({area / 1200:.1%}) in an image of 30 x 40, predicted IoU "
+        f"{prediction.predicted_iou:.2f}, 0 points, 1 box)"
+    )
+    assert "1 point, 0 boxes" in repr(predictor.predict(image, points_xy=[[5, 5]], point_labels=[1]))
+    assert repr(replace(prediction, note="no objects")).endswith(", 1 box, 'no objects')")
+
+
 def test_prompts_that_do_not_fit(predictor):
     with pytest.raises(SettingsError, match="points need labels"):
         predictor.predict(disc_image(0)[0], points_xy=[[1, 2]])

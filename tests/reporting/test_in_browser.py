@@ -78,7 +78,7 @@ def test_every_chart_has_a_name(open_page):
         for n in range(7)
     ]
     assert all(names)
-    assert page.get_by_role("img", name="Mean Dice by object size, with 95 % intervals").count() == 1
+    assert page.get_by_role("img", name="Mean Dice by object size, with intervals (range of group means)").count() == 1
     assert page.get_by_role("figure", name="Losses of training over epochs").count() == 1
 
 

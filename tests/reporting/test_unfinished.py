@@ -5,6 +5,7 @@ import shlex
 import pytest
 
 from promise_seg.cli.main import main
+from promise_seg.learning import measuring_best
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.reporting.unfinished import unfinished_note
@@ -79,6 +80,26 @@ def test_the_command_resumes_models_of_several_classes(interrupted, options, kin
     first = unfinished_note(folder / "class-1")
     assert "interrupted after epoch 1 of 2" in first
     resume(first)
+    assert unfinished_note(folder) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["measure_answers", "measure_second_pass", "presence_threshold"])
+def test_a_training_may_be_interrupted_after_its_last_epoch(step, tmp_path, sam, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    manifest, folder = write_dataset(tmp_path / "data"), tmp_path / "run"
+    options = ("--epochs", "1", "--batch-size", "3", "--views", "1", "--apm", "heatmap", "--sam", sam)
+    kept = ("--device", "cpu", "--store", tmp_path / "store")
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring_best, step, stop)
+        assert run("train", manifest, "-o", folder, *options, *kept) == 130
+    capsys.readouterr()
+    image = next((tmp_path / "data").rglob("*.png"))
+    assert run("predict", folder, image, "-o", tmp_path / "masks", "--device", "cpu") == 0
+    assert "its training was interrupted after its last epoch, before the final choices" in capsys.readouterr().err
+    resume(unfinished_note(folder))
     assert unfinished_note(folder) is None
 
 

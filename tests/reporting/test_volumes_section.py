@@ -20,12 +20,13 @@ def test_volumes_stand_below_slices_with_both_kinds_of_prompts():
     sections = shown()
     assert list(sections)[:3] == ["Summary", "Measures", "Volumes"]
     table = next(block for block in sections["Volumes"].blocks if isinstance(block, Table))
-    assert table.head == ("measure", "prompts", "mean", "95 %", "median", "mean of groups")
+    assert table.head == ("measure", "prompts", "mean", "range of group means", "median", "mean of groups")
     assert table.rows[0] == ("Dice", "own prompts", "0.700", "0.600 to 0.800", "0.750", "0.650")
     assert table.rows[3] == ("HD95 (mm)", "oracle points", "4.250", "-", "4.000", "4.500")
     assert [row[1] for row in table.rows] == ["own prompts", "oracle points"] * 2
-    said = "Over its 4 volumes, 1 of them in part, of 20 slices, the mean Dice is 0.700 (95 %: 0.600 to 0.800) with own"
+    said = "Over its 4 volumes, 1 of them in part, of 20 slices, the mean Dice is 0.700 (range of group means: "
     assert said in words(sections["Summary"])
+    assert "The volumes form 3 groups: the range of the group means replaces" in words(sections["Volumes"])
     assert "4 volumes, 1 of them in part, of 20 slices" in table.caption
     assert "3 groups" in table.caption
     assert "surface Dice: 2mm" in table.caption

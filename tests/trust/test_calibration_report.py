@@ -99,6 +99,8 @@ def test_the_interval_draws_groups():
     assert high - low > 2 * (higher - lower)
     assert low <= rank_correlation(trust, dice) <= high
     assert rank_interval(trust, dice, ["one"] * 200) is None
+    assert rank_interval(trust, dice, [str(i % 3) for i in range(200)]) is None
+    assert rank_interval(trust, dice, [str(i % 4) for i in range(200)]) is not None
 
 
 def test_a_report_says_rates_with_their_counts():

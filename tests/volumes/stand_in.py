@@ -32,7 +32,7 @@ class StandIn:
     def answer_to(self, prompts: Prompts) -> SimpleNamespace:
         return SimpleNamespace(mask_choice=MaskChoice.FIRST)
 
-    def decode(self, features: Features, prompts: Prompts) -> Decoded:
+    def decode(self, features: Features, prompts: Prompts, *, apart: bool = False) -> Decoded:
         own, there = features.embedding[0]
         if prompts.boxes_xyxy_model is None:
             return Decoded(own[None, None, None], torch.ones(1, 1, 1))

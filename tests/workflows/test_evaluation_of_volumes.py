@@ -254,6 +254,22 @@ def test_evaluations_of_before_are_compared_by_their_images(two, tmp_path, lost)
     assert any("volumes are not compared" in note for note in found.notes)
 
 
+def test_volumes_in_fewer_groups_than_their_slices_are_noted(two, tmp_path):
+    """As in evaluations of earlier versions, in which each DICOM file was its own group."""
+    for name in ("box", "oracle"):
+        summary, table = tmp_path / name / f"summary_{name}.json", tmp_path / name / f"scores_{name}.csv"
+        facts = opened(strict_json(summary))
+        del facts["scores_sha256"]
+        summary.write_text(json.dumps(facts))
+        header, *lines = csv.reader(table.read_text().splitlines())
+        lines = [[str(n) if head == "group" else cell for head, cell in zip(header, line, strict=True)]
+                 for n, line in enumerate(lines)]  # fmt: skip
+        table.write_text("\n".join(map(",".join, [header, *lines])))
+    found = compare(two)
+    assert found.groups == 30
+    assert found.notes[-1] == "volumes are in 3 groups: too few for Wilcoxon's test to find anything"
+
+
 def test_the_command_and_the_report_show_both(sam, tmp_path, capsys):
     path = write_manifest(tmp_path, write_volumes(tmp_path), lines=["1-4"])
     options = ["--sam", sam, "--device", "cpu", "--prompts", "box"]

@@ -18,7 +18,7 @@ def test_every_kind_of_name_means_its_parts(place):
     run = ModelRef.resolve(place / "apm")
     (part,) = run.parts
     assert (part.kind, part.checkpoint, part.run_folder) == (PartKind.CHECKPOINT, place / "apm/best", place / "apm")
-    assert len(part.training_images().train) == 6
+    assert len(part.training_images().train) == 12  # the file and the pixels of each
     assert ModelRef.resolve(place / "apm/last").parts[0].run_folder == place / "apm"
     (bare,) = ModelRef.resolve("bare").parts
     assert (bare.is_bare, bare.run_folder, bare.note(), bare.training_images()) == (True, None, None, None)

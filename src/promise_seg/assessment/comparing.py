@@ -182,6 +182,18 @@ class Comparison:
     p_holm: float
     of: str = IMAGES
 
+    @property
+    def contradiction(self) -> str:
+        """A note that the test points in another direction than the difference; empty if it does not."""
+        if not self.difference.contradicts_itself:
+            return ""
+        return (
+            f"{self.measure} of {self.of}, {self.second} minus {self.first}: the mean difference is "
+            f"{self.difference.interval.mean:+.3f}, with equal weight for each of the {self.of}, but the test, with "
+            f"equal weight for each group, is significant in the other direction (mean of groups "
+            f"{self.difference.mean_of_groups:+.3f})"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return the comparison as a row of ``comparison.json``."""
         return {
@@ -193,6 +205,7 @@ class Comparison:
             "second_mean": round(self.second_mean, 6),
             "difference": round(self.difference.interval.mean, 6),
             "interval": self.difference.interval.as_json(),
+            "difference_of_groups": round(self.difference.mean_of_groups, 6),
             "p_wilcoxon": self.difference.p_value,
             "p_holm": self.p_holm,
         }

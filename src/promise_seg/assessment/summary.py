@@ -14,7 +14,7 @@ from promise_seg.validation import faults_of
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol
 
 Ends = tuple[float, float]
-"""The ends of a 95 % interval."""
+"""The ends of a 95 % interval; with two or three groups, of the range of the group means."""
 
 
 class _Open(BaseModel):
@@ -203,9 +203,7 @@ class EvaluationSummary(Subject):
     scores_sha256: str | None = None
     volumes_sha256: str | None = None
 
-    def with_trust(
-        self, quality: TrustQuality, *, calibrated_on_these_rows: bool, uncombined_slices: int = 0
-    ) -> Self:
+    def with_trust(self, quality: TrustQuality, *, calibrated_on_these_rows: bool, uncombined_slices: int = 0) -> Self:
         """Return the summary with the quality of the trust scores added.
 
         Args:

@@ -44,7 +44,8 @@ class TrustQuality(_Part):
     Args:
         images: the number of images.
         rank_correlation: Spearman's correlation of trust and Dice; ``None`` if either is the same for all images.
-        rank_correlation_interval: its 95 % interval, by a bootstrap over groups; ``None`` if it cannot be estimated.
+        rank_correlation_interval: its 95 % interval, by a bootstrap over groups; ``None`` if it cannot be estimated,
+            and for fewer than four groups, except in older files.
         risk_coverage: the mean Dice at 20 coverages; the last is that of all images.
         area_under_risk: the mean of 1 - Dice over these coverages; lower is better.
         area_by_chance, area_ideal: the same if images were ranked at random, or by their Dice.

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from promise_seg.benchmarking.cells import folder_name
 from promise_seg.benchmarking.spec import BenchmarkSpec, DataSpec
-from promise_seg.dataset.checks import CheckedRow, check_rows, divided_warning
+from promise_seg.dataset.checks import CheckedRow, check_rows
 from promise_seg.dataset.manifest import Row, read_manifest, split_off_validation
 from promise_seg.dataset.owners import grouped, owners_note
+from promise_seg.dataset.split_warnings import divided_warning
 from promise_seg.errors import ManifestError, PromiseError
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.vocabulary import Protocol, Split

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from promise_seg.assessment.measures import heading_of, lower_is_better, rule_for_nothing
-from promise_seg.assessment.statistics import interval_words
+from promise_seg.assessment.statistics import FEW_GROUPS, few_groups_note, interval_axis, interval_heading, marked_words
 from promise_seg.assessment.strata import SIZE, SIZES
 from promise_seg.benchmarking.card import card_section
 from promise_seg.benchmarking.cells import TableLine, cells_of_line
@@ -15,11 +15,16 @@ from promise_seg.benchmarking.gaps import Gap, count_words, gaps_in
 from promise_seg.benchmarking.results import LineScores, Pair, cost_of, parameters_of
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.tables import Grid, caption_of, p_words, parts
+from promise_seg.quantities import count_in_words
 from promise_seg.reporting.blocks import Block, Section, Table, Text
 from promise_seg.reporting.charts import interval_chart
 from promise_seg.reporting.page import render_page
 
 _KINDS = {False: "automatic", True: "prompts from the ground truth"}
+_SELECTED = (
+    "The best of each is selected by its score on test images, so that score is optimistic. To choose a model, compare "
+    "the models on val images."
+)
 
 
 def render_benchmark(benchmark: Benchmark, scores: Sequence[LineScores], pairs: Sequence[Pair], spec: str) -> str:
@@ -62,15 +67,18 @@ def _summary(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
     blocks: list[Block] = [Text(f"{len(benchmark.spec.models)} models, seeds {_list(benchmark.spec.seeds)}.")]
     where = _Where(scores)
     rows: list[tuple[str, ...]] = []
+    groups: list[int] = []
     for key in dict.fromkeys((one.line.rivals_key, one.test) for one in scores if measure in one.values):
         rivals = [one for one in scores if (one.line.rivals_key, one.test) == key and measure in one.values]
         first = max(rivals, key=lambda one: sign * one.interval(measure).mean)
         interval = first.interval(measure)
         kind = _KINDS[first.line.reads_truth]
-        ends = interval_words(interval)
+        groups.append(first.groups_count)
+        ends = marked_words(interval)
         rows.append((*where.cells(first), kind, first.line.model.name, f"{interval.mean:.3f}", ends))
     if rows:
-        blocks.append(Table((*where.head, "prompts", "the best", word, "95 %"), tuple(rows), "The best of each"))
+        head = (*where.head, "prompts", "the best", word, interval_heading(groups))
+        blocks += [Table(head, tuple(rows), "The best of each"), Text(_SELECTED, "note")]
     blocks.append(
         Text(
             "Prompts from the ground truth show what a model can do when it is prompted well, not what it does "
@@ -81,8 +89,9 @@ def _summary(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
     looks = [seed.summary.test_looks for one in scores for seed in one.seeds]
     if again := sum(bool(look and look.note) for look in looks):
         blocks.append(Text(f"{again} evaluation(s) were a second look at test rows with another model.", "warning"))
-    if few := [one.test for one in scores if len(set(one.groups.values())) < 10]:
-        blocks.append(Text(f"With fewer than ten groups ({_list(dict.fromkeys(few))}), intervals are rough.", "note"))
+    few = {one.test: one.groups_count for one in scores if one.groups_count < FEW_GROUPS}
+    for test, count in few.items():
+        blocks.append(Text(f"{test} has {count_in_words(count, 'group')}: {few_groups_note(count)}.", "note"))
     blocks.append(Text(f"Empty masks: {rule_for_nothing()}.", "note"))
     return Section("Summary", tuple(blocks))
 
@@ -123,11 +132,15 @@ def _part(benchmark: Benchmark, data: str, sam: str, scores: Sequence[LineScores
             interval = one.interval(measure)
             ends = None if interval.as_json() is None else (interval.low, interval.high)
             rows.append((one.line.name, interval.mean, ends, _KINDS[one.line.reads_truth]))
-        word = heading_of(measure)
+        word, groups = heading_of(measure), [one.groups_count for one in scores if one.test == test]
         blocks.append(
-            interval_chart(rows, name=f"{word} of each model on {test}", x_label=f"mean {word}, 95 % over groups",
-                           caption=f"Test images: {test}.")
-        )  # fmt: skip
+            interval_chart(
+                rows,
+                name=f"{word} of each model on {test}",
+                x_label=f"mean {word}, {interval_axis(groups)}",
+                caption=f"Test images: {test}.",
+            )
+        )
     objects = [(one, dice) for one in scores if (dice := one.object_dice()) is not None]
     if objects:
         rows_of_objects = tuple((one.line.model.name, one.line.prompts.heading, f"{dice:.3f}") for one, dice in objects)
@@ -144,7 +157,8 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
             *where.cells(pair.first),
             f"{pair.second.line.name} minus {pair.first.line.name}",
             f"{pair.difference.interval.mean:+.3f}",
-            interval_words(pair.difference.interval),
+            marked_words(pair.difference.interval),
+            f"{pair.difference.mean_of_groups:+.3f}",
             p_words(pair.p_holm),
             *([_list(pair.first.line.seeds)] if partial else []),
         )
@@ -152,12 +166,22 @@ def _differences(measure: str, pairs: Sequence[Pair]) -> Section:
     )
     word = heading_of(measure)
     caption = f"{word} of the second minus that of the first, image by image, averaged over all seeds"
-    text = Text(
-        "Wilcoxon's signed-rank test on the groups, Holm-corrected for all comparisons listed; only models with the "
-        "same kind of prompts are compared. With few groups, no p-value can be small."
-    )
-    head = (*where.head, "models", f"Differences in {word}", "95 %", "p (Holm)", *(["seeds"] if partial else []))
-    return Section("Differences", (text, Table(head, rows, caption)))
+    texts = [
+        Text(
+            "Wilcoxon's signed-rank test on the groups, Holm-corrected for all comparisons listed; only models with "
+            "the same kind of prompts are compared. With few groups, no p-value can be small. Differences weight "
+            "images equally; the mean of groups weights groups equally, as the test does."
+        )
+    ]
+    if other := [pair for pair in pairs if pair.difference.contradicts_itself]:
+        names = _list(dict.fromkeys(f"{pair.second.line.name} minus {pair.first.line.name}" for pair in other))
+        texts.append(Text(f"The test is significant in another direction than the difference: {names}.", "warning"))
+    heading = interval_heading(pair.first.groups_count for pair in pairs)
+    head = (
+        *where.head, "models", f"Differences in {word}", heading, "mean of groups", "p (Holm)",
+        *(["seeds"] if partial else []),
+    )  # fmt: skip
+    return Section("Differences", (*texts, Table(head, rows, caption)))
 
 
 def _sizes(scores: Sequence[LineScores]) -> Section:

@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from promise_seg.assessment.comparing import SavedEvaluation, read_scored
 from promise_seg.assessment.report import result_paths
-from promise_seg.assessment.statistics import Difference, Interval, holm, mean_interval, paired_difference
+from promise_seg.assessment.statistics import LEAST_GROUPS, Difference, Interval, holm, mean_interval, paired_difference
 from promise_seg.benchmarking.cells import TableLine, cells_of_line, lines_of
 from promise_seg.benchmarking.costs import log_of
 from promise_seg.benchmarking.gaps import gaps_in
@@ -54,6 +54,16 @@ class LineScores:
             values = [self.values[measure][image] for image in order]
             self._intervals[measure] = mean_interval(values, [self.groups[image] for image in order])
         return self._intervals[measure]
+
+    @property
+    def groups_count(self) -> int:
+        """The number of groups of the test images."""
+        return len(set(self.groups.values()))
+
+    @property
+    def is_of_few_groups(self) -> bool:
+        """Whether there are too few groups for a 95 % interval, so intervals are ranges of the group means."""
+        return 1 < self.groups_count < LEAST_GROUPS
 
     def is_rival_of(self, other: "LineScores") -> bool:
         """Whether the two lines may be compared."""
@@ -162,6 +172,7 @@ def as_json(benchmark: Benchmark, scores: Sequence[LineScores], pairs: Sequence[
                 "measure": benchmark.spec.measures[0],
                 "seeds": [list(one.line.seeds) for one in (pair.first, pair.second)],
                 "difference": round(pair.difference.interval.mean, 6), "interval": pair.difference.interval.as_json(),
+                "difference_of_groups": round(pair.difference.mean_of_groups, 6),
                 "p_wilcoxon": pair.difference.p_value, "p_holm": pair.p_holm,
             }
             for pair in pairs

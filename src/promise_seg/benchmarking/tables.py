@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from promise_seg.assessment.measures import heading_of, lower_is_better
+from promise_seg.assessment.statistics import LEAST_GROUPS
 from promise_seg.benchmarking.cells import TableLine
 from promise_seg.benchmarking.gaps import Gap, count_words, gap_words
 from promise_seg.benchmarking.results import LineScores
@@ -111,10 +112,19 @@ def caption_of(data: str, sam: str, scores: Sequence[LineScores], *, bold: bool 
         for test, one in {f.test: f for f in scores}.items()
     )
     return (
-        f"Trained on {data}, SAM {sam}. Means over test images ({sizes}) and seeds ({count}), with 95 % intervals over "
-        f"groups.{' The best of each kind of prompts is bold.' if bold else ''}"
+        f"Trained on {data}, SAM {sam}. Means over test images ({sizes}) and seeds ({count}), with "
+        f"{_intervals_words(scores)}.{' The best of each kind of prompts is bold.' if bold else ''}"
         f"{' CPU seconds are those of training, and of encoding its views.' if _has_seconds(scores) else ''}"
     )
+
+
+def _intervals_words(scores: Sequence[LineScores]) -> str:
+    """Describe the intervals of a table, which are ranges for test sets of fewer than four groups."""
+    ranges = {one.is_of_few_groups for one in scores}
+    if ranges == {True}:
+        return "the range of the group means"
+    usual = "95 % intervals over groups"
+    return f"{usual}, or the range of the group means below {LEAST_GROUPS} groups" if True in ranges else usual
 
 
 def markdown(scores: Sequence[LineScores], measures: Sequence[str], gaps: Sequence[Gap] = ()) -> str:

@@ -1,5 +1,6 @@
 """The command ``promise benchmark``."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +12,18 @@ from promise_seg.cli.common import bar_of_stages, print_line, print_table, progr
 from promise_seg.cli.options import OUTPUT, DeviceOption, StoreOption, option, output_option
 from promise_seg.errors import PromiseError
 from promise_seg.progress import Progress
+from promise_seg.quantities import count_in_words
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+    from promise_seg.benchmarking.benchmark import BenchmarkOutcome
 
 
 def benchmark(
     spec: Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or paper: the published table.")],
     output: Annotated[Path, output_option("Folder of all runs, the tables and the report.")],
-    plan: Annotated[bool, option("--plan", about="Only read the manifests and show the cells.", panel=OUTPUT)] = False,
+    plan: Annotated[bool, option("--plan", about="Only read the manifests and show the runs.", panel=OUTPUT)] = False,
     device: DeviceOption = "auto",
     store: StoreOption = None,
 ) -> None:
@@ -33,9 +37,7 @@ def benchmark(
             spec, output, plan=plan, device=device, store=store, progress=progress, note=print_line
         )
     if plan:
-        lines = [(c.data.name, c.sam.name, c.model.name, c.model.variant, str(c.seed)) for c in found.cells]
-        title = f"{found.spec.title}: {len(found.cells)} cells"
-        print_table(("trained on", "SAM", "model", "variant", "seed"), lines, title)
+        _print_plan(found)
         return
     print_line(f"written: {', '.join(map(str, found.files))}")
     if found.failed:
@@ -46,9 +48,26 @@ def benchmark(
         )
 
 
+def _print_plan(found: "BenchmarkOutcome") -> None:
+    """Print the runs of a benchmark, and the commands that estimate the cost of encoding."""
+    from promise_seg.images.reading import ReadingOptions
+
+    lines = [(c.data.name, c.sam.name, c.model.name, c.model.variant, str(c.seed)) for c in found.cells]
+    title = f"{found.spec.title}: {count_in_words(len(lines), 'run')}"
+    print_table(("trained on", "SAM", "model", "variant", "seed"), lines, title)
+    encoded = {(c.data.name, c.sam.name): c for c in found.cells if c.model.is_promise}
+    if encoded:
+        print_line("not estimated here: time and disk space. Commands that measure those of encoding on three images:")
+    for cell in encoded.values():
+        size = [] if cell.sam.image_size is None else ["--image-size", str(cell.sam.image_size)]
+        reading = ReadingOptions(**{name: getattr(cell.data, name) for name in ReadingOptions.model_fields})
+        words = ["promise", "features", "plan", str(cell.data.manifest), "--sam", cell.sam.source, *size]
+        print_line(f"  {shlex.join([*words, *reading.arguments])}")
+
+
 @contextmanager
 def _bars() -> Iterator[Progress]:
-    """Show a progress bar for all cells, and below it one for each stage of the current cell."""
+    """Show a progress bar for all runs, and below it one for each stage of the current run."""
     with progress_bars() as bars:
         cells, of_cell = bar_of_stages(bars), bar_of_stages(bars, "  ")
         running: str | None = None
@@ -63,7 +82,7 @@ def _bars() -> Iterator[Progress]:
                 for task in set(bars.task_ids) - kept:
                     bars.remove_task(task)
                 of_cell, running = bar_of_stages(bars, "  "), note
-            cells(stage, done, total, note)
+            cells("runs", done, total, note)
             kept = kept or set(bars.task_ids)
 
         yield report

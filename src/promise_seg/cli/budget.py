@@ -47,7 +47,7 @@ def budget(
 
 
 def _print(found: "PromptBudget") -> None:
-    from promise_seg.assessment.statistics import interval_words
+    from promise_seg.assessment.statistics import interval_heading, interval_words
 
     lines = [
         (
@@ -65,7 +65,7 @@ def _print(found: "PromptBudget") -> None:
         "prompts",
         "from ground truth",
         "Dice",
-        f"95 %, over {count_in_words(groups, 'group')}",
+        f"{interval_heading([groups])}, over {count_in_words(groups, 'group')}",
         "draws",
         "spread of draws",
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 
+from promise_seg.cli.plain_progress import PlainStages
 from promise_seg.cli.terminal import shows_unicode
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.monitoring.hooks import progressed
@@ -16,7 +17,7 @@ from promise_seg.vocabulary import Split, SplitChoice
 if TYPE_CHECKING:
     import typer
     from rich.progress import Progress as Bars
-    from rich.progress import ProgressColumn, TaskID
+    from rich.progress import TaskID
 
     from promise_seg.cli.groups import Values
     from promise_seg.dataset.dataset import Dataset
@@ -39,59 +40,48 @@ console = Console(stderr=True, highlight=False, soft_wrap=True, **_PLAIN)
 
 @contextmanager
 def stages_bar() -> Iterator[Progress]:
-    """Show a bar for each stage on standard error."""
+    """Show a bar for each stage on standard error; if it is not a terminal, plain lines with the progress."""
     with progress_bars() as bars:
         yield bar_of_stages(bars)
 
 
 def bar_of_stages(bars: "Bars", indent: str = "") -> Progress:
-    """Return a progress function that shows each stage in its own bar."""
+    """Return a progress function that shows each stage in its own bar, or as plain lines if there is no terminal."""
     tasks: dict[str, TaskID] = {}
+    lines = PlainStages(print_line, indent)
 
     def report(stage: str, done: int, total: int, note: str = "") -> None:
+        progressed(stage, done, total)
+        if not shows_bars():
+            lines(stage, done, total, note)
+            return
         if stage not in tasks:
             bars.start()
             tasks[stage] = bars.add_task(indent + stage, total=total, note="")
         bars.update(tasks[stage], completed=done, total=total, note=note)
-        progressed(stage, done, total)
 
     return report
+
+
+def shows_bars() -> bool:
+    """Whether standard error is a terminal on which bars can be redrawn."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 @contextmanager
 def progress_bars() -> "Iterator[Bars]":
     """Show bars with counts and remaining time on standard error; nothing is shown before the first stage begins."""
-    from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (
-        SpinnerColumn("dots" if shows_unicode() else "line"),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _rate_column(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
+    from promise_seg.cli.bar_columns import bar_columns
+
+    columns = bar_columns(console.width, "dots" if shows_unicode() else "line")
     bars = Bars(*columns, console=console, speed_estimate_period=_RATE_SECONDS)
     try:
         yield bars
     finally:
         if bars.live.is_started:
             bars.stop()
-
-
-def _rate_column() -> "ProgressColumn":
-    """Return a column with the rate of a stage, per second, or per minute if it is below 1 per second."""
-    from rich.progress import ProgressColumn, Task
-    from rich.text import Text
-
-    class RateColumn(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if not speed else f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
-
-    return RateColumn()
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def compare(
     """Compare evaluations of the same images, and print paired differences with confidence intervals and p-values."""
     from promise_seg.assessment.comparing import VOLUMES
     from promise_seg.assessment.measures import name_with_unit
-    from promise_seg.assessment.statistics import interval_words
+    from promise_seg.assessment.statistics import interval_heading, marked_words
     from promise_seg.workflows import comparing
 
     found = comparing.compare(runs, measure=measure or ("dice", "iou"), prompts=prompts, output=output, seed=seed)
@@ -42,14 +42,19 @@ def compare(
             f"{one.first_mean:.4f}",
             f"{one.second_mean:.4f}",
             f"{one.difference.interval.mean:+.4f}",
-            interval_words(one.difference.interval),
+            marked_words(one.difference.interval),
+            f"{one.difference.mean_of_groups:+.4f}",
             f"{one.difference.p_value:.2g}",
             f"{one.p_holm:.2g}",
         )
         for one in found.pairs
     ]
     of = ["of"] if found.volumes else []
-    head = ("first", "second", *of, "measure", "mean", "mean", "difference", "95 %", "p (Wilcoxon)", "p (Holm)")
+    heading = interval_heading(one.difference.interval.groups or 0 for one in found.pairs)
+    head = (
+        "first", "second", *of, "measure", "mean of first", "mean of second", "difference", heading, "mean of groups",
+        "p (Wilcoxon)", "p (Holm)",
+    )  # fmt: skip
     count, groups = count_in_words(found.images, "image"), count_in_words(found.groups, "group")
     if found.volumes:
         count += f" and {count_in_words(found.volumes, 'volume')}"

@@ -34,17 +34,25 @@ def split(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the assignment.")] = 0,
+    near_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--near-duplicates/--no-near-duplicates",
+            help="Keep images that look the same in one split, even if their groups differ.",
+        ),
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
-    """Assign every row of a manifest to a split. Groups are never divided, and objects have similar sizes in all
-    splits."""
+    """Assign every row of a manifest to a split. Groups and near-duplicates are never divided, and objects have
+    similar sizes in all splits."""
     from promise_seg.curation.splitting import Shares, divide_manifest
 
     shares = Shares(val, test, keep_test, folds, seed)
     shares.check()
     found = divide_manifest(
-        manifest, output, shares, reading.applied_to(), force=force, bar=stages_bar, note=print_line
-    )
+        manifest, output, shares, reading.applied_to(),
+        near_duplicates=near_duplicates, force=force, bar=stages_bar, note=print_line,
+    )  # fmt: skip
     for name, splits in found.files.items():
         print(f"written: {name}")
         lines = [(s.split, str(s.rows), str(s.groups), f"{s.mean_size:.2%}", str(s.empty)) for s in splits]

@@ -36,7 +36,7 @@ def demo(
     with stages_bar() as progress:
         result = run_demo(
             output, rows, source=source, sam=sam, epochs=epochs, views=views, seed=seed, device=device,
-            progress=progress,
+            progress=progress, note=print_line,
         )  # fmt: skip
     head, *body = result.table
     print_table(head, body, result.title)

@@ -99,7 +99,7 @@ def _print(found: "Evaluation") -> None:
     """Print notes, means with intervals, scores of volumes, Dice by strata, and the quality of the trust scores."""
     from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.measuring import parse_tolerance
-    from promise_seg.assessment.statistics import interval_words
+    from promise_seg.assessment.statistics import interval_heading, interval_words, marked_words
 
     summary = found.summary
     print_lines(found.notes)
@@ -111,14 +111,16 @@ def _print(found: "Evaluation") -> None:
     if summary.objects is not None:
         rows.append((f"Dice of {summary.objects} objects", f"{summary.object_dice:.4f}", ""))
     title = f"{found.name}, {images_in_words(summary.images, summary.split)}, {summary.prompts_meaning}"
-    print_table(("measure", "mean", f"95 %, over {count_in_words(summary.groups, 'group')}"), rows, title)
+    heading = f"{interval_heading([summary.groups])}, over {count_in_words(summary.groups, 'group')}"
+    print_table(("measure", "mean", heading), rows, title)
     _print_volumes(summary)
     for by, strata in summary.strata.items():
         lines = [
-            (name, str(one.images), f"{one.dice:.4f}", interval_words(one.dice_interval))
+            (name, str(one.images), f"{one.dice:.4f}", marked_words(one.dice_interval, one.groups))
             for name, one in strata.items()
         ]
-        print_table((f"by {by}", "images", "Dice", "95 %"), lines)
+        heading = interval_heading(one.groups for one in strata.values())
+        print_table((f"by {by}", "images", "Dice", heading), lines)
     empty, silent = summary.images_with_empty_truth, summary.images_with_empty_prediction
     if empty or silent:
         print_line(f"{empty} image(s) have an empty ground truth, {silent} an empty prediction: see docs/measuring.md")
@@ -130,7 +132,7 @@ def _print(found: "Evaluation") -> None:
 def _print_volumes(summary: "EvaluationSummary") -> None:
     """Print the means over volumes, if the images are slices of volumes."""
     from promise_seg.assessment.measures import name_with_unit
-    from promise_seg.assessment.statistics import interval_words
+    from promise_seg.assessment.statistics import interval_heading, interval_words
 
     found = summary.volumes
     if found is None:
@@ -149,7 +151,7 @@ def _print_volumes(summary: "EvaluationSummary") -> None:
     head = (
         "measure of volumes",
         "mean",
-        f"95 %, over {count_in_words(found.groups, 'group')}",
+        f"{interval_heading([found.groups])}, over {count_in_words(found.groups, 'group')}",
         "median",
         "mean of groups",
     )

@@ -9,16 +9,17 @@ from promise_seg.cli.common import (
     given_of,
     print_deviations,
     print_line,
-    print_lines,
     quiet_libraries,
     read_data,
     stages_bar,
 )
 from promise_seg.cli.groups import ENCODING, Values, with_groups
+from promise_seg.cli.next_command import after_training
 from promise_seg.cli.options import MODEL, DataArgument, option, output_option
 from promise_seg.cli.reading_options import READING
 from promise_seg.cli.training_options import FITTING, LEARNING, PROMPTING
-from promise_seg.cli.trust import print_learned
+from promise_seg.cli.trust import print_learned_briefly
+from promise_seg.vocabulary import Split
 
 if TYPE_CHECKING:
     from promise_seg.images.reading import ReadingOptions
@@ -73,24 +74,31 @@ def train(
     print_deviations(training_deviations(protocol))
     usual = usual_reading(protocol, starts)
     reading.applied_to(usual)
-    scan_manifest(data)  # before SAM is loaded; unusable rows are reported with the files
+    rows, _ = scan_manifest(data)  # before SAM is loaded; unusable rows are reported with the files
     quiet_libraries()
+    runs: list[Trained] = []
     with stages_bar() as progress:
         training.train(
             lambda: read_data(data, reading, usual, val_share=encoding["val_share"], seed=settings.seed),
-            output, init=starts, one_model=one_model, progress=progress, note=print_line, trained=_print, **encoding,
-            **given,
+            output, init=starts, one_model=one_model, progress=progress, note=print_line, trained=runs.append,
+            **encoding, **given,
         )  # fmt: skip
+    for run in runs:
+        _print(run, output)
+    has_test = any(row.split == Split.TEST for row in rows)
+    print_line(f"next: {after_training(output, data, settings.variant, protocol, has_test=has_test)}")
 
 
-def _print(trained: "Trained") -> None:
-    best = trained.best
-    print_line(
-        f"encoded {trained.encoded} views; best val Dice {best['dice']:.4f} at epoch {best['epoch'] + 1}, in "
-        f"{trained.best_folder}"
-    )
-    print_lines(trained.lines)
+def _print(trained: "Trained", output: Path) -> None:
+    """Print the outcome of a run: the choices made on the val rows, the quality of the trust scores, and the result."""
+    if trained.folder != output:  # of one class
+        print_line(f"{trained.folder}:")
+    print_line(f"encoded {trained.encoded} views")
+    for line in trained.lines:
+        print_line(line)
     if trained.trust is not None:
-        print_learned(trained.trust)
+        print_learned_briefly(trained.trust)
     if trained.why_no_trust:
         print_line(f"note: no trust scores: {trained.why_no_trust}")
+    best = trained.best
+    print_line(f"best val Dice {best['dice']:.4f}, at epoch {best['epoch'] + 1}; model: {trained.best_folder}")

@@ -17,6 +17,34 @@ def print_quality(quality: "TrustQuality", title: str) -> None:
     print_table(("trust", ""), describe_trust_quality(quality), f"{title}, {count_in_words(quality.images, 'image')}")
 
 
+def print_learned_briefly(trust: "TrustModel") -> None:
+    """Print in at most two lines how well the trust scores of a new model rank its masks, and its decision rule."""
+    calibration = trust.calibration
+    quality = calibration.quality
+    if trust.why_constant:
+        print_line(_constant_in_words(trust))
+    else:
+        ranks = "none" if quality.rank_correlation is None else f"{quality.rank_correlation:.2f}"
+        print_line(
+            f"trust: rank correlation with Dice {ranks}, cross-validated on "
+            f"{count_in_words(quality.images, 'val image')}; promise calibrate prints the details"
+        )
+    if calibration.empty_detection.line is not None:
+        nothing = quality.nothing_here
+        print_line(
+            f"images without an object: not recognised in {nothing.false_alarms} of "
+            f"{nothing.images_without_object}; an object overlooked in {nothing.misses} of "
+            f"{nothing.images_with_object} (val rows, cross-validated)"
+        )
+
+
+def _constant_in_words(trust: "TrustModel") -> str:
+    return (
+        f"trust is {trust.calibration.line.mean:.3f}, the mean Dice of the val rows, for every image, because "
+        f"{trust.why_constant}"
+    )
+
+
 def print_learned(trust: "TrustModel") -> None:
     """Print the result of a calibration, and its cross-validated quality on val rows."""
     calibration = trust.calibration
@@ -27,8 +55,6 @@ def print_learned(trust: "TrustModel") -> None:
         )
         print_line(f"trust = {line.mean:.3f}, and for each standard deviation: {weights}")
     else:
-        print_line(
-            f"trust is {line.mean:.3f}, the mean Dice of the val rows, for every image, because {trust.why_constant}"
-        )
+        print_line(_constant_in_words(trust))
     print_line(f"decision: {calibration.empty_detection.rule}")
     print_quality(calibration.quality, "trust on val rows, each judged without its group")

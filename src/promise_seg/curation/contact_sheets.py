@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from promise_seg.arrays import Uint8Array
 from promise_seg.augmentation.sheet import augmentation_sheet
-from promise_seg.dataset.checks import CheckedRow, check_rows, divided_warning, image_notes
+from promise_seg.dataset.checks import CheckedRow, check_rows, image_notes
 from promise_seg.dataset.manifest import Row
+from promise_seg.dataset.split_warnings import divided_warning
 from promise_seg.images.geometry import Geometry
 from promise_seg.images.reading import Reading
 from promise_seg.images.sheets import contact_sheet, outlined

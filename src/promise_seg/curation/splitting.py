@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from promise_seg.curation.similar_rows import SimilarRows
 from promise_seg.dataset.checks import check_row
 from promise_seg.dataset.dealing import TOLERANCE
 from promise_seg.dataset.manifest import Row, of_split, raise_all, read_manifest
@@ -12,7 +13,8 @@ from promise_seg.dataset.manifest_writing import ManifestTable, write_new
 from promise_seg.dataset.owners import grouped, owners_note
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.splitting import SplitSummary, fold_rows, split_rows, summarise
-from promise_seg.errors import ImageError, SettingsError
+from promise_seg.errors import ImageError, ManifestError, SettingsError
+from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
 from promise_seg.vocabulary import Split
@@ -86,6 +88,7 @@ def divide_manifest(
     shares: Shares,
     reading: Reading,
     *,
+    near_duplicates: bool = True,
     force: bool = False,
     bar: Bar = _no_bar,
     note: Callable[[str], object] = lambda line: None,
@@ -97,25 +100,31 @@ def divide_manifest(
         output: the manifest to write; folds are written next to it, with the fold number appended to the name.
         shares: how the rows are divided.
         reading: how the files are read.
+        near_duplicates: whether groups with near-duplicates of each other are assigned to one split. Slices of volumes
+            are not compared.
         force: whether existing files are overwritten.
         bar: opens a progress bar while masks are measured.
-        note: called with a line on how the rows were grouped, before anything is measured.
+        note: called with a line on how the rows were grouped.
 
     Raises:
         SettingsError: if the shares or the number of folds are invalid.
-        ManifestError: if masks cannot be read (the message lists all of them), or if there are too few groups.
+        ManifestError: if files cannot be read (the message lists all of them), or if there are too few groups.
         PromiseError: if an output file exists and ``force`` is not set, or cannot be written.
     """
     rows = _grouped(read_manifest(manifest), note)
     table = ManifestTable.read(manifest)
     sizes: dict[str, float] = {}
+    similar = SimilarRows() if near_duplicates else None
 
     def size(row: Row) -> float:
         if not sizes:  # only after the settings were checked
-            sizes.update(_object_sizes(rows, reading, bar))
+            sizes.update(_object_sizes(rows, reading, bar, similar))
         return sizes[row.where]
 
     new_rows_of_files = shares.divide(rows, size)  # first, as it rejects more folds than groups
+    if similar is not None and (joined := similar.join(rows, keep_test=shares.keep_test)).note:
+        note(joined.note)
+        new_rows_of_files = _divide_joined(joined.rows, shares, size)
     divided = dict(zip(shares.files(output), new_rows_of_files, strict=True))
     tables = [
         table.with_splits({row.where: row.split for row in new_rows}).moved_to(name)
@@ -124,6 +133,8 @@ def divide_manifest(
     write_new(tables, force=force)
     summaries = {name: summarise(new_rows, size) for name, new_rows in divided.items()}
     notes = _of_test_rows(manifest, rows, shares)
+    if similar is not None and shares.keep_test:
+        notes += similar.across_test()
     if shares.folds is None:
         notes += _of_shares(divided[output], shares)
     return Divided(summaries, tuple(notes))
@@ -142,8 +153,22 @@ def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
     return together
 
 
-def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, float]:
+def _divide_joined(rows: Sequence[Row], shares: Shares, size: Callable[[Row], float]) -> list[list[Row]]:
+    """Divide rows whose groups were joined because of near-duplicates.
+
+    Raises:
+        ManifestError: if too few groups are left.
+    """
+    try:
+        return shares.divide(rows, size)
+    except ManifestError as error:
+        raise ManifestError(f"{error}. Or pass --no-near-duplicates to divide images that look the same") from error
+
+
+def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar, similar: SimilarRows | None) -> dict[str, float]:
     """Return the share of foreground of each image in [0, 1], keyed by the row's ``where``.
+
+    Images are added to ``similar``, except slices of volumes.
 
     Raises:
         ManifestError: if files cannot be read; the message lists all of them.
@@ -155,6 +180,9 @@ def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar) -> dict[str, 
                 slices = check_row(row, reading)
                 pixels = sum(one.height * one.width for one in slices)
                 sizes[row.where] = sum(one.foreground_pixels for one in slices) / pixels
+                if similar is not None and not slices[0].is_slice:
+                    with guarded(row.image):
+                        similar.add(row, slices[0].image())
             except ImageError as error:
                 problems.append(str(error))
     raise_all(problems)

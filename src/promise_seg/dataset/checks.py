@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,7 +50,9 @@ class CheckedRow:
     ``highest_label`` is the highest value of the mask in this slice; ``mask_note`` states what was assumed about the
     mask where its file is ambiguous; ``image_note`` states which of several channels are read where none were chosen;
     ``notes``, kept with the first slice of each row, list the deviations from what the files state. ``tile`` is the
-    part of the image that this row stands for, whose frame is then the image frame; ``None`` for the whole image.
+    part of the image that this row stands for, whose frame is then the image frame; ``None`` for the whole image;
+    ``rgb_sha256`` is the hash of the pixels that were read, whatever the format of the file, and empty if all of them
+    are equal.
     """
 
     row: Row
@@ -74,6 +75,7 @@ class CheckedRow:
     notes: tuple[str, ...] = ()
     tile: Box | None = None
     values_sha256: str = ""
+    rgb_sha256: str = ""
 
     @property
     def kept(self) -> Box:
@@ -231,8 +233,18 @@ def _check_slice(row: Row, source: Source, index: int, reading: Reading) -> Chec
         spacing=source.spacing, stacking=stacking_of(source), place=place_of(source),
         highest_label=float(labels.max()), mask_note=_note_of_labels(labels, mask, reading),
         image_note=source.channel_note if reading.channels is None else None,
-        labels_sha256=stored_sha256(labels), values_sha256=values_sha256(labels),
+        labels_sha256=stored_sha256(labels), values_sha256=values_sha256(labels), rgb_sha256=_rgb_sha256(image),
     )  # fmt: skip
+
+
+def _rgb_sha256(image: Uint8Array) -> str:
+    """Return the hash of an image (H, W, 3); empty if all pixels are equal, as in the first slices of many volumes."""
+    first = image[0, 0]
+    if (image[0] == first).all() and (image == first).all():  # the first line alone is quick
+        return ""
+    found = hashlib.sha256(str(image.shape).encode())
+    found.update(np.ascontiguousarray(image).data)
+    return found.hexdigest()
 
 
 def _note_of_labels(labels: Array, mask: Source | None, reading: Reading) -> str | None:
@@ -355,43 +367,10 @@ def leaks(rows: Sequence[CheckedRow]) -> list[str]:
     return found
 
 
-def chosen_on_test_warning(rows: Sequence[CheckedRow]) -> str | None:
-    """Return a warning about ``test`` images that are also in ``val``, by content, or ``None`` if there are none."""
-    val = {row.image_sha256: row.row for row in rows if row.row.split == Split.VAL}
-    shared = [row for row in rows if row.row.split == Split.TEST and row.image_sha256 in val]
-    if not shared:
-        return None
-    first = shared[0]
-    return (
-        f"{len(shared)} test image(s) are also in val, for example {first.name} ({first.row.where} and "
-        f"{val[first.image_sha256].where}): training chooses the best epoch and thresholds on val images, so their "
-        "test scores are too optimistic. Remove one of the two rows"
-    )
-
-
 def data_sha256(rows: Sequence[CheckedRow]) -> str:
     """Return a hash of the images, masks and splits of rows, independent of their order."""
     parts = sorted([r.pixels_sha256, r.row.split, r.foreground_pixels, r.labels_sha256] for r in rows)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def divided_warning(rows: Sequence[Row]) -> str | None:
-    """Return a warning about groups with rows in more than one split, or ``None`` if there are none."""
-    divided = divided_groups(rows)
-    train = {row.group for row in rows if row.split == Split.TRAIN}
-    learned, chosen = [one for one in divided if one in train], [one for one in divided if one not in train]
-    parts = []
-    if learned:
-        parts.append(
-            f"{len(learned)} group(s) have rows in train and in another split, for example {learned[0]!r}; scores on "
-            "those rows are too optimistic"
-        )
-    if chosen:
-        parts.append(
-            f"{len(chosen)} group(s) have rows in val and in test, for example {chosen[0]!r}; training chooses the "
-            "best epoch and thresholds on val rows, so test scores of these groups are too optimistic"
-        )
-    return ". ".join(parts) or None
 
 
 def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
@@ -399,11 +378,3 @@ def mended_warnings(rows: Sequence[CheckedRow]) -> list[str]:
     notes = list(dict.fromkeys(note for row in rows for note in row.notes))
     more = [f"{len(notes) - _NAMED} more files were not read as their headers state; see promise data check"]
     return notes[:_NAMED] + (more if len(notes) > _NAMED else [])
-
-
-def divided_groups(rows: Sequence[Row]) -> list[str]:
-    """Return the groups with rows in more than one split, which is allowed but worth a warning."""
-    splits = defaultdict[str, set[Split]](set)
-    for row in rows:
-        splits[row.group].add(row.split)
-    return sorted(group for group, own in splits.items() if len(own) > 1)

@@ -9,10 +9,8 @@ from promise_seg.arguments import check_place, checks_arguments, shown, whole_nu
 from promise_seg.dataset.checks import (
     CheckedRow,
     check_rows,
-    chosen_on_test_warning,
     classes_of,
     data_sha256,
-    divided_warning,
     image_notes,
     leaks,
     mask_notes,
@@ -21,6 +19,7 @@ from promise_seg.dataset.checks import (
 from promise_seg.dataset.manifest import Row, check_share, of_split, raise_all, scan_manifest, split_off_validation
 from promise_seg.dataset.owners import grouped, owners_note
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
+from promise_seg.dataset.split_warnings import chosen_on_test_warning, divided_warning, same_pixels_warning
 from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, Reading, ReadingOptions, parse_classes
@@ -119,8 +118,7 @@ class Dataset(Sequence[CheckedRow]):
         if val_share is not None:
             check_share(val_share)
         seed, wanted = whole_number(seed, "seed", 0), _wanted_splits(split)
-        rows = _usable_rows(path, reading, wanted, progress)
-        rows = grouped(rows, _read_for(wanted))
+        rows = grouped(_usable_rows(path, reading, wanted, progress), _read_for(wanted))
         moved = None if of_split(rows, Split.VAL) else val_share
         if moved is not None:
             rows = split_off_validation(rows, share=moved, seed=seed)
@@ -208,7 +206,8 @@ class Dataset(Sequence[CheckedRow]):
         meaning, channels that are left out, and files that were not read exactly as they say.
         """
         rows = list(dict.fromkeys(row.row for row in self.rows))
-        first = [words for words in (chosen_on_test_warning(self.rows), divided_warning(rows)) if words is not None]
+        found = (chosen_on_test_warning(self.rows), same_pixels_warning(self.rows), divided_warning(rows))
+        first = [words for words in found if words is not None]
         notes = (*mask_notes(self.rows).values(), *image_notes(self.rows).values(), *mended_warnings(self.rows))
         return (*first, *notes)
 

@@ -1,5 +1,6 @@
 """Train three variants, compare their scores with the bare SAM, and show the first test images."""
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from promise_seg.features.store import FeatureStore
 from promise_seg.learning.settings import make_settings
 from promise_seg.learning.training import TrainingRun
 from promise_seg.progress import Progress, silent
+from promise_seg.quantities import seconds_in_words
 from promise_seg.sam.loading import NANO, load_sam
 from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import PromptSource, Split, Variant
 from promise_seg.workflows.devices import make_accelerator
 from promise_seg.workflows.evaluation import score_and_judge
 from promise_seg.workflows.models import OpenModels, open_models
+from promise_seg.workflows.noting import Note, no_note
 from promise_seg.workflows.one_run import run_and_calibrate
 
 VARIANTS = (Variant.APM, Variant.IPS, Variant.APM_IPS)
@@ -45,6 +48,7 @@ def run_demo(
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
+    note: Note = no_note,
 ) -> DemoResult:
     """Run the whole demonstration; finished parts are not repeated.
 
@@ -58,6 +62,7 @@ def run_demo(
         seed: seed of weights, draws and oracle points.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: called for each image and step.
+        note: called at the beginning of each of the four steps: three trainings, and the scoring.
 
     Raises:
         ManifestError: if there are no test rows.
@@ -71,20 +76,36 @@ def run_demo(
             raise ManifestError("the demo needs test rows to report on. Add some to the CSV")
         store = FeatureStore(folder / "features")
         models = {Variant.SAM: open_models("bare", sam=frozen, device=accelerator.device)}
+        begin = _Steps(len(VARIANTS) + 1, note)
         for variant in VARIANTS:
+            begin(f"training {variant}")
             settings = make_settings(variant=variant, epochs=epochs, views=views, seed=seed)
             run = TrainingRun(folder / "runs" / variant, rows, frozen, store, settings, accelerator)
             run_and_calibrate(run, rows, _of_variant(progress, variant))
             models[variant] = open_models(run.folder, sam=frozen, device=accelerator.device)
+        begin("scoring, and drawing the page")
         table = _table(models, rows, source, seed, store, progress)
         counts = ", ".join(f"{len(rows.of_split(split))} {split}" for split in Split)
-        note = (
+        about = (
             f"Data: {source} ({counts} images). SAM: {sam}, frozen. {epochs} epochs, {views} views of each image, "
             f"seed {seed}. Scores are means over the test images, at their own size; models were chosen on the val "
             "images."
         )
-        page = write_page(folder, rows.test[:_PICTURES], _columns(models, seed), table, note)
+        page = write_page(folder, rows.test[:_PICTURES], _columns(models, seed), table, about)
     return DemoResult(f"{counts} images; means over test", table, page)
+
+
+class _Steps:
+    """Report the beginning of each step of the demonstration, with the time that the steps before it took."""
+
+    def __init__(self, total: int, note: Note) -> None:
+        self._total, self._note, self._begun, self._started = total, note, 0, time.monotonic()
+
+    def __call__(self, name: str) -> None:
+        """Report the next step."""
+        spent = f" ({seconds_in_words(time.monotonic() - self._started)} so far)" if self._begun else ""
+        self._begun += 1
+        self._note(f"step {self._begun} of {self._total}: {name}{spent}")
 
 
 def _of_variant(progress: Progress, variant: Variant) -> Progress:

@@ -53,20 +53,28 @@ class MeasuredAnswer(BaseModel):
     shifted_dice: float | None
     dice_without_map: float | None = None
 
-    @property
-    def words(self) -> str:
-        """A line about the answer for the user."""
-        name = {
-            PromptForm.POINT: "one point", PromptForm.POINTS: "a few points", PromptForm.MANY_POINTS: "many points",
-            PromptForm.BOX: "a box", PromptForm.BOX_AND_POINTS: "a box and points",
-        }[self.form]  # fmt: skip
-        line = f"prompted with {name}: val Dice {self.dice:.3f}, bare SAM {self.bare_dice:.3f}"
-        if self.dice_without_map is not None:
-            line += f", without the auto-prompter's map {self.dice_without_map:.3f}"
-        if self.shifted_dice is None or self.answer.shifted:
-            return line
-        without_map = "" if self.dice_without_map is None else ", also without the map"
-        return f"{line}; the shift is worse at it ({self.shifted_dice:.3f}{without_map}) and is left out there"
+
+_NAMES = {
+    PromptForm.POINT: "one point", PromptForm.POINTS: "a few points", PromptForm.MANY_POINTS: "many points",
+    PromptForm.BOX: "a box", PromptForm.BOX_AND_POINTS: "a box and points",
+}  # fmt: skip
+
+
+def answers_in_words(answers: Sequence[MeasuredAnswer]) -> list[str]:
+    """Return lines for the user: the scores of each form of prompts, and what the answers leave out or add."""
+    lines = [
+        ("val Dice with given prompts (bare SAM in brackets)", [
+            f"{_NAMES[one.form]} {one.dice:.3f} ({one.bare_dice:.3f})" for one in answers
+        ]),
+        ("the shift is left out where SAM without it is better (with the shift)", [
+            f"{_NAMES[one.form]} ({one.shifted_dice:.3f})"
+            for one in answers if one.shifted_dice is not None and not one.answer.shifted
+        ]),
+        ("the auto-prompter's map has a share where that is better (without the map)", [
+            f"{_NAMES[one.form]} ({one.dice_without_map:.3f})" for one in answers if one.dice_without_map is not None
+        ]),
+    ]  # fmt: skip
+    return [f"{title}: {', '.join(parts)}" for title, parts in lines if parts]
 
 
 @torch.no_grad()

@@ -6,18 +6,37 @@ from pathlib import Path
 from promise_seg.checkpoint import BEST_FOLDER, read_config, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
-from promise_seg.learning.answering import measure_answers, write_answers
+from promise_seg.learning.answering import ANSWERS_FILE, measure_answers, read_answers, write_answers
 from promise_seg.learning.instance_choices import choose_instance_rule
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.second_pass import measure_second_pass
 from promise_seg.learning.settings import TrainSettings
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, silent
+from promise_seg.vocabulary import GivenPrompts
 
 
 def is_measured(folder: Path) -> bool:
     """Whether the best model of the run in a folder has been measured."""
     return bool(read_config(folder / BEST_FOLDER).given)
+
+
+def lacks_final_choices(folder: Path, settings: TrainSettings) -> bool:
+    """Whether a run has yet to measure its best model after the last epoch, as after an interruption at that point.
+
+    The best model of a run without an object in its val rows is measured, but has no answers. Runs of the reference
+    protocol and of earlier versions are not measured.
+
+    Args:
+        folder: the folder of the run, or of the run of one class.
+        settings: the settings of the run.
+
+    Raises:
+        CheckpointError: if the config of the best model cannot be read.
+    """
+    if settings.given_prompts == GivenPrompts.POINTS or is_measured(folder):
+        return False
+    return not (folder / ANSWERS_FILE).exists() or bool(read_answers(folder))
 
 
 def measure_best(

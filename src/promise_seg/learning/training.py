@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
 from promise_seg.checkpoint import BEST_FOLDER, LAST_FOLDER, load_checkpoint, save_checkpoint
+from promise_seg.class_sets import is_class_set
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.dataset.tiles import rows_to_learn
 from promise_seg.environment import collect_environment
@@ -194,9 +195,14 @@ class TrainingRun:
             ) from error
         if changed:
             raise CheckpointError(
-                f"{path}: holds a run that differs in {', '.join(changed)}. "
-                "Give the same settings and data again to resume it, or choose another -o folder."
+                f"{path}: holds a run that differs in {', '.join(changed)}. Give the same settings and data again to "
+                f"resume it, or choose another -o folder. There, --init {self._init_name} continues from its best model"
             )
+
+    @property
+    def _init_name(self) -> Path:
+        """The folder to name with ``--init`` to start from this run: for one of a set of classes, that of the set."""
+        return self.folder.parent if is_class_set(self.folder.parent) else self.folder
 
     def _keep_log(self, epochs: int) -> None:
         """Drop log lines of an epoch that was interrupted after it was logged, before the state was written.

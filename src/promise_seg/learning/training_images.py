@@ -52,6 +52,9 @@ class TrainingImages(BaseModel):
     """The ``training_images.json`` of a run: hashes of images as they were read, slice by slice (see
     :class:`~promise_seg.dataset.checks.CheckedRow`).
 
+    Each set has the ``image_sha256`` and the ``rgb_sha256`` of its images. By the latter, which files of earlier
+    versions lack, images are recognised that were saved again without loss.
+
     Args:
         train, val: images that the run was trained on, and those that its best epoch was chosen on.
         init_train, init_val: the same for the model that it started from and that model's predecessors; not in the file
@@ -74,7 +77,8 @@ class TrainingImages(BaseModel):
             start: the images of the model that the run starts from, if they are known.
         """
         train, val = (
-            frozenset(row.image_sha256 for row in rows if row.row.split == split) for split in (Split.TRAIN, Split.VAL)
+            frozenset().union(*(_hashes(row) for row in rows if row.row.split == split))
+            for split in (Split.TRAIN, Split.VAL)
         )
         if start is None:
             return cls(train=train, val=val)
@@ -94,12 +98,20 @@ class TrainingImages(BaseModel):
         return [row for row in rows if row.image_sha256 in self.train]
 
     def seen(self, rows: Sequence[CheckedRow]) -> Seen:
-        """Count the rows that are not new; rows that are still ``val`` rows may have been used for selection."""
-        trained = self.trained_on(rows)
+        """Count the rows that are not new; rows that are still ``val`` rows may have been used for selection.
+
+        Rows with the pixels of a known image are counted too, whatever their file.
+        """
+        trained, own = ([row for row in rows if _hashes(row) & known] for known in (self.all_train, self.train))
         chosen_on = self.val | (self.init_val - self.all_train)
-        chosen = [row for row in rows if row.image_sha256 in chosen_on and row.row.split != Split.VAL]
+        chosen = [row for row in rows if _hashes(row) & chosen_on and row.row.split != Split.VAL]
         first = next((row.name for row in [*trained, *chosen]), None)
-        return Seen(len(rows), len(trained), len(chosen), first, len(trained) - len(self.learned_from(rows)))
+        return Seen(len(rows), len(trained), len(chosen), first, len(trained) - len(own))
+
+
+def _hashes(row: CheckedRow) -> frozenset[str]:
+    """Return the hashes by which an image is recognised: that of its file and settings, and that of its pixels."""
+    return frozenset({row.image_sha256, row.rgb_sha256} - {""})
 
 
 def write_training_images(folder: Path, rows: Sequence[CheckedRow], start: TrainingImages | None = None) -> None:

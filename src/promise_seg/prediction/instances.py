@@ -1,6 +1,6 @@
 """The separate objects that a model finds in an image, as returned by the Python API."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.instances.facts import FoundObject
 from promise_seg.prediction.overlay import draw_instances
 from promise_seg.prediction.reading import ImageLike, read_rgb_of_size
+from promise_seg.quantities import count_in_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,12 @@ class Instances:
     """
 
     labels: Uint16Array
-    objects: tuple[FoundObject, ...] = field(repr=False)
+    objects: tuple[FoundObject, ...]
+
+    def __repr__(self) -> str:
+        """Return the number of objects and the size of the image."""
+        height, width = self.labels.shape
+        return f"Instances({count_in_words(len(self), 'object')} in an image of {height} x {width})"
 
     def __len__(self) -> int:
         """Return the number of objects."""

@@ -16,6 +16,7 @@ from promise_seg.images.reading import DEFAULT_READING, Reading
 from promise_seg.inference.masks import Masks
 from promise_seg.prediction.overlay import draw_overlay
 from promise_seg.prediction.reading import ImageLike, read_rgb_of_size
+from promise_seg.quantities import count_in_words
 from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.sam.prompts import Prompts
 from promise_seg.vocabulary import MaskChoice
@@ -81,6 +82,18 @@ class Prediction:
         """
         rgb = read_rgb_of_size(image, reading, self.mask.shape)
         return draw_overlay(rgb, self.mask, self.points_xy, self.point_labels, self.boxes_xyxy)
+
+    def __repr__(self) -> str:
+        """Return the size of the mask and of the image, the predicted IoU, and the numbers of prompts."""
+        height, width = self.mask.shape
+        area, share = int(np.count_nonzero(self.mask)), float(self.mask.mean())
+        count = len(self.boxes_xyxy)
+        prompts = f"{count_in_words(len(self.points_xy), 'point')}, {count} {'box' if count == 1 else 'boxes'}"
+        note = f", {self.note!r}" if self.note else ""
+        return (
+            f"Prediction(mask of {area} pixels ({share:.1%}) in an image of {height} x {width}, "
+            f"predicted IoU {self.predicted_iou:.2f}, {prompts}{note})"
+        )
 
     def _repr_html_(self) -> str:
         """Return the mask as an HTML image, for notebooks."""

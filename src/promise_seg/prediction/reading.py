@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 from promise_seg.arguments import check_place, whole_number
 from promise_seg.arrays import Array, Uint8Array
 from promise_seg.errors import ImageError, SettingsError
+from promise_seg.images.formats.series_files import dicom_files
 from promise_seg.images.formats.source import Source
 from promise_seg.images.reading import Reading
 
@@ -74,13 +75,19 @@ def opened(image: object, reading: Reading, index: int | None = None) -> tuple[o
     """Open an image if it is a path, and return it with the index of the requested slice.
 
     Raises:
-        ImageError: if the file cannot be opened.
+        ImageError: if the file cannot be opened. For a folder without DICOM files, the message names
+            ``predict_folder``.
     """
     place, index = (image.volume, image.index) if isinstance(image, Slice) else (image, index)
     index = None if index is None else whole_number(index, "index of the slice")
     if isinstance(place, str | Path):
         check_place(place, "image")
-        return reading.open(place), index
+        try:
+            return reading.open(place), index
+        except ImageError as error:
+            if Path(place).is_dir() and not dicom_files(Path(place)):
+                raise ImageError(f"{error}. To predict all images of a folder, use predict_folder") from error
+            raise
     return place, index
 
 
@@ -118,6 +125,26 @@ def _of_array(array: Array, *, any_channels: bool = False) -> Uint8Array:
     if array.dtype != np.uint8 or not shape_fits or not array.size:
         raise ImageError(
             f"an image array must be uint8 of shape (H, W), (H, W, 3) or (H, W, 4) with at least one pixel, got "
-            f"{array.dtype} {array.shape}"
+            f"{array.dtype} {array.shape}{_way_out(array)}"
         )
     return np.repeat(array[..., None], 3, 2) if array.ndim == 2 else np.ascontiguousarray(array[..., :3])
+
+
+def _way_out(array: Array) -> str:
+    """Return advice on how to convert an array to an image; empty if there is none."""
+    if not array.size or array.ndim not in (2, 3):
+        return ""
+    if array.ndim == 3 and array.shape[2] not in (3, 4) and array.shape[0] in (1, 3, 4):
+        moved = "array[0]" if array.shape[0] == 1 else "array.transpose(1, 2, 0)"
+        return f". Its first axis seems to be channels: give {moved}{'' if array.dtype == np.uint8 else ', as uint8'}"
+    if array.dtype == np.uint8:
+        return ""
+    if array.dtype == np.bool_:
+        return ". Convert it with array.astype('uint8') * 255"
+    top = (
+        "multiply values in [0, 1] by 255" if np.issubdtype(array.dtype, np.floating) else "divide 16-bit values by 257"
+    )
+    return (
+        f". Scale its values to 0-255 as in the training images (for example, {top}) and convert it with "
+        ".astype('uint8'), or give the path of the file, which is read as in training"
+    )

@@ -3,7 +3,13 @@
 from promise_seg.assessment.budget import MAP_ALONE
 from promise_seg.assessment.measures import heading_of, lower_is_better
 from promise_seg.assessment.measuring import parse_tolerance
-from promise_seg.assessment.statistics import interval_words
+from promise_seg.assessment.statistics import (
+    few_groups_note,
+    interval_axis,
+    interval_heading,
+    interval_words,
+    marked_words,
+)
 from promise_seg.quantities import count_in_words
 from promise_seg.reporting.blocks import Block, Facts, Gallery, Section, Table, Text
 from promise_seg.reporting.card_section import card_section
@@ -41,8 +47,8 @@ def _ends(ends: tuple[float, float] | None) -> str:
     return interval_words(None if ends is None else list(ends))
 
 
-def _with_ends(mean: float, ends: tuple[float, float] | None) -> str:
-    return f"{mean:.3f}" if ends is None else f"{mean:.3f} (95 %: {_ends(ends)})"
+def _with_ends(mean: float, ends: tuple[float, float] | None, groups: int) -> str:
+    return f"{mean:.3f}" if ends is None else f"{mean:.3f} ({interval_heading([groups])}: {_ends(ends)})"
 
 
 def _summary(report: RunReport) -> Section:
@@ -51,7 +57,8 @@ def _summary(report: RunReport) -> Section:
     count, _, words = main.images_words.partition(" ")
     numbers.append((f"{words}, in {main.groups} groups", count))
     lines = "; ".join(
-        f"{_with_ends(one.mean['dice'], one.interval['dice'])} with {one.name}" for one in report.evaluations
+        f"{_with_ends(one.mean['dice'], one.interval['dice'], one.groups)} with {one.name}"
+        for one in report.evaluations
     )
     blocks: list[Block] = [
         Facts(tuple(numbers), prominent=True),
@@ -67,7 +74,7 @@ def _summary(report: RunReport) -> Section:
 def _volumes_words(evaluations: tuple[ReportedEvaluation, ...]) -> str:
     """Return a sentence on the Dice of volumes; empty if the images are not slices of volumes."""
     lines = "; ".join(
-        f"{_with_ends(one.volumes.mean['dice'], one.volumes.interval['dice'])} with {one.name}"
+        f"{_with_ends(one.volumes.mean['dice'], one.volumes.interval['dice'], one.volumes.groups)} with {one.name}"
         for one in evaluations
         if one.volumes is not None
     )
@@ -93,21 +100,16 @@ def _warnings(report: RunReport) -> list[Text]:
                 "note" if len(oracle) < len(report.evaluations) else "warning",
             )
         )
-    if report.evaluations[0].groups < 10:
-        found.append(
-            Text(
-                f"The images form {count_in_words(report.evaluations[0].groups, 'group')}: with fewer than ten, "
-                "intervals are rough.",
-                "note",
-            )
-        )
+    groups = report.evaluations[0].groups
+    if (few := few_groups_note(groups)) is not None:
+        found.append(Text(f"The images form {count_in_words(groups, 'group')}: {few}.", "note"))
     return found
 
 
 def _measures(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
     head = ["measure", "better"]
     for one in evaluations:
-        head += [one.name, "95 %"]
+        head += [one.name, interval_heading([one.groups])]
     names = dict.fromkeys(name for one in evaluations for name in one.mean)
     unit = parse_tolerance(evaluations[0].tolerance).unit
     rows = []
@@ -119,7 +121,7 @@ def _measures(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
         rows.append(tuple(cells))
     main = evaluations[0]
     caption = (
-        f"Means over {main.images_words}, weighted equally; 95 % intervals over {main.groups} groups. "
+        f"Means over {main.images_words}, weighted equally; intervals over {count_in_words(main.groups, 'group')}. "
         f"Tolerance of surface Dice: {main.tolerance}."
     )
     texts = [_nothing_words(evaluations)]
@@ -146,10 +148,11 @@ def _strata(evaluations: tuple[ReportedEvaluation, ...], by: str) -> Section:
     what = "object size" if by == "size" else by
     parts = evaluations[0].strata[by]
     found = [(one, name, one.strata[by][name]) for name in parts for one in evaluations]
+    counts = [part.groups for *_, part in found]
     chart = interval_chart(
         [(name, part.dice, part.dice_interval, one.name) for one, name, part in found],
-        name=f"Mean Dice by {what}, with 95 % intervals",
-        x_label="mean Dice, 95 % over groups",
+        name=f"Mean Dice by {what}, with intervals ({interval_heading(counts)})",
+        x_label=f"mean Dice, {interval_axis(counts)}",
         caption="The object's share of the image." if by == "size" else "",
     )
     rows = tuple(
@@ -159,12 +162,12 @@ def _strata(evaluations: tuple[ReportedEvaluation, ...], by: str) -> Section:
             str(part.images),
             str(part.groups),
             f"{part.dice:.3f}",
-            _ends(part.dice_interval),
+            marked_words(part.dice_interval, part.groups),
             f"{part.iou:.3f}",
         )
         for one, name, part in found
     )
-    head = (by, "prompts", "images", "groups", "Dice", "95 %", "IoU")
+    head = (by, "prompts", "images", "groups", "Dice", interval_heading(counts), "IoU")
     return Section(f"By {what}", (chart, Table(head, rows, f"Mean Dice and IoU by {what}")))
 
 
@@ -199,10 +202,11 @@ def _budget(report: RunReport) -> Section:
     if not report.budget:
         return Section("Prompt error budget", notes)
     kinds = {False: "automatic, or none", True: "from the ground truth"}
+    groups = [report.evaluations[0].groups]
     chart = interval_chart(
         [(one.prompts, one.dice, one.interval, kinds[one.reads_the_ground_truth]) for one in report.budget],
-        name="Mean Dice with every kind of prompts, with 95 % intervals",
-        x_label="mean Dice, 95 % over groups",
+        name=f"Mean Dice with every kind of prompts, with intervals ({interval_heading(groups)})",
+        x_label=f"mean Dice, {interval_axis(groups)}",
         caption="Jittered: points moved at random; the standard deviation is a share of the image's side.",
     )
     rows = tuple(
@@ -216,7 +220,7 @@ def _budget(report: RunReport) -> Section:
         )
         for one in report.budget
     )
-    head = ("prompts", "made", "Dice", "95 %", "draws", "spread of draws")
+    head = ("prompts", "made", "Dice", interval_heading(groups), "draws", "spread of draws")
     table = Table(head, rows, "Dice with every kind of prompts")
     return Section("Prompt error budget", (*_budget_texts(report), *notes, chart, table))
 

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 from promise_seg.checkpoint import read_config
 from promise_seg.class_sets import is_class_set, is_one_model, read_class_set
 from promise_seg.errors import PromiseError
+from promise_seg.learning.measuring_best import lacks_final_choices
 from promise_seg.learning.run_identity import RunIdentity
 from promise_seg.learning.training import STATE_FILE
 from promise_seg.reporting.commands import resume_command
@@ -42,10 +43,13 @@ def _note(part: ModelPart) -> str | None:
         return None
     facts = json.loads(read_metadata(state)["state"])["facts"]
     identity = RunIdentity.model_validate(facts["identity"])
+    where = f"after epoch {facts['epoch']} of {identity.settings.epochs}"
     if facts["epoch"] >= identity.settings.epochs:
-        return None
+        if not lacks_final_choices(run, identity.settings):
+            return None
+        where = "after its last epoch, before the final choices on the val rows were made"
     command = resume_command(note, identity, whole, read_config(part.checkpoint), classes, one_model=one_model)
     return (
-        f"{part.name}: its training was interrupted after epoch {facts['epoch']} of {identity.settings.epochs}; the "
-        f"best model so far is used. To resume the training: {command}"
+        f"{part.name}: its training was interrupted {where}; the best model so far is used. "
+        f"To resume the training: {command}"
     )

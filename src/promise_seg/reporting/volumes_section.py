@@ -2,8 +2,9 @@
 
 from promise_seg.assessment.measures import heading_of
 from promise_seg.assessment.measuring import Unit
-from promise_seg.assessment.statistics import interval_words
+from promise_seg.assessment.statistics import few_groups_note, interval_heading, interval_words
 from promise_seg.assessment.summary import VolumeSummary
+from promise_seg.quantities import count_in_words
 from promise_seg.reporting.blocks import Block, Section, Table, Text
 from promise_seg.reporting.document import ReportedEvaluation
 
@@ -12,7 +13,7 @@ def volumes_section(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
     """Return the section with means over volumes; at least one evaluation must have volumes."""
     scored = [(one.name, one.volumes) for one in evaluations if one.volumes is not None]
     main = scored[0][1]
-    head = ("measure", "prompts", "mean", "95 %", "median", "mean of groups")
+    head = ("measure", "prompts", "mean", interval_heading([main.groups]), "median", "mean of groups")
     rows = tuple(
         (
             heading_of(measure, Unit.MILLIMETRES),
@@ -26,8 +27,9 @@ def volumes_section(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
         for name, found in scored
     )
     caption = (
-        f"Means over {main.volumes_words}, volumes weighted equally; 95 % intervals over {main.groups} groups; for the "
-        f"mean of groups these are weighted equally. Distances are in mm. Tolerance of surface Dice: {main.tolerance}."
+        f"Means over {main.volumes_words}, volumes weighted equally; intervals over "
+        f"{count_in_words(main.groups, 'group')}; for the mean of groups these are weighted equally. Distances are in "
+        f"mm. Tolerance of surface Dice: {main.tolerance}."
     )
     silent = ", ".join(f"{found.volumes_with_empty_prediction} with {name}" for name, found in scored)
     nothing = Text(
@@ -39,8 +41,10 @@ def volumes_section(evaluations: tuple[ReportedEvaluation, ...]) -> Section:
 
 
 def _limits(main: VolumeSummary) -> list[Block]:
-    """Return notes about volumes that are incomplete or have no distances."""
+    """Return notes about few groups, and about volumes that are incomplete or have no distances."""
     found: list[Block] = []
+    if (few := few_groups_note(main.groups)) is not None:
+        found.append(Text(f"The volumes form {count_in_words(main.groups, 'group')}: {few}.", "note"))
     if main.parts:
         found.append(
             Text(

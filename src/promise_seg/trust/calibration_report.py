@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from promise_seg.arrays import BoolArray, Float64Array
-from promise_seg.assessment.statistics import interval_words, tail_share
+from promise_seg.assessment.statistics import LEAST_GROUPS, interval_words, tail_share
 from promise_seg.assessment.trust_quality import Bin, Covered, NothingHere, TrustQuality
 
 COVERAGES = 20
@@ -68,12 +68,12 @@ def rank_correlation(trust: Float64Array, dice: Float64Array) -> float | None:
 def rank_interval(
     trust: Float64Array, dice: Float64Array, groups: Sequence[str], seed: int = 0
 ) -> tuple[float, float] | None:
-    """Return the 95 % interval of the rank correlation, by a bootstrap over whole groups; ``None`` for a single group.
+    """Return the 95 % interval of the rank correlation, by a bootstrap over whole groups; ``None`` below four groups.
 
     The percentiles are expanded like those of :func:`~promise_seg.assessment.statistics.mean_interval`.
     """
     names, index = np.unique(np.asarray(groups), return_inverse=True)
-    if len(names) < 2:
+    if len(names) < LEAST_GROUPS:
         return None
     members = [np.flatnonzero(index == number) for number in range(len(names))]
     found = []

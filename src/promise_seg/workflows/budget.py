@@ -159,7 +159,7 @@ def _written(found: PromptBudget, output: Path) -> PromptBudget:
     summary = found.records()
     files = output / "budget.json", output / "budget.png"
     write_json(files[0], found.facts | {"budget": summary})
-    draw_budget(summary, found.title, files[1])
+    draw_budget(summary, found.title, files[1], len(set(found.groups)))
     return PromptBudget(found.name, found.kinds, found.groups, found.facts, found.notes, files)
 
 

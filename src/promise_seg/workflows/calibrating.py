@@ -73,7 +73,7 @@ class Tuning:
     instances: InstanceRule | None = None
 
 
-@checks_arguments("data", "val_share", "seed", "store", "mask_threshold", "progress", "note")
+@checks_arguments("data", "sam", "val_share", "seed", "store", "mask_threshold", "progress", "note")
 def calibrate(
     model: ModelLike | OpenModels,
     data: Dataset | str | Path,
@@ -132,7 +132,7 @@ def calibrate(
     return calibrated
 
 
-@checks_arguments("data", "reset", "val_share", "seed", "store", "mask_threshold", "progress", "note")
+@checks_arguments("data", "sam", "reset", "val_share", "seed", "store", "mask_threshold", "progress", "note")
 def tune_postprocess(
     model: ModelLike | OpenModels,
     data: Dataset | str | Path,

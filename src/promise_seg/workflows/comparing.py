@@ -92,6 +92,7 @@ def compare(
     volumes = 0 if whole is None else len(whole.values)
     if whole is not None and (few := len(set(whole.groups.values()))) < _FEWEST_GROUPS <= groups:
         notes.append(f"volumes are in {count_in_words(few, 'group')}: too few for Wilcoxon's test to find anything")
+    notes += [one.contradiction for one in found if one.contradiction]
     comparisons = Comparisons(tuple(found), len(scored[0].images), groups, tuple(notes), volumes)
     if output is not None:
         write_json(Path(output), comparisons.records())

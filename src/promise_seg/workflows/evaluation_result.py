@@ -9,7 +9,7 @@ from promise_seg.assessment.evaluation import Result
 from promise_seg.assessment.measures import name_with_unit
 from promise_seg.assessment.measuring import Unit
 from promise_seg.assessment.report import values_by_measure
-from promise_seg.assessment.statistics import interval_words
+from promise_seg.assessment.statistics import interval_heading, interval_words
 from promise_seg.assessment.summary import EvaluationSummary
 from promise_seg.assessment.volumes import VolumeScore
 from promise_seg.quantities import count_in_words
@@ -97,7 +97,7 @@ class Evaluation:
         )
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         head = f"{self.name}, {self.summary.images} {self.summary.split} images, {self.summary.prompts_meaning}"
-        return _html_table(head, rows) + self._volumes_html() + notes
+        return _html_table(head, rows, self.summary.groups) + self._volumes_html() + notes
 
     def _volumes_html(self) -> str:
         """Return the table of volumes, or an empty string if there are none."""
@@ -109,9 +109,9 @@ class Evaluation:
             f"<td>{escape(interval_words(found.interval[name]))}</td></tr>"
             for name, value in found.mean.items()
         )
-        return _html_table(f"{found.volumes_words}, in {count_in_words(found.groups, 'group')}", rows)
+        return _html_table(f"{found.volumes_words}, in {count_in_words(found.groups, 'group')}", rows, found.groups)
 
 
-def _html_table(caption: str, rows: str) -> str:
-    head = "<tr><th>measure</th><th>mean</th><th>95 %</th></tr>"
+def _html_table(caption: str, rows: str, groups: int) -> str:
+    head = f"<tr><th>measure</th><th>mean</th><th>{interval_heading([groups])}</th></tr>"
     return f"<table><caption>{escape(caption)}</caption>{head}{rows}</table>"

@@ -11,7 +11,7 @@ from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.inference.planning import plan_encoding
-from promise_seg.learning.answering import MeasuredAnswer
+from promise_seg.learning.answering import MeasuredAnswer, answers_in_words
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.model import PromiseModel
@@ -43,8 +43,8 @@ class Trained:
 
     @property
     def lines(self) -> list[str]:
-        """The answers to prompts, a line for each form, and the other choices made on the val rows."""
-        lines = [one.words for one in self.answers]
+        """The scores of prompts that a person gives, and the choices made on the val rows, in a fixed order."""
+        lines = answers_in_words(self.answers)
         config = read_config(self.best_folder)
         if config.map_share == 1:
             same = "; the prompts do not change it" if config.presence_threshold is None else ""

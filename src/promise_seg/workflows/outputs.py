@@ -36,6 +36,10 @@ def check_output_place(folder: str | Path) -> None:
     """
     refuse_checkpoints(folder)
     refuse_file(folder)
+    _refuse_unwritable(folder)
+
+
+def _refuse_unwritable(folder: str | Path) -> None:
     if (error := error_of_writing(folder)) is not None:
         raise PromiseError(f"-o {folder}: cannot write: {error.strerror or error}. Choose another place") from error
 
@@ -50,7 +54,10 @@ def error_of_writing(folder: str | Path) -> OSError | None:
             continue
         except OSError as error:
             return error
-        return _error_within(one)
+        found = _error_within(one)
+        if found is None or one == place or not one.is_dir():
+            return found
+        return OSError(found.errno, f"nothing can be created in {one} ({found.strerror or found})", str(one))
     return None
 
 
@@ -95,10 +102,13 @@ def check_run_folder(folder: str | Path) -> None:
 
     Raises:
         SettingsError: if it holds one, is a checkpoint of a run, or is a file or an address.
+        PromiseError: if there is no such folder yet, and the system cannot create it.
     """
     check_place(folder, "output")
     refuse_checkpoints(folder)
     refuse_file(folder)
+    if not Path(folder).exists():
+        _refuse_unwritable(folder)
     if (Path(folder) / CONFIG_FILE).is_file() and not (Path(folder) / SETTINGS_FILE).is_file():
         raise SettingsError(
             f"-o {folder}: holds a model that was not trained there. Choose another folder; to train it further, give "
@@ -107,16 +117,17 @@ def check_run_folder(folder: str | Path) -> None:
 
 
 def check_apart_from_data(folder: str | Path, data: Dataset, note: Note) -> None:
-    """Check that a training does not replace files of its data, and note if its run hides them from searches.
+    """Check that the folder of a training contains no files of its data.
 
     Args:
         folder: the folder of the run.
         data: the images and masks to train on.
-        note: called with a line if images or masks are in the folder of the run. Later searches for images in a folder
-            above leave out runs with all that is in them.
+        note: called with a line if images or masks are in the folder of a run that exists already. Later searches for
+            images in a folder above leave out runs with all that is in them.
 
     Raises:
-        SettingsError: if a file is in a folder that training replaces, such as ``best``.
+        SettingsError: if a file of the data is in the folder of a new run, or in a folder that training replaces, such
+            as ``best``.
     """
     run = Path(folder).resolve()
     runs = [run, *(class_folder(run, label) for label in data.classes)]
@@ -131,8 +142,15 @@ def check_apart_from_data(folder: str | Path, data: Dataset, note: Note) -> None
                     f"-o {folder}: training replaces {place} with all that is in it, and {path} is a file of the data. "
                     "Choose another folder"
                 )
-    if within:
-        note(
-            f"-o {folder}: contains files of the data, such as {within[0][1]}. Commands that search a folder above it "
-            "for images will leave it out, because it holds a run. Choose a folder without data to avoid this"
+    if not within:
+        return
+    found = f"-o {folder}: contains files of the data, such as {within[0][1]}"
+    if not any((place / SETTINGS_FILE).is_file() for place in runs):
+        raise SettingsError(
+            f"{found}; expected a folder without data, because commands that search for images leave out a folder that "
+            "holds a run. Choose another folder"
         )
+    note(
+        f"{found}. Commands that search a folder above it for images will leave it out, because it holds a run. Choose "
+        "a folder without data to avoid this"
+    )

@@ -44,7 +44,7 @@ from promise_seg.workflows.listed_images import find_images
 from promise_seg.workflows.model_ref import ModelRef
 from promise_seg.workflows.models import ClassModels, Model, ModelLike, load
 from promise_seg.workflows.noting import Note, no_note
-from promise_seg.workflows.outputs import refuse_checkpoints
+from promise_seg.workflows.outputs import check_output_place
 from promise_seg.workflows.ray_places import check_no_ray_cpus, ray_options
 from promise_seg.workflows.ray_predicting import PredictJob, predict_on_ray
 
@@ -276,7 +276,7 @@ def _checked_output(output: str | Path, wanted: OutputFormat, instances: bool, *
             f"-o {output}: was predicted in parts. Give --part 1/1 or --ray to predict what is missing, "
             "--merge to make the table, or choose another folder"
         )
-    refuse_checkpoints(output)
+    check_output_place(output)
     return None
 
 

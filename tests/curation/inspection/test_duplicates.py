@@ -101,3 +101,25 @@ def test_many_that_look_alike_are_found_in_little_memory(scenes):
     tracemalloc.stop()
     assert 50 <= len(pairs) <= count / 4
     assert peak < 60e6  # all pairs, as tuples, would take more than twice that
+
+
+def test_groups_with_near_duplicates_are_joined_also_through_others(scenes):
+    thumbnails = Thumbnails()
+    turned = np.ascontiguousarray(np.rot90(scenes[4]))
+    for image in [scenes[0], scenes[4], scenes[1], turned, scenes[2], jpeg(scenes[1], 50)]:
+        thumbnails.add(image)
+    numbers, example = thumbnails.joined(["a", "b", "c", "c", "d", "e"])
+    assert example == NearDuplicate(2, 5, reoriented=False)
+    a, b, c, also_c, d, e = numbers.tolist()
+    assert b == c == also_c == e
+    assert len({a, b, d}) == 3
+
+
+def test_nothing_is_joined_without_near_duplicates(scenes):
+    thumbnails = Thumbnails()
+    assert thumbnails.joined([]) == (pytest.approx([]), None)
+    for image in [*scenes, np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9, 3), np.uint8)]:
+        thumbnails.add(image)
+    numbers, example = thumbnails.joined([str(n) for n in range(14)])
+    assert example is None
+    assert len(set(numbers.tolist())) == 14

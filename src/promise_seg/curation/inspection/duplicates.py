@@ -1,6 +1,6 @@
 """Near-duplicates: images with the same content although they differ in size, quality, format or orientation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.fft import dctn
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from promise_seg.arrays import Float32Array, IntArray, Uint8Array
+from promise_seg.arrays import BoolArray, Float32Array, IntArray, Uint8Array
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -57,17 +59,55 @@ class Thumbnails:
                 chosen.append(pair)
         return chosen
 
+    def joined(self, groups: Sequence[str]) -> tuple[IntArray, NearDuplicate | None]:
+        """Join groups that have near-duplicates of each other.
+
+        Returns:
+            A number for each image, shape (N,), which is the same for all images of groups that are joined, directly or
+            through other groups; and an example of a pair that joins two groups, ``None`` if there is no such pair.
+        """
+        numbers, example = _numbered(groups), None
+
+        def in_different_groups(part: slice) -> BoolArray:
+            return np.asarray(numbers[part, None] != numbers)
+
+        for rows, columns, correlation, position in self._similar(in_different_groups):
+            first, second = np.nonzero(correlation >= np.float32(LEAST_CORRELATION))
+            if len(first):
+                one, other = int(rows[first[0]]), int(columns[second[0]])
+                example = example or NearDuplicate(one, other, reoriented=position > 0)
+                numbers = _united(numbers, rows[first], columns[second])
+        return numbers, example
+
     def _closest(self, splits: IntArray, groups: IntArray) -> list[NearDuplicate]:
         """Return each image with its most similar image, if they are similar enough; the most similar pairs first."""
+        best = _Best(len(self.thumbnails))
+
+        def in_different_splits(part: slice) -> BoolArray:
+            return np.asarray((splits[part, None] != splits) & (groups[part, None] != groups))
+
+        for rows, columns, correlation, position in self._similar(in_different_splits):
+            best.add(rows, columns, correlation, position)
+        return best.pairs()
+
+    def _similar(
+        self, compared: Callable[[slice], BoolArray]
+    ) -> Iterator[tuple[IntArray, IntArray, Float32Array, int]]:
+        """Yield the correlations (R, C) of some images with later images, and the orientation of the later ones.
+
+        Correlations of images whose hashes differ too much are 0.
+
+        Args:
+            compared: returns, for a range of images, with which images they are compared, shape (R, N).
+        """
         flat = np.array(self.thumbnails, np.uint8).reshape(-1, _THUMBNAIL**2)
         moved = [order.ravel() for order in positions(np.arange(_THUMBNAIL**2).reshape(_THUMBNAIL, _THUMBNAIL))]
         hashes = [_hashes(flat[:, order]) for order in moved]
-        best = _Best(len(flat))
         has_contrast = np.ptp(flat, axis=1) > 0  # images without contrast are not compared
         numbers = np.arange(len(flat))
         for start in range(0, len(flat), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            eligible = (splits[part, None] != splits) & (groups[part, None] != groups) & (numbers > numbers[part, None])
+            eligible = compared(part) & (numbers > numbers[part, None])
             eligible &= has_contrast[part, None] & has_contrast
             for position, order in enumerate(moved):
                 apart = np.bitwise_count(hashes[0][part, None] ^ hashes[position])
@@ -76,8 +116,7 @@ class Thumbnails:
                 if len(rows):
                     correlation = _units(flat[start + rows]) @ _units(flat[columns][:, order]).T
                     correlation[~close[np.ix_(rows, columns)]] = 0
-                    best.add(start + rows, columns, correlation, position)
-        return best.pairs()
+                    yield start + rows, columns, correlation, position
 
 
 class _Best:
@@ -111,6 +150,13 @@ class _Best:
 def _numbered(names: Sequence[str]) -> IntArray:
     """Return an integer for each name, equal for equal names."""
     return np.unique(np.array(names, dtype=object), return_inverse=True)[1]
+
+
+def _united(numbers: IntArray, first: IntArray, second: IntArray) -> IntArray:
+    """Return the numbers (N,) of images, made equal for those of ``first`` and ``second``, (P,) indices each."""
+    count = int(numbers.max()) + 1
+    links = coo_array((np.ones(len(first), bool), (numbers[first], numbers[second])), shape=(count, count))
+    return np.asarray(connected_components(links, directed=False)[1][numbers])
 
 
 def _units(thumbnails: Uint8Array) -> Float32Array:

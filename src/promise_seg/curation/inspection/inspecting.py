@@ -16,7 +16,6 @@ from promise_seg.dataset.checks import (
     CheckedRow,
     check_row,
     classes_of,
-    divided_groups,
     emptied,
     image_notes,
     leaks,
@@ -24,6 +23,7 @@ from promise_seg.dataset.checks import (
 )
 from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.dataset.owners import divided_owners
+from promise_seg.dataset.split_warnings import divided_groups
 from promise_seg.errors import ImageError, MaskError, SizeError
 from promise_seg.images.formats.source import finite_range
 from promise_seg.images.guarding import guarded
