@@ -86,6 +86,7 @@ def test_long_messages_are_shown_whole_in_narrow_windows(open_page, size):
     """They were once cut off after the first line."""
     page = (annotator := open_page(*size)).page
     annotator.press("n", "b")
+    page.locator("#canvas").evaluate("(one) => one.scrollIntoView({ block: 'start' })")
     annotator.act(annotator.drag, (10, 20), (30, 20))
     before = page.locator("#stage").bounding_box()
     for _ in annotator.served()["list"]:
