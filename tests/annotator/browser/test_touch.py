@@ -104,7 +104,9 @@ def test_the_pressure_of_a_pen_changes_no_width(tablet, fingers):
         tablet.revision_after(1, before)
         masks.append(tablet.data("area"))
         tablet.press("n")
-    assert masks[0] == masks[1] > 100
+    light, heavy = masks
+    assert light > 100
+    assert heavy == pytest.approx(light, rel=0.02), "pixels on the very edge may differ: places are rounded"
 
 
 def test_a_brush_paints_with_a_finger(tablet, fingers):

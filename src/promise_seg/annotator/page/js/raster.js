@@ -5,6 +5,8 @@ import { Region } from "./region.js";
 /** @typedef {import("./types.js").Point} Point */
 /** @typedef {{width: number, height: number}} Size */
 
+const ROUNDING = 1e-3; // px: a place in the window, divided by the zoom, is rounded; edges on pixel centres stay in
+
 /**
  * The pixels within `radius` of a line through points; of one point, at least the pixel under it.
  * @param {Point[]} line @param {number} radius @param {Size} image
@@ -66,7 +68,7 @@ function capsule(region, from, to, radius) {
   for (let y = top; y <= bottom; y += 1) {
     for (let x = left; x <= right; x += 1) {
       const along = length ? Math.min(1, Math.max(0, ((x - from.x) * dx + (y - from.y) * dy) / length)) : 0;
-      if (Math.hypot(x - from.x - along * dx, y - from.y - along * dy) <= radius) set(region, x, y);
+      if (Math.hypot(x - from.x - along * dx, y - from.y - along * dy) <= radius + ROUNDING) set(region, x, y);
     }
   }
 }
