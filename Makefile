@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLING := Installing PyTorch and the other packages into $(VENV); this takes some minutes
 export OMP_WAIT_POLICY ?= PASSIVE
 # Tests run in so many processes, with one thread each; a file's tests stay together.
 WORKERS ?= 2
@@ -43,10 +44,12 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "$(INSTALLING)"
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "$(INSTALLING)"
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	touch $@ $(VENV)/.installed
 

@@ -85,6 +85,17 @@ def test_the_citation_is_of_this_version_and_licence():
     assert [author["name"] for author in citation["authors"]] == [author["name"] for author in project["authors"]]
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_make_announces_the_long_installation_before_it_begins(tmp_path, target):
+    command = ["make", "--dry-run", target, f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    before, installs, _ = done.stdout.partition("pip install")
+    assert installs
+    assert 'echo "Installing PyTorch and the other packages' in before
+
+
 def test_the_checks_before_a_commit_are_those_of_make_lint():
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
     before_commit = {hook["entry"].split()[0] for hook in hooks}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from promise_seg.class_sets import class_folder, is_class_set, read_class_set
-from promise_seg.errors import CheckpointError, SettingsError
+from promise_seg.errors import CheckpointError, SettingsError, no_checkpoint_words
 from promise_seg.model import SAM_BESIDE, ModelConfig, PromiseModel
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.loading import load_sam
@@ -59,10 +59,7 @@ def find_checkpoint(path: str | Path) -> Path:
         raise CheckpointError(
             f"{path}: contains one model per class; expected a single model. Give the folder of one of them: {folders}"
         )
-    raise CheckpointError(
-        f"{path}: contains no checkpoint; expected a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, or the output "
-        "folder of promise train"
-    )
+    raise CheckpointError(no_checkpoint_words(path))
 
 
 def run_folder(checkpoint: Path) -> Path:

@@ -63,3 +63,11 @@ class CheckpointError(PromiseError):
 
 class SettingsError(PromiseError):
     """A setting has an invalid value."""
+
+
+def no_checkpoint_words(path: object) -> str:
+    """Return the message for a path that holds no model."""
+    return (
+        f"{path}: contains no checkpoint; expected a folder with config.json and model.safetensors, or the output "
+        "folder of promise train"
+    )

@@ -296,6 +296,19 @@ class OutputFormat(StrEnum):
     GEOJSON = "geojson"
 
 
+class TrainableFormat(StrEnum):
+    """The output formats that a manifest can list as masks."""
+
+    AUTO = "auto"
+    PNG = "png"
+    TIFF = "tiff"
+    NIFTI = "nifti"
+    NRRD = "nrrd"
+    METAIMAGE = "metaimage"
+    NPY = "npy"
+    DICOM_SEG = "dicom-seg"
+
+
 class Optimizer(StrEnum):
     """The optimizer of training."""
 

@@ -1,11 +1,14 @@
 """The classes of a project: their names, and masks as label maps."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from promise_seg.annotator.classes import classes_of, labels_of
+from promise_seg.annotator.database import Database
 from promise_seg.annotator.project import Options, Project
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
@@ -54,6 +57,17 @@ def test_a_project_keeps_the_names_of_its_classes(model, images, folder):
     content = json.loads((folder / "exports/coco.json").read_text())
     assert content["categories"] == [{"id": 1, "name": "polyp"}, {"id": 2, "name": "tool"}]
     assert {one["category_id"] for one in content["annotations"]} == {1, 2}
+
+
+def test_the_table_of_classes_is_read_once(model, images, folder, monkeypatch):
+    with Project(model, [images], folder, Options(names=("2=tool",))):
+        pass
+    with closing(Database(folder)) as database:
+        reads, reading = [], database.reading
+        monkeypatch.setattr(database, "reading", lambda: reads.append(1) or reading())
+        assert classes_of(database, model, ("3=vessel",)) == {1: "object", 2: "tool", 3: "vessel"}
+        assert len(reads) == 1
+        assert labels_of(database, model, ()) == [1, 2, 3]
 
 
 def test_a_class_cannot_get_another_name_but_classes_can_be_added(model, images, folder):

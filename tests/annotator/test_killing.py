@@ -40,7 +40,7 @@ class Server:
             target=serve, args=(place / "data/manifest.csv", place / "project", place / "store", says), daemon=True
         )
         self.process.start()
-        assert hears.poll(60)
+        assert hears.poll(600)  # on however busy a computer: the first has everything to import
         port, token = hears.recv()
         address = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=address, headers={"origin": address}, timeout=60)

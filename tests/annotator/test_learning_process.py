@@ -1,6 +1,7 @@
 """The real process that learns, on drawn scenes around the nano SAM."""
 
 import json
+from contextlib import ExitStack
 from unittest.mock import MagicMock, Mock
 
 import numpy as np
@@ -90,52 +91,53 @@ def test_masks_of_empty_classes_are_scored_by_class_and_row(tiny_sam):
     assert held_out_dice(model_around(tiny_sam), rows, [2, 3]).tolist() == [[1.0, 0.0, 1.0]] * 2
 
 
-@pytest.mark.slow
-def test_a_sam_alone_becomes_a_model_that_proposes(tmp_path):
-    (tmp_path / "images").mkdir()
-    options = Options(names=["polyp"], store=tmp_path / "store", learning=LearningOptions(after=4, training=TINY))
-    scenes = [draw_scene([5, number], SIDE, kind="mucosa") for number in range(4)]
-    for number, scene in enumerate(scenes):
-        Image.fromarray(scene.image).save(tmp_path / f"images/{number}.png")
-    with Project(load("bare", device="cpu"), [tmp_path / "images"], tmp_path / "project", options) as project:
-        client = client_of(project)
-        for number, scene in enumerate(scenes, 1):
-            tab = Tab(client, number, seed=number)
-            tab.open()
-            tab.act("add", slice=0, mask=MaskBits.of(scene.instances > 0).as_json(), **{"class": 1})
-            tab.act("accept")
-        client.post(f"{API}/training", json={})
-        assert not project.segmenter.proposes
-        found = trained(client, project)
-        assert found["state"] == "idle", found["reason"]
-        assert (found["result"]["round"], found["result"]["before"]) == ("001", 0.0)
-        assert found["result"]["images"] == 1
-        assert found["result"]["after"] > 0
-        assert found["result"]["took_over"]
-        assert project.segmenter.proposes
+@pytest.fixture
+def trained_on(tmp_path):
+    """Accept four drawn scenes in a project of a bare SAM, and train on them; returns the project and what is known."""
+    with ExitStack() as opened:
+
+        def train_on(kind, learning, masks_of, **more):
+            scenes = [draw_scene([5, number], SIDE, kind=kind) for number in range(4)]
+            (tmp_path / "images").mkdir()
+            for number, scene in enumerate(scenes):
+                Image.fromarray(scene.image).save(tmp_path / f"images/{number}.png")
+            options = Options(store=tmp_path / "store", learning=learning, **more)
+            bare = load("bare", device="cpu")
+            project = opened.enter_context(Project(bare, [tmp_path / "images"], tmp_path / "project", options))
+            client = client_of(project)
+            for number, scene in enumerate(scenes, 1):
+                tab = Tab(client, number, seed=number)
+                tab.open()
+                for mask in masks_of(scene):
+                    tab.act("add", slice=0, mask=MaskBits.of(mask).as_json(), **{"class": 1})
+                tab.act("accept")
+            assert not project.segmenter.proposes
+            client.post(f"{API}/training", json={})
+            return project, trained(client, project)
+
+        yield train_on
 
 
 @pytest.mark.slow
-def test_a_project_of_separate_objects_learns_to_separate_them(tmp_path):
-    (tmp_path / "images").mkdir()
-    training = {"epochs": 1, "views": 1, "batch_size": 2}
-    learning = LearningOptions(after=4, image_size=128, training=training)
-    options = Options(store=tmp_path / "store", learning=learning, instances=True)
-    scenes = [draw_scene([6, number], SIDE, kind="cells") for number in range(4)]
-    for number, scene in enumerate(scenes):
-        Image.fromarray(scene.image).save(tmp_path / f"images/{number}.png")
-    with Project(load("bare", device="cpu"), [tmp_path / "images"], tmp_path / "project", options) as project:
-        client = client_of(project)
-        for number, scene in enumerate(scenes, 1):
-            tab = Tab(client, number, seed=number)
-            tab.open()
-            for one in scene.object_ids():
-                tab.act("add", slice=0, mask=MaskBits.of(scene.instances == one).as_json(), **{"class": 1})
-            tab.act("accept")
-        client.post(f"{API}/training", json={})
-        found = trained(client, project)
-        assert found["state"] == "idle", found["reason"]
-        (begun,) = Round.all_of(tmp_path / "project")
+def test_a_sam_alone_becomes_a_model_that_proposes(trained_on):
+    learning = LearningOptions(after=4, training=TINY)
+    project, found = trained_on("mucosa", learning, lambda scene: [scene.instances > 0], names=["polyp"])
+    assert found["state"] == "idle", found["reason"]
+    assert (found["result"]["round"], found["result"]["before"]) == ("001", 0.0)
+    assert found["result"]["images"] == 1
+    assert found["result"]["after"] > 0
+    assert found["result"]["took_over"]
+    assert project.segmenter.proposes
+
+
+@pytest.mark.slow
+def test_a_project_of_separate_objects_learns_to_separate_them(trained_on):
+    learning = LearningOptions(after=4, image_size=128, training={"epochs": 1, "views": 1, "batch_size": 2})
+    project, found = trained_on(
+        "cells", learning, lambda scene: [scene.instances == one for one in scene.object_ids()], instances=True
+    )
+    assert found["state"] == "idle", found["reason"]
+    (begun,) = Round.all_of(project.folder)
     learned = load(begun.run, device="cpu")
     assert learned.model.apm.separates
     assert learned.model.config.instances is not None, "the rule that separates objects was chosen on val rows"

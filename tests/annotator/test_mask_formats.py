@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from promise_seg.annotator.mask_formats import can_be_trained_on
-from promise_seg.annotator.project import Options, Project
+from promise_seg.annotator.project import Options, Project, check_options
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.opening import open_source
@@ -57,6 +57,9 @@ def test_other_formats_are_refused_at_the_start(model, folder, place, kind):
     words = rf"--format {refused}: masks of {place.name} .* expected one of {', '.join(KINDS[kind])}\. "
     with pytest.raises(SettingsError, match=words):
         Project(model, [place], folder, Options(output_format=OutputFormat(refused)))
+    usable = ", ".join(one for one in KINDS[kind] if one not in ("nrrd", "dicom-seg"))
+    with pytest.raises(SettingsError, match=rf"{refused}: masks of {place.name} .* expected one of {usable}\. "):
+        Project(model, [place], folder, Options(output_format=OutputFormat(refused), instances=True))
     assert not folder.exists()
 
 
@@ -73,6 +76,22 @@ def test_an_image_that_was_not_looked_at_at_the_start_is_refused_when_it_is_acce
         assert message.endswith("b.tif: its masks cannot be trained on in the format nifti. Choose another --format")
     with pytest.raises(SettingsError, match=r"--format png: masks of c\.tif"):  # the single images could have it
         Project(model, [tmp_path], folder, Options(output_format=OutputFormat.PNG))
+
+
+@pytest.mark.parametrize(
+    ("instances", "usable"),
+    [
+        (None, "auto, png, tiff, nifti, nrrd, metaimage, npy, dicom-seg"),
+        (True, "auto, png, tiff, nifti, metaimage, npy"),
+    ],
+)
+@pytest.mark.parametrize("output", OutputFormat)
+def test_a_message_lists_the_formats_that_are_accepted_and_no_others(output, instances, usable):
+    if output in usable.split(", "):
+        check_options(Options(output_format=output, instances=instances))
+    else:
+        with pytest.raises(SettingsError, match=rf"--format {output}: .*; expected one of {usable}\. "):
+            check_options(Options(output_format=output, instances=instances))
 
 
 @pytest.mark.parametrize("output", ["coco", "rle", "geojson"])

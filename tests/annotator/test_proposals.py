@@ -1,14 +1,17 @@
 """The annotator proposes single objects: each with its own mask, box and point, however many there are."""
 
+import zlib
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import torch
 
-from promise_seg.annotator import actions
+from promise_seg.annotator import actions, bits
+from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.project import Project
 from promise_seg.annotator.proposals import proposals_of
+from promise_seg.instances.finding import find_instances
 from promise_seg.prompting.apm import NOT_ASKED_FOR, Proposal
 from tests.annotator.helpers import Tab, client_of, mask_of, model_around, refusal
 from tests.instances.drawn import SURE, depth_of, discs
@@ -75,6 +78,34 @@ def test_each_object_of_an_image_is_proposed_with_its_own_mask(tiny_sam, tab_of,
         (point,) = one["points"]
         assert mask[round(point["y"]), round(point["x"])]
         assert 0 < one["score"] <= 1
+
+
+@pytest.mark.parametrize(("count", "separates"), [(20, True), (20, False), (3, False)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_prompts_are_proposed_once_and_each_mask_is_compressed_once(tiny_sam, monkeypatch, seed, count, separates):
+    places = [PLACES[number] for number in np.random.default_rng(seed).permutation(len(PLACES))[:count]]
+    model = model_that_sees(tiny_sam, discs(*places), separates=separates)
+    encoded = model.encode(np.zeros((30, 40, 3), np.uint8))
+    if count > 16:
+        found = find_instances(model.model, encoded.features, encoded.geometry).objects
+        masks = [MaskBits.of(one.mask, one.left, one.top) for one in found]
+        boxes = [_edges(mask.box) for mask in masks]
+    else:
+        masks = [MaskBits.of(one.mask) for one in model.predict_objects(encoded)]
+        boxes = [None] * count
+    calls = []
+    propose, compress = model.model.apm.forward, zlib.compress
+    model.model.apm.forward = lambda features: calls.append("propose") or propose(features)
+    monkeypatch.setattr(bits.zlib, "compress", lambda *given: calls.append("compress") or compress(*given))
+    proposed = list(proposals_of(model, encoded, 1))
+    assert [answer.mask for _, answer in proposed] == masks
+    assert [prompts.box for prompts, _ in proposed] == boxes
+    assert (calls.count("propose"), calls.count("compress")) == (1, count)
+
+
+def _edges(box):
+    left, top, width, height = box
+    return left, top, left + width - 1, top + height - 1
 
 
 def test_few_objects_keep_the_prompts_of_the_model_and_get_their_own_masks(tiny_sam, tab_of):

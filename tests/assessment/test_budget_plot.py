@@ -10,7 +10,7 @@ ROWS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("groups", "words"), [(None, "95 % over groups"), (9, "95 % over groups"), (3, "range of group")]
+    ("groups", "words"), [(None, "95 % CI over groups"), (9, "95 % CI over groups"), (3, "range of group")]
 )
 def test_the_figure_names_the_kinds_of_prompts_and_of_the_intervals(tmp_path, groups, words):
     picture = tmp_path / "budget.svg"

@@ -56,6 +56,16 @@ def test_the_data_type_of_masks_does_not_matter(write):
         compare([read_scored(of_16_bits), read_scored(write("other", BASE, truth="u", values="u"))], ["dice"])
 
 
+@pytest.mark.parametrize(("more", "cells"), [(",1", 11), ("", 9)])
+def test_a_row_of_another_length_is_named(write, more, cells):
+    path = write("changed", BASE) / "scores_apm.csv"
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3] + more if more else lines[3].rsplit(",", 1)[0]
+    path.write_text("\n".join(lines))
+    with pytest.raises(SettingsError, match=rf"scores_apm\.csv: .*: line 4: found {cells} cells; expected the 10 of"):
+        read_scored(path)
+
+
 def test_every_two_of_several_are_compared_and_corrected_together(write):
     rng = np.random.default_rng(2)
     runs = [read_scored(write(n, np.clip(BASE + rng.normal(0, 0.05, 40), 0, 1))) for n in ("a", "b", "c")]

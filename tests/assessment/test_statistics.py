@@ -72,8 +72,8 @@ def test_below_four_groups_the_range_of_their_means_is_given_and_called_that(gro
 def test_from_four_groups_on_there_is_an_interval_with_its_name():
     found = mean_interval(*draw(np.random.default_rng(0), 4))
     assert "range" not in marked_words(found)
-    assert (interval_heading([4, 1]), interval_axis([4])) == ("95 %", "95 % over groups")
-    assert interval_heading([3, 30]) == "95 %, or range of group means"
+    assert (interval_heading([4, 1]), interval_axis([4])) == ("95 % CI", "95 % CI over groups")
+    assert interval_heading([3, 30]) == "95 % CI, or range of group means"
     assert few_groups_note(4) == "95 % intervals are rough, and cover the true mean in 86 to 88 % of simulations"
     assert few_groups_note(10) is None
     assert few_groups_note(1).startswith("there is no interval")

@@ -34,3 +34,11 @@ def benchmark_folder(tmp_path_factory):
     spec = SPEC | {"sams": [{"name": "tiny", "source": str(folder / "sam")}]}
     (folder / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
     return folder
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with data and a SAM of its own, which a test may change."""
+    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
+    write_dataset(tmp_path / "discs", ("train",) * 4 + ("val",) * 2 + ("test",) * 4)
+    return tmp_path

@@ -1,4 +1,4 @@
-"""The rivals without training: what they choose on train rows, and that they are scored as all others."""
+"""The baselines without training: what they choose on train rows, and that they are scored as all others."""
 
 import cv2
 import numpy as np

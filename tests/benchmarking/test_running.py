@@ -1,13 +1,11 @@
 """What is finished stays, and what no longer holds is made anew."""
 
 import json
-import re
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import yaml
 from accelerate import Accelerator
 from PIL import Image
 
@@ -18,48 +16,11 @@ from promise_seg.benchmarking.results import found_in, pairs_of
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.spec import read_spec
 from promise_seg.benchmarking.writing import write_all
-from promise_seg.errors import ManifestError, SettingsError
+from promise_seg.errors import SettingsError
 from promise_seg.features.store import FeatureStore
 from promise_seg.storage.sealed import opened
 from promise_seg.storage.tensor_files import read_metadata
-from promise_seg.vocabulary import Split
-from tests.files import write_dicom
-from tests.helpers import make_tiny_sam, write_dataset
-
-MODELS = {"bare": {"variant": "sam"}, "apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "epochs": 1}}
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A folder with data and a SAM of its own, which a test may change."""
-    make_tiny_sam().model.save_pretrained(tmp_path / "sam")
-    write_dataset(tmp_path / "discs", ("train",) * 4 + ("val",) * 2 + ("test",) * 4)
-    return tmp_path
-
-
-def benchmark_of(place, **changes):
-    """A small benchmark that has not run, whose notes are kept."""
-    spec = {
-        "title": "t", "data": {"discs": {"manifest": "discs/manifest.csv"}}, "sams": ["sam"], "models": MODELS,
-        "seeds": [0], "training": {"epochs": 1, "views": 1},
-    }  # fmt: skip
-    (place / "spec.yaml").write_text(yaml.safe_dump(spec | changes, sort_keys=False))
-    notes = []
-    benchmark = Benchmark(
-        read_spec(place / "spec.yaml"), place / "out", FeatureStore(place / "store"), Accelerator(cpu=True),
-        note=notes.append,
-    )  # fmt: skip
-    benchmark.notes = notes
-    return benchmark
-
-
-def run(place, **changes):
-    """Run a small benchmark; returns it and what it wrote, by path, with the time of each."""
-    benchmark = benchmark_of(place, **changes)
-    for cell in cells_of(benchmark.spec):
-        benchmark.run(cell)
-    files = {str(p.relative_to(place / "out")): p.stat().st_mtime_ns for p in (place / "out").rglob("summary_*.json")}
-    return benchmark, files
+from tests.benchmarking.small import benchmark_of, run
 
 
 @pytest.mark.parametrize(
@@ -161,59 +122,6 @@ def test_models_with_own_points_are_calibrated(place):
     assert (place / "out/discs/sam/apm/seed-0/best/trust.safetensors").exists()
 
 
-def test_test_images_that_were_learned_from_are_refused(place):
-    others = write_dataset(place / "others", ("test",) * 2, first=5)  # the first is a val image of discs
-    data = {
-        "discs": {"manifest": "discs/manifest.csv", "tests": ["discs", "others"]},
-        "others": {"manifest": str(others), "train": False},
-    }
-    with pytest.raises(ManifestError, match=r"others/manifest\.csv:2: the test image .* is a val row of discs"):
-        run(place, data=data)
-    assert not (place / "out").exists()
-
-
-def test_groups_that_data_sets_share_are_noted(place):
-    """For example, slides of one patient in the data sets of two hospitals."""
-    others = write_dataset(place / "others", ("test",) * 4, first=50)
-    others.write_text(re.sub(r",g\d+", ",p", others.read_text()).replace(",p\n", ",g0\n", 1))
-    data = {
-        "discs": {"manifest": "discs/manifest.csv", "tests": ["discs", "others"]},
-        "others": {"manifest": str(others), "train": False},
-    }
-    assert benchmark_of(place, data=data).notes == [
-        "discs: 1 group(s) of its train and val rows are also in the test set others, for example 'g0'; if they are "
-        "the same patients or videos, its scores there are too optimistic"
-    ]
-    others.write_text(others.read_text().replace(",g0", ",other"))
-    assert benchmark_of(place, data=data).notes == []
-
-
-def test_patients_of_dicom_files_are_groups_of_a_benchmark(place):
-    lines = ["image_name,train_type,mask_name"]
-    for patient in range(4):
-        for number in range(2):
-            name = f"p{patient}-{number}"
-            pixels = np.random.default_rng(2 * patient + number).integers(0, 400, (12, 10)).astype(np.uint16)
-            write_dicom(place / f"{name}.dcm", pixels, PatientID=f"P{patient}")
-            Image.fromarray(np.eye(12, 10, dtype=np.uint8) * 255).save(place / f"{name}.png")
-            lines.append(f"{name}.dcm,{'train' if patient < 3 else 'test'},{name}.png")
-    (place / "scans.csv").write_text("\n".join(lines))
-    benchmark = benchmark_of(place, data={"scans": {"manifest": "scans.csv"}})
-    rows = benchmark.data.manifests["scans"]
-    groups = {split: {row.group for row in rows if row.split == split} for split in Split}
-    assert [len(groups[split]) for split in Split] == [2, 1, 1]
-    assert not groups[Split.TRAIN] & groups[Split.VAL]
-    (note,) = benchmark.notes
-    assert note.endswith("that their DICOM files name (8 rows in 4 groups)")
-
-
-def test_groups_on_both_sides_are_said(place):
-    path = place / "discs/manifest.csv"
-    path.write_text(path.read_text().replace(",g4", ",g0"))
-    benchmark, _ = run(place, models={"bare": {"variant": "sam"}})
-    assert "discs: 1 group(s) have rows in train and in another split" in benchmark.notes[0]
-
-
 @pytest.mark.slow
 def test_a_unet_gets_the_time_of_another_whatever_the_store_has_already(place):
     models = {"apm": {"variant": "apm"}, "U-Net": {"variant": "unet", "budget_of": "apm"}}
@@ -253,28 +161,6 @@ def test_a_sam_that_is_not_there_is_missed_at_once(place):
 
 
 @pytest.mark.slow
-def test_lines_of_several_data_sams_and_protocols_stand_apart(place):
-    write_dataset(place / "more", ("train",) * 4 + ("val",) * 2 + ("test",) * 2, first=50)
-    shutil.copytree(place / "sam", place / "twin")
-    data = {"discs": {"manifest": "discs/manifest.csv"}, "more": {"manifest": "more/manifest.csv"}}
-    models = {
-        "ours": {"variant": "ips"},
-        "theirs": {"variant": "ips", "training": {"protocol": "reference", "epochs": 1}},
-        "U-Net": {"variant": "unet", "epochs": 1},
-    }
-    benchmark, _ = run(place, data=data, sams=["sam", "twin"], models=models)
-    found = found_in(benchmark)
-    assert len(found) == 2 * 2 * 3
-    assert {one.line.protocol for one in found} == {"own", "reference"}
-    assert pairs_of(found, "dice") == []  # oracle against none, ours against theirs: nothing is alike
-    write_all(benchmark, found, [], "spec.yaml")
-    page = (place / "out/report.html").read_text()
-    sizes = page.split("Mean Dice by object size")[1]
-    for head in ("trained on", "SAM", "protocol", "tested on"):
-        assert head in sizes.split("</thead>")[0]
-
-
-@pytest.mark.slow
 def test_a_benchmark_of_the_published_procedure_scores_its_unet_so_too(place):
     models = {"theirs": {"variant": "ips"}, "U-Net": {"variant": "unet", "epochs": 1}}
     training = {"protocol": "reference", "epochs": 1, "views": 1, "apm": "heatmap"}
@@ -282,28 +168,6 @@ def test_a_benchmark_of_the_published_procedure_scores_its_unet_so_too(place):
     assert {(one.line.model.name, str(one.line.protocol)) for one in found_in(benchmark)} == {
         ("theirs", "reference"), ("U-Net", "reference"),
     }  # fmt: skip
-
-
-def test_instance_maps_give_the_dice_of_objects(place):
-    for path in (place / "discs/masks").iterdir():
-        Image.fromarray((np.asarray(Image.open(path)) > 0).astype(np.uint8) * 3).save(path)
-    data = {"discs": {"manifest": "discs/manifest.csv", "instances": True}}
-    benchmark, _ = run(place, data=data, models={"bare": {"variant": "sam"}, "U-Net": MODELS["U-Net"]},
-                       measures=["dice", "average_precision"])  # fmt: skip
-    bare, unet = found_in(benchmark)
-    assert bare.object_dice() is not None
-    assert unet.object_dice() is None
-    assert "average_precision" in unet.values
-
-
-def test_an_image_that_stands_in_two_rows_counts_twice(place):
-    path = place / "discs/manifest.csv"
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines, lines[-1].replace("masks/9", "masks/8")]))
-    benchmark, _ = run(place, models={"bare": {"variant": "sam"}})
-    (found,) = found_in(benchmark)
-    assert len(found.groups) == 5
-    assert found.interval("dice").mean == pytest.approx(found.seed_means("dice")[0], abs=1e-6)
 
 
 @pytest.mark.slow
@@ -353,7 +217,7 @@ def test_cells_with_scores_from_before_come_first(place):
     ]  # fmt: skip
 
 
-RIVALS = {
+BASELINES = {
     "otsu": None,
     "mean-mask": None,
     "unet-early-stopping": {"epochs": 2, "patience": 1},
@@ -363,21 +227,21 @@ RIVALS = {
 
 
 @pytest.mark.slow
-def test_rivals_are_lines_of_the_same_table_and_are_finished_once(place):
-    benchmark, before = run(place, rivals=RIVALS)
+def test_baselines_are_lines_of_the_same_table_and_are_finished_once(place):
+    benchmark, before = run(place, baselines=BASELINES)
     found = {one.line.name: one for one in found_in(benchmark)}
-    assert set(RIVALS) <= set(found)
+    assert set(BASELINES) <= set(found)
     own = found["apm, own"]
-    for name in RIVALS:
+    for name in BASELINES:
         line = found[name]
-        assert line.is_rival_of(own)
+        assert line.is_comparable_to(own)
         assert set(line.values) == set(own.values) - {"predicted_iou"}
         assert set(line.groups) == set(own.groups)  # every image
         assert line.cpu_seconds > 0
     assert found["pretrained-unet"].cpu_seconds >= own.cpu_seconds  # whole epochs
     write_all(benchmark, list(found.values()), pairs_of(list(found.values()), "dice"), "spec.yaml")
     table = (place / "out/table.md").read_text()
-    assert all(f"| {name} | no prompts |" in table for name in RIVALS)
+    assert all(f"| {name} | no prompts |" in table for name in BASELINES)
     assert "| CPU seconds |" in table
     assert "unet-early-stopping after 1 epochs, with 2 at most" in (place / "out/report.html").read_text()
     lines = {line["model"]: line for line in json.loads((place / "out/benchmark.json").read_text())["lines"]}
@@ -385,25 +249,25 @@ def test_rivals_are_lines_of_the_same_table_and_are_finished_once(place):
     assert (lines["otsu"]["parameters"], lines["mean-mask"]["parameters"]) == (0, 0)
     assert lines["apm"]["cpu_seconds_with_encoding"] > lines["apm"]["cpu_seconds"]
     weights = {path: path.stat().st_mtime_ns for path in (place / "out").rglob("*.safetensors")}
-    _, after = run(place, rivals=RIVALS)
+    _, after = run(place, rivals=BASELINES)  # the key of earlier versions, whose folders are resumed
     assert before == after
     assert weights == {path: path.stat().st_mtime_ns for path in weights}
 
 
 @pytest.mark.slow
-def test_rivals_that_are_added_later_leave_all_else_as_it_is(place):
+def test_baselines_that_are_added_later_leave_all_else_as_it_is(place):
     _, before = run(place)
-    _, after = run(place, rivals=["otsu", "mean-mask"])
+    _, after = run(place, baselines=["otsu", "mean-mask"])
     assert {name.split("/")[2] for name in set(after) - set(before)} == {"otsu", "mean-mask"}
     assert before.items() <= after.items()
 
 
 def test_scores_of_a_rule_are_made_anew_for_other_images_alone(place):
-    run(place, models={"bare": {"variant": "sam"}}, rivals=["otsu"])
+    run(place, models={"bare": {"variant": "sam"}}, baselines=["otsu"])
     rule = place / "out/discs/sam/otsu/seed-0/rule.safetensors"
     fitted = rule.stat().st_mtime_ns
     change_a_mask(place)  # of a test row
-    _, again = run(place, models={"bare": {"variant": "sam"}}, rivals=["otsu"])
+    _, again = run(place, models={"bare": {"variant": "sam"}}, baselines=["otsu"])
     assert rule.stat().st_mtime_ns == fitted
     (summary,) = [name for name in again if "otsu" in name]
     assert (place / "out" / summary).stat().st_mtime_ns > fitted
@@ -414,6 +278,6 @@ def test_weights_that_are_not_on_this_machine_are_missed_at_once(place, monkeypa
         raise SettingsError("not on this machine")
 
     monkeypatch.setattr("promise_seg.benchmarking.running.load_backbone", nowhere)
-    run(place, models={"bare": {"variant": "sam"}}, rivals=["otsu"])
+    run(place, models={"bare": {"variant": "sam"}}, baselines=["otsu"])
     with pytest.raises(SettingsError, match="not on this machine"):
-        run(place, models={"bare": {"variant": "sam"}}, rivals={"pretrained-unet": {"epochs": 1}})
+        run(place, models={"bare": {"variant": "sam"}}, baselines={"pretrained-unet": {"epochs": 1}})

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from promise_seg.benchmarking.baselines import BASELINES, UNETS
 from promise_seg.benchmarking.cells import cells_of, lines_of
-from promise_seg.benchmarking.rivals import RIVALS, UNETS
 from promise_seg.benchmarking.spec import included_specs, read_spec
 from promise_seg.errors import SettingsError
 from promise_seg.vocabulary import ApmKind, PromptSource, Protocol
@@ -54,9 +54,10 @@ def test_settings_of_a_model_go_before_those_of_its_data_and_these_before_genera
     assert (settings.epochs, settings.views, settings.batch_size, settings.seed) == (5, 4, 4, 3)
 
 
-def test_rivals_are_models_after_the_others_and_timed_by_the_last_of_promise_seg(tmp_path):
+def test_baselines_are_models_after_the_others_and_timed_by_the_last_of_promise_seg(tmp_path):
     names = ["otsu", "mean-mask", "unet", "unet-early-stopping", "pretrained-unet", "pretrained-unet-early-stopping"]
-    spec = read_spec(write(tmp_path, models={"apm": {"variant": "apm"}, "both": {"variant": "apm+ips"}}, rivals=names))
+    models = {"apm": {"variant": "apm"}, "both": {"variant": "apm+ips"}}
+    spec = read_spec(write(tmp_path, models=models, baselines=names))
     assert [model.name for model in spec.models] == ["apm", "both", *names]
     found = {m.name: (m.variant, m.budget_of, m.epochs, m.patience, m.pretrained_side) for m in spec.models[2:]}
     assert found == {
@@ -67,27 +68,50 @@ def test_rivals_are_models_after_the_others_and_timed_by_the_last_of_promise_seg
         "pretrained-unet": ("pretrained-unet", "both", None, None, 256),
         "pretrained-unet-early-stopping": ("pretrained-unet", None, 100, 20, 256),
     }
-    rivals = {line.model.name: line for line in lines_of(spec) if line.model.is_rival}
-    assert list(rivals) == names
-    assert {line.prompts for line in rivals.values()} == {PromptSource.NONE}
-    assert [line.name for line in rivals.values()] == names
+    baselines = {line.model.name: line for line in lines_of(spec) if line.model.is_baseline}
+    assert list(baselines) == names
+    assert {line.prompts for line in baselines.values()} == {PromptSource.NONE}
+    assert [line.name for line in baselines.values()] == names
 
 
-def test_rivals_may_have_options(tmp_path):
-    rivals = {"otsu": None, "unet": {"budget_of": "apm"}, "pretrained-unet": {"epochs": 5, "side": 128}}
+@pytest.mark.parametrize("entries", [["otsu", "unet"], {"unet": {"epochs": 3}, "mean-mask": None}])
+def test_the_earlier_name_of_baselines_means_the_same_and_is_noted(tmp_path, entries):
+    models = {"apm": {"variant": "apm"}}
+    spec = read_spec(write(tmp_path, models=models, baselines=entries))
+    path = write(tmp_path, models=models, rivals=entries)
+    old = read_spec(path)
+    assert old.model_dump() == spec.model_dump()
+    assert spec.notes == ()
+    (note,) = old.notes
+    assert note.startswith(f"{path}: rivals is now called baselines; the old name still works. Rename it in the spec")
+
+
+@pytest.mark.parametrize("entries", [["otsu"], ["otsu", "nnunet"]])
+def test_faults_are_told_at_the_key_that_was_given(tmp_path, entries):
+    lines = lines_about(write(tmp_path, rivals=[*entries, "otsu", "none"]))
+    assert {line.split(": ")[0] for line in lines} == {"rivals"}
+
+
+def test_baselines_and_their_earlier_name_are_not_given_together(tmp_path):
+    (line,) = lines_about(write(tmp_path, baselines=["otsu"], rivals=["mean-mask"]))
+    assert line == "rivals: is the earlier name of baselines, which is also given. Move its entries to baselines"
+
+
+def test_baselines_may_have_options(tmp_path):
+    baselines = {"otsu": None, "unet": {"budget_of": "apm"}, "pretrained-unet": {"epochs": 5, "side": 128}}
     models = {"apm": {"variant": "apm"}, "both": {"variant": "apm+ips"}}
-    _, _, otsu, unet, pretrained = read_spec(write(tmp_path, models=models, rivals=rivals)).models
+    _, _, otsu, unet, pretrained = read_spec(write(tmp_path, models=models, baselines=baselines)).models
     assert (otsu.variant, unet.budget_of) == ("otsu", "apm")
     assert (pretrained.epochs, pretrained.budget_of, pretrained.pretrained_side) == (5, None, 128)
 
 
-def test_rivals_may_be_all_there_is(tmp_path):
-    values = {name: value for name, value in SPEC.items() if name != "models"} | {"rivals": ["otsu"]}
+def test_baselines_may_be_all_there_is(tmp_path):
+    values = {name: value for name, value in SPEC.items() if name != "models"} | {"baselines": ["otsu"]}
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     assert [model.name for model in read_spec(tmp_path / "spec.yaml").models] == ["otsu"]
 
 
-def test_a_spec_without_rivals_is_what_it_was(tmp_path):
+def test_a_spec_without_baselines_is_what_it_was(tmp_path):
     spec = read_spec(write(tmp_path))
     assert spec.model_dump(mode="json", exclude_defaults=True)["models"][-1] == {
         "name": "U-Net", "variant": "unet", "epochs": 1,
@@ -98,25 +122,25 @@ def test_a_spec_without_rivals_is_what_it_was(tmp_path):
     ("changes", "words"),
     [
         (
-            {"rivals": ["otsu", "nnunet"]},
-            "rivals: unknown rival 'nnunet'; expected some of otsu, mean-mask, unet, unet-early-stopping, "
+            {"baselines": ["otsu", "nnunet"]},
+            "baselines: unknown baseline 'nnunet'; expected some of otsu, mean-mask, unet, unet-early-stopping, "
             "pretrained-unet, pretrained-unet-early-stopping",
         ),
-        ({"rivals": "otsu"}, "rivals: found 'otsu'; expected a list of some of otsu, mean-mask"),
-        ({"rivals": [{"otsu": {}}]}, "expected a list of some of otsu"),
-        ({"rivals": None}, "rivals: found None; expected a list"),
-        ({"rivals": ["otsu", "otsu"]}, "rivals: duplicate entry"),
-        ({"rivals": {"unet": 5}}, "rivals.unet: found 5; expected options, such as {epochs: 50}, or nothing"),
-        ({"rivals": {"otsu": {"variant": "unet"}}}, "rivals.otsu: variant is not an option there"),
-        ({"rivals": {"otsu": {"epochs": 5}}}, "only for a unet or pretrained-unet"),
-        ({"rivals": {"unet": {"side": 64}}}, "side is only for a pretrained-unet"),
-        ({"rivals": {"pretrained-unet": {"side": 100}}}, "multiple of 32"),
-        ({"rivals": {"pretrained-unet": {"patience": 3}}}, "patience needs epochs"),
-        ({"rivals": {"unet-early-stopping": {"budget_of": "both"}}}, "needs either budget_of"),
-        ({"rivals": {"unet": {"budget_of": "bare"}}}, "models.unet.budget_of: expected a trained model"),
-        ({"rivals": ["unet"], "models": {"bare": {"variant": "sam"}}}, "Take unet-early-stopping, or give it epochs"),
-        ({"rivals": ["unet"], "models": {"unet": {"variant": "apm"}}}, "duplicate name 'unet'"),
-        ({"rivals": ["otsu"], "models": 5}, "models: "),
+        ({"baselines": "otsu"}, "baselines: found 'otsu'; expected a list of some of otsu, mean-mask"),
+        ({"baselines": [{"otsu": {}}]}, "expected a list of some of otsu"),
+        ({"baselines": None}, "baselines: found None; expected a list"),
+        ({"baselines": ["otsu", "otsu"]}, "baselines: duplicate entry"),
+        ({"baselines": {"unet": 5}}, "baselines.unet: found 5; expected options, such as {epochs: 50}, or nothing"),
+        ({"baselines": {"otsu": {"variant": "unet"}}}, "baselines.otsu: variant is not an option there"),
+        ({"baselines": {"otsu": {"epochs": 5}}}, "only for a unet or pretrained-unet"),
+        ({"baselines": {"unet": {"side": 64}}}, "side is only for a pretrained-unet"),
+        ({"baselines": {"pretrained-unet": {"side": 100}}}, "multiple of 32"),
+        ({"baselines": {"pretrained-unet": {"patience": 3}}}, "patience needs epochs"),
+        ({"baselines": {"unet-early-stopping": {"budget_of": "both"}}}, "needs either budget_of"),
+        ({"baselines": {"unet": {"budget_of": "bare"}}}, "models.unet.budget_of: expected a trained model"),
+        ({"baselines": ["unet"], "models": {"b": {"variant": "sam"}}}, "Take unet-early-stopping, or give it epochs"),
+        ({"baselines": ["unet"], "models": {"unet": {"variant": "apm"}}}, "duplicate name 'unet'"),
+        ({"baselines": ["otsu"], "models": 5}, "models: "),
         (
             {"models": {"x": {"variant": "otsu", "prompts": ["box"]}}},
             "of variant otsu has neither prompts nor training",
@@ -129,7 +153,7 @@ def test_a_spec_without_rivals_is_what_it_was(tmp_path):
             {"sams": {"nano": {"source": "nano", "colour": 1}}},
             "sams.nano.colour: unknown key; expected one of image_size, name, source",
         ),
-        ({"rival": ["otsu"]}, "rival: unknown key; did you mean rivals?"),
+        ({"baseline": ["otsu"]}, "baseline: unknown key; did you mean baselines?"),
         ({"oracle_points": 10**9}, "oracle_points: expected at most 1024"),
         (
             {"sams": [{"name": "s", "source": "nano", "image_size": 10**9}]},
@@ -206,15 +230,16 @@ def test_all_faults_of_entries_are_told_at_once_each_with_its_place(tmp_path):
         title=5,
         data={"d": {"manifst": "m.csv"}},
         models={"x": {"variant": "otsu", "epochs": 3, "prompts": ["box", "box"]}, "y": {"variant": "ips", "seeds": []}},
-        rivals={"nnunet": None, "otsu": {"variant": "unet"}, "unet": 5, "mean-mask": {"side": 64}},
+        baselines={"nnunet": None, "otsu": {"variant": "unet"}, "unet": 5, "mean-mask": {"side": 64}},
         measures=["dyce", "iou", "e_max"],
         seeds=[1, 1],
         training={"seed": 3, "protocol": "theirs"},
     )
     places = [line.split(": ")[0] for line in lines_about(path)]
     assert sorted(places) == sorted(
-        ["title", "data.d.manifest", "data.d.manifst", "models.y.seeds", "rivals", "rivals.otsu", "rivals.unet",
-         *["models.x"] * 3, "models.mean-mask", *["measures"] * 2, "seeds", *["training"] * 2]
+        ["title", "data.d.manifest", "data.d.manifst", "models.y.seeds",
+         "baselines", "baselines.otsu", "baselines.unet", *["models.x"] * 3, "models.mean-mask",
+         *["measures"] * 2, "seeds", *["training"] * 2]
     )  # fmt: skip
 
 
@@ -228,10 +253,10 @@ def test_all_faults_between_entries_are_told_at_once_each_with_its_place(tmp_pat
             "u": {"variant": "unet", "budget_of": "a"},
             "v": {"variant": "unet", "budget_of": "b"},
         },
-        rivals=["otsu", "none"],
+        baselines=["otsu", "none"],
     )
     assert [line.split(": ")[0] for line in lines_about(path)] == [
-        "rivals", "data", "sams", "data.d.tests", "data.d.tests", "data.d", "models.u.seeds", "models.v.budget_of",
+        "baselines", "data", "sams", "data.d.tests", "data.d.tests", "data.d", "models.u.seeds", "models.v.budget_of",
         "models.a on d", "models.a on con",
     ]  # fmt: skip
 
@@ -294,9 +319,9 @@ def test_no_file_and_no_yaml(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["polyp", "nuclei"])
-def test_the_specs_of_the_shared_data_have_every_kind_of_rival(name):
+def test_the_specs_of_the_shared_data_have_every_kind_of_baseline(name):
     spec = read_spec(Path(__file__).parents[2] / f"benchmarks/{name}.yaml")
-    assert {model.variant for model in spec.models if model.is_rival} == set(RIVALS)
+    assert {model.variant for model in spec.models if model.is_baseline} == set(BASELINES)
     unets = [model for model in spec.models if model.is_unet]
     assert {(model.variant, model.budget_of, model.patience is not None) for model in unets} == {
         (variant, *how) for variant in UNETS for how in (("apm+ips", False), (None, True))

@@ -122,19 +122,19 @@ def gap(model, seed, error=None):
     return Gap(cell, (0, 1, 2), error)
 
 
-def test_cpu_seconds_stand_beside_rivals_once_all_are_known(table):
-    rivals = [
+def test_cpu_seconds_stand_beside_baselines_once_all_are_known(table):
+    baselines = [
         replace(found("Otsu", "otsu", "none", (0.1, 0.2, 0.3, 0.4), (9, 9, 9, 9)), cpu_seconds=0.0317),
         replace(found("U", "mean-mask", "none", (0.1, 0.2, 0.3, 0.4), (9, 9, 9, 9)), cpu_seconds=1234.5),
     ]
-    assert "CPU seconds" not in markdown([*table, *rivals], ["dice"])  # those of the table are not known
+    assert "CPU seconds" not in markdown([*table, *baselines], ["dice"])  # those of the table are not known
     known = [replace(one, cpu_seconds=float(n)) for n, one in enumerate(table)]
     assert "CPU seconds" not in markdown(known, ["dice"])  # there is nothing to compare them with
-    lines = markdown([*known, *rivals], ["dice"]).splitlines()
+    lines = markdown([*known, *baselines], ["dice"]).splitlines()
     assert lines[0].endswith("CPU seconds are those of training, and of encoding its views.")
     assert lines[2] == "| model | prompts | polyps Dice | seeds | CPU seconds |"
     assert [line.split(" | ")[-1] for line in lines[4:]] == ["0 |", "1 |", "2 |", "0.032 |", "1,234 |"]
-    rows = list(csv.DictReader(io.StringIO(long_csv([*table, *rivals]))))
+    rows = list(csv.DictReader(io.StringIO(long_csv([*table, *baselines]))))
     assert {row["model"]: row["cpu_seconds"] for row in rows} == {
         "A_1": "", "B_C": "", "bare": "", "Otsu": "0.032", "U": "1234.5",
     }  # fmt: skip

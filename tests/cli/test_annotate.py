@@ -114,7 +114,7 @@ def test_mistakes_are_one_line(place, served, tmp_path, capsys, options, images,
 @pytest.mark.parametrize(
     ("options", "images", "words"),
     [
-        (["--format", "coco"], "data/images", "--format coco: masks in this format"),
+        (["--format", "coco"], "data/images", "--format coco: expected auto, png"),
         (["--format", "nifti"], "data/images", "--format nifti: masks of 0.png in this format"),
         (["--format", "dicom-seg", "--sam", "nowhere"], "data/images", "nowhere"),
         (["--truth"], "data/images", "has no mask"),
@@ -231,3 +231,13 @@ def test_ctrl_c_is_how_it_ends(place, monkeypatch, tmp_path, capsys, number, cod
     monkeypatch.setattr(running, "serve", serve)
     assert annotate(place, "-o", tmp_path / "project") == code
     assert says in capsys.readouterr().err
+
+
+def test_the_help_and_messages_list_the_formats_that_are_accepted(place, tmp_path, capsys):
+    expected = "auto, png, tiff, nifti, nrrd, metaimage, npy or dicom-seg"
+    assert annotate(place, "-o", tmp_path / "project", "--format", "coco") == 2
+    assert capsys.readouterr().err == f"promise: error: --format coco: expected {expected}\n"
+    assert main(["annotate", "--help"]) == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert expected in words
+    assert "geojson" not in words

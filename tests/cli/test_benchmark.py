@@ -87,6 +87,7 @@ def test_the_page_has_every_model_and_what_it_was_made_of(finished):
 def test_the_page_fits_its_window_and_its_tables_sort(finished, browser, width):
     out, _, _ = finished
     page = browser.new_page(viewport={"width": width, "height": 800})
+    page.set_default_timeout(180_000)  # on however busy a computer
     page.goto((out / "report.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     names = page.locator("svg[role=img]").evaluate_all("all => all.map(one => one.querySelector('title').textContent)")
@@ -173,6 +174,14 @@ def test_a_plan_does_nothing(benchmark_folder, tmp_path, capsys):  # noqa: F811
     (command,) = [line.strip() for line in shown.err.splitlines() if "promise features plan" in line]
     assert main(shlex.split(command)[1:] + ["--views", "1", "--store", str(tmp_path / "store")]) == 0
     assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_notes_the_earlier_name_of_baselines(benchmark_folder, tmp_path, capsys):  # noqa: F811
+    spec = benchmark_folder / "spec.yaml"
+    old = benchmark_folder / "old.yaml"
+    old.write_text(spec.read_text() + "\nrivals: [otsu]\n")
+    assert main(["benchmark", str(old), "-o", str(tmp_path / "out"), "--plan"]) == 0
+    assert f"note: {old}: rivals is now called baselines" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_plan_names_all_manifests_that_cannot_be_used(tmp_path, capsys):

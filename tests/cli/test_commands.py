@@ -165,10 +165,12 @@ def test_an_option_of_one_kind_of_apm_gets_into_the_model_and_is_refused_by_the_
 @pytest.mark.slow
 def test_another_input_size_is_kept_in_the_model(train, manifest, tmp_path, capsys):
     assert train("--image-size", "48") == 0
-    assert "trained at 32 px, used at 48 px" in capsys.readouterr().err
+    assert "used at 48 px, although it was trained at 32 px" in capsys.readouterr().err
     assert json.loads((tmp_path / "run/best/config.json").read_text())["image_size"] == 48
     args = ["evaluate", str(tmp_path / "run"), str(manifest), "-o", str(tmp_path / "out")]
     assert main(args) == 0
+    assert main(["predict", str(tmp_path / "run"), str(manifest.parent / "images"), "-o", str(tmp_path / "p")]) == 0
+    assert "it was trained at 32 px" not in capsys.readouterr().err  # the size of training is expected
     assert json.loads((tmp_path / "out/summary_apm.json").read_text())["image_size"] == 48
     assert main([*args, "--image-size", "32"]) == 2
     assert "for bare only" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pytest
 import typer
 from PIL import Image
@@ -125,7 +126,10 @@ def test_an_existing_manifest_is_not_overwritten_without_force(folder, tmp_path,
     assert "m.csv: already exists. Pass --force" in capsys.readouterr().err
     assert (tmp_path / "m.csv").read_text() == "mine"
     assert run(folder, "-o", tmp_path / "m.csv", "--force") == 0
+    assert f"replaced: {tmp_path / 'm.csv'}" in capsys.readouterr().out
     assert len(records(tmp_path / "m.csv")) == 10
+    assert run(folder, "-o", tmp_path / "m.csv") == 0
+    assert f"unchanged: {tmp_path / 'm.csv'}" in capsys.readouterr().out
 
 
 def test_nothing_to_pair(tmp_path, capsys):
@@ -133,7 +137,7 @@ def test_nothing_to_pair(tmp_path, capsys):
     assert run(tmp_path / "data", "-o", tmp_path / "m.csv") == 2
     message = capsys.readouterr().err
     assert "no image could be paired with a mask" in message
-    assert message.count("\n") == 1
+    assert message.count("promise: error: ") == 1
     assert not (tmp_path / "m.csv").exists()
 
 
@@ -215,3 +219,31 @@ def test_a_manifest_that_is_already_as_it_should_be_is_accepted_and_its_maps_sta
     assert maps == {path: path.read_bytes() for path in (tmp_path / "m_merged_masks").rglob("*.png")}
     assert run(*command, "--force") == 0
     assert maps != {path: path.read_bytes() for path in (tmp_path / "m_merged_masks").rglob("*.png")}
+
+
+def save_masks(folder, labels):
+    for path in (folder / "masks").iterdir():
+        Image.fromarray(labels).save(path)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        (np.arange(100), "the masks look like instance maps (each value is one object): add --instances"),
+        (np.arange(100) % 4, "the masks look like label maps (each value is a class): add --class"),
+        (np.minimum(np.arange(100), 3) * (np.arange(100) < 4), "add --instances to the commands that follow if each"),
+    ],
+)
+def test_the_option_with_which_masks_must_be_read_is_told(folder, tmp_path, capsys, numbers, words):
+    labels = np.zeros((80, 80), np.uint16)
+    labels.reshape(10, 8, 10, 8)[:, 2:6, :, 2:6] = numbers.reshape(10, 1, 10, 1)
+    assert run(folder, "-o", tmp_path / "m.csv") == 0
+    assert "masks" not in capsys.readouterr().err
+    save_masks(folder, labels)
+    assert run(folder, "-o", tmp_path / "m.csv") == 0
+    assert words in capsys.readouterr().err
+
+
+def test_a_single_group_of_all_images_is_warned_of(folder, tmp_path, capsys):
+    assert run(folder, "-o", tmp_path / "m.csv", "--group", "(images)") == 0
+    assert "warning: all 10 images are in one group, 'images', so they cannot be divided" in capsys.readouterr().err

@@ -264,3 +264,32 @@ def test_slices_of_volumes_are_not_compared(tmp_path, capsys):
     assert run(tmp_path / "all.csv", "-o", tmp_path / "out.csv") == 0
     assert set(splits(tmp_path / "out.csv")) == {"train", "val", "test"}
     assert "look the same" not in capsys.readouterr().err
+
+
+def write_instances(manifest):
+    """Replace the masks of a data set by instance maps: a square of 16 pixels, and two of 9."""
+    labels = np.zeros((30, 40), np.uint16)
+    labels[2:6, 2:6], labels[10:13, 2:5], labels[20:23, 20:23] = 1, 2, 3
+    for path in (manifest.parent / "masks").iterdir():
+        Image.fromarray(labels).save(path)
+
+
+def test_the_table_has_the_share_of_the_foreground_and_the_objects_of_instance_maps(manifest, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert run(manifest, "-o", manifest.with_name("a.csv"), "--no-near-duplicates") == 0
+    words = capsys.readouterr().out
+    assert "mean foreground share" in words
+    assert "objects per image" not in words
+    write_instances(manifest)
+    assert run(manifest, "-o", manifest.with_name("b.csv"), "--instances", "--no-near-duplicates") == 0
+    words = capsys.readouterr().out
+    assert "objects per image" in words
+    table = [line.replace("│", " ").split() for line in words.splitlines()]
+    assert [line[-4:] for line in table if line[0:1] == ["train"]] == [["2.83%", "0", "3.0", "9"]]
+
+
+def test_a_file_that_was_replaced_or_left_alone_is_told(manifest, capsys):
+    out = manifest.with_name("out.csv")
+    for options, word in (((), "written"), ((), "unchanged"), (("--val", "0.3", "--force"), "replaced")):
+        assert run(manifest, "-o", out, *options) == 0
+        assert capsys.readouterr().out.startswith(f"{word}: {out}\n")

@@ -33,10 +33,16 @@ def test_training_evaluation_and_prediction(place, capsys):
     assert train(place) == 0
     said = capsys.readouterr()
     words = " ".join((said.out + said.err).split())
-    assert re.search(r"val Dice with given prompts .* a box \d\.\d+ \(\d", words)
+    summary = (place / "run/summary.txt").read_text()
+    assert re.search(r"val Dice with given prompts .* a box \d\.\d+ \(\d", summary)
+    assert "trust" in summary
+    assert "given prompts" not in words
     assert "every train row has an object" in words
-    *_, result, after = said.err.splitlines()
-    assert re.fullmatch(rf"best val Dice \d\.\d{{4}}, at epoch 1; model: {re.escape(str(place / 'run/best'))}", result)
+    *_, result, places, after = said.err.splitlines()
+    assert re.fullmatch(r"best val Dice \d\.\d{4}, at epoch 1", result)
+    assert summary.startswith(f"{result}\n")
+    assert places.startswith(f"model: {place / 'run/best'}; ")
+    assert places.endswith(f": {place / 'run/summary.txt'}")
     assert after.startswith("next: promise evaluate ")
     assert len(said.err.splitlines()) < 25
     assert said.out == ""
@@ -56,6 +62,20 @@ def test_training_evaluation_and_prediction(place, capsys):
     assert train(place) == 0
     assert (place / "run/best/model.safetensors").read_bytes() == before
     assert "already finished" in "".join(capsys.readouterr())
+
+
+def test_a_model_that_separates_objects_has_their_score_and_is_to_be_used_with_that_option(place, capsys):
+    manifest = place / "data/manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",test,", ",train,"))
+    assert train(place, "--instances", "--apm-side", "32", "--variant", "apm") == 0
+    *_, dice, objects, places, after = capsys.readouterr().err.splitlines()
+    assert dice.startswith("best val Dice ")
+    scores = json.loads((place / "run/val_objects.json").read_text())
+    assert objects.startswith(f"val object F1 {scores['object_f1_50']:.4f} at an IoU of 0.5, on {scores['rows']} rows")
+    assert objects.endswith(f"was chosen by the mean F1 over IoU thresholds of 0.5 to 0.95, {scores['object_f1']:.4f}")
+    assert objects in (place / "run/summary.txt").read_text()
+    assert places.startswith("model: ")
+    assert after == f"next: promise predict {place / 'run'} NEW_IMAGES --instances -o OUTPUT"
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_every_mean_has_an_interval_and_every_stratum_its_images(run, tmp_path, 
     assert np.mean([float(line["hd95"]) for line in lines]) == pytest.approx(found["mean"]["hd95"], abs=1e-4)
     printed = " ".join(capsys.readouterr().out.split())
     assert "range of group means, over 3 groups" in printed
-    assert "hd95 (px)" in printed
+    assert "HD95 (px)" in printed
 
 
 @pytest.mark.slow

@@ -1,6 +1,12 @@
 import pytest
 
-from promise_seg.dataset.manifest import of_split, read_manifest, split_off_validation, with_files_together
+from promise_seg.dataset.manifest import (
+    of_split,
+    raise_all,
+    read_manifest,
+    split_off_validation,
+    with_files_together,
+)
 from promise_seg.errors import ManifestError
 from promise_seg.vocabulary import Split
 from tests.helpers import write_dataset
@@ -40,7 +46,8 @@ def test_without_groups_each_image_is_its_own(tmp_path):
         ("image_name,mask_name\na,b\n", r"m\.csv:1: missing column\(s\) train_type; found image_name, mask_name"),
         (HEADER + "a.png,training,a.png\n", r"m\.csv:2: unknown train_type 'training'; expected train, val, test"),
         (HEADER + "a.png,train,\n", r"m\.csv:2: column\(s\) mask_name are empty"),
-        (HEADER + "a.png\n", r"m\.csv:2: column\(s\) train_type, mask_name are empty"),
+        (HEADER + "a.png\n", r"m\.csv:2: column\(s\) train_type, mask_name are empty, .* ends after 1 of 3 cells; "),
+        (HEADER + "a.png,train,a.png,,x, ,y\n", r"m\.csv:2: found 'x', 'y' beyond the last column .*, mask_name; "),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_line(tmp_path, text, message):
@@ -110,6 +117,23 @@ def test_too_few_groups_to_split(tmp_path):
         split_off_validation(rows)
 
 
+def test_a_cell_with_the_separator_must_be_in_quotes(tmp_path):
+    header = "image_name,train_type,mask_name,slice\n"
+    text = header + "a.nii,train,b.nii,0,2\nc.nii,train,d.nii,1\n"
+    with pytest.raises(ManifestError, match=r"m\.csv:2: found '2' beyond .*, slice; .* 4 cells\. Put .* in quotes"):
+        read_manifest(write(tmp_path / "m.csv", text))
+    with pytest.raises(ManifestError, match=r"m\.csv:2: slice '0,2'; expected"):
+        read_manifest(write(tmp_path / "m.csv", text.replace("0,2", '"0,2"')))
+    (row,) = read_manifest(write(tmp_path / "m.csv", HEADER + '"a,1.png",train,"a,2.png"\n'))
+    assert (row.image.name, row.mask.name) == ("a,1.png", "a,2.png")
+
+
+def test_a_row_may_leave_out_empty_cells_at_its_end_and_have_some_beyond_the_header(tmp_path):
+    text = "image_name,train_type,mask_name,group,slice\na.nii,train,b.nii\nc.nii,train,d.nii,g,1,, ,\n"
+    first, second = read_manifest(write(tmp_path / "m.csv", text))
+    assert (first.has_group, first.slices, second.group, second.slices) == (False, None, "g", (1, 1))
+
+
 @pytest.mark.parametrize(("text", "slices"), [("", None), ("7", (7, 7)), ("10-40", (10, 40)), (" 0-0 ", (0, 0))])
 def test_slices_of_volumes(tmp_path, text, slices):
     path = tmp_path / "m.csv"
@@ -135,3 +159,13 @@ def test_what_is_no_slice(tmp_path, text):
     path.write_text(f"image_name,train_type,mask_name,slice\nct.nii,train,seg.nii,{text}\n")
     with pytest.raises(ManifestError, match=r"m\.csv:2: slice .*expected a number from 0, the first and last"):
         read_manifest(path)
+
+
+def test_the_first_20_problems_are_listed_and_the_others_counted():
+    with pytest.raises(ManifestError) as raised:
+        raise_all([f"m.csv:{line}: empty" for line in range(2, 32)])
+    lines = str(raised.value).splitlines()
+    assert lines[0] == "30 problems:"
+    assert lines[20:] == ["m.csv:21: empty", "and 10 more; promise data check lists them by kind"]
+    with pytest.raises(ManifestError, match=r"\A20 problems:(\n.*empty){20}\Z"):
+        raise_all([f"m.csv:{line}: empty" for line in range(2, 22)])

@@ -178,10 +178,12 @@ def test_shares_that_cannot_be(val, test):
 
 
 def test_too_few_groups():
-    with pytest.raises(ManifestError, match=r"m\.csv: 2 group\(s\), which stay whole; expected at least 3,"):
+    with pytest.raises(ManifestError, match=r"2 group\(s\), .* at least 3, one for train, val and test\. Add"):
         split_rows(make_rows([5, 5]), never)
-    with pytest.raises(ManifestError, match=r"2 group\(s\), which stay whole; expected at least 3,"):
+    with pytest.raises(ManifestError, match=r"2 group\(s\), .* at least 3, one for each fold\. Add"):
         fold_rows(make_rows([5, 5]), never, folds=3, test=0)
+    with pytest.raises(ManifestError, match=r"m\.csv: 2 group\(s\), .* at least 4, one for each fold and test\. Add"):
+        fold_rows(make_rows([5, 5]), never, folds=3)
     with pytest.raises(SettingsError, match="--folds 1: expected 2 or more"):
         fold_rows(make_rows([5, 5]), never, folds=1)
     with pytest.raises(ManifestError, match="all rows are test"):
@@ -217,3 +219,7 @@ def test_a_summary_counts_rows_groups_and_empty_masks_of_each_split():
     train, test = summarise(rows, lambda row: 0.0 if row.where == "m.csv:2" else 0.5)
     assert (train.split, train.rows, train.groups, train.mean_size, train.empty) == (Split.TRAIN, 2, 1, 0.25, 1)
     assert (test.split, test.rows, test.groups, test.mean_size, test.empty) == (Split.TEST, 1, 1, 0.5, 0)
+    assert (train.objects_per_image, train.object_pixels) == (None, None)
+    train, test = summarise(rows, lambda row: 0.5, lambda row: [[4, 8, 30], []] if row.split == Split.TRAIN else [[]])
+    assert (train.objects_per_image, train.object_pixels) == (1.5, 8)
+    assert (test.objects_per_image, test.object_pixels) == (0, None)

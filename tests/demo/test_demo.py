@@ -62,6 +62,15 @@ def test_the_demo_ends_with_a_table_and_a_page(manifest, tmp_path, capsys):
     assert all(Image.open(out / source).height == 180 for source in sources)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_folder_below_a_file_is_named(small, manifest, tmp_path, capsys, own):
+    (tmp_path / "file").write_text("mine")
+    args = ["--data", str(manifest)] if own else []
+    assert main(["demo", "-o", str(tmp_path / "file/demo"), *args]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"cannot write: {tmp_path / 'file'} is a file; expected a folder" in error
+
+
 def test_the_demo_needs_test_rows(manifest, tmp_path, capsys):
     with manifest.open() as file:
         lines = [line for line in csv.reader(file) if line[1] != "test"]

@@ -72,6 +72,37 @@ def test_few_whole_numbers_are_no_greys():
         mask_of(np.array([[0, 1, 2, 3]]), MaskRule(), PATH)
 
 
+def _error(labels, path=PATH):
+    with pytest.raises(MaskError) as raised:
+        mask_of(labels, MaskRule(), path)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_instance_map_is_to_be_read_with_instances_and_no_threshold_is_proposed(dtype):
+    labels = np.zeros((96, 96), dtype)
+    labels.reshape(12, 8, 12, 8)[:, 2:6, :, 2:6] = np.arange(144, dtype=dtype).reshape(12, 1, 12, 1)
+    said = _error(labels)
+    assert "found 144 values from 0 to 143. Nearly every value is one connected object" in said
+    assert "pass --instances" in said
+    assert "--mask-threshold" not in said
+    assert "PNG" not in said
+
+
+def test_grey_values_of_a_blurred_mask_come_first_and_classes_second():
+    yy, xx = np.mgrid[:96, :96]
+    distance = np.hypot(yy - 48, xx - 48)
+    soft = np.clip(255 - 30 * np.clip(distance - 30, 0, 99), 0, 255).astype(np.uint8)
+    expected = "If they are intermediate grey values of JPEG or smooth resizing, pass --mask-threshold 127; if they are"
+    assert f"to 255. {expected} classes" in _error(soft)
+    assert "smooth resizing, save it as PNG or pass --mask-threshold 127" in _error(soft, Path("m.jpg"))
+
+
+def test_a_few_large_values_are_classes_first():
+    labels = np.repeat(np.array([[0, 60, 120, 180]], np.uint8), 20, axis=0)
+    assert "180. If they are classes, pass --class; if objects, --instances; if they are inter" in _error(labels)
+
+
 def test_without_a_positive_value_no_threshold_is_proposed():
     with pytest.raises(MaskError, match=r"Save it with 0 for background and 1 for the object"):
         mask_of(np.array([[-2.5, -1.5, 0]]), MaskRule(), PATH)

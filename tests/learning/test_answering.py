@@ -71,7 +71,7 @@ def test_a_shift_that_harms_is_left_out_and_one_that_does_nothing_costs_nothing(
                 assert one.shifted_dice == pytest.approx(one.dice)
             assert one.answer.shifted == (one.shifted_dice >= one.dice > one.bare_dice) or not scale
             if scale and not one.answer.shifted:
-                assert any("the shift is left out where" in line for line in answers_in_words([one]))
+                assert any("the trained shift of SAM is not used" in line for line in answers_in_words([one]))
                 left_out.append(one)
     assert left_out
 
@@ -89,8 +89,10 @@ def test_the_user_is_told_all_answers_in_three_lines():
     ]
     assert answers_in_words(answers) == [
         "val Dice with given prompts (bare SAM in brackets): one point 0.700 (0.500), a box 0.500 (0.500)",
-        "the shift is left out where SAM without it is better (with the shift): a box (0.400)",
-        "the auto-prompter's map has a share where that is better (without the map): one point (0.650)",
+        "the trained shift of SAM is not used, because SAM without it is better (Dice with it in brackets): "
+        "a box (0.400)",
+        "the auto-prompter's saliency map is mixed into the mask, which is better (Dice without it in brackets): "
+        "one point (0.650)",
     ]
     assert answers_in_words([]) == []
 

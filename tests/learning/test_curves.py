@@ -60,6 +60,21 @@ def test_losses_dice_and_learning_rate_are_the_series_of_the_log():
     assert learned == [(1, 1e-3), (2, 5e-4), (4, 1e-4), (5, 0.0)]
 
 
+def test_scored_epochs_are_marked_at_their_place_among_all_epochs():
+    _, dice, rate = figure_of([{"epoch": n, "mask": 0.5, "learning_rate": 1e-3} for n in range(1, 9)] + LINES[-1:]).axes
+    assert dice.get_xlim() == rate.get_xlim()
+    assert dice.lines[0].get_marker() == "."
+
+
+@pytest.mark.parametrize("low", [0.1, 0.5])
+def test_the_legend_of_dice_is_drawn_beside_the_curve(low):
+    figure = figure_of([{"epoch": n, "mask": 0.5, "learning_rate": 1e-3, "val_dice": low} for n in range(1, 9)])
+    figure.canvas.draw()
+    dice = figure.axes[1]
+    legend = dice.get_legend().get_window_extent()
+    assert not any(legend.contains(*dice.transData.transform((n, low))) for n in range(1, 9))
+
+
 def test_the_picture_is_a_png_in_which_something_is_drawn(drawn):
     full, nothing = drawn(LINES), drawn([])
     assert full.shape == nothing.shape == (352, 1210, 3)
@@ -94,4 +109,4 @@ def test_losses_are_labelled_with_decimal_numbers(low, ticks):
     shown = [text.get_text() for text in losses.get_yticklabels(which="both") if text.get_text()]
     assert ticks <= set(shown)
     assert not [text for text in shown if "$" in text]
-    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "Dice", "learning rate"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss (log scale)", "Dice", "learning rate"]

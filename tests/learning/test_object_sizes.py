@@ -1,14 +1,18 @@
 """The size at which images are seen follows from the sizes of the objects."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest
+from promise_seg.images.geometry import Box, Geometry
 from promise_seg.images.reading import make_reading
 from promise_seg.learning import object_sizes
 from promise_seg.learning.object_sizes import fitting_side, usual_object_size
+from promise_seg.vocabulary import Fit
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +66,21 @@ def test_touching_objects_of_an_instance_map_are_measured_one_by_one(tmp_path):
     assert usual_object_size(separate) == pytest.approx(0.25)
 
 
-def test_the_shape_of_the_image_does_not_matter(tmp_path):
+def elongated():
     mask = np.zeros((10, 40), bool)
     mask[0:5, 0:20] = True
-    assert usual_object_size(write(tmp_path, [mask])) == pytest.approx(0.5)
+    return mask
+
+
+def test_the_shape_of_a_stretched_image_does_not_matter(tmp_path):
+    assert usual_object_size(write(tmp_path, [elongated()])) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("fit", [Fit.PAD, Fit.SQUARE])
+def test_the_objects_of_an_elongated_image_are_smaller_with_padding(tmp_path, fit):
+    row = write(tmp_path, [elongated()])[0]
+    assert usual_object_size([row], fit) == pytest.approx(0.25)
+    seen = Geometry(10, 40, 64, fit).mask_to_model(row.mask())
+    assert np.sqrt(seen.sum()) / 64 == pytest.approx(0.25, abs=0.02)
+    half = replace(row, crop=Box(0, 0, 20, 10))
+    assert usual_object_size([half], fit) == pytest.approx(0.5)

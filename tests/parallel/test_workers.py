@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -101,3 +102,23 @@ def test_processes_end_with_this_one_even_if_it_is_killed():
     printed, _ = process.communicate(timeout=120)  # which all of them hold open
     assert printed == "begun\n6\n24\n"
     assert process.returncode == -signal.SIGKILL
+
+
+def finish_late(job):
+    """Leave a file, at once for the first job and otherwise later than any process takes to be terminated."""
+    folder, number = job
+    if number:
+        time.sleep(10)
+    (folder / f"{number}.done").touch()
+
+
+@of_posix
+def test_an_interruption_terminates_the_processes_with_all_jobs_that_they_have(tmp_path):
+    def interrupted():
+        with Workers(2) as two:
+            next(two.mapped(finish_late, ((tmp_path, number) for number in range(9))))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [path.name for path in tmp_path.iterdir()] == ["0.done"]

@@ -262,6 +262,20 @@ def test_a_volume_as_pictures_is_a_folder_of_them(mixed, labeller, tmp_path):
     assert predict_folder(labeller, find_inputs([mixed]), out, OutputFormat.PNG).already_there == 4
 
 
+@pytest.mark.parametrize("name", ["scan.png.tif", "scan.tif.tif"])
+def test_a_folder_of_pictures_may_end_like_a_mask(labeller, tmp_path, name):
+    (tmp_path / "in").mkdir()
+    stack = np.stack([disc_image(number)[0] for number in range(2)])
+    tifffile.imwrite(tmp_path / "in" / name, stack, photometric="rgb")
+    for already_there in (0, 1):
+        outcome = predict_folder(labeller, find_inputs([tmp_path / "in"]), tmp_path / "out", OutputFormat.PNG)
+        assert (outcome.already_there, outcome.problems) == (already_there, [])
+    (tmp_path / "in").rename(tmp_path / "moved")
+    shutil.copy(tmp_path / "moved" / name, tmp_path / name)
+    moved = predict_folder(labeller, find_inputs([tmp_path / name]), tmp_path / "out", OutputFormat.PNG)
+    assert moved.already_there == 1
+
+
 def test_an_nrrd_volume_with_its_values_beside_it_gets_a_segmentation_for_slicer(labeller, tmp_path):
     folder, out = tmp_path / "in", tmp_path / "out"
     volume = np.random.default_rng(0).integers(0, 200, (40, 30, 3)).astype(np.uint8)
@@ -340,7 +354,7 @@ def test_what_was_read_otherwise_is_a_note(images, labeller, tmp_path):
     assert not any("b.dcm" in note for note in outcome.notes)
 
 
-@pytest.mark.parametrize("text", ["image,slice\nx.png,0\n", "image\n\x00"])
+@pytest.mark.parametrize("text", ["image,slice\nx.png,0\n", "image\n\x00", "image,slice,mask\nx.png,0,x.png,1\n"])
 def test_a_table_that_another_program_changed_is_said(images, labeller, tmp_path, text):
     predict_folder(labeller, find_inputs([images]), tmp_path / "out")
     (tmp_path / "out" / "predictions.csv").write_text(text)

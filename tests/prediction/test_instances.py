@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from promise_seg.curation.annotations.geojson import read_geojson
-from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.errors import ImageError, PromiseError, SettingsError
 from promise_seg.images.exports.inputs import find_inputs
 from promise_seg.images.formats.opening import open_source
+from promise_seg.images.tiles import Tiling
+from promise_seg.instances import proposing
 from promise_seg.prediction.folders import PredictionFolder, predict_folder
 from promise_seg.prediction.labelling import Labeller
 from promise_seg.prediction.objects_table import COLUMNS
@@ -127,6 +129,9 @@ def test_a_table_of_objects_that_another_program_changed_is_refused(labeller, im
     (out / "objects" / "0.csv").write_text("image;id\n")
     with pytest.raises(PromiseError, match=r"0\.csv: found another head than image,slice,id.*-o folder"):
         predict_folder(labeller, find_inputs([images]), out)
+    (out / "objects" / "0.csv").write_text(",".join(COLUMNS) + "\n0.png,,1\n")
+    with pytest.raises(PromiseError, match=r"0\.csv: row 2 has 3 cells; expected 17\. .*-o folder"):
+        predict_folder(labeller, find_inputs([images]), out)
 
 
 def test_each_object_is_an_annotation_of_coco(labeller, images, tmp_path):
@@ -191,6 +196,31 @@ def test_a_model_without_a_map_is_refused_before_anything_is_written(tiny_sam):
         Labeller({1: blind}, instances=True)
     with pytest.raises(SettingsError, match="resnet does not make"):
         blind.predict_instances(disc_image(0)[0])
+
+
+def test_an_image_with_too_many_objects_does_not_stop_a_folder(labeller, images, tmp_path, monkeypatch):
+    Image.fromarray(disc_image(2)[0]).save(images / "2.png")
+    found, crowded = proposing.prompts_in_frame, []
+
+    def prompts_in_frame(*args):
+        crowded.append(len(crowded) == 1)
+        return (np.zeros((70_000, 4), np.float32), np.zeros((70_000, 2), np.float32)) if crowded[-1] else found(*args)
+
+    monkeypatch.setattr(proposing, "prompts_in_frame", prompts_in_frame)
+    outcome = predict_folder(labeller, find_inputs([images]), tmp_path / "out")
+    assert outcome.predicted == 2
+    assert [line.startswith(f"{images / '1.png'}: has 70,000 objects; expected at most 65,535")
+            for line in outcome.problems] == [True]  # fmt: skip
+    assert "predict each as a file of its own" in outcome.problems[0]
+
+
+@pytest.mark.parametrize("tiles", [None, Tiling(side=32, overlap=8)])
+def test_too_many_objects_are_an_error_of_the_image_that_is_named(predictor, images, monkeypatch, tiles):
+    monkeypatch.setattr(proposing, "LARGEST_LABEL", 2)
+    reading = predictor.model.config.reading.model_copy(update={"tiles": tiles})
+    predictor.model.config = predictor.model.config.model_copy(update={"reading": reading})
+    with pytest.raises(ImageError, match=r"1\.png: has \d objects; expected at most 2"):
+        predictor.predict_instances(images / "1.png")
 
 
 def test_objects_are_not_found_in_an_encoded_image(predictor):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -137,3 +139,16 @@ def test_a_folder_of_classes_is_loaded_as_one(tmp_path, picture):
     assert labeller.names == {2: "class 2", 4: "liver"}
     assert set(np.unique(labeller.label(picture).stack)) <= {0, 2, 4}
     assert len(labeller.identity()["model_sha256"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("always", "threshold", "is_noted"), [(True, 0.5, True), (False, 0.5, False), (True, None, False)]
+)
+def test_trust_of_masks_without_the_judgement_is_noted_and_changes_no_identity(tiny_sam, always, threshold, is_noted):
+    model = make_model(tiny_sam)
+    model.config = model.config.model_copy(update={"presence_threshold": threshold})
+    model.always_segments = always
+    labeller = Labeller({1: Predictor(model, SimpleNamespace(sha256=lambda: "trust"))})
+    assert any("With --always-segment such images" in note for note in labeller.notes) == is_noted
+    assert labeller.identity()["trust_sha256"] == ["trust"]
+    assert "With --always-segment such images" not in str(Labeller({1: Predictor(model)}).notes)

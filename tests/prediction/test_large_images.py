@@ -90,6 +90,8 @@ def test_no_more_than_windows_of_a_slide_are_read_in_python(tiny_sam, slide, sma
     monkeypatch.setattr(tiff_slide.TiffSlide, "values", lambda *_: pytest.fail("all of it was read"))
     assert np.array_equal(predictor.predict(slide).mask_probs, expected.mask_probs)
     assert np.array_equal(predictor.predict_instances(str(slide)).labels, objects.labels)
+    for labeller in labellers(tiny_sam, tile=32, overlap=8):
+        assert np.array_equal(labeller.label_image(slide).labels, labeller.label_image(PIXELS).labels)
 
 
 def test_there_is_no_trust_in_a_mask_of_several_tiles(tiny_sam, slide, small_limits):
@@ -207,7 +209,7 @@ def large(height, width=64):
     return LargeImage("a", height, width, Box(0, 0, width, height), Tiling(side=64, overlap=16), pixels)
 
 
-def objects_of(rgb):
+def objects_of(rgb, _name):
     labels = np.zeros(rgb.shape[:2], np.uint16)
     return InstanceMap(labels, ())
 

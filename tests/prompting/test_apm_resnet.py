@@ -48,6 +48,18 @@ def test_its_gradients_in_bfloat16_are_numbers_and_the_same_each_time(grid):
             assert torch.equal(value, first[name]), name
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_it_learns_from_batches_of_one_image_on_a_small_grid(images):
+    """The last stage then sees one value per channel, which has no variance: its running statistics are used."""
+    torch.manual_seed(0)
+    apm = ResnetPrompter((16,) * 4, 128, 4, 2).train()
+    before = apm.resnet.layer4[0].bn1.running_mean.clone()
+    features = Features.of(torch.zeros(images, 4, 16, 16), torch.randn(images, 4, 16, 16, 16))
+    apm(features).points_xy_model.sum().backward()
+    assert all(value.grad.isfinite().all() for value in apm.parameters())
+    assert bool(torch.equal(apm.resnet.layer4[0].bn1.running_mean, before)) == (images == 1)
+
+
 @pytest.mark.parametrize("side", [1, 2, 3, 8])
 def test_a_single_cell_is_convolved_without_a_stride_to_the_same_output(side):
     torch.manual_seed(0)

@@ -25,7 +25,7 @@ def intervals():
 
 
 def calibration():
-    return calibration_chart([(0.2, 0.3, 7), (0.6, 0.5, 8)], name="trust")
+    return calibration_chart([(0.22, 0.3), (0.6, 0.55)], name="trust")
 
 
 @pytest.mark.parametrize("draw", [lines, intervals, calibration])
@@ -37,9 +37,35 @@ def test_the_same_data_give_the_same_text(draw):
 def test_all_is_named_in_the_chart():
     assert {"epoch", "loss", "mask", "point"} <= set(words(lines()))
     assert {"small", "large", "own", "oracle", "mean Dice"} <= set(words(intervals()))
-    assert {"7", "8"} <= set(words(calibration()))
+    assert {"mean trust (expected Dice)", "mean Dice"} <= set(words(calibration()))
     assert intervals().caption == "below"
     assert words(intervals()).count("small") == 1
+
+
+def ticks(chart):
+    return sorted(float(word) for word in words(chart) if re.fullmatch(r"[\d.]+", word))
+
+
+@pytest.mark.parametrize(
+    ("points", "ends"),
+    [
+        ([(0.22, 0.3), (0.6, 0.55)], (0.2, 0.6)),
+        ([(0.939, 0.942), (0.984, 0.986)], (0.9, 1.0)),
+        ([(1.0, 1.0)], (0.9, 1.0)),
+        ([(0.0, 0.0)], (0.0, 0.1)),
+    ],
+)
+def test_a_calibration_curve_has_the_range_of_its_points(points, ends):
+    found = ticks(calibration_chart(points, name="trust"))
+    assert (found[0], found[-1]) == ends
+
+
+def test_means_with_intervals_have_a_form_for_wide_windows():
+    chart = interval_chart([("long " * 10, *ROWS[0][1:])], name="Dice", x_label="mean Dice")
+    narrow, wide = (float(re.search(r'viewBox="0 0 ([\d.]+) ', svg)[1]) for svg in (chart.svg, chart.wide_svg))
+    assert wide > 1.7 * narrow
+    assert "long " * 10 in chart.wide_svg
+    assert "long " * 10 not in chart.svg
 
 
 def test_series_differ_by_more_than_colour():
@@ -56,6 +82,11 @@ def test_a_logarithmic_axis_has_plain_numbers_and_leaves_out_nothing_s_logarithm
     chart = line_chart({"loss": [(1, 0.9), (2, 0.0), (3, 0.2)]}, name="l", x_label="x", y_label="y", log_y=True)
     assert {"0.2", "0.5"} <= set(words(chart))
     assert not any("$" in word or "e-" in word for word in words(chart))
+
+
+def test_a_narrow_logarithmic_axis_has_enough_labels():
+    chart = line_chart({"loss": [(1, 0.4), (2, 0.3), (3, 0.24)]}, name="l", x_label="x", y_label="y", log_y=True)
+    assert len([tick for tick in ticks(chart) if 0.2 <= tick < 0.5]) >= 4
 
 
 def test_marks_and_limits():

@@ -47,5 +47,5 @@ def test_each_image_has_a_strip_that_says_which_it_is(tiny_sam, checked, store):
 
 def test_trust_is_said_where_it_is_known():
     fact = Worst(image="a.png", dice=0.123, iou=0.05, share=0.0312)
-    assert caption_of(fact) == "a.png, Dice 0.123, IoU 0.050, object 3.12% of the image"
+    assert caption_of(fact) == "a.png, Dice 0.123, IoU 0.050, object 3.12 % of the image"
     assert caption_of(fact.model_copy(update={"trust": 0.4})).endswith("trust 0.400")

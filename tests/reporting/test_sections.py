@@ -28,7 +28,7 @@ def test_what_was_not_measured_is_left_out():
 def test_own_and_oracle_points_stand_beside_each_other():
     table = next(block for block in section(sample_report(), "Measures").blocks if isinstance(block, Table))
     assert table.head == (
-        "measure", "better", "own prompts (automatic)", "95 %", "oracle points (from the ground truth)", "95 %"
+        "measure", "better", "own prompts (automatic)", "95 % CI", "oracle points (from the ground truth)", "95 % CI"
     )  # fmt: skip
     rows = {row[0]: row[1:] for row in table.rows}
     assert rows["Dice"] == ("higher", "0.500", "0.400 to 0.600", "0.600", "0.500 to 0.700")
@@ -77,8 +77,8 @@ def test_trust_has_its_charts_and_counts():
     blocks = section(sample_report(), "Trust").blocks
     assert sum(isinstance(block, Chart) for block in blocks) == 2
     facts = dict(next(block for block in blocks if isinstance(block, Facts)).pairs)
-    assert facts["False alarms (something reported, nothing there)"] == "1 of 2 images (50.0%)"
-    assert facts["Rank correlation with Dice"] == "0.600 (95 %: 0.300 to 0.800)"
+    assert facts["False alarms (something reported, nothing there)"] == "1 of 2 images without an object (50.0 %)"
+    assert facts["Rank correlation with Dice (Spearman)"] == "0.600 (95 % CI: 0.300 to 0.800)"
 
 
 @pytest.mark.slow
@@ -117,7 +117,7 @@ def test_worst_cases_are_pictures_or_else_a_table():
     (gallery,) = section(report, "Worst cases", sample_gallery(report)).blocks
     assert isinstance(gallery, Gallery)
     (table,) = section(report, "Worst cases").blocks
-    assert table.rows[0] == ("images/1.png", "0.010", "0.005", "2.00%", "0.300")
+    assert table.rows[0] == ("images/1.png", "0.010", "0.005", "2.00 %", "0.300")
     assert table.rows[1][-1] == "-"
 
 

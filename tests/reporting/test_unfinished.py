@@ -66,7 +66,7 @@ def test_evaluate_and_predict_say_once_that_training_was_interrupted(interrupted
     found = capsys.readouterr()
     assert found.err.count(note) == 1
     assert note not in found.out
-    image = next((tmp_path / "data").rglob("*.png"))
+    image = tmp_path / "data/images/0.png"
     assert run("predict", folder / "best", image, "-o", tmp_path / "masks", "--device", "cpu") in (0, 2)
     assert capsys.readouterr().err.count("its training was interrupted after epoch 1 of 2") == 1
     resume(unfinished_note(folder))
@@ -96,7 +96,7 @@ def test_a_training_may_be_interrupted_after_its_last_epoch(step, tmp_path, sam,
         patch.setattr(measuring_best, step, stop)
         assert run("train", manifest, "-o", folder, *options, *kept) == 130
     capsys.readouterr()
-    image = next((tmp_path / "data").rglob("*.png"))
+    image = tmp_path / "data/images/0.png"
     assert run("predict", folder, image, "-o", tmp_path / "masks", "--device", "cpu") == 0
     assert "its training was interrupted after its last epoch, before the final choices" in capsys.readouterr().err
     resume(unfinished_note(folder))

@@ -6,6 +6,7 @@ from torch import nn
 
 from promise_seg.errors import SettingsError
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.decoded import NUM_CANDIDATES
 from promise_seg.sam.features import Features
 from promise_seg.sam.kinds import freeze
 from promise_seg.sam.loading import load_sam
@@ -62,7 +63,7 @@ def test_it_has_the_sizes_that_it_says(sam, features):
     for number, width in enumerate(sizes.stage_channels):
         assert features.stage(number).shape == (2, sizes.grid, sizes.grid, width)
     decoded = sam.decode(features, points(sam, sets=2))
-    assert decoded.mask_logits.shape == (2, 2, 3, sam.mask_side, sam.mask_side)
+    assert decoded.mask_logits.shape == (2, 2, NUM_CANDIDATES, sam.mask_side, sam.mask_side)
     assert decoded.iou.shape == (2, 2, 3)
     assert decoded.tokens.shape == (2, 2, 3, sam.token_channels)
     assert decoded.object_logits is None or decoded.object_logits.shape == (2, 2)

@@ -3,7 +3,7 @@ import torch
 
 from promise_seg.errors import SettingsError
 from promise_seg.sam.frozen import FrozenSam
-from promise_seg.sam.loading import load_sam
+from promise_seg.sam.loading import load_sam, notes_with_trained_model, resized_note
 from promise_seg.sam.resizing import resize
 from tests.helpers import some_points
 
@@ -58,7 +58,8 @@ def test_loading_at_another_size_keeps_the_hash_and_says_so(tiny_sam, tmp_path):
     sam = load_sam(str(tmp_path), image_size=64)
     assert sam.sha256 == tiny_sam.sha256
     assert sam.image_size == 64
-    assert sam.notes == ("trained at 32 px, used at 64 px: position parameters interpolated",)
+    assert sam.notes == (resized_note(32, 64),)
+    assert notes_with_trained_model(sam) == ()
     assert load_sam(str(tmp_path)).notes == ()
 
 

@@ -94,3 +94,11 @@ def test_scenes_of_a_call_that_was_stopped_are_not_mixed_with_others(tmp_path):
     (tmp_path / "images/of_the_user.png").write_bytes(b"")
     draw_data_set(tmp_path, **SMALL)
     draw_data_set(tmp_path, **SMALL, seed=1, force=True)
+
+
+def test_a_folder_below_a_file_is_refused_before_anything_is_drawn(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["data", "draw", "-o", str(tmp_path / "file/set"), "--train", "2"]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"{tmp_path / 'file/set'}: cannot write: {tmp_path / 'file'} is a file; expected a folder" in error
+    assert "drawing" not in error

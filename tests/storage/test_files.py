@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import stat
 import threading
 
@@ -78,10 +79,13 @@ def test_folders_are_replaced_whole(tmp_path):
     assert names(tmp_path) == ["f"]
 
 
-def test_a_place_that_cannot_be_a_folder(tmp_path):
+@pytest.mark.parametrize("write", [check_writable, lambda path: write_text(path, "")])
+@pytest.mark.parametrize("place", ["file/a", "file/a/b"])
+def test_a_place_that_cannot_be_a_folder(tmp_path, write, place):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PromiseError, match="cannot write"):
-        write_text(tmp_path / "file" / "x.txt", "")
+    words = f"cannot write: {tmp_path / 'file'} is a file; expected a folder. Nothing was changed there"
+    with pytest.raises(PromiseError, match=re.escape(words)):
+        write(tmp_path / place)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

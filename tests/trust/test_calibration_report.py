@@ -1,9 +1,13 @@
+import re
+
 import numpy as np
 import pytest
+from benchmarks.trust_val_images import CORRELATIONS, IMAGES, main
 from scipy.stats import rankdata
 
 from promise_seg.trust.calibration_report import (
     describe_trust_quality,
+    error_of_mean,
     measure_trust,
     rank_correlation,
     rank_interval,
@@ -103,14 +107,41 @@ def test_the_interval_draws_groups():
     assert rank_interval(trust, dice, [str(i % 4) for i in range(200)]) is not None
 
 
+def test_the_standard_error_of_a_mean_is_that_over_groups():
+    values = np.array([0.1, 0.4, 0.2, 0.7])
+    assert error_of_mean(values, list("abcd")) == pytest.approx(values.std(ddof=1) / 2)
+    doubled = error_of_mean(np.repeat(values, 5), [name for name in "abcd" for _ in range(5)])
+    assert doubled == pytest.approx(values.std(ddof=1) / 2)  # more images of the same groups tell nothing more
+    assert error_of_mean(values, ["a"] * 4) is None
+
+
+def test_the_simulation_of_few_val_images_runs(capsys):
+    assert main(["--trials", "3"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(IMAGES) * len(CORRELATIONS)
+
+
 def test_a_report_says_rates_with_their_counts():
     dice = np.linspace(0, 1, 10)
     words = dict(describe_trust_quality(quality(dice, dice, nothing=[True] + [False] * 9)))
-    assert words["Rank correlation with Dice"] == "1.000 (95 %: 1.000 to 1.000)"
-    assert words["Dice of all images, and of the more trusted half"] == "0.500, 0.778"
-    assert words["Misses (nothing reported, object there)"] == "1 of 10 images (10.0%)"
-    assert words["False alarms (something reported, nothing there)"] == "no such images"
-    assert dict(describe_trust_quality(quality([0.5], [1.0])))["Rank correlation with Dice"] == "-"
+    assert words["Rank correlation with Dice (Spearman)"] == "1.000 (95 % CI: 1.000 to 1.000)"
+    assert words["Mean Dice of all images, and of the more trusted half"] == "0.500, 0.778"
+    area = words["AURC (area under the risk-coverage curve)"]
+    assert re.fullmatch(r"0\.\d{3} \(random order 0\.500, ideal order 0\.\d{3}; lower is better\)", area)
+    assert words["Misses (nothing reported, object there)"] == "1 of 10 images with an object (10.0 %)"
+    assert words["False alarms (something reported, nothing there)"] == "no images without an object"
+
+
+@pytest.mark.parametrize(
+    ("trust", "dice", "reason"),
+    [
+        ([0.5], [1.0], "there is only one image"),
+        ([0.5, 0.5], [0.2, 1.0], "all images have the same trust score"),
+        ([0.3, 0.5], [1.0, 1.0], "all images have the same Dice"),
+    ],
+)
+def test_a_report_says_why_there_is_no_rank_correlation(trust, dice, reason):
+    words = dict(describe_trust_quality(quality(trust, dice)))
+    assert words["Rank correlation with Dice (Spearman)"] == f"none, because {reason}"
 
 
 def test_images_with_equal_trust_share_a_bin():

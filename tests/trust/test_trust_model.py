@@ -78,6 +78,25 @@ def of_val_rows(trust, images, groups, weight=0.0):
     return TrustModel(trust.calibration.model_copy(update={"line": line, "quality": quality}), trust.neighbours, groups)
 
 
+@pytest.mark.parametrize(
+    ("images", "groups", "words"),
+    [(16, 16, "only 16 val images, so"), (90, 31, "only 90 val images of 31 groups, so"), (32, 32, ""), (90, 40, "")],
+)
+def test_trust_of_few_groups_comes_with_the_standard_error_of_its_error(trust, images, groups, words):
+    found = replace(of_val_rows(trust, images, groups, weight=0.1), error_of_absolute_error=0.0123)
+    assert words in found.why_uncertain
+    assert bool(found.why_uncertain) == bool(words)
+    if words:
+        error = found.calibration.quality.mean_absolute_error
+        assert f"mean absolute error is {error:.3f} with a standard error of 0.012. Use" in found.why_uncertain
+    assert not replace(of_val_rows(trust, images, groups), error_of_absolute_error=0.0123).why_uncertain  # constant
+    assert not replace(found, val_groups=None, error_of_absolute_error=None).why_uncertain  # read from a file
+
+
+def test_the_standard_error_is_known_after_calibrating(trust):
+    assert 0 < trust.error_of_absolute_error < 1
+
+
 def test_the_reason_for_constant_trust_is_the_one_that_applies(trust):
     assert trust.val_groups == 8
     assert of_val_rows(trust, 6, 3).why_constant == "at least 8 val images are needed, and there are 6"

@@ -8,7 +8,8 @@ import pytest
 
 import promise_seg
 from promise_seg.cli.main import main
-from promise_seg.errors import PromiseError
+from promise_seg.errors import PromiseError, SettingsError
+from promise_seg.images.reading import ReadingOptions
 from promise_seg.rules.instance_rule import InstanceRule
 from promise_seg.rules.postprocessing import PostProcessing
 from promise_seg.workflows import calibrating
@@ -78,6 +79,21 @@ def test_what_is_cheap_to_check_is_refused_before_a_model_is_loaded(
     call = promise_seg.calibrate if command == "calibrate" else promise_seg.tune_postprocess
     with pytest.raises(PromiseError, match=re.escape(words)):
         call("apm", options["data"], device=options["device"], store=options["store"])
+
+
+@pytest.mark.parametrize("work", [promise_seg.calibrate, promise_seg.tune_postprocess])
+def test_nothing_is_stored_for_a_model_that_was_loaded_with_other_options(place, few, work):
+    """Tuning once wrote the tiles of such a model into its checkpoint, and a calibration was of other masks."""
+    before = {path: path.read_bytes() for path in (place / "apm/best").iterdir()}
+    tiled = promise_seg.load(place / "apm", device="cpu").reading_as(ReadingOptions(tile=32))
+    always = promise_seg.load(place / "set", device="cpu", always_segment=True)
+    for model, words in (
+        (tiled, r"apm: reads images with --tile 32 --overlap 8, but .* is stored for images"),
+        (always, r"class-1: was loaded with always_segment=True, but .* is stored for masks"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            work(model, place / "data/manifest.csv", store=few["store"])
+    assert {path: path.read_bytes() for path in (place / "apm/best").iterdir()} == before
 
 
 def test_a_reset_needs_no_manifest(place, few):

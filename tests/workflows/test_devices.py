@@ -1,7 +1,10 @@
 """Devices and precisions by name."""
 
+from datetime import timedelta
+
 import pytest
 import torch
+from accelerate.state import AcceleratorState, PartialState
 
 from promise_seg.errors import SettingsError
 from promise_seg.workflows.devices import make_accelerator, pick_device
@@ -42,6 +45,24 @@ def test_training_takes_the_gpu_that_is_named(two_gpus, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")  # where each of several processes has its own
     make_accelerator("cuda:1")
     assert chosen == [1, 0]
+
+
+def test_processes_wait_for_the_measurements_of_the_main_process(monkeypatch):
+    assert make_accelerator("cpu").init_handler.timeout >= timedelta(hours=12)
+    groups = []
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda **options: groups.append(options))
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    places = {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500", "OMP_NUM_THREADS": "1"}
+    numbers = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}
+    for name, value in (places | numbers).items():
+        monkeypatch.setenv(name, value)
+    try:
+        make_accelerator("cpu")
+    finally:
+        for state in (PartialState, AcceleratorState):
+            state._shared_state = type(state._shared_state)()
+    assert [options["timeout"] >= timedelta(hours=12) for options in groups] == [True]
 
 
 def test_a_device_that_is_not_here_is_named_with_those_that_are():

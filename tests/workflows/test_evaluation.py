@@ -18,6 +18,7 @@ from promise_seg.workflows.by_class import ByClass
 from promise_seg.workflows.comparing import compare
 from promise_seg.workflows.evaluation import evaluate
 from promise_seg.workflows.evaluation_result import Evaluation
+from promise_seg.workflows.model_ref import ModelPart
 from promise_seg.workflows.models import load
 from tests.helpers import strict_json
 
@@ -35,6 +36,8 @@ def test_scores_are_those_of_assessment_and_nothing_is_written(place, capsys):
     assert all(one.trust is not None for one in found.results)
     assert found.summary.trust_calibrated_on_these_rows
     assert any("trust was calibrated on the val rows" in note for note in found.notes)
+    why = "all images have the same trust score: in its calibration, at least 8 val images are needed, and there are "
+    assert any(note.startswith(why) for note in found.notes)
     assert found.files == ()
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
@@ -79,6 +82,18 @@ def test_segmenting_images_judged_empty_is_recorded_and_counts_as_another_model(
         oracle = evaluate(model, place / "data/manifest.csv", prompts="oracle")
         assert oracle.summary.always_segment is None
     assert any("--slices or --always-segment differed" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_trust_of_images_judged_empty_is_said_to_be_of_other_masks(place, monkeypatch, always):
+    model = load(place / "apm", device="cpu")
+    trust = model.part.find_trust(model.model)
+    monkeypatch.setattr(ModelPart, "find_trust", lambda _part, _model: trust)
+    model.model.config = model.model.config.model_copy(update={"presence_threshold": 0.5})
+    model.model.always_segments = always
+    found = evaluate(model, place / "data/manifest.csv")
+    assert all(one.trust is not None for one in found.results)
+    assert any("With --always-segment such images" in note for note in found.notes) == always
 
 
 def test_rows_for_tables(place):
@@ -165,6 +180,19 @@ def test_a_number_of_oracle_points_needs_oracle_points(place, prompts):
 def test_slices_cannot_agree_on_given_prompts(place, prompts):
     with pytest.raises(SettingsError, match=rf"^--slices agree: .* with --prompts {prompts}, each slice is scored"):
         evaluate(place / "apm", place / "manifest.csv", prompts=prompts, slices="agree", device="cpu")
+
+
+def test_the_reference_protocol_scores_each_slice_by_itself(place):
+    """Slices to blend were once ignored without a word."""
+    with pytest.raises(SettingsError, match=r"^--slices blend: .* with --protocol reference, each slice is scored"):
+        evaluate(place / "apm", place / "manifest.csv", protocol="reference", slices="blend", device="cpu")
+
+
+def test_slices_to_combine_are_noted_if_there_are_none(place):
+    found = evaluate(place / "apm", place / "data/manifest.csv", slices="blend", device="cpu")
+    assert "--slices blend: had no effect, because none of the images is a slice of a volume" in found.notes
+    usual = evaluate(place / "apm", place / "data/manifest.csv", device="cpu")
+    assert not any("--slices" in note and "no effect" in note for note in usual.notes)
 
 
 def test_one_model_of_a_set_takes_its_class_of_all(place):

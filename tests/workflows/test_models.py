@@ -154,6 +154,22 @@ def test_models_in_memory_are_taken_as_they_are(place):
     assert part.name == str(place / "set/class-3")
 
 
+def test_the_model_of_one_class_of_a_set_is_scored_like_its_folder(place, few):
+    """It once failed after all images were scored."""
+    manifest, options = place / "classes/manifest.csv", {"store": few["store"]}
+    one = load(place / "set", device="cpu")[3]
+    named = promise_seg.evaluate(place / "set/class-3", manifest, device="cpu", **options)
+    assert promise_seg.evaluate(one, manifest, **options).mean == named.mean
+    assert promise_seg.budget(one, manifest, **options).name == named.name
+
+
+def test_a_bare_sam_in_memory_is_not_scored_by_the_reference_protocol_with_our_images(place, few):
+    """Its scores once were other ones than those of the same SAM by its name."""
+    model = load("bare", sam=few["sam"], device="cpu")
+    with pytest.raises(SettingsError, match="protocol=reference: the bare SAM that is loaded already"):
+        promise_seg.evaluate(model, place / "data/manifest.csv", prompts="box", protocol="reference")
+
+
 @pytest.mark.parametrize("options", [{"always_segment": True}, {"image_size": 64}, {"sam": "nano"}], ids=str)
 def test_options_of_loading_are_refused_for_models_in_memory(place, options):
     """They were once ignored, so that scores were of other masks than asked for."""
@@ -168,3 +184,6 @@ def test_a_loaded_labeller_finds_what_it_was_loaded_for(tiny_sam, tmp_path):
     Image.fromarray(disc_image(0)[0]).save(tmp_path / "a.png")
     with pytest.raises(SettingsError, match="instances=True: the model was loaded with instances=False"):
         promise_seg.predict_folder(labeller, tmp_path / "a.png", tmp_path / "out", instances=True)
+    with pytest.raises(SettingsError, match="names=polyp: the model was loaded with the names 1=segmentation"):
+        promise_seg.predict_folder(labeller, tmp_path / "a.png", tmp_path / "out", names="polyp")
+    assert promise_seg.predict_folder(labeller, tmp_path / "a.png", tmp_path / "out", names="segmentation").predicted

@@ -9,6 +9,7 @@ import torch
 
 import promise_seg
 from promise_seg.learning import object_sizes
+from promise_seg.vocabulary import Fit
 from promise_seg.workflows import sizing
 from promise_seg.workflows.feature_plans import FeatureWork
 from promise_seg.workflows.sizing import Sizing
@@ -67,6 +68,28 @@ def test_medsam2_keeps_its_only_size(tmp_path, checked, monkeypatch):
     sam = sizing.load_sam(str(tmp_path / "MedSAM2"), torch.device("cpu"), None, first_settings())
     assert sam.image_size == 512
     assert notes == []
+
+
+@pytest.mark.parametrize("work", ["train", "encode"])
+def test_the_size_is_chosen_for_the_fit_of_the_training(tmp_path, sam, monkeypatch, work):
+    manifest, asked = write_dataset(tmp_path / "data"), []
+
+    def noting(_rows, fit):
+        asked.append(fit)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sizing, "usual_object_size", noting)
+    options = {"sam": sam, "device": "cpu", "store": tmp_path / "store", "fit": "pad"}
+
+    def begin():
+        if work == "train":
+            promise_seg.train(manifest, tmp_path / "run", **options)
+        else:
+            FeatureWork(manifest, **options).encode()
+
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert asked == [Fit.PAD]
 
 
 @pytest.mark.slow  # it reads a data set and loads SAM twice

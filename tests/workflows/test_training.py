@@ -333,3 +333,14 @@ def test_each_class_starts_from_its_own(place, few, first_weights):
         assert all(torch.equal(value, before[name]) for name, value in begun.items())
     with pytest.raises(SettingsError, match="models of the classes 1, 3, but no class is named"):
         train(place / "data/manifest.csv", place / "binary", init=place / "set", **few)
+
+
+def test_a_window_is_named_for_dark_images_unless_one_is_given(place, few):
+    dark, own, stretched = write_dataset(place / "dark", first=60), [], []
+    for path in (place / "dark/images").iterdir():
+        Image.fromarray(np.asarray(Image.open(path)) // 5).save(path)
+    few = few | {"variant": "ips"}
+    train(dark, place / "own", **few, note=own.append)
+    train(Dataset.from_csv(dark, window="percentile"), place / "stretched", **few, note=stretched.append)
+    assert sum(note.startswith("low contrast: ") for note in own) == 1
+    assert not any("low contrast" in note for note in stretched)

@@ -14,6 +14,7 @@ from promise_seg.annotator.finding import find_images
 from promise_seg.annotator.history import History
 from promise_seg.annotator.learning import Learning
 from promise_seg.annotator.objects import AnnotatedObject
+from promise_seg.annotator.owner_groups import OwnerGroups
 from promise_seg.annotator.refusals import Refusal
 from promise_seg.annotator.results import MANIFEST, AcceptedImage, ManifestEntry, Place, Results
 from promise_seg.errors import PromiseError
@@ -39,7 +40,7 @@ class Acceptances:
         self, folder: Path, catalogue: Catalogue, history: History, learning: Learning, results: Results
     ) -> None:
         self.folder, self.catalogue, self.history, self.results = folder, catalogue, history, results
-        self._learning = learning
+        self._learning, self._groups = learning, OwnerGroups(folder, catalogue)
         self._lock = Lock()
         self.manifest_is_due = False
         """Whether the manifest could not be written when it was last due."""
@@ -146,8 +147,9 @@ class Acceptances:
             Refusal: if it cannot be written. The acceptance is kept, and sending the action again writes the manifest.
         """
         with self._lock:
-            rows = [self.entry(row) for row in self.catalogue.accepted() if row["mask"] is not None]
-            images = [one for one in rows if one is not None]
+            rows = [(int(row["id"]), self.entry(row)) for row in self.catalogue.accepted() if row["mask"] is not None]
+            listed = [(number, one) for number, one in rows if one is not None]
+            images = [one for _, one in self._groups.applied(listed)]
             if not images and not (self.folder / MANIFEST).exists():
                 return
             self.manifest_is_due = True
@@ -214,17 +216,21 @@ class Acceptances:
             images.append(AcceptedImage(row["name"], row["width"], row["height"], slices, count > 1, objects))
         return self.results.write_coco(images, self.catalogue.reading.axis)
 
-    def to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
+    def to_learn_from(self, *, by_owner: bool = False) -> list[tuple[int, ManifestEntry]]:
         """Return the numbers and entries of accepted images that can be used for training, in the order of acceptance.
 
         Their files are unchanged, and a manifest can name them.
+
+        Args:
+            by_owner: whether images without a group are grouped by the patients of their DICOM files, which are read.
         """
         rows = sorted(self.catalogue.accepted(), key=lambda row: (row["last_at"] or 0.0, row["id"]))
         found = [(int(row["id"]), self.entry(row)) for row in rows if row["mask"] is not None]
-        return [
+        usable = [
             (number, listed)
             for number, listed in found
             if listed is not None
             and listed.slices != ()
             and not (self.catalogue.is_given(number) and self.catalogue.is_changed(number))
         ]
+        return self._groups.applied(usable) if by_owner else usable

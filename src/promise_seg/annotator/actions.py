@@ -24,11 +24,10 @@ from promise_seg.annotator.objects import NO_ANSWER, AnnotatedObject, Answer, Pr
 from promise_seg.annotator.overlap import dice_of
 from promise_seg.annotator.refusals import Refusal, invalid, unknown
 from promise_seg.annotator.segmenter import Proposal, Segmenter
+from promise_seg.sam.decoded import NUM_CANDIDATES
 
 _SAME_DICE = 0.5
 """Masks of the same class and slice with at least this Dice belong to the same object."""
-_CANDIDATES = 3
-"""The number of SAM's masks for prompts; they are not known yet for an object that the model's maps have separated."""
 _STATES = {"accept": "done", "skip": "skipped", "reopen": "open"}
 
 
@@ -227,7 +226,7 @@ class Actions:
     def _with_candidate(self, one: AnnotatedObject, candidate: int | None) -> AnnotatedObject:
         if one.prompts.is_empty:
             raise invalid("candidate", "the object has no prompts, so it has no candidates")
-        count = len(one.answer.scores) or _CANDIDATES
+        count = len(one.answer.scores) or NUM_CANDIDATES  # none for an object that the model's maps have separated
         if candidate is not None and candidate >= count:
             raise invalid("candidate", f"is {candidate}; expected less than {count}, the number of candidates")
         return self.answered(replace(one, candidate=candidate, automatic=False))

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from promise_seg.annotator.bits import MaskBits
 from promise_seg.annotator.objects import Point, Prompts
+from promise_seg.sam.decoded import NUM_CANDIDATES
 
 MOST_POINTS = 256
 """The most points of an object."""
@@ -23,7 +24,7 @@ Edge = Annotated[float, Field(ge=-(2**20), le=2**21, allow_inf_nan=False, strict
 """An edge of a box, which may reach beyond the image."""
 Flag = Annotated[bool, Field(strict=True)]
 Side = Annotated[int, Field(ge=0, le=2**20, strict=True)]
-Candidate = Annotated[int, Field(ge=0, le=2, strict=True)]
+Candidate = Annotated[int, Field(ge=0, lt=NUM_CANDIDATES, strict=True)]
 Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")]
 """The name of a user: text without control characters, and not of spaces alone."""
 

@@ -32,9 +32,7 @@ def labels_of(database: Database, model: AnyModel, names: Sequence[str]) -> list
     Raises:
         SettingsError: if a name that the user gives cannot be used.
     """
-    with database.reading() as connection:
-        known = [int(label) for (label,) in connection.execute("SELECT label FROM classes").fetchall()]
-    return sorted({*models_of(model), *known, *given_names(model, names)})
+    return sorted({*models_of(model), *_known(database), *given_names(model, names)})
 
 
 def classes_of(database: Database, model: AnyModel, names: Sequence[str]) -> Mapping[int, str]:
@@ -47,9 +45,7 @@ def classes_of(database: Database, model: AnyModel, names: Sequence[str]) -> Map
         SettingsError: if the user gives another name to a label that was named before.
         PromiseError: if the names cannot be stored.
     """
-    own, given = list(models_of(model)), given_names(model, names)
-    with database.reading() as connection:
-        known: dict[int, str | None] = dict(connection.execute("SELECT label, name FROM classes").fetchall())
+    own, given, known = list(models_of(model)), given_names(model, names), _known(database)
     for label, name in given.items():
         if (before := known.get(label)) not in (None, name):
             raise SettingsError(
@@ -61,8 +57,14 @@ def classes_of(database: Database, model: AnyModel, names: Sequence[str]) -> Map
     single = isinstance(model, Model) and label_of(model.model) is None
     return {
         label: found.get(label, "object" if single and label in own else f"class {label}")
-        for label in labels_of(database, model, names)
+        for label in sorted({*own, *known, *given})
     }
+
+
+def _known(database: Database) -> dict[int, str | None]:
+    """Return the stored classes: the name of each label, ``None`` for a label that objects have but nobody named."""
+    with database.reading() as connection:
+        return dict(connection.execute("SELECT label, name FROM classes").fetchall())
 
 
 def _store(database: Database, given: Mapping[int, str]) -> None:

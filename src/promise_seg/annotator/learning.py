@@ -54,9 +54,12 @@ class LearningOptions:
 
 
 class Accepted(Protocol):
-    """A function that returns the numbers and entries of accepted images for training, in the order of acceptance."""
+    """A function that returns the numbers and entries of accepted images for training, in the order of acceptance.
 
-    def __call__(self) -> list[tuple[int, ManifestEntry]]: ...
+    With ``by_owner``, images without a group are grouped by the patients of their DICOM files, which are read.
+    """
+
+    def __call__(self, *, by_owner: bool = False) -> list[tuple[int, ManifestEntry]]: ...
 
 
 class Learning:
@@ -186,8 +189,9 @@ class Learning:
         self.training.start((lambda: rounds[-1]) if resumes else self._new_round)
 
     def _new_round(self) -> Round:
-        images = self._to_learn_from()
+        images = self._to_learn_from(by_owner=True)
         seen = Seen(self.folder, self._catalogue, (self._given, self.model))
+        self._roles.rename({listed.image: listed.group for _, listed in images if listed.group != listed.image})
         roles = self._roles.of((listed.group, listed.split, seen.has(number, listed)) for number, listed in images)
         used = [(listed, roles[listed.group]) for _, listed in images if listed.group in roles]
         counts = {role: len({listed.group for listed, own in used if own == role}) for role in Role}
@@ -204,9 +208,10 @@ class Learning:
         edited = {one.mask: sorted(self._edited(number)) for number, one in held_out}
         return Round.new(self.folder, self._job(len(images), edited), used, names)
 
-    def _to_learn_from(self) -> list[tuple[int, ManifestEntry]]:
+    def _to_learn_from(self, *, by_owner: bool = False) -> list[tuple[int, ManifestEntry]]:
         """Return the accepted images that can be used for training; test rows are left out."""
-        return [(number, listed) for number, listed in self._accepted() if listed.split != Split.TEST]
+        accepted = self._accepted(by_owner=by_owner)
+        return [(number, listed) for number, listed in accepted if listed.split != Split.TEST]
 
     def _job(self, images: int, edited: Mapping[str, Sequence[int]]) -> Job:
         options, models = self.options, models_of(self.model)

@@ -8,10 +8,8 @@ from promise_seg.annotator.refusals import Refusal
 from promise_seg.errors import SettingsError
 from promise_seg.images.formats.dicom_source import DicomSource
 from promise_seg.images.formats.source import Source
-from promise_seg.prediction.outputs.formats import check_holds_instances
-from promise_seg.vocabulary import OutputFormat
-
-_WITHOUT_PIXELS = (OutputFormat.RLE, OutputFormat.COCO, OutputFormat.GEOJSON)
+from promise_seg.prediction.outputs.formats import WITHOUT_INSTANCES
+from promise_seg.vocabulary import OutputFormat, TrainableFormat
 
 
 def check_can_be_trained_on(output: OutputFormat, instances: bool | None = None) -> None:
@@ -24,14 +22,23 @@ def check_can_be_trained_on(output: OutputFormat, instances: bool | None = None)
     Raises:
         SettingsError: if it cannot; the message names the formats that can be used.
     """
-    if instances:
-        check_holds_instances(output)
-    if output in _WITHOUT_PIXELS:
-        usable = ", ".join(one for one in OutputFormat if one not in _WITHOUT_PIXELS)
+    usable = _formats(instances=bool(instances))
+    if output in usable:
+        return
+    if output in _formats(instances=False):
         raise SettingsError(
-            f"--format {output}: masks in this format cannot be trained on; expected one of {usable}. The page exports "
-            "COCO as well"
+            f"--format {output}: holds named segments and no instance maps, which this project writes; expected one of "
+            f"{', '.join(usable)}. Or give --no-instances for masks that do not number the objects"
         )
+    raise SettingsError(
+        f"--format {output}: masks in this format cannot be trained on; expected one of {', '.join(usable)}. The page "
+        "exports COCO as well"
+    )
+
+
+def _formats(*, instances: bool) -> list[OutputFormat]:
+    """Return the formats of masks that can be trained on, and can hold instance maps if these are wanted."""
+    return [OutputFormat(one) for one in TrainableFormat if not (instances and OutputFormat(one) in WITHOUT_INSTANCES)]
 
 
 def can_be_trained_on(source: Source, output: OutputFormat) -> bool:
@@ -58,8 +65,13 @@ def can_be_trained_on(source: Source, output: OutputFormat) -> bool:
     return False
 
 
-def check_fits_images(catalogue: Catalogue, output: OutputFormat) -> None:
+def check_fits_images(catalogue: Catalogue, output: OutputFormat, *, instances: bool) -> None:
     """Check that masks of the project's images in this format can be trained on, with one image of each kind.
+
+    Args:
+        catalogue: the images.
+        output: the format, in which :func:`check_can_be_trained_on` found no fault.
+        instances: whether masks are instance maps.
 
     Raises:
         SettingsError: if they cannot; the message names an image and the formats that can be used for it.
@@ -72,7 +84,7 @@ def check_fits_images(catalogue: Catalogue, output: OutputFormat) -> None:
         except Refusal:  # its files are missing or were changed, which the page shows
             continue
         if not can_be_trained_on(source, output):
-            usable = ", ".join(one for one in OutputFormat if can_be_trained_on(source, one))
+            usable = ", ".join(one for one in _formats(instances=instances) if can_be_trained_on(source, one))
             raise SettingsError(
                 f"--format {output}: masks of {row['name']} in this format cannot be trained on; expected one of "
                 f"{usable}. Give images that need different formats to different projects, or leave out --format"

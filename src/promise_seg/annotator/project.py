@@ -47,6 +47,7 @@ from promise_seg.annotator.upcoming import Upcoming, middle
 from promise_seg.annotator.users import check_user
 from promise_seg.features.store import FeatureStore, store_folder
 from promise_seg.progress import Progress, silent
+from promise_seg.sam.decoded import NUM_CANDIDATES
 from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import OutputFormat
 from promise_seg.workflows.models import AnyModel
@@ -142,7 +143,7 @@ class Project:
             self.history = History(self._database)
             self.catalogue = Catalogue(self._database, model.reading)
             self.catalogue.add(found, progress, note)
-            check_fits_images(self.catalogue, self.options.output_format)
+            check_fits_images(self.catalogue, self.options.output_format, instances=self.instances)
             self.truth = Truth(self.catalogue) if self.options.truth else None
             self.pictures = Pictures(self.catalogue)
             self.learning = Learning(self.folder, self._database, self.catalogue, model, self.options.learning, note)
@@ -184,8 +185,8 @@ class Project:
         colours = dict(zip(self.classes, _COLOURS * (len(self.classes) // len(_COLOURS) + 1), strict=False))
         return {
             "name": self.folder.absolute().name, "version": __version__, "api": API,
-            "model": {**self.learning.known.as_json(), "proposes": self.segmenter.proposes, "candidates": 3,
-                      "takes": ["points", "box", "mask"]},
+            "model": {**self.learning.known.as_json(), "proposes": self.segmenter.proposes,
+                      "candidates": NUM_CANDIDATES, "takes": ["points", "box", "mask"]},
             "classes": [{"id": n, "name": name, "colour": colours[n]} for n, name in self.classes.items()],
             "instances": self.instances, "user": self.options.user, "truth": self.truth is not None,
             "counts": self.catalogue.states(),

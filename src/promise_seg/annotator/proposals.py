@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from promise_seg.annotator.bits import MaskBits
+from promise_seg.annotator.bits import Box, MaskBits
 from promise_seg.annotator.objects import Answer, Point, Prompts
 from promise_seg.images.geometry import Geometry
 from promise_seg.instances.finding import find_instances
@@ -14,7 +14,7 @@ from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.prediction import Prediction
 from promise_seg.prediction.predictor import Predictor
 from promise_seg.prediction.user_prompts import clipped_box, clipped_points, has_shares
-from promise_seg.prompting.apm import NOT_ASKED_FOR
+from promise_seg.prompting.apm import NOT_ASKED_FOR, Proposal
 from promise_seg.sam.prompts import FOREGROUND
 
 
@@ -30,11 +30,13 @@ def proposals_of(model: Predictor, encoded: EncodedImage, number: int | None) ->
         encoded: the slice, encoded for this model.
         number: the number of the model in the project.
     """
-    if _has_many_objects(model, encoded):
-        for found in find_instances(model.model, encoded.features, encoded.geometry).objects:
-            yield _prompts_around(found, encoded.geometry), _answer_with(found, number)
+    own = _own_prompts(model, encoded)
+    if _has_many_objects(model, own):
+        for found in find_instances(model.model, encoded.features, encoded.geometry, own=own).objects:
+            answer = _answer_with(found, number)
+            yield _prompts_around(found, answer.mask.box, encoded.geometry), answer
         return
-    for one in model.predict_objects(encoded):
+    for one in model.predict_objects(encoded, own):
         if one.mask.any():
             yield _prompts_of(one, encoded.geometry), answer_of(one, number)
 
@@ -50,19 +52,34 @@ def answer_of(one: Prediction, number: int | None) -> Answer:
 
 
 @torch.no_grad()
-def _has_many_objects(model: Predictor, encoded: EncodedImage) -> bool:
+def _own_prompts(model: Predictor, encoded: EncodedImage) -> Proposal:
+    """Return what the auto-prompting module of a model proposes for a slice.
+
+    Raises:
+        SettingsError: if the model has no APM.
+    """
+    model.check_proposes()
+    encoded.check_fits(model.model)
+    return model.model.propose(encoded.features)
+
+
+def _has_many_objects(model: Predictor, own: Proposal) -> bool:
     """Whether a model separates objects that touch, or has no prompts for some of the objects of this slice."""
     apm = model.model.apm
     if apm is None or not apm.makes_map:
         return False
-    regions = None if apm.separates else model.model.propose(encoded.features).regions
-    return apm.separates or (regions is not None and bool((regions == NOT_ASKED_FOR).any()))
+    return apm.separates or (own.regions is not None and bool((own.regions == NOT_ASKED_FOR).any()))
 
 
-def _prompts_around(one: ObjectMask, geometry: Geometry) -> Prompts:
-    """Return the point of an object, and the box around its mask; no box if that has no area."""
-    left, top, width, height = MaskBits.of(one.mask).box
-    left, top = left + one.left, top + one.top
+def _prompts_around(one: ObjectMask, around: Box, geometry: Geometry) -> Prompts:
+    """Return the point of an object, and a box if it has an area.
+
+    Args:
+        one: the object.
+        around: left, top, width and height of the box around its mask, in pixels of the image.
+        geometry: the geometry of the image.
+    """
+    left, top, width, height = around
     ((x, y),) = clipped_points(np.array([one.point_xy], np.float32), geometry).tolist()
     box = (float(left), float(top), float(left + width - 1), float(top + height - 1))
     return Prompts((Point(x, y, FOREGROUND),), box if width > 1 and height > 1 else None)

@@ -35,6 +35,25 @@ class Roles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give the roles of groups to the groups that replace them.
+
+        If several groups are replaced by one, it is used for training if any of them was, otherwise for choosing the
+        best epoch if any of them was.
+
+        Args:
+            names: the new name of each former group; former groups without a role are ignored.
+        """
+        with self._database.writing() as connection:
+            rows = connection.execute("SELECT * FROM roles").fetchall()
+            former = [row["name"] for row in rows if names.get(row["name"], row["name"]) != row["name"]]
+            for new in {names[name] for name in former}:
+                own = [row for row in rows if names.get(row["name"], row["name"]) == new]
+                role = min((Role(row["role"]) for row in own), key=list(Role).index)
+                drawn = max(row["drawn"] for row in own if row["role"] == role)
+                connection.execute("INSERT OR REPLACE INTO roles VALUES (?, ?, ?)", (new, role, drawn))
+            connection.executemany("DELETE FROM roles WHERE name = ?", [(name,) for name in former])
+
     def of(self, groups: Iterable[tuple[str, str, bool | None]]) -> dict[str, Role]:
         """Return the role of each group; assign one to groups without a role.
 

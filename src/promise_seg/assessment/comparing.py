@@ -1,6 +1,5 @@
 """Compare two or more evaluations of the same images, image by image."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from promise_seg.assessment.summary import EvaluationSummary, read_summary, scor
 from promise_seg.assessment.volume_report import volumes_path
 from promise_seg.assessment.volumes import HASHES
 from promise_seg.errors import SettingsError, first_line
+from promise_seg.storage.csv_records import records
 
 _FACTS = (
     "image", "split", "group", *HASHES, "prompts", "objects", "slices", "slices_of_volume"
@@ -110,7 +110,7 @@ def read_scored(place: str | Path, prompts: str | None = None) -> SavedEvaluatio
 def _read_table(path: Path) -> Table:
     """Read a CSV file of scores; lines are identified by the hash of the image's content."""
     with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+        lines = list(records(file))
     names = _distinct([line["image_sha256"] for line in lines])
     values = {
         name: _by_present_names({m: float(v) for m, v in line.items() if m not in _FACTS and v != ""})

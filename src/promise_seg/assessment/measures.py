@@ -136,7 +136,7 @@ MEASURES = (
     Measure(
         name="precision",
         heading="precision",
-        what="the share of the prediction that is right",
+        what="the share of the prediction that is correct",
         compute=lambda pair: pair.overlap.precision,
     ),
     Measure(
@@ -148,8 +148,8 @@ MEASURES = (
     ),
     Measure(
         name="s_measure",
-        heading="S",
-        what="S-measure: likeness of structure (Fan et al. 2017)",
+        heading="S-measure",
+        what="S-measure: structural similarity (Fan et al. 2017)",
         compute=lambda pair: pair.structure.s_measure,
         when_empty=_COMPUTED,
     ),

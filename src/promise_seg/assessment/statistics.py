@@ -66,13 +66,13 @@ def interval_heading(groups: Iterable[int]) -> str:
     ranges = {count < LEAST_GROUPS for count in groups if count > 1}
     if ranges == {True}:
         return "range of group means"
-    return "95 %, or range of group means" if True in ranges else "95 %"
+    return "95 % CI, or range of group means" if True in ranges else "95 % CI"
 
 
 def interval_axis(groups: Iterable[int]) -> str:
     """Return the words for intervals over these numbers of groups in the label of an axis."""
     heading = interval_heading(groups)
-    return "95 % over groups" if heading == "95 %" else heading
+    return "95 % CI over groups" if heading == "95 % CI" else heading
 
 
 def few_groups_note(groups: int) -> str | None:

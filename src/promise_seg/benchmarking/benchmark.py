@@ -67,6 +67,8 @@ def benchmark(
         PromiseError: if the spec, its data or a SAM has problems. A cell that fails does not stop the other cells.
     """
     wanted = read_spec(str(spec))
+    for words in wanted.notes:
+        note(f"note: {words}")
     if plan:
         read_manifests(wanted)
         return BenchmarkOutcome(wanted, tuple(cells_of(wanted)))

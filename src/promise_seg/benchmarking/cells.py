@@ -64,7 +64,7 @@ class TableLine:
         return replace(self, seeds=tuple(seed for seed in self.seeds if seed in there), missing=missing)
 
     @property
-    def rivals_key(self) -> tuple[str, str, str, bool]:
+    def comparison_key(self) -> tuple[str, str, str, bool]:
         """A key that is equal for lines that may be compared.
 
         Such lines have the same data, SAM and protocol, and either both or neither have prompts from the ground truth.
@@ -73,9 +73,9 @@ class TableLine:
 
     @property
     def name(self) -> str:
-        """The name of the model, with a short name of the prompts unless it is a rival."""
+        """The name of the model, with a short name of the prompts unless it is a baseline."""
         words = {"apm": "own", "oracle": "oracle", "box": "box", "none": "no prompts"}
-        return self.model.name if self.model.is_rival else f"{self.model.name}, {words[str(self.prompts)]}"
+        return self.model.name if self.model.is_baseline else f"{self.model.name}, {words[str(self.prompts)]}"
 
     @property
     def key(self) -> tuple[str, str, str, str]:

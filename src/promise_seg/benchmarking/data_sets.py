@@ -98,9 +98,12 @@ class DataSets:
     def _check_tests(self, data: DataSpec, protocol: Protocol) -> None:
         """Check that test sets have different folders, and no images that are train or val rows of the data set.
 
-        Groups that other data sets share with these rows are noted.
+        Images of other data sets with equal pixels in different files are refused too; for those of the same data set,
+        reading it has given a warning. Groups that other data sets share with these rows are noted.
         """
         known = {row.image_sha256: row for row in self.rows(data, protocol) if row.row.split != Split.TEST}
+        pixels = {row.rgb_sha256: row for row in self.rows(data, protocol) if row.row.split != Split.TEST}
+        own = {row.where for row in self.manifests[data.name]}
         groups = {row.row.group for row in known.values() if row.row.has_group}
         places: set[str] = set()
         for test in self.tests(data, protocol):
@@ -113,7 +116,10 @@ class DataSets:
             places.add(place)
             self._note_shared(data, test, groups)
             for row in test.rows:
-                if (other := known.get(row.image_sha256)) is not None:
+                other = known.get(row.image_sha256)
+                if other is None and row.rgb_sha256 and row.row.where not in own:
+                    other = pixels.get(row.rgb_sha256)
+                if other is not None:
                     raise ManifestError(
                         f"{row.row.where}: the test image {row.name} is a {other.row.split} row of {data.name} "
                         f"({other.row.where}), whose models are scored on it. Remove one of the two rows, or "

@@ -68,9 +68,9 @@ def _summary(benchmark: Benchmark, scores: Sequence[LineScores]) -> Section:
     where = _Where(scores)
     rows: list[tuple[str, ...]] = []
     groups: list[int] = []
-    for key in dict.fromkeys((one.line.rivals_key, one.test) for one in scores if measure in one.values):
-        rivals = [one for one in scores if (one.line.rivals_key, one.test) == key and measure in one.values]
-        first = max(rivals, key=lambda one: sign * one.interval(measure).mean)
+    for key in dict.fromkeys((one.line.comparison_key, one.test) for one in scores if measure in one.values):
+        comparable = [one for one in scores if (one.line.comparison_key, one.test) == key and measure in one.values]
+        first = max(comparable, key=lambda one: sign * one.interval(measure).mean)
         interval = first.interval(measure)
         kind = _KINDS[first.line.reads_truth]
         groups.append(first.groups_count)

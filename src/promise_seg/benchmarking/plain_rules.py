@@ -1,4 +1,4 @@
-"""The plainest rivals, which need no training: Otsu's threshold, and the mean mask.
+"""The plainest baselines, which need no training: Otsu's threshold, and the mean mask.
 
 Their few parameters are fitted on train rows alone.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from promise_seg.arrays import BoolArray, Uint8Array, Uint16Array
 from promise_seg.assessment.metrics import score_mask
-from promise_seg.benchmarking.rival_objects import Foreground, ObjectRule, choose_object_rule, objects_of
+from promise_seg.benchmarking.baseline_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.images.geometry import Box, Geometry
 from promise_seg.progress import Progress, counted

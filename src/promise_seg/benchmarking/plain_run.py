@@ -1,4 +1,4 @@
-"""The run of a rival without training: it is fitted once, saved to a file, and scored like every other model."""
+"""The run of a baseline without training: it is fitted once, saved to a file, and scored like every other model."""
 
 import json
 import time

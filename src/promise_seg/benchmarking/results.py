@@ -12,10 +12,10 @@ from safetensors import safe_open
 from promise_seg.assessment.comparing import SavedEvaluation, read_scored
 from promise_seg.assessment.report import result_paths
 from promise_seg.assessment.statistics import LEAST_GROUPS, Difference, Interval, holm, mean_interval, paired_difference
+from promise_seg.benchmarking.baseline_runs import seconds_of
 from promise_seg.benchmarking.cells import TableLine, cells_of_line, lines_of
 from promise_seg.benchmarking.costs import log_of
 from promise_seg.benchmarking.gaps import gaps_in
-from promise_seg.benchmarking.rival_runs import seconds_of
 from promise_seg.benchmarking.running import Benchmark
 from promise_seg.benchmarking.unet import BEST_FILE
 from promise_seg.checkpoint import WEIGHTS_FILE, find_checkpoint
@@ -65,9 +65,9 @@ class LineScores:
         """Whether there are too few groups for a 95 % interval, so intervals are ranges of the group means."""
         return 1 < self.groups_count < LEAST_GROUPS
 
-    def is_rival_of(self, other: "LineScores") -> bool:
+    def is_comparable_to(self, other: "LineScores") -> bool:
         """Whether the two lines may be compared."""
-        return self.test == other.test and self.line.rivals_key == other.line.rivals_key
+        return self.test == other.test and self.line.comparison_key == other.line.comparison_key
 
     def seed_means(self, measure: str) -> list[float]:
         """Return the mean over images for each seed."""
@@ -132,10 +132,10 @@ class Pair:
 def pairs_of(scores: Sequence[LineScores], measure: str) -> list[Pair]:
     """Compare all pairs of lines that may be compared. P-values are Holm-corrected for all these comparisons."""
     made = []
-    for rivals in combinations(scores, 2):
-        if not rivals[0].is_rival_of(rivals[1]):
+    for pair in combinations(scores, 2):
+        if not pair[0].is_comparable_to(pair[1]):
             continue
-        first, second = _of_common_seeds(*rivals)
+        first, second = _of_common_seeds(*pair)
         if not (measure in first.values and measure in second.values):
             continue
         order = sorted(first.values[measure])

@@ -7,10 +7,10 @@ from accelerate import Accelerator
 
 from promise_seg.assessment.evaluation import Assessment, evaluate
 from promise_seg.assessment.report import result_paths
+from promise_seg.benchmarking.baseline_runs import baseline_run
 from promise_seg.benchmarking.cells import Cell, cells_of
 from promise_seg.benchmarking.costs import EncodingCost, encoding_cost, known_encoding_cost, training_seconds, views_of
 from promise_seg.benchmarking.data_sets import DataSets, TestSet
-from promise_seg.benchmarking.rival_runs import rival_run
 from promise_seg.benchmarking.scoring import finish_scores, is_scored, subject_of_cell, write_scores
 from promise_seg.benchmarking.spec import BARE, BenchmarkSpec
 from promise_seg.checkpoint import load_checkpoint
@@ -131,8 +131,8 @@ class Benchmark:
         self.done.add(cell.name)
 
     def _run(self, cell: Cell, progress: Progress) -> None:
-        if cell.model.is_rival:
-            self._run_rival(cell, progress)
+        if cell.model.is_baseline:
+            self._run_baseline(cell, progress)
             return
         sam = self.sam(cell)
         if cell.model.variant == BARE:
@@ -180,11 +180,11 @@ class Benchmark:
         subject = subject.model_copy(update=masks)
         write_scores(folder, cell.folder(self.output), cell, how, results, subject)
 
-    def _run_rival(self, cell: Cell, progress: Progress) -> None:
+    def _run_baseline(self, cell: Cell, progress: Progress) -> None:
         settings, sam, rows = self.settings(cell), self.sam(cell), self.rows(cell)
         train, val = (self.data.of_split(cell.data, self.protocol(cell), split) for split in (Split.TRAIN, Split.VAL))
         with alone_in(cell.folder(self.output), "training"):
-            run = rival_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._cpu_budget(cell))
+            run = baseline_run(cell.model, cell.folder(self.output), train, val, sam, settings, self._cpu_budget(cell))
             if not run.finished and self.accelerator.device.type == "cpu":
                 encoding_cost(self._costs_folder(cell), sam, rows, settings)  # for comparing whole costs in the table
             run.run(progress)

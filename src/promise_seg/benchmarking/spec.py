@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -21,8 +22,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from promise_seg.assessment.measures import MEASURE_NAMES, about_older_name
+from promise_seg.benchmarking.baselines import BASELINES, KEY, PRETRAINED_UNET, UNETS, note_on_old_key, with_baselines
 from promise_seg.benchmarking.pretrained_unet import SIDE, SIDE_STEP
-from promise_seg.benchmarking.rivals import PRETRAINED_UNET, RIVALS, UNETS, with_rivals
 from promise_seg.benchmarking.spec_faults import faults_between, place_with_name
 from promise_seg.bounds import LARGEST_INPUT_SIDE, MOST_POINTS
 from promise_seg.errors import SettingsError, first_line
@@ -127,9 +128,9 @@ class SamSpec(_Part):
 class ModelSpec(_Part):
     """A model, with a line of the table for each kind of prompts.
 
-    ``variant`` is a variant of promise-seg, ``sam`` for the bare SAM, or a rival: ``unet``, MONAI's BasicUNet trained
-    from scratch; ``pretrained-unet``, whose encoder was trained on ImageNet; ``otsu`` and ``mean-mask``, which need no
-    training. A U-Net is trained on the same rows, either for the CPU time that encoding and training the model
+    ``variant`` is a variant of promise-seg, ``sam`` for the bare SAM, or a baseline: ``unet``, MONAI's BasicUNet
+    trained from scratch; ``pretrained-unet``, whose encoder was trained on ImageNet; ``otsu`` and ``mean-mask``, which
+    need no training. A U-Net is trained on the same rows, either for the CPU time that encoding and training the model
     ``budget_of`` took, or for ``epochs``; with ``patience``, it stops after this number of epochs without a gain.
     ``side`` is the side of the input of ``pretrained-unet`` in pixels.
     """
@@ -147,12 +148,12 @@ class ModelSpec(_Part):
     @property
     def is_promise(self) -> bool:
         """Whether promise-seg trains the model."""
-        return self.variant != BARE and not self.is_rival
+        return self.variant != BARE and not self.is_baseline
 
     @property
-    def is_rival(self) -> bool:
+    def is_baseline(self) -> bool:
         """Whether the model is neither SAM nor promise-seg."""
-        return self.variant in RIVALS
+        return self.variant in BASELINES
 
     @property
     def is_unet(self) -> bool:
@@ -167,7 +168,7 @@ class ModelSpec(_Part):
     @property
     def scored_with(self) -> tuple[PromptSource, ...]:
         """The kinds of prompts to score with: the given ones, or own prompts (with an APM) and oracle points."""
-        if self.is_rival:
+        if self.is_baseline:
             return (PromptSource.NONE,)
         own = (PromptSource.APM,) if "apm" in self.variant else ()
         return self.prompts or (*own, PromptSource.ORACLE)
@@ -188,7 +189,7 @@ class ModelSpec(_Part):
                 "budget_of, epochs and patience are only for a unet or pretrained-unet; set epochs of models of "
                 "promise-seg under training"
             )
-        if self.is_rival and (self.prompts or self.training):
+        if self.is_baseline and (self.prompts or self.training):
             yield f"a model of variant {self.variant} has neither prompts nor training"
         if self.side is not None and self.variant != PRETRAINED_UNET:
             yield "side is only for a pretrained-unet"
@@ -196,7 +197,7 @@ class ModelSpec(_Part):
             yield "prompts: duplicate entry"
         if self.variant == BARE and self.training:
             yield "the bare sam is not trained"
-        if PromptSource.APM in self.prompts and not self.is_rival and "apm" not in self.variant:
+        if PromptSource.APM in self.prompts and not self.is_baseline and "apm" not in self.variant:
             yield f"a model of variant {self.variant} has no points of its own; expected prompts oracle, box or none"
 
 
@@ -205,11 +206,12 @@ class BenchmarkSpec(_Part):
 
     Settings under ``training`` are those of ``promise train``, with underscores. Settings of a data set override
     general settings, and settings of a model override both. :func:`read_spec` takes a missing ``title`` from the name
-    of the file. ``rivals``, a list of names or a mapping from names to
-    options, is a short form of models (see :func:`~promise_seg.benchmarking.rivals.with_rivals`).
+    of the file. ``baselines``, a list of names or a mapping from names to options, is a short form of models (see
+    :func:`~promise_seg.benchmarking.baselines.with_baselines`).
     """
 
-    SHORT_FORMS: ClassVar[tuple[str, ...]] = ("rivals",)
+    SHORT_FORMS: ClassVar[tuple[str, ...]] = (KEY,)
+    _notes: tuple[str, ...] = PrivateAttr(())
 
     title: str
     data: tuple[DataSpec, ...] = Field(min_length=1)
@@ -223,16 +225,16 @@ class BenchmarkSpec(_Part):
     @model_validator(mode="wrap")
     @classmethod
     def _checked(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
-        """Expand ``rivals`` to models, and report their faults together with those of all other entries.
+        """Expand ``baselines`` to models, and report their faults together with those of all other entries.
 
-        Faults between entries are looked for if all entries except rivals are valid.
+        Faults between entries are looked for if all entries except baselines are valid.
         """
-        expanded, of_rivals = with_rivals(values)
-        found = [_fault_at(loc, values["rivals"], ValueError(words)) for loc, words in of_rivals]
+        expanded, of_baselines = with_baselines(values)
+        found = [_fault_at(loc, values[loc[0]], ValueError(words)) for loc, words in of_baselines]
         try:
             spec = check(expanded)
         except ValidationError as error:
-            if not of_rivals:
+            if not of_baselines:
                 raise
             others = [one for one in error.errors() if (one["loc"], one["type"]) != (("models",), TOO_SHORT)]
             found += [
@@ -277,6 +279,11 @@ class BenchmarkSpec(_Part):
         return value
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user on the file that the spec was read from."""
+        return self._notes
+
+    @property
     def precision(self) -> str:
         """The precision of all runs."""
         return str(self.settings(self.data[0], self.models[0], self.seeds[0]).precision)
@@ -288,7 +295,7 @@ class BenchmarkSpec(_Part):
     def settings(
         self, data: DataSpec, model: ModelSpec, seed: int, begun: TrainSettings | None = None
     ) -> TrainSettings:
-        """Return the settings of one run; for a bare SAM or a rival, those of an ``ips`` model.
+        """Return the settings of one run; for a bare SAM or a baseline, those of an ``ips`` model.
 
         Raises:
             SettingsError: if settings are invalid; the message names each of them.
@@ -345,6 +352,8 @@ def read_spec(place: str | Path) -> BenchmarkSpec:
         if isinstance(values, dict):
             values = {"title": Path(place).stem} | values
         spec = BenchmarkSpec.model_validate(values)
+        if (old := note_on_old_key(values)) is not None:
+            spec._notes = (f"{place}: {old}",)
     except yaml.YAMLError as error:
         raise SettingsError(f"{place}: not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from promise_seg.benchmarking.rivals import with_rivals
+from promise_seg.benchmarking.baselines import with_baselines
 from promise_seg.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def place_with_name(values: Any, loc: tuple[int | str, ...]) -> tuple[int | str,
     if len(loc) < 2 or loc[0] not in _NAMED or not isinstance(loc[1], int):
         return loc
     part, number, rest = loc[0], loc[1], loc[2:]
-    expanded, _ = with_rivals(values)
+    expanded, _ = with_baselines(values)
     entries = expanded.get(part)
     if isinstance(entries, dict):
         return (part, str(list(entries)[number]), *rest)

@@ -45,22 +45,23 @@ def _is_best(one: LineScores, measure: str, scores: Sequence[LineScores]) -> boo
     """Whether a line is the best of several lines that may be compared."""
     if measure not in one.values:
         return False
-    rivals = [other.interval(measure).mean for other in scores if other.is_rival_of(one) and measure in other.values]
-    best = min(rivals) if lower_is_better(measure) else max(rivals)
-    return len(rivals) > 1 and one.interval(measure).mean == best
+    comparable = [other for other in scores if other.is_comparable_to(one) and measure in other.values]
+    means = [other.interval(measure).mean for other in comparable]
+    best = min(means) if lower_is_better(measure) else max(means)
+    return len(means) > 1 and one.interval(measure).mean == best
 
 
 def _has_seconds(scores: Sequence[LineScores]) -> bool:
-    """Whether the table has a column of CPU seconds: there are rivals, and the seconds of all lines are known."""
-    return any(one.line.model.is_rival for one in scores) and all(one.cpu_seconds is not None for one in scores)
+    """Whether the table has a column of CPU seconds: there are baselines, and the seconds of all lines are known."""
+    return any(one.line.model.is_baseline for one in scores) and all(one.cpu_seconds is not None for one in scores)
 
 
 class Grid:
     """A table as cells: a line for each model and kind of prompts, a column for each test set and measure.
 
     All lines have the same training data and SAM. Further columns follow if needed: the seeds, if their number differs
-    or some are missing; the CPU seconds, if there are rivals and all are known; the protocol, if it differs. ``best``
-    contains the cells (line, column) to emphasise.
+    or some are missing; the CPU seconds, if there are baselines and all are known; the protocol, if it differs.
+    ``best`` contains the cells (line, column) to emphasise.
     """
 
     def __init__(self, scores: Sequence[LineScores], measures: Sequence[str]) -> None:

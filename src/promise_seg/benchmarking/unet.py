@@ -14,7 +14,7 @@ from torch import nn
 from promise_seg.arrays import Array, Float32Array, Uint8Array
 from promise_seg.assessment.evaluation import Assessment, Result, score_logits, score_row
 from promise_seg.augmentation import AnyView, View
-from promise_seg.benchmarking.rival_objects import Foreground, ObjectRule, choose_object_rule, objects_of
+from promise_seg.benchmarking.baseline_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.benchmarking.unet_kinds import PretrainedKind, ScratchKind, UnetKind
 from promise_seg.dataset.checks import CheckedRow, data_sha256
 from promise_seg.errors import CheckpointError, first_line

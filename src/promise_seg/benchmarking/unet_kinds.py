@@ -1,4 +1,4 @@
-"""The two networks of the U-Net rivals and their training recipes: BasicUNet from scratch, and a pretrained encoder."""
+"""The networks of the U-Net baselines and their training recipes: BasicUNet from scratch, and a pretrained encoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

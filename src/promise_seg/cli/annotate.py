@@ -25,7 +25,7 @@ from promise_seg.cli.options import (
 from promise_seg.cli.stopping import was_by_hand
 from promise_seg.errors import SettingsError
 from promise_seg.monitoring.metrics import LOCAL
-from promise_seg.vocabulary import OutputFormat
+from promise_seg.vocabulary import OutputFormat, TrainableFormat
 
 SERVER = "Server"
 _PORT = 8765
@@ -50,9 +50,9 @@ def annotate(
         option("--name", metavar="NAME", about="Name of what is segmented; LABEL=NAME for a class.", panel=OUTPUT),
     ] = None,
     output_format: Annotated[
-        OutputFormat,
-        choice(OutputFormat, "--format", about="auto: as the input, DICOM-SEG for DICOM", panel=OUTPUT),
-    ] = OutputFormat.AUTO,
+        TrainableFormat,
+        choice(TrainableFormat, "--format", about="auto: as the input, DICOM-SEG for DICOM", panel=OUTPUT),
+    ] = TrainableFormat.AUTO,
     instances: Annotated[
         bool | None,
         option(
@@ -135,9 +135,9 @@ def annotate(
     from promise_seg.workflows.models import load
     from promise_seg.workflows.outputs import check_output
 
-    training = {} if epochs is None else {"epochs": epochs}
-    learning = LearningOptions(train_after, training=training, **opening)
-    options = Options(tuple(names or ()), user or getpass.getuser(), truth, output_format, store, learning, instances)
+    learning = LearningOptions(train_after, training={} if epochs is None else {"epochs": epochs}, **opening)
+    masks = OutputFormat(output_format)
+    options = Options(tuple(names or ()), user or getpass.getuser(), truth, masks, store, learning, instances)
     place = Place(host, port, tls_certificate, tls_key, insecure)
     check_options(options)  # errors in options come before anything is loaded or written
     check_host(place)

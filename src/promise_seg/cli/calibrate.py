@@ -6,11 +6,13 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import open_trained, print_line, stages_bar
+from promise_seg.cli.early_checks import paths_first
 from promise_seg.cli.groups import VALIDATION, Values, with_groups
 from promise_seg.cli.options import TrainedArgument
 from promise_seg.cli.trust import print_learned
 
 
+@paths_first
 @with_groups(options=VALIDATION)
 def calibrate(
     run: TrainedArgument,

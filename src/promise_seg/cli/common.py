@@ -1,5 +1,6 @@
 """Helpers that several commands share: progress bars, tables, reading a data set."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from promise_seg.dataset.dataset import Dataset
     from promise_seg.dataset.manifest import Row
     from promise_seg.images.reading import Reading, ReadingOptions
-    from promise_seg.sam.backbone import Backbone
     from promise_seg.storage.download import Advance
     from promise_seg.workflows.by_class import ByClass
     from promise_seg.workflows.models import OpenModels
@@ -201,7 +201,7 @@ def open_to_score(
         encoder_precision=opening.get("encoder_precision"), prompts=prompts, by=by, reading=reading,
     )  # fmt: skip
     opened = open_models(model, **opening, **more)
-    print_notes(opened.sam)
+    print_notes(opened)
     return opened, read_data(data, reading, opened.reading, split=split)
 
 
@@ -239,7 +239,7 @@ def open_trained(model: Path, data: Path | None, kept: str, options: "Values") -
         model, data, kept, val_share=options["val_share"], seed=options["seed"], device=options["device"]
     )
     opened = open_models(ref, sam=options["sam"], device=options["device"])
-    print_notes(opened.sam)
+    print_notes(opened)
     return opened
 
 
@@ -279,7 +279,11 @@ def print_deviations(deviations: "Sequence[str]") -> None:
 
 
 def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: str | None = None) -> None:
-    """Print a table on standard output; without a terminal it is 200 characters wide, to avoid wrapped lines."""
+    """Print a table on standard output.
+
+    Without a terminal it has the width that the environment variable COLUMNS gives, or else 200 characters, to avoid
+    wrapped lines.
+    """
     from rich.table import Table
 
     table = Table(title=title)
@@ -288,14 +292,17 @@ def print_table(head: "Sequence[str]", rows: "Sequence[Sequence[str]]", title: s
     for row in rows:
         table.add_row(*row)
     out = Console(**_PLAIN)
-    if not out.is_terminal:
+    if not out.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
         out.width = _WIDE
     out.print(table)
 
 
-def print_notes(sam: "Backbone") -> None:
-    """Print the notes on how a SAM was loaded."""
-    for note in sam.notes:
+def print_notes(opened: "OpenModels") -> None:
+    """Print the notes on how the SAM of models was loaded."""
+    from promise_seg.sam.loading import notes_with_trained_model
+
+    sam = opened.sam
+    for note in sam.notes if opened.ref.parts[0].is_bare else notes_with_trained_model(sam):
         console.print(f"{sam.name}: {note}")
 
 

@@ -10,6 +10,8 @@ from promise_seg.cli.options import OUTPUT, DataArgument, option
 from promise_seg.cli.reading_options import READING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from promise_seg.curation.inspection.inspecting import Inspection
     from promise_seg.images.reading import ReadingOptions
 
@@ -42,24 +44,36 @@ def check(
 
 
 def _print_splits(found: "Inspection") -> None:
+    has_objects = any(summary.objects for summary in found.summary.values())
     has_classes = any(summary.classes for summary in found.summary.values())
     rows = []
     for split, summary in found.summary.items():
         facts = summary.as_json()
         quartiles, values, sizes = facts["object_share"], facts["values"], list(facts["sizes"])
-        row = (
+        row = [
             str(split),
             str(facts["images"]),
             str(facts["groups"]),
             str(facts["empty_masks"]),
-            f"{quartiles[0]:.2%} ... {quartiles[2]:.2%} ... {quartiles[4]:.2%}" if quartiles else "",
+            _least_to_most(quartiles, ".2%"),
             f"{values[0]:g} ... {values[1]:g}" if values else "",
             sizes[0] if len(sizes) == 1 else f"{len(sizes)}, most often {sizes[0]}" if sizes else "",
-        )
+        ]
+        if has_objects:
+            row += [_least_to_most(facts.get(name, ()), ".0f") for name in ("objects_per_image", "object_pixels")]
         classes = ", ".join(f"{label} in {count}" for label, count in facts["classes"].items())
-        rows.append((*row, classes) if has_classes else row)
-    head = ["split", "images", "groups", "empty masks", "object share: least, median, most", "values", "sizes in px"]
+        rows.append([*row, classes] if has_classes else row)
+    head = [
+        "split", "images", "groups", "empty masks", "foreground share: least, median, most", "image values",
+        "sizes in px",
+    ]  # fmt: skip
+    head += ["objects per image", "size of an object in px"] if has_objects else []
     print_table([*head, "classes"] if has_classes else head, rows, str(found.manifest))
+
+
+def _least_to_most(quartiles: "Sequence[float]", form: str) -> str:
+    """Return the least, the median and the highest value of five quartiles; empty if there are none."""
+    return " ... ".join(format(quartiles[at], form) for at in (0, 2, 4)) if quartiles else ""
 
 
 def _print_findings(found: "Inspection", most: int) -> None:

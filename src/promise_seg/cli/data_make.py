@@ -48,7 +48,9 @@ def make(
     every: Annotated[
         int, typer.Option(min=1, help="Use every Nth frame of videos, as neighbours look alike.", metavar="N")
     ] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing manifest.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing manifest that has other content.")
+    ] = False,
 ) -> None:
     """Pair images and masks by name and write a manifest. Files that could not be paired are listed."""
     from promise_seg.curation.pairing.making import make_manifest

@@ -12,6 +12,9 @@ from promise_seg.cli.reading_options import READING
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from promise_seg.dataset.splitting import SplitSummary
     from promise_seg.images.reading import ReadingOptions
 
 
@@ -41,7 +44,7 @@ def split(
             help="Keep images that look the same in one split, even if their groups differ.",
         ),
     ] = True,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files that have other content.")] = False,
 ) -> None:
     """Assign every row of a manifest to a split. Groups and near-duplicates are never divided, and objects have
     similar sizes in all splits."""
@@ -54,8 +57,22 @@ def split(
         near_duplicates=near_duplicates, force=force, bar=stages_bar, note=print_line,
     )  # fmt: skip
     for name, splits in found.files.items():
-        print(f"written: {name}")
-        lines = [(s.split, str(s.rows), str(s.groups), f"{s.mean_size:.2%}", str(s.empty)) for s in splits]
-        print_table(("split", "rows", "groups", "mean object size", "empty masks"), lines)
+        print(f"{found.outcomes[name]}: {name}")
+        head, lines = _table(splits)
+        print_table(head, lines)
     for line in found.notes:
         print_line(line)
+
+
+def _table(splits: "Sequence[SplitSummary]") -> tuple[list[str], list[list[str]]]:
+    """Return the head and the lines of a table of splits; objects are counted for instance maps."""
+    head = ["split", "rows", "groups", "mean foreground share", "empty masks"]
+    lines = [[str(s.split), str(s.rows), str(s.groups), f"{s.mean_size:.2%}", str(s.empty)] for s in splits]
+    if any(s.objects_per_image is not None for s in splits):
+        head += ["objects per image", "median object in px"]
+        for line, one in zip(lines, splits, strict=True):
+            line += [
+                "" if value is None else f"{value:.{digits}f}"
+                for value, digits in ((one.objects_per_image, 1), (one.object_pixels, 0))
+            ]
+    return head, lines

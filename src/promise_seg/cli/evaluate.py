@@ -14,6 +14,7 @@ from promise_seg.cli.common import (
     print_unfinished,
     stages_bar,
 )
+from promise_seg.cli.early_checks import paths_first
 from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     SCORING,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.evaluation_result import Evaluation
 
 
+@paths_first
 @with_groups(reading=READING, opening=OPENING)
 def evaluate(
     run: ModelArgument,
@@ -79,7 +81,7 @@ def evaluate(
     from promise_seg.workflows import evaluation as scoring
 
     print_deviations(evaluation_deviations(protocol))
-    scoring.check_points_and_slices(prompts, points, slices)
+    scoring.check_points_and_slices(prompts, points, slices, protocol)
     parse_tolerance(tolerance)
     model, rows = open_to_score(
         run, data, reading, split, opening, output=output, store=store, prompts=[prompts], by=by or (),
@@ -97,19 +99,19 @@ def evaluate(
 
 def _print(found: "Evaluation") -> None:
     """Print notes, means with intervals, scores of volumes, Dice by strata, and the quality of the trust scores."""
-    from promise_seg.assessment.measures import name_with_unit
     from promise_seg.assessment.measuring import parse_tolerance
     from promise_seg.assessment.statistics import interval_heading, interval_words, marked_words
+    from promise_seg.workflows.evaluation_result import measure_words, measures_in_order
 
     summary = found.summary
     print_lines(found.notes)
     unit = parse_tolerance(summary.tolerance).unit
     rows = [
-        (name_with_unit(name, unit), f"{value:.4f}", interval_words(summary.interval[name]))
-        for name, value in summary.mean.items()
+        (measure_words(name, unit), f"{summary.mean[name]:.4f}", interval_words(summary.interval[name]))
+        for name in measures_in_order(summary.mean)
     ]
     if summary.objects is not None:
-        rows.append((f"Dice of {summary.objects} objects", f"{summary.object_dice:.4f}", ""))
+        rows.insert(0, (f"Dice of {summary.objects} objects", f"{summary.object_dice:.4f}", ""))
     title = f"{found.name}, {images_in_words(summary.images, summary.split)}, {summary.prompts_meaning}"
     heading = f"{interval_heading([summary.groups])}, over {count_in_words(summary.groups, 'group')}"
     print_table(("measure", "mean", heading), rows, title)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promise_seg.cli.common import print_line, print_lines, print_unfinished, quiet_libraries, stages_bar
+from promise_seg.cli.early_checks import paths_first
 from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     MODEL,
@@ -44,6 +45,7 @@ _KeepEmptyFramesOption = Annotated[
 ]
 
 
+@paths_first
 @with_groups(tiling=TILING, opening=OPENING.without("image_size"))
 def predict(
     context: typer.Context,

@@ -12,6 +12,7 @@ from promise_seg.cli.common import (
     print_lines,
     stages_bar,
 )
+from promise_seg.cli.early_checks import paths_first
 from promise_seg.cli.groups import OPENING, Values, with_groups
 from promise_seg.cli.options import (
     OUTPUT,
@@ -43,6 +44,7 @@ def _print_schema(wanted: bool) -> None:
         raise typer.Exit
 
 
+@paths_first
 @with_groups(reading=READING, opening=OPENING.only("sam", "image_size", "device"))
 def report(
     run: ModelArgument,

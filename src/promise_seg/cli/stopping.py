@@ -60,7 +60,7 @@ def was_by_hand() -> bool:
 def say_stopped() -> int:
     """Report that the command was stopped, and return the exit code by the convention of shells: 130 for Ctrl-C.
 
-    Further signals are ignored, because the process is about to end.
+    Further signals are ignored, because the process is about to end. Files that are read ahead are not read any more.
     """
     for name in _NAMES if _received else ():
         if (each := getattr(signal, name, None)) is not None:
@@ -69,5 +69,7 @@ def say_stopped() -> int:
     _said = True
     number = _received[-1] if _received else int(signal.SIGINT)
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+    if (overlapping := sys.modules.get("promise_seg.parallel.overlapping")) is not None:  # not imported just for this
+        overlapping.cancel_reading()
     print(f"promise: {how}. No file is half-written; run the same command again.", file=sys.stderr)
     return 128 + number

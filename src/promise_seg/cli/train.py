@@ -13,12 +13,13 @@ from promise_seg.cli.common import (
     read_data,
     stages_bar,
 )
+from promise_seg.cli.early_checks import paths_first
 from promise_seg.cli.groups import ENCODING, Values, with_groups
 from promise_seg.cli.next_command import after_training
 from promise_seg.cli.options import MODEL, DataArgument, option, output_option
 from promise_seg.cli.reading_options import READING
 from promise_seg.cli.training_options import FITTING, LEARNING, PROMPTING
-from promise_seg.cli.trust import print_learned_briefly
+from promise_seg.cli.trust import print_uncertainty
 from promise_seg.vocabulary import Split
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.one_run import Trained
 
 
+@paths_first
 @with_groups(reading=READING, prompting=PROMPTING, encoding=ENCODING, fitting=FITTING, learning=LEARNING)
 def train(
     context: typer.Context,
@@ -83,22 +85,26 @@ def train(
             output, init=starts, one_model=one_model, progress=progress, note=print_line, trained=runs.append,
             **encoding, **given,
         )  # fmt: skip
+    _print_all(runs, output)
+    has_test, separates = any(row.split == Split.TEST for row in rows), any(run.separates for run in runs)
+    following = after_training(output, data, settings.variant, protocol, has_test=has_test, separates=separates)
+    print_line(f"next: {following}")
+
+
+def _print_all(runs: "list[Trained]", output: Path) -> None:
     for run in runs:
         _print(run, output)
-    has_test = any(row.split == Split.TEST for row in rows)
-    print_line(f"next: {after_training(output, data, settings.variant, protocol, has_test=has_test)}")
 
 
 def _print(trained: "Trained", output: Path) -> None:
-    """Print the outcome of a run: the choices made on the val rows, the quality of the trust scores, and the result."""
+    """Print warnings about the trust scores of a run, its best scores on the val rows, and where its files are."""
     if trained.folder != output:  # of one class
         print_line(f"{trained.folder}:")
     print_line(f"encoded {trained.encoded} views")
-    for line in trained.lines:
-        print_line(line)
     if trained.trust is not None:
-        print_learned_briefly(trained.trust)
+        print_uncertainty(trained.trust)
     if trained.why_no_trust:
         print_line(f"note: no trust scores: {trained.why_no_trust}")
-    best = trained.best
-    print_line(f"best val Dice {best['dice']:.4f}, at epoch {best['epoch'] + 1}; model: {trained.best_folder}")
+    for line in trained.score_lines:
+        print_line(line)
+    print_line(f"model: {trained.best_folder}; what was measured and chosen on the val rows: {trained.summary_file}")

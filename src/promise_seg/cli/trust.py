@@ -17,36 +17,16 @@ def print_quality(quality: "TrustQuality", title: str) -> None:
     print_table(("trust", ""), describe_trust_quality(quality), f"{title}, {count_in_words(quality.images, 'image')}")
 
 
-def print_learned_briefly(trust: "TrustModel") -> None:
-    """Print in at most two lines how well the trust scores of a new model rank its masks, and its decision rule."""
-    calibration = trust.calibration
-    quality = calibration.quality
-    if trust.why_constant:
-        print_line(_constant_in_words(trust))
-    else:
-        ranks = "none" if quality.rank_correlation is None else f"{quality.rank_correlation:.2f}"
-        print_line(
-            f"trust: rank correlation with Dice {ranks}, cross-validated on "
-            f"{count_in_words(quality.images, 'val image')}; promise calibrate prints the details"
-        )
-    if calibration.empty_detection.line is not None:
-        nothing = quality.nothing_here
-        print_line(
-            f"images without an object: not recognised in {nothing.false_alarms} of "
-            f"{nothing.images_without_object}; an object overlooked in {nothing.misses} of "
-            f"{nothing.images_with_object} (val rows, cross-validated)"
-        )
-
-
-def _constant_in_words(trust: "TrustModel") -> str:
-    return (
-        f"trust is {trust.calibration.line.mean:.3f}, the mean Dice of the val rows, for every image, because "
-        f"{trust.why_constant}"
-    )
+def print_uncertainty(trust: "TrustModel") -> None:
+    """Print a warning if the quality of trust scores that were just fitted is uncertain."""
+    if trust.why_uncertain:
+        print_line(f"warning: {trust.why_uncertain}")
 
 
 def print_learned(trust: "TrustModel") -> None:
     """Print the result of a calibration, and its cross-validated quality on val rows."""
+    from promise_seg.workflows.run_summary import constant_trust_in_words
+
     calibration = trust.calibration
     line = calibration.line
     if not trust.why_constant:
@@ -55,6 +35,7 @@ def print_learned(trust: "TrustModel") -> None:
         )
         print_line(f"trust = {line.mean:.3f}, and for each standard deviation: {weights}")
     else:
-        print_line(_constant_in_words(trust))
+        print_line(constant_trust_in_words(trust))
     print_line(f"decision: {calibration.empty_detection.rule}")
     print_quality(calibration.quality, "trust on val rows, each judged without its group")
+    print_uncertainty(trust)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promise_seg.cli.common import open_trained, print_line, stages_bar
+from promise_seg.cli.early_checks import paths_first
 from promise_seg.cli.groups import VALIDATION, Values, with_groups
 from promise_seg.cli.options import MODEL, TrainedArgument, option
 from promise_seg.cli.trust import print_learned
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from promise_seg.workflows.calibrating import Tuning
 
 
+@paths_first
 @with_groups(options=VALIDATION)
 def tune(
     run: TrainedArgument,

@@ -1,15 +1,15 @@
 """Write a copy of a manifest with every row assigned to a split, or one manifest per cross-validation fold."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from promise_seg.curation.similar_rows import SimilarRows
 from promise_seg.dataset.checks import check_row
 from promise_seg.dataset.dealing import TOLERANCE
 from promise_seg.dataset.manifest import Row, of_split, raise_all, read_manifest
-from promise_seg.dataset.manifest_writing import ManifestTable, write_new
+from promise_seg.dataset.manifest_writing import ManifestTable, Written, write_new
 from promise_seg.dataset.owners import grouped, owners_note
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.dataset.splitting import SplitSummary, fold_rows, split_rows, summarise
@@ -17,7 +17,7 @@ from promise_seg.errors import ImageError, ManifestError, SettingsError
 from promise_seg.images.guarding import guarded
 from promise_seg.images.reading import Reading
 from promise_seg.progress import Progress, counted, silent
-from promise_seg.vocabulary import Split
+from promise_seg.vocabulary import MaskKind, Split
 
 Bar = Callable[[], AbstractContextManager[Progress]]
 """A function that opens a progress bar; it is called only after all settings have been checked."""
@@ -76,10 +76,14 @@ class Shares:
 
 @dataclass(frozen=True)
 class Divided:
-    """The manifests that were written, each with the statistics of its splits, and notes for the user."""
+    """The manifests that were written, each with the statistics of its splits, and notes for the user.
+
+    ``outcomes`` tells for each manifest whether it was written, replaced another one, or was there already.
+    """
 
     files: dict[Path, list[SplitSummary]]
     notes: tuple[str, ...]
+    outcomes: Mapping[Path, Written] = field(default_factory=dict)
 
 
 def divide_manifest(
@@ -102,23 +106,24 @@ def divide_manifest(
         reading: how the files are read.
         near_duplicates: whether groups with near-duplicates of each other are assigned to one split. Slices of volumes
             are not compared.
-        force: whether existing files are overwritten.
+        force: whether existing files are replaced; not needed if their content would stay the same.
         bar: opens a progress bar while masks are measured.
         note: called with a line on how the rows were grouped.
 
     Raises:
         SettingsError: if the shares or the number of folds are invalid.
-        ManifestError: if files cannot be read (the message lists all of them), or if there are too few groups.
+        ManifestError: if files cannot be read (the message lists the first 20), or if there are too few groups.
         PromiseError: if an output file exists and ``force`` is not set, or cannot be written.
     """
     rows = _grouped(read_manifest(manifest), note)
     table = ManifestTable.read(manifest)
     sizes: dict[str, float] = {}
+    objects: dict[str, list[list[int]]] = {}
     similar = SimilarRows() if near_duplicates else None
 
     def size(row: Row) -> float:
         if not sizes:  # only after the settings were checked
-            sizes.update(_object_sizes(rows, reading, bar, similar))
+            sizes.update(_object_sizes(rows, reading, bar, similar, objects))
         return sizes[row.where]
 
     new_rows_of_files = shares.divide(rows, size)  # first, as it rejects more folds than groups
@@ -130,14 +135,15 @@ def divide_manifest(
         table.with_splits({row.where: row.split for row in new_rows}).moved_to(name)
         for name, new_rows in divided.items()
     ]
-    write_new(tables, force=force)
-    summaries = {name: summarise(new_rows, size) for name, new_rows in divided.items()}
+    outcomes = write_new(tables, force=force)
+    of_objects = (lambda row: objects[row.where]) if reading.masks == MaskKind.INSTANCES else None
+    summaries = {name: summarise(new_rows, size, of_objects) for name, new_rows in divided.items()}
     notes = _of_test_rows(manifest, rows, shares)
     if similar is not None and shares.keep_test:
         notes += similar.across_test()
     if shares.folds is None:
         notes += _of_shares(divided[output], shares)
-    return Divided(summaries, tuple(notes))
+    return Divided(summaries, tuple(notes), outcomes)
 
 
 def _grouped(rows: list[Row], note: Callable[[str], object]) -> list[Row]:
@@ -165,13 +171,16 @@ def _divide_joined(rows: Sequence[Row], shares: Shares, size: Callable[[Row], fl
         raise ManifestError(f"{error}. Or pass --no-near-duplicates to divide images that look the same") from error
 
 
-def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar, similar: SimilarRows | None) -> dict[str, float]:
+def _object_sizes(
+    rows: Sequence[Row], reading: Reading, bar: Bar, similar: SimilarRows | None, objects: dict[str, list[list[int]]]
+) -> dict[str, float]:
     """Return the share of foreground of each image in [0, 1], keyed by the row's ``where``.
 
-    Images are added to ``similar``, except slices of volumes.
+    Images are added to ``similar``, except slices of volumes. The number of pixels of each object of instance maps is
+    added to ``objects``, in a list for each image or slice.
 
     Raises:
-        ManifestError: if files cannot be read; the message lists all of them.
+        ManifestError: if files cannot be read; the message lists the first 20.
     """
     sizes, problems = {}, []
     with bar() as progress:
@@ -180,6 +189,9 @@ def _object_sizes(rows: Sequence[Row], reading: Reading, bar: Bar, similar: Simi
                 slices = check_row(row, reading)
                 pixels = sum(one.height * one.width for one in slices)
                 sizes[row.where] = sum(one.foreground_pixels for one in slices) / pixels
+                if reading.masks == MaskKind.INSTANCES:
+                    with guarded(row.image):
+                        objects[row.where] = [one.object_pixels() for one in slices]
                 if similar is not None and not slices[0].is_slice:
                     with guarded(row.image):
                         similar.add(row, slices[0].image())

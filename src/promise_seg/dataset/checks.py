@@ -148,6 +148,10 @@ class CheckedRow:
         """Return one mask, (H, W) bool, for each object of an instance map."""
         return list(instances_of(self.labels()))
 
+    def object_pixels(self) -> list[int]:
+        """Return the number of pixels of each object of an instance map, in the order of the labels."""
+        return [pixels for _, pixels in count_classes(self.labels())]
+
 
 def check_row(row: Row, reading: Reading | None = None) -> list[CheckedRow]:
     """Read the image and the mask of a row, slice by slice.
@@ -275,7 +279,8 @@ def check_rows(
         known: problems of other rows, which are raised together with those of the files.
 
     Raises:
-        ManifestError: if there are problems; the message has one line for each problem in the data set.
+        ManifestError: if there are problems; the message has one line for each of the first 20, and the number of the
+            others.
     """
     checked, problems = [], list(known)
     for row in counted(rows, progress, "checking"):

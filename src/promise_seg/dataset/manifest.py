@@ -1,7 +1,7 @@
 """The manifest: a CSV or Parquet file with the columns ``image_name,train_type,mask_name``."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from numbers import Real
@@ -14,6 +14,9 @@ from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.storage.remote_paths import as_path, begin_reading
 from promise_seg.vocabulary import Split
+
+_MOST_SHOWN = 4
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def read_manifest(path: str | Path) -> list[Row]:
     one slice of a volume, a range (``10-40``), or every Nth slice of the volume or of a range (``:5``, ``10-40:5``).
 
     Raises:
-        ManifestError: if rows cannot be used; the message has one line for each of them.
+        ManifestError: if rows cannot be used; the message has one line for each of the first 20, and the number of
+            the others.
         SettingsError: if ``path`` is not a path.
     """
     check_place(path, "manifest")
@@ -77,11 +81,8 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
         record = {
             name: cell.strip() for name, cell in zip_longest(file.header, cells[: len(file.header)], fillvalue="")
         }
-        empty = [name for name in REQUIRED_COLUMNS if not record[name]]
-        if empty:
-            problems.append(
-                f"{where}: column(s) {', '.join(empty)} are empty; every row needs an image, a split and a mask"
-            )
+        if problem := _problem_of_cells(file.header, cells, record):
+            problems.append(f"{where}: {problem}")
             continue
         split = record["train_type"].lower()
         if split not in set(Split):
@@ -106,6 +107,23 @@ def scan_manifest(path: str | Path) -> tuple[list[Row], list[str]]:
     return rows, problems
 
 
+def _problem_of_cells(header: Sequence[str], cells: Sequence[str], record: Mapping[str, str]) -> str | None:
+    """Return why the cells of a row do not fit the header: too many of them, or a required one is empty."""
+    surplus = [cell.strip() for cell in cells[len(header) :] if cell.strip()]
+    if surplus:
+        listed = ", ".join(map(repr, surplus[:_MOST_SHOWN])) + (", ..." if len(surplus) > _MOST_SHOWN else "")
+        return (
+            f"found {listed} beyond the last column of the header, {header[-1]}; expected at most {len(header)} cells. "
+            'Put cells that contain the separator in quotes, as in "a,b.png", or name the further columns in the header'
+        )
+    empty = [name for name in REQUIRED_COLUMNS if not record[name]]
+    if not empty:
+        return None
+    is_short = len(cells) < len(header)
+    reason = f", because the row ends after {len(cells)} of {len(header)} cells" if is_short else ""
+    return f"column(s) {', '.join(empty)} are empty{reason}; every row needs an image, a split and a mask"
+
+
 def _slices(text: str) -> tuple[int, int] | str | None:
     """Return the first and last slice, or the text itself if it is neither a number nor a range."""
     if not text:
@@ -124,10 +142,12 @@ def _whole_number(text: str) -> int | None:
 
 
 def raise_all(problems: Sequence[str]) -> None:
-    """Raise one :class:`ManifestError` with a line for each problem, if there are any."""
+    """Raise one :class:`ManifestError` with a line for each problem, if there are any; after 20, only their number."""
     if problems:
         count = "" if len(problems) == 1 else f"{len(problems)} problems:\n"
-        raise ManifestError(count + "\n".join(problems))
+        more = len(problems) - _MOST_LISTED
+        rest = [f"and {more} more; promise data check lists them by kind"] if more > 0 else []
+        raise ManifestError(count + "\n".join([*problems[:_MOST_LISTED], *rest]))
 
 
 def of_split(rows: Sequence[Row], split: Split) -> list[Row]:

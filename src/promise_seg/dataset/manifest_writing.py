@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from promise_seg.vocabulary import Split
 
 _PATH_COLUMNS = ("image_name", "mask_name")
 _NOT_CSV = (PARQUET, ".xls", ".xlsx", ".ods")
+
+
+class Written(StrEnum):
+    """Words on what became of a file that was to be written."""
+
+    NEW = "written"
+    REPLACED = "replaced"
+    UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True)
@@ -100,19 +109,30 @@ def _relative(folder: Path, path: Path) -> str:
         return target.as_posix()
 
 
-def write_new(tables: Sequence[ManifestTable], *, force: bool) -> None:
+def write_new(tables: Sequence[ManifestTable], *, force: bool) -> dict[Path, Written]:
     """Write tables that belong together, unless any of their files exists with different content.
 
     Files with the same content are left alone, so that a command interrupted between two files can be repeated.
+
+    Returns:
+        for each file, whether it was written, replaced another or was left alone.
 
     Raises:
         PromiseError: if a file with different content exists and ``force`` is not set, before anything is written; or
             if a file cannot be written.
     """
     refuse_others(tables, force=force)
+    outcomes = {table.path: _outcome(table) for table in tables}
     for table in tables:
-        if force or not _is_there(table):
+        if outcomes[table.path] != Written.UNCHANGED:
             table.write()
+    return outcomes
+
+
+def _outcome(table: ManifestTable) -> Written:
+    if _is_there(table):
+        return Written.UNCHANGED
+    return Written.REPLACED if table.path.exists() else Written.NEW
 
 
 def refuse_others(tables: Sequence[ManifestTable], *, force: bool) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from promise_seg.storage.remote_paths import RemotePath
 from promise_seg.vocabulary import Split
 
 _FEW_STUDIES = 3
+Read = Callable[[Path], Identifiers | None]
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,19 @@ class Owner:
     name: str
 
 
-def owners_of(images: Sequence[Path]) -> list[Owner | None]:
+def owners_of(images: Sequence[Path], read: Read | None = None) -> list[Owner | None]:
     """Return the owner of each image, ``None`` for images that do not name any.
 
     The owner is the patient if the image names one, otherwise the study, or the series if all images are of one study.
     An image without a patient belongs to the patient of its study. If all images name the same patient but three or
     more studies, as after an anonymisation that replaces all names by one word, the study is used instead.
+
+    Args:
+        images: the files or folders of the images.
+        read: function that returns the identifiers of an image; by default, :func:`identifiers_of`.
     """
-    found = [identifiers_of(image) for image in images]
+    read = read or identifiers_of
+    found = [read(image) for image in images]
     known = [one for one in found if one is not None]
     patients, studies = {one.patient for one in known} - {""}, {one.study for one in known} - {""}
     if len(patients) == 1 and len(studies) >= _FEW_STUDIES:
@@ -52,18 +58,22 @@ def _study_or_series(one: Identifiers, studies: Iterable[str]) -> Owner:
     return Owner("series", one.series)
 
 
-def grouped_by_owner(rows: Sequence[Row]) -> list[Row]:
+def grouped_by_owner(rows: Sequence[Row], read: Read | None = None) -> list[Row]:
     """Return the rows, with the owner as the group of each row that has no group in the manifest.
 
     Rows whose image file has a group in another row are left, as :func:`with_files_together` gives them that group. The
     group is named by a hash of the owner's identifier, so that scores and pages do not contain it; if the manifest has
     a group with the identifier as its name, the rows join this group. Each header is read once.
+
+    Args:
+        rows: the rows, each with another ``where``.
+        read: as for :func:`owners_of`.
     """
     named = {row.group for row in rows if row.has_group}
     files = {file_of(row) for row in rows if row.has_group}
     loose = [row for row in rows if not row.has_group and (not files or file_of(row) not in files)]
     images = list(dict.fromkeys(row.image for row in loose))
-    owner_of = dict(zip(images, owners_of(images), strict=True))
+    owner_of = dict(zip(images, owners_of(images, read), strict=True))
     group_of = {
         row.where: owner.name if owner.name in named else _group_name(owner)
         for row in loose

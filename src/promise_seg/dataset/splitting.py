@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import TypeVar
 
 from promise_seg.dataset.dealing import Side, deal
@@ -13,18 +14,26 @@ from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.vocabulary import Split
 
 ForegroundShare = Callable[[Row], float]
+ObjectPixels = Callable[[Row], Sequence[Sequence[int]]]
+"""A function that returns the number of pixels of each object of a row, in a list for each image or slice."""
 Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """Counts of rows, groups and empty masks of a split; ``mean_size`` is the mean share of foreground, in [0, 1]."""
+    """Counts of rows, groups and empty masks of a split; ``mean_size`` is the mean share of foreground, in [0, 1].
+
+    For instance maps, ``objects_per_image`` is the mean number of objects in an image or a slice, and ``object_pixels``
+    the median number of pixels of an object; both are ``None`` for other masks.
+    """
 
     split: Split
     rows: int
     groups: int
     mean_size: float
     empty: int
+    objects_per_image: float | None = None
+    object_pixels: float | None = None
 
 
 def split_rows(
@@ -87,7 +96,7 @@ def fold_rows(
         dealt = _deal(rows, foreground_share, {split: side for split, side in sides.items() if side.share > 0}, seed)
         rows = [replace(row, split=dealt[row.group]) for row in rows]
     loose = _not_test(rows)
-    _groups(loose, folds)  # checked first, as the number of folds may be mistyped and huge
+    _groups(loose, folds, "one for each fold")  # checked first, as the number of folds may be mistyped and huge
     fold_of = _deal(loose, foreground_share, {fold: Side(1 / folds) for fold in range(folds)}, seed)
 
     def in_fold(row: Row, fold: int) -> Row:
@@ -98,15 +107,25 @@ def fold_rows(
     return [[in_fold(row, fold) for row in rows] for fold in range(folds)]
 
 
-def summarise(rows: Sequence[Row], foreground_share: ForegroundShare) -> list[SplitSummary]:
-    """Return statistics of each split that has rows."""
+def summarise(
+    rows: Sequence[Row], foreground_share: ForegroundShare, object_pixels: ObjectPixels | None = None
+) -> list[SplitSummary]:
+    """Return statistics of each split that has rows; ``object_pixels`` is given for instance maps."""
     summaries = []
     for split in Split:
         own = of_split(rows, split)
         if own:
             sizes = [foreground_share(row) for row in own]
             groups = len({row.group for row in own})
-            summaries.append(SplitSummary(split, len(own), groups, math.fsum(sizes) / len(own), sizes.count(0)))
+            images = [] if object_pixels is None else [image for row in own for image in object_pixels(row)]
+            pixels = [count for image in images for count in image]
+            summaries.append(
+                SplitSummary(
+                    split, len(own), groups, math.fsum(sizes) / len(own), sizes.count(0),
+                    objects_per_image=len(pixels) / len(images) if images else None,
+                    object_pixels=median(pixels) if pixels else None,
+                )
+            )  # fmt: skip
     return summaries
 
 
@@ -143,8 +162,8 @@ def _check_shares(val: float, test: float) -> None:
         )
 
 
-def _groups(rows: Sequence[Row], needed: int) -> list[str]:
-    """Return the names of the groups of rows, sorted.
+def _groups(rows: Sequence[Row], needed: int, for_what: str) -> list[str]:
+    """Return the names of the groups of rows, sorted; ``for_what`` says in messages why so many are needed.
 
     Raises:
         ManifestError: if there are fewer than ``needed``.
@@ -152,10 +171,17 @@ def _groups(rows: Sequence[Row], needed: int) -> list[str]:
     groups = sorted({row.group for row in rows})
     if len(groups) < needed:
         raise ManifestError(
-            f"{_file(rows)}: {len(groups)} group(s), which stay whole; expected at least {needed}, one for each fold "
-            "and each other split. Add data or ask for fewer; without a column group, each image is a group of its own"
+            f"{_file(rows)}: {len(groups)} group(s), which stay whole; expected at least {needed}, {for_what}. Add "
+            "data, ask for fewer splits, or correct the column group; without it, each image is a group of its own"
         )
     return groups
+
+
+def _purposes(sides: Mapping[Name, Side]) -> str:
+    """Return words on what the groups of rows are needed for: each split, or the folds and test."""
+    words = ["each fold" if side.least_groups > 1 else str(name) for name, side in sides.items()]
+    *others, last = words if all(isinstance(name, Split) for name in sides) else ["each fold"]
+    return f"one for {', '.join(others)} and {last}" if others else f"one for {last}"
 
 
 def _deal(
@@ -166,7 +192,7 @@ def _deal(
     Raises:
         ManifestError: if there are too few groups.
     """
-    names, groups = list(sides), _groups(rows, sum(side.least_groups for side in sides.values()))
+    names, groups = list(sides), _groups(rows, sum(side.least_groups for side in sides.values()), _purposes(sides))
     sizes = defaultdict[str, list[float]](list)
     for row in rows:
         sizes[row.group].append(foreground_share(row))

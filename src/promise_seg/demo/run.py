@@ -15,6 +15,7 @@ from promise_seg.learning.training import TrainingRun
 from promise_seg.progress import Progress, silent
 from promise_seg.quantities import seconds_in_words
 from promise_seg.sam.loading import NANO, load_sam
+from promise_seg.storage.files import check_writable
 from promise_seg.storage.locks import alone_in
 from promise_seg.vocabulary import PromptSource, Split, Variant
 from promise_seg.workflows.devices import make_accelerator
@@ -68,7 +69,9 @@ def run_demo(
         ManifestError: if there are no test rows.
         SettingsError: if this machine has no such device.
         CheckpointError: if there is no such SAM.
+        PromiseError: if the folder cannot be written.
     """
+    check_writable(folder)
     with alone_in(folder, "making the demonstration"):
         accelerator = make_accelerator(device)
         frozen = load_sam(sam, accelerator.device)

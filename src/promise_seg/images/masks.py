@@ -6,22 +6,18 @@ from math import floor
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import numpy as np
 from pydantic import AfterValidator
 
 from promise_seg.arrays import Array, BoolArray
 from promise_seg.errors import MaskError
+from promise_seg.images.label_meaning import FEW_LABELS, PARTS_OF_A_CLASS, LabelMeaning, count_parts, meaning_of
 from promise_seg.vocabulary import MaskKind
 
 LARGEST_LABEL = 65535
 _ROUNDING = 1e-3
 """The largest rounding error of a label, in addition to that of the file's own scale."""
-_FEW_LABELS = 16
-"""Whole numbers up to this are classes or objects rather than grey levels."""
-
-_PARTS_OF_A_CLASS = 4
-"""The mean number of connected components per label from which labels are probably classes, not objects."""
+_LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 def plain_number(value: float) -> float:
@@ -83,7 +79,7 @@ def mask_of(labels: Array, rule: MaskRule, path: Path, highest: Callable[[], flo
     if rule.kind == MaskKind.BINARY:
         levels = np.unique(labels)
         if len(levels[levels != 0]) > 1:
-            raise MaskError(_not_two_values(path, levels, _highest(levels, highest)))
+            raise MaskError(_not_two_values(path, labels, levels, _highest(levels, highest)))
     elif labels.min() < 0 or labels.max() > LARGEST_LABEL:
         raise MaskError(
             f"{path}: found labels from {labels.min()} to {labels.max()}; expected 0 for background and others up to "
@@ -134,8 +130,8 @@ def _are_whole(labels: Array) -> bool:
     return labels.dtype.kind != "f" or np.array_equal(labels, np.round(labels))
 
 
-def _not_two_values(path: Path, levels: Array, highest: float) -> str:
-    """Return the error message for a mask with more than two values (N,), with what they may mean."""
+def _not_two_values(path: Path, labels: Array, levels: Array, highest: float) -> str:
+    """Return the error message for a mask (H, W) with more than two values (N,), with the likeliest meaning first."""
     found = (
         f"{path}: a mask must have two values, 0 and one other; found {len(levels)} values from {levels[0]:g} to "
         f"{levels[-1]:g}. "
@@ -144,13 +140,19 @@ def _not_two_values(path: Path, levels: Array, highest: float) -> str:
         return found + "Save it with 0 for background and 1 for the object"
     if not _are_whole(levels):
         return found + f"If they are probabilities, or were made by smooth resampling, pass {_option(highest)}"
-    classes = "if they are classes, pass --class; if objects, --instances"
-    if highest <= _FEW_LABELS:
-        return found + classes.capitalize()
-    return found + (
-        "If they are intermediate grey values of JPEG or smooth resizing, save it as PNG or pass "
-        f"{_option(highest)}; {classes}"
-    )
+    meaning = meaning_of(labels)
+    if meaning == LabelMeaning.INSTANCES:
+        return found + (
+            "Nearly every value is one connected object, as in an instance map: pass --instances. If the values are "
+            "classes, pass --class"
+        )
+    classes = "f they are classes, pass --class; if objects, --instances"
+    if highest <= FEW_LABELS:
+        return f"{found}I{classes}"
+    saved = "save it as PNG or " if path.suffix.lower() in _LOSSY else ""
+    grey = f"f they are intermediate grey values of JPEG or smooth resizing, {saved}pass {_option(highest)}"
+    first, second = (grey, classes) if meaning == LabelMeaning.GREY else (classes, grey)
+    return f"{found}I{first}; i{second}"
 
 
 def _option(highest: float) -> str:
@@ -167,10 +169,9 @@ def suggested_threshold(highest: float) -> float:
 def note_on_instances(labels: Array) -> str | None:
     """Return a warning if the numbers of an instance map (H, W) seem to be classes: each has many components."""
     numbers = np.setdiff1d(labels, [0])
-    if not 0 < len(numbers) <= _FEW_LABELS:
+    if not 0 < len(numbers) <= FEW_LABELS:
         return None
-    parts = sum(cv2.connectedComponents((labels == one).astype(np.uint8), connectivity=8)[0] - 1 for one in numbers)
-    if parts < _PARTS_OF_A_CLASS * len(numbers):
+    if sum(count_parts(labels, one) for one in numbers) < PARTS_OF_A_CLASS * len(numbers):
         return None
     return (
         "each of its numbers has many separate parts, as in a label map or a plain mask; expected a number of its own "

@@ -131,7 +131,7 @@ def _batches(rows: Sequence[CheckedRow], size: int) -> Iterator[list[CheckedRow]
 
 
 def _map_of(model: PromiseModel, features: Features, sample: Sample) -> Uint16Array:
-    return find_instances(model, features, sample.geometry).labels
+    return find_instances(model, features, sample.geometry, name=sample.checked.name).labels
 
 
 def _decode_tiles(model: PromiseModel, row: CheckedRow, store: FeatureStore | None) -> DecodedRow:
@@ -173,7 +173,7 @@ class _StitchedRow:
 
     def add(self, box: Box, sample: Sample, features: Features) -> None:
         """Find the objects of the next tile."""
-        found = find_instances(self._model, features, sample.geometry)
+        found = find_instances(self._model, features, sample.geometry, name=sample.checked.name)
         self._stitcher.add(box, found, sample.checked.image())
 
     def end_row(self, number: int) -> None:

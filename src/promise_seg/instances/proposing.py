@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from promise_seg.arrays import Float32Array, IntArray
-from promise_seg.errors import SettingsError
+from promise_seg.errors import ImageError, SettingsError
 from promise_seg.images.geometry import Geometry
 from promise_seg.images.masks import LARGEST_LABEL
 from promise_seg.model import PromiseModel, presence_of
@@ -42,7 +42,14 @@ class ObjectProposals(NamedTuple):
 
 
 @torch.no_grad()
-def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule, geometry: Geometry) -> ObjectProposals:
+def propose_objects(
+    model: PromiseModel,
+    features: Features,
+    rule: InstanceRule,
+    geometry: Geometry,
+    own: Proposal | None = None,
+    name: str = "the image",
+) -> ObjectProposals:
     """Propose the objects of one image; none in the padding, and none if the model judges the image to be empty.
 
     Args:
@@ -50,11 +57,14 @@ def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule,
         features: features of one image, with the APM's outputs.
         rule: how objects are separated, with the prominence of their peaks.
         geometry: geometry of the image.
+        own: what the model proposes for these features, if it is known already.
+        name: name of the image in messages.
 
     Raises:
-        SettingsError: if the APM makes no map, or there are more objects than an instance map can hold.
+        ImageError: if there are more objects than an instance map can number.
+        SettingsError: if the APM makes no map.
     """
-    maps = _maps(model, features)
+    maps = _maps(model, features, own)
     certain = np.zeros(maps.saliency_logits.shape, bool)
     if not maps.is_absent:
         content = _cells_of(geometry, len(certain))
@@ -64,7 +74,10 @@ def propose_objects(model: PromiseModel, features: Features, rule: InstanceRule,
     cell = model.sam.image_size / len(certain)
     boxes, points = prompts_in_frame(found.boxes, np.stack([found.columns, found.rows], 1), cell)
     if len(boxes) > LARGEST_LABEL:
-        raise SettingsError(f"found {len(boxes)} objects in an image; an instance map holds {LARGEST_LABEL}")
+        raise ImageError(
+            f"{name}: has {len(boxes):,} objects; expected at most {LARGEST_LABEL:,}, which is all that a map of 16 "
+            "bits can number. Divide the image into parts, and predict each as a file of its own"
+        )
     return ObjectProposals(boxes, points, found.regions, maps.saliency_logits)
 
 
@@ -83,9 +96,9 @@ class _Maps(NamedTuple):
     is_absent: bool
 
 
-def _maps(model: PromiseModel, features: Features) -> _Maps:
+def _maps(model: PromiseModel, features: Features, own: Proposal | None) -> _Maps:
     check_makes_map(model)
-    proposal = model.propose(features)
+    proposal = own or model.propose(features)
     if proposal.saliency_logits is None:
         raise ValueError("an APM that makes a map has proposed without it")
     side = min(model.sam.image_size, (None if model.apm is None else model.apm.image_side) or model.sam.image_size)

@@ -66,11 +66,11 @@ def answers_in_words(answers: Sequence[MeasuredAnswer]) -> list[str]:
         ("val Dice with given prompts (bare SAM in brackets)", [
             f"{_NAMES[one.form]} {one.dice:.3f} ({one.bare_dice:.3f})" for one in answers
         ]),
-        ("the shift is left out where SAM without it is better (with the shift)", [
+        ("the trained shift of SAM is not used, because SAM without it is better (Dice with it in brackets)", [
             f"{_NAMES[one.form]} ({one.shifted_dice:.3f})"
             for one in answers if one.shifted_dice is not None and not one.answer.shifted
         ]),
-        ("the auto-prompter's map has a share where that is better (without the map)", [
+        ("the auto-prompter's saliency map is mixed into the mask, which is better (Dice without it in brackets)", [
             f"{_NAMES[one.form]} ({one.dice_without_map:.3f})" for one in answers if one.dice_without_map is not None
         ]),
     ]  # fmt: skip

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MARGINS = {"left": 0.07, "right": 0.985, "bottom": 0.16, "top": 0.91, "wspace": 0.32}
 """Margins as shares of the figure; a layout that measures its texts takes as long as the drawing itself."""
+_TOP_OF_LEGEND = 0.2
+"""The Dice at the upper edge of a legend in the lower right corner."""
 _NARROW = 5
 """A logarithmic axis whose ends differ by less than this factor has equidistant ticks."""
 
@@ -44,7 +46,7 @@ def figure_of(lines: Sequence[dict[str, Any]]) -> "Figure":
         if lines and name in lines[0]:
             values = [math.nan if line[name] is None else line[name] for line in lines]
             losses.plot(epochs, values, label=name)
-    losses.set(title="training losses", xlabel="epoch", ylabel="loss", yscale="log")
+    losses.set(title="training losses", xlabel="epoch", ylabel="loss (log scale)", yscale="log")
     if losses.lines:
         losses.legend()
         _label_plainly(losses)
@@ -52,10 +54,11 @@ def figure_of(lines: Sequence[dict[str, Any]]) -> "Figure":
     dice.set(title="mean Dice on val rows", xlabel="epoch", ylabel="Dice", ylim=(0, 1))
     if scored:
         epoch, best = max(scored, key=lambda one: one[1])
-        dice.plot(*zip(*scored, strict=True))
+        dice.plot(*zip(*scored, strict=True), ".-")
         dice.plot(epoch, best, "o", label=f"best {best:.3f}, epoch {epoch}")
-        dice.legend(loc="lower right")
+        dice.legend(loc="lower right" if min(value for _, value in scored) > _TOP_OF_LEGEND else "upper right")
     rate.plot(epochs, [line["learning_rate"] for line in lines])
+    dice.set_xlim(rate.get_xlim())  # not every epoch is scored
     rate.set(title="learning rate", xlabel="epoch", ylabel="learning rate")
     for axes in (losses, dice, rate):
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)  # there is no epoch 1.5

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import gather_object, send_to_device
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -17,6 +17,7 @@ from promise_seg.learning.objective import training_losses
 from promise_seg.learning.schedule import cosine_rate, set_rate, warm_up
 from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.settings import TrainSettings
+from promise_seg.learning.sharing import Share
 from promise_seg.learning.training_set import EpochDraws, TrainingBatch
 from promise_seg.parallel.overlapping import Helper
 from promise_seg.progress import Progress, silent
@@ -35,7 +36,7 @@ class EpochSteps:
     Args:
         network: all trained parts, as the accelerator prepared them.
         optimizer: the optimizer of their parameters, prepared as well.
-        loader: the loader of the batches, prepared as well.
+        loader: the loader of the batches, see :func:`~promise_seg.learning.sharing.shared_loader`.
         draws: the sampler of the loader.
         settings: the settings of the training.
         accelerator: device, precision and processes.
@@ -64,7 +65,7 @@ class EpochSteps:
             best: a description of the best epoch so far, if there is one, for the progress.
 
         Returns:
-            The mean of each loss over the steps and processes, and the last learning rate.
+            The mean of each loss over the steps, and the last learning rate.
         """
         self.network.train()
         self.draws.epoch = epoch
@@ -84,7 +85,7 @@ class EpochSteps:
                 losses_of_steps.setdefault(name, []).append(value)
             progress("training", epoch * steps + number + 1, epochs * steps, words)
         means = {name: sum(map(float, values)) / len(values) for name, values in losses_of_steps.items()}
-        of_processes = gather_object([means])  # each over the same number of rows
+        of_processes = gather_object([means])  # each with the weight of its share
         return {name: float(np.mean([one[name] for one in of_processes])) for name in means} | {"learning_rate": rate}
 
     def tell_end(self, progress: Progress, best: str) -> None:
@@ -95,8 +96,8 @@ class EpochSteps:
     def batches(self) -> Iterator[Any]:
         """Yield the batches of an epoch; another thread reads the next one while a step is computed."""
         with Helper(depth=1) as helper:
-            batches = iter(self.loader)
-            for _, batch in helper.ahead(range(len(self.loader)), lambda _: next(batches)):
+            batches, device = iter(self.loader), self.accelerator.device
+            for _, batch in helper.ahead(range(len(self.loader)), lambda _: send_to_device(next(batches), device)):
                 yield batch()
             next(batches, None)  # lets the loader finish
 
@@ -110,11 +111,16 @@ class EpochSteps:
         return cosine_rate(self.settings.learning_rate, step, total, floor=_LAST_SHARE, rise=warm_up(step, warm))
 
     def differentiate(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Compute the gradients of a step, from each part of its batch in turn; return the mean losses."""
+        """Compute the gradients of a step, from each part of its batch in turn; return the mean losses.
+
+        The losses have the weight of the share of this process, so their mean over the processes is that over the
+        images.
+        """
         decodes = step % self.settings.decoder_interval == 0
+        weight = Share.of_process(self.accelerator).weight(self.draws.size_of(step))
         self.optimizer.zero_grad()
         means: dict[str, Tensor] = {}
-        parts = self._parts(batch)
+        parts = [(part, share * weight) for part, share in self._parts(batch)]
         for number, (part, share) in enumerate(parts):
             with nullcontext() if number == len(parts) - 1 else self.accelerator.no_sync(self.network):
                 losses = self._losses(part, step, decodes=decodes)

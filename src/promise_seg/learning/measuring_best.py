@@ -7,7 +7,7 @@ from promise_seg.checkpoint import BEST_FOLDER, read_config, save_checkpoint
 from promise_seg.dataset.checks import CheckedRow
 from promise_seg.features.store import FeatureStore
 from promise_seg.learning.answering import ANSWERS_FILE, measure_answers, read_answers, write_answers
-from promise_seg.learning.instance_choices import choose_instance_rule
+from promise_seg.learning.instance_choices import choose_and_score
 from promise_seg.learning.presence import presence_threshold
 from promise_seg.learning.second_pass import measure_second_pass
 from promise_seg.learning.settings import TrainSettings
@@ -62,14 +62,17 @@ def measure_best(
     answers = measure_answers(model, rows, store, progress)
     write_answers(folder, answers)
     as_volumes, separates = settings.scores_volumes, settings.separates(rows[0].reading.masks)
+    helps = model.apm is not None and measure_second_pass(model, rows, store, progress, as_volumes=as_volumes).helps
+    chosen = choose_and_score(model, rows, store, progress) if separates else None
+    if chosen is not None:
+        chosen.scores.write(folder)
     changes = {
         "given": {one.form: one.answer for one in answers},
-        "second_pass": model.apm is not None
-        and measure_second_pass(model, rows, store, progress, as_volumes=as_volumes).helps,
-        "instances": choose_instance_rule(model, rows, store, progress) if separates else None,
+        "second_pass": helps,
+        "instances": None if chosen is None else chosen.rule,
     }
     config = model.config
-    model.config = config.model_copy(update={"second_pass": changes["second_pass"]})  # as masks will be made
+    model.config = config.model_copy(update={"second_pass": helps})  # as masks will be made
     changes["presence_threshold"] = presence_threshold(model, rows, store, progress, as_volumes=as_volumes)
     model.config = config.model_copy(update=changes)
     save_checkpoint(model, folder / BEST_FOLDER)

@@ -32,7 +32,7 @@ from promise_seg.learning.run_log import LOG_FILE, keep_epochs, rounded
 from promise_seg.learning.run_note import SETTINGS_FILE, DataOrigin
 from promise_seg.learning.seeds import torch_seed
 from promise_seg.learning.settings import TrainSettings
-from promise_seg.learning.sharing import share_batches
+from promise_seg.learning.sharing import share_batches, shared_loader
 from promise_seg.learning.starting import StartingPoint
 from promise_seg.learning.state import load_training_state, save_training_state
 from promise_seg.learning.training_images import write_training_images
@@ -64,8 +64,8 @@ class TrainingRun:
         sam: the frozen SAM; it is not changed.
         store: the feature store.
         settings: the settings of the training.
-        accelerator: device, precision and processes. Each of several processes learns from an equal share of every
-            batch, so the same settings give the same training for any number of processes; the main one writes.
+        accelerator: device, precision and processes. Each of several processes learns from its share of every batch,
+            so the same settings give the same training for any number of processes; the main one writes.
         origin: the origin of the rows, for the record; it is not part of the identity of the run.
         start: the model that the run starts from; by default from random weights.
 
@@ -105,10 +105,9 @@ class TrainingRun:
         optimizer = build_optimizer(self.whole, settings)
         self.training_set = TrainingSet(train, self.model.sam, store, settings, self.model.apm)
         self.draws = EpochDraws.of(settings, len(self.training_set))
-        loader = self._loader()
         share_batches(accelerator, settings, take_turns=isinstance(self.whole, ClassNetworks))
-        wrapped, self.optimizer, loader = accelerator.prepare(self.whole, optimizer, loader)
-        side = self.model.sam.image_size
+        wrapped, self.optimizer = accelerator.prepare(self.whole, optimizer)
+        loader, side = shared_loader(self._loader(), accelerator), self.model.sam.image_size
         self.steps = self._steps(wrapped, self.optimizer, loader, self.draws, settings, accelerator, side)
         self._origin = ({} if origin is None else asdict(origin)) | {"mask_threshold": rows[0].reading.mask_threshold}
         self.epoch = 0

@@ -90,8 +90,19 @@ class TrainingImages(BaseModel):
         return self.train | self.init_train
 
     def trained_on(self, rows: Sequence[CheckedRow]) -> list[CheckedRow]:
-        """Return the rows whose images this run or a predecessor was trained on, whatever their split is now."""
-        return [row for row in rows if row.image_sha256 in self.all_train]
+        """Return the rows whose images this run or a predecessor was trained on, whatever their split is now.
+
+        An image that was saved again without loss is recognised by its pixels, unless it was a ``val`` row of this run
+        or a predecessor: a CSV may have the pixels of a train image in another file, with a warning, and its runs stay
+        usable with it.
+        """
+        chosen_on = self.val | self.init_val
+        return [
+            row
+            for row in rows
+            if row.image_sha256 in self.all_train
+            or (row.rgb_sha256 in self.all_train and row.image_sha256 not in chosen_on)
+        ]
 
     def learned_from(self, rows: Sequence[CheckedRow]) -> list[CheckedRow]:
         """Return the rows whose images this run itself was trained on."""

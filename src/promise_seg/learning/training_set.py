@@ -133,6 +133,10 @@ class EpochDraws(Sampler[Draw]):
     def __len__(self) -> int:
         return self.rows
 
+    def size_of(self, step: int) -> int:
+        """Return the number of draws in a step of an epoch, from 0; the last step may have fewer than the others."""
+        return min(self.batch_size, self.rows - step * self.batch_size)
+
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.epoch])
         views = rng.integers(0, self.views, self.rows) if self.views else np.full(self.rows, self.epoch + 1)

@@ -4,12 +4,26 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 DEPTH = 2
 """The maximum number of items that are read ahead, and of tasks that wait to be written."""
+
+
+_helpers: "WeakSet[Helper]" = WeakSet()
+
+
+def cancel_reading() -> None:
+    """Cancel all reading in this process that has not begun, because the process is about to end.
+
+    Otherwise Python would finish it at its end for loops that were left without being closed, as after Ctrl-C in a loop
+    over a generator.
+    """
+    for helper in list(_helpers):
+        helper.cancel_reading()
 
 
 class Helper:
@@ -31,6 +45,7 @@ class Helper:
         self._reading: set[Future[Any]] = set()
         self._writing: deque[Future[None]] = deque()
         self._failed: BaseException | None = None
+        _helpers.add(self)
 
     def ahead(self, items: Iterable[Item], read: Callable[[Item], Found]) -> Iterator[tuple[Item, Callable[[], Found]]]:
         """Yield the items in order, each with a function that returns the result of reading it or raises its error.
@@ -77,6 +92,11 @@ class Helper:
         while self._writing:
             self._writing.popleft().result()
 
+    def cancel_reading(self) -> None:
+        """Cancel all reading that has not begun."""
+        for future in list(self._reading):
+            future.cancel()
+
     def _write(self, work: Callable[[], object]) -> None:
         if self._failed is not None:
             raise self._failed
@@ -90,8 +110,7 @@ class Helper:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        for future in self._reading:
-            future.cancel()
+        self.cancel_reading()
         try:
             if error is None:
                 self.wait()

@@ -27,7 +27,8 @@ class Workers:
 
     The workers do not run the user's script again, as processes started by Python usually do; while one is started, no
     thread of this process finds the classes of that script. Ctrl-C does not reach the workers. Use this class as a
-    context manager: workers end with the block, and with this process, even if it is killed.
+    context manager: workers end with the block, and with this process, even if it is killed. If the block ends with
+    an exception, they are terminated; so they must not write files.
 
     Args:
         count: number of processes.
@@ -71,9 +72,13 @@ class Workers:
     def __enter__(self) -> "Workers":
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if self._executor is None:
+            return
+        if kind is not None:  # such as Ctrl-C: no result is needed any more, and the executor has passed on some jobs
+            for process in list((self._executor._processes or {}).values()):
+                process.terminate()
+        self._executor.shutdown(cancel_futures=True)
 
 
 def _done(work: Callable[[Job], Found], job: Job, future: Future[Found] | None) -> tuple[Job, Found]:

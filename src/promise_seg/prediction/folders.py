@@ -29,7 +29,7 @@ from promise_seg.prediction.outputs.formats import formats_for, writer_of
 from promise_seg.prediction.outputs.rle import write_coco
 from promise_seg.prediction.overlay import COMPRESSION, overlay_path
 from promise_seg.prediction.overlay_of_labels import draw_labelled
-from promise_seg.prediction.table import ImageTable, PredictionTable, lines_of, stem_of
+from promise_seg.prediction.table import ImageTable, PredictionTable, lines_of, stem_of_lines
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.storage.files import Sync, sync_folder, write_whole
 from promise_seg.storage.strays import LONGEST_NAME
@@ -100,7 +100,7 @@ class PredictionFolder:
         if not lines or any(line["image_sha256"] != sha256 for line in lines):
             return False
         mask = lines[0]["mask"]
-        stem = stem_of(mask)
+        stem = stem_of_lines(lines, self.folder)
         others = [overlay_path(self.folder, stem), *([objects_path(self.folder, stem)] if self._instances else [])]
         return (self.folder / mask).exists() and all(path.exists() for path in others)
 
@@ -245,7 +245,8 @@ class PredictionFolder:
             masks = {self.folder / lines[0]["mask"] for lines in self._table.all_lines()}
             write_coco(sorted(path for path in masks if path.exists()), self.folder / PREDICTION_COCO)
         if self._instances:
-            names = sorted((stem_of(lines[0]["mask"]), lines[0]["image"]) for lines in self._table.all_lines())
+            lines_of_all = self._table.all_lines()
+            names = sorted((stem_of_lines(lines, self.folder), lines[0]["image"]) for lines in lines_of_all)
             tables = [(objects_path(self.folder, stem), image) for stem, image in names]
             join_objects([(path, image) for path, image in tables if path.exists()], self.folder)
 

@@ -18,22 +18,24 @@ from promise_seg.prediction.cuts import check_axes, other_cuts
 from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.encoding_together import encode_together
 from promise_seg.prediction.identity import options_between
-from promise_seg.prediction.instances import with_offset
+from promise_seg.prediction.instances import spacing_of, with_offset
 from promise_seg.prediction.labelled import Labelled, LabelledSlice, Origin
 from promise_seg.prediction.large_images import (
     LargeImage,
     blended_labels,
+    in_tiles,
     large_image,
     reads_windows,
     stitched_objects,
     windowed_image,
 )
 from promise_seg.prediction.predictor import Predictor
-from promise_seg.prediction.reading import name_of
+from promise_seg.prediction.reading import name_of, opened
 from promise_seg.prediction.surest import surest_labels
 from promise_seg.prediction.volume_labels import SliceFacts, VolumeLabels, rules_of
 from promise_seg.progress import Progress, Stage, counted, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.trust.trust_model import UNGATED, is_ungated
 from promise_seg.vocabulary import Axis, MaskKind, Slices
 from promise_seg.volumes.whole_slices import IN_TILES, IN_TIME, asks_to_join, frames_are_whole, with_first
 
@@ -117,8 +119,9 @@ class Labeller:
 
     @property
     def notes(self) -> list[str]:
-        """Notes for the user: why models give no trust scores, and whether SAM encodes differently than in training."""
+        """Notes for the user: on trust scores that are missing or less reliable, and on SAM's precision."""
         notes = dict.fromkeys(one.note for one in self.predictors.values() if one.note)
+        notes |= dict.fromkeys(UNGATED for one in self.predictors.values() if one.trust_model and is_ungated(one.model))
         if self._encodes_otherwise:
             notes[encoding_note(self._first.model)] = None
         return list(notes)
@@ -160,13 +163,17 @@ class Labeller:
         """Encode an image once and decode it with every model.
 
         Where the masks of several models overlap, the label with the highest probability is taken. Models whose
-        encoders were trained encode the image separately.
+        encoders were trained encode the image separately. A large TIFF is read and labelled window by window.
 
         Args:
             image: anything that :meth:`Predictor.encode` accepts.
             index: index of the slice, if the image is a volume.
         """
-        return self.label_framed(self._first.frame(image, index), name=name_of(image, index))
+        place, number = opened(image, self.reading, index)
+        seen = in_tiles(place, number, self.reading, self._first.frame)
+        if isinstance(seen, LargeImage):
+            return self.label_large(seen, spacing_of(place))
+        return self.label_framed(seen, spacing_of(place), name_of(image, index))
 
     def label_framed(
         self, framed: ImageInFrame, spacing: tuple[float, float] | None = None, name: str = "the image"
@@ -183,7 +190,7 @@ class Labeller:
             return self.label_large(large, spacing)
         encoded = self._encoded(framed)
         if self.instances:
-            return self._label_objects(framed, encoded, spacing)
+            return self._label_objects(framed, encoded, spacing, name)
         predictions = {label: one.predict(encoded[label]) for label, one in self.predictors.items()}
         probs = np.stack([one.mask_probs for one in predictions.values()])
         masks = np.stack([one.mask for one in predictions.values()])
@@ -234,11 +241,11 @@ class Labeller:
         return LabelledSlice(labels, {label: _origin_of_tiles(scores) for label, scores in scores_of.items()})
 
     def _label_objects(
-        self, framed: ImageInFrame, encoded: dict[int, EncodedImage], spacing: tuple[float, float] | None
+        self, framed: ImageInFrame, encoded: dict[int, EncodedImage], spacing: tuple[float, float] | None, name: str
     ) -> LabelledSlice:
         """Return the instance map of an image, made by the only model."""
         ((label, one),) = self.predictors.items()
-        found = one.instances_in(framed, encoded[label], spacing)
+        found = one.instances_in(framed, encoded[label], spacing, name)
         scores = [each.score for each in found.objects]
         origin = Origin(
             np.zeros((0, 2), np.float32), np.zeros(0, np.int64), float(np.mean(scores)) if scores else 0.0,

@@ -170,7 +170,7 @@ def blended_prediction(
 
 def stitched_objects(
     image: LargeImage,
-    objects_of: Callable[[Uint8Array], InstanceMap],
+    objects_of: Callable[[Uint8Array, str], InstanceMap],
     spacing: tuple[float, float] | None = None,
     progress: Progress = silent,
 ) -> tuple[Uint16Array, tuple[FoundObject, ...]]:
@@ -178,7 +178,7 @@ def stitched_objects(
 
     Args:
         image: the image.
-        objects_of: function that finds the objects in the pixels of a tile.
+        objects_of: function that finds the objects in the pixels of a tile; it also gets the name of the image.
         spacing: distances between rows and between columns in mm, if known.
         progress: called after each tile.
 
@@ -191,7 +191,7 @@ def stitched_objects(
     for boxes, below in zip(grid, [*grid[1:], None], strict=True):
         for box in boxes:
             rgb = image.pixels(box)
-            stitcher.add(box, objects_of(rgb), rgb)
+            stitcher.add(box, objects_of(rgb, image.name), rgb)
             tick()
         stitcher.end_row(None if below is None else below[0].top)
     return labels, stitcher.finished()

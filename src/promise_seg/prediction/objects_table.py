@@ -76,4 +76,10 @@ def _lines_in(path: Path) -> Iterator[list[str]]:
             f"{path}: found another head than {','.join(COLUMNS)}; it was changed by another program. Choose another "
             "-o folder"
         )
-    yield from lines[1:]
+    for number, line in enumerate(lines[1:], 2):
+        if line and len(line) != len(COLUMNS):
+            raise PromiseError(
+                f"{path}: row {number} has {len(line)} cells; expected {len(COLUMNS)}. It was changed by another "
+                "program; choose another -o folder"
+            )
+        yield line

@@ -23,7 +23,7 @@ from promise_seg.prediction.encoded_image import EncodedImage
 from promise_seg.prediction.instances import Instances, spacing_of
 from promise_seg.prediction.large_images import LargeImage, blended_prediction, in_tiles, stitched_objects
 from promise_seg.prediction.prediction import Prediction, checked_choice, prediction_of, prompts_in_image
-from promise_seg.prediction.reading import ImageLike, opened, read_rgb
+from promise_seg.prediction.reading import ImageLike, name_of, opened, read_rgb
 from promise_seg.prediction.user_prompts import UserPrompts, to_model_frame
 from promise_seg.progress import Progress, silent
 from promise_seg.prompting.apm import IMAGE
@@ -172,11 +172,8 @@ class Predictor:
         """Predict with the model's own prompts, tile by tile if the image is larger than a tile."""
         if isinstance(seen, ImageInFrame):
             return self._predict(self.encode_framed(seen), [UserPrompts()], choice)[0]
-
-        def of_tile(rgb: Uint8Array) -> Prediction:
-            return self._predict(self.encode_framed(self.tile(rgb)), [UserPrompts()], choice)[0]
-
-        return blended_prediction(seen, of_tile, self.model.config.postprocessing)
+        post = self.model.config.postprocessing
+        return blended_prediction(seen, lambda rgb: self._predict_seen(self.tile(rgb), choice), post)
 
     def predict_sets(
         self,
@@ -201,7 +198,7 @@ class Predictor:
         return self._predict(self._encoded(image), sets, checked_choice(mask_choice)) if sets else []
 
     @torch.no_grad()
-    def predict_objects(self, image: ImageLike | EncodedImage) -> list[Prediction]:
+    def predict_objects(self, image: ImageLike | EncodedImage, own: Prompts | None = None) -> list[Prediction]:
         """Predict with the model's own prompts, with a separate mask for each set of prompts, often one per object.
 
         A model has prompts for a limited number of objects, the largest ones (``max_objects`` of the auto-prompter, 16
@@ -209,13 +206,14 @@ class Predictor:
 
         Args:
             image: anything that :meth:`encode` accepts or returns.
+            own: the model's own prompts for the image, if they are known already.
 
         Raises:
             ImageError: if the image cannot be read.
             SettingsError: if the model has no APM.
         """
         encoded, post = self._encoded(image), self.model.config.postprocessing
-        own = self._own_prompts(encoded)
+        own = own or self._own_prompts(encoded)
         masks = decode_one(self.model, encoded.features, own, encoded.geometry, apart=True)
         choice = self._choice(own, None)
         return [
@@ -271,10 +269,8 @@ class Predictor:
         chosen = self._choice(prompts, choice)
         note = self.model.answer_to(prompts).note if self.model.ips is not None else ""
         return [
-            prediction_of(
-                masks, number, chosen, post, prompts_in_image(prompts, slice(number, number + 1), geometry), note
-            )
-            for number in range(len(sets))
+            prediction_of(masks, n, chosen, post, prompts_in_image(prompts, slice(n, n + 1), geometry), note)
+            for n in range(len(sets))
         ]
 
     def check_proposes(self) -> None:
@@ -307,7 +303,7 @@ class Predictor:
             index: index of the slice, if the image is a volume.
 
         Raises:
-            ImageError: if the image cannot be read.
+            ImageError: if the image cannot be read, or has more objects than an instance map can number.
             SettingsError: if the model has no APM that makes a saliency map, or the image is encoded already.
         """
         check_makes_map(self.model)
@@ -317,15 +313,19 @@ class Predictor:
         seen = self._seen(image, index)
         if isinstance(seen, LargeImage):
             return Instances(*stitched_objects(seen, self.objects_in_tile, spacing))
-        return self.instances_in(seen, self.encode_framed(seen), spacing)
+        return self.instances_in(seen, self.encode_framed(seen), spacing, name_of(image, index))
 
-    def objects_in_tile(self, rgb: Uint8Array) -> InstanceMap:
-        """Find the objects in the pixels (h, w, 3) of a tile."""
+    def objects_in_tile(self, rgb: Uint8Array, name: str = "the image") -> InstanceMap:
+        """Find the objects in the pixels (h, w, 3) of a tile; ``name`` is that of the image in messages."""
         framed = self.tile(rgb)
-        return find_instances(self.model, self.encode_framed(framed).features, framed.geometry)
+        return find_instances(self.model, self.encode_framed(framed).features, framed.geometry, name=name)
 
     def instances_in(
-        self, framed: ImageInFrame, encoded: EncodedImage, spacing: tuple[float, float] | None = None
+        self,
+        framed: ImageInFrame,
+        encoded: EncodedImage,
+        spacing: tuple[float, float] | None = None,
+        name: str = "the image",
     ) -> Instances:
         """Find each object of an image that has been read and encoded.
 
@@ -333,8 +333,12 @@ class Predictor:
             framed: the image, from :meth:`frame`.
             encoded: the encoded image.
             spacing: distances between rows and between columns in mm, if known.
+            name: name of the image in messages.
+
+        Raises:
+            ImageError: if there are more objects than an instance map can number.
         """
-        found = find_instances(self.model, encoded.features, encoded.geometry)
+        found = find_instances(self.model, encoded.features, encoded.geometry, name=name)
         return Instances(found.labels, facts_of(found, framed.rgb, spacing))
 
     def trust(self, image: ImageLike | EncodedImage) -> Trust | None:

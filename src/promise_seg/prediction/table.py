@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from promise_seg.images.exports.inputs import key_of
 from promise_seg.images.own_folders import PREDICTION_LOG, PREDICTION_TABLE
 from promise_seg.prediction.labelled import Labelled, Origin
 from promise_seg.prediction.outputs.formats import WRITERS
+from promise_seg.storage.csv_records import records
 from promise_seg.storage.files import write_text
 from promise_seg.storage.locks import in_turn
 
@@ -76,7 +77,7 @@ class PredictionTable:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path, self._log = folder / PREDICTION_TABLE, folder / PREDICTION_LOG
+        self._folder, self.path, self._log = folder, folder / PREDICTION_TABLE, folder / PREDICTION_LOG
         self._lock = threading.RLock()
         self._lines, self._owners = self._read()
         self._changed: set[str] = set()  # keys that this process added or removed
@@ -114,7 +115,7 @@ class PredictionTable:
             PromiseError: if the log cannot be written.
         """
         with self._lock:
-            _put(self._lines, self._owners, key, lines)
+            _put(self._lines, self._owners, key, lines, self._folder)
             self._changed.add(key)
             with in_turn(self.path):
                 self._append(json.dumps({"key": key, "lines": lines}) + "\n")
@@ -142,7 +143,7 @@ class PredictionTable:
             started = time.monotonic()
             for key, lines in self._read()[0].items():
                 if key not in self._changed and lines:
-                    self._lines[key], self._owners[stem_of(lines[0]["mask"])] = lines, key
+                    self._lines[key], self._owners[stem_of_lines(lines, self._folder)] = lines, key
             ordered = (line for key in sorted(self._lines) for line in self._lines[key])
             write_text(self.path, ",".join(COLUMNS) + "\n" + _csv_of(ordered))
             self._log.unlink(missing_ok=True)
@@ -171,16 +172,16 @@ class PredictionTable:
         if self.path.exists():
             try:
                 with self.path.open(newline="", encoding="utf-8") as file:
-                    for line in csv.DictReader(file):
+                    for line in records(file):
                         lines.setdefault(key_of(line["image"]), []).append(_complete(line))
-            except (ValueError, KeyError, csv.Error) as error:
+            except (ValueError, KeyError) as error:
                 raise PromiseError(
                     f"{self.path}: cannot be read: {first_line(error)}. It was changed by another program; choose "
                     "another -o folder, or remove it to predict all images again"
                 ) from error
-        owners |= {stem_of(found[0]["mask"]): key for key, found in lines.items()}
+        owners |= {stem_of_lines(found, self._folder): key for key, found in lines.items()}
         for key, found in self._logged():
-            _put(lines, owners, key, found)
+            _put(lines, owners, key, found, self._folder)
         return lines, owners
 
     def _logged(self) -> Iterable[tuple[str, Lines]]:
@@ -199,9 +200,9 @@ class PredictionTable:
                 yield found
 
 
-def _put(lines: dict[str, Lines], owners: dict[str, str], key: str, new: Lines) -> None:
+def _put(lines: dict[str, Lines], owners: dict[str, str], key: str, new: Lines, folder: Path) -> None:
     """Set the lines of an image, and remove those of another image with the same mask."""
-    stem = stem_of(new[0]["mask"])
+    stem = stem_of_lines(new, folder)
     if (other := owners.get(stem, key)) != key:
         lines.pop(other, None)
     lines[key], owners[stem] = new, key
@@ -213,7 +214,7 @@ def _csv_of(lines: Iterable[dict[str, str]]) -> str:
     return text.getvalue()
 
 
-def _complete(line: dict[str, str | None]) -> dict[str, str]:
+def _complete(line: Mapping[str, str | None]) -> dict[str, str]:
     """Return a line with all current columns, filling missing ones with empty text.
 
     Raises:
@@ -224,11 +225,23 @@ def _complete(line: dict[str, str | None]) -> dict[str, str]:
     }
 
 
-def stem_of(mask: str) -> str:
-    """Return the stem of the input that a mask in the table belongs to."""
+def stem_of_lines(lines: Lines, folder: Path) -> str:
+    """Return the stem of the input that lines of the table in a folder of predictions belong to."""
+    return stem_of(lines[0]["mask"], folder if lines[0].get("slice") else None)
+
+
+def stem_of(mask: str, folder: Path | None) -> str:
+    """Return the stem of the input that a mask in the table belongs to.
+
+    Args:
+        mask: path of the mask, relative to the folder of predictions.
+        folder: the folder of predictions; ``None`` if the mask is a file. If the mask is a folder of slices there, its
+            name has no suffix of a mask, even if it ends like one: ``scan.png`` for ``scan.png.tif``.
+    """
     suffixes = sorted((writer.suffix for writer in WRITERS.values()), key=len, reverse=True)
     name = PurePath(mask).as_posix().removeprefix("masks/")
-    return name.removesuffix(next((suffix for suffix in suffixes if name.endswith(suffix)), ""))
+    suffix = next((suffix for suffix in suffixes if name.endswith(suffix)), "")
+    return name if folder is not None and suffix and (folder / mask).is_dir() else name.removesuffix(suffix)
 
 
 def lines_of(labelled: Labelled, index: int) -> list[dict[str, str]]:

@@ -26,18 +26,29 @@ class _Strided(nn.Conv2d):
         return F.conv2d(x, self.weight, self.bias, stride, self.padding)
 
 
+class _Norm(nn.BatchNorm2d):
+    """A batch norm that normalises a single value per channel, which has no variance, with its running statistics.
+
+    The last stage sees a single cell if SAM's grid has at most 16 cells per side and the batch holds one image, as the
+    last batch of an epoch may. Torch refuses to normalise such a value with its own statistics.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.numel() == self.num_features:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
 class _BasicBlock(nn.Module):
     def __init__(self, channels_in: int, channels: int, stride: int, project: bool) -> None:
         super().__init__()
         self.conv1 = _Strided(channels_in, channels, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
+        self.bn1 = _Norm(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
+        self.bn2 = _Norm(channels)
         self.shortcut = nn.Sequential()
         if project:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+            self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), _Norm(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
@@ -62,7 +73,7 @@ class _Resnet34(nn.Module):
     def __init__(self, channels_in: int, outputs: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, 64, 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.bn1 = _Norm(64)
         width = 64
         for number, (channels, blocks, stride) in enumerate(_LAYERS, start=1):
             layer = []

@@ -23,11 +23,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart as the text of an SVG element. ``name`` is a description for readers who cannot see the chart."""
+    """A chart as the text of an SVG element.
+
+    ``name`` is a description for readers who cannot see the chart. ``wide_svg`` is the same chart for wide windows and
+    paper, where it takes the width of the column; without it, ``svg`` is shown everywhere.
+    """
 
     svg: str
     name: str
     caption: str = ""
+    wide_svg: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#9c4f8b", "#4d4d4d", "#8a6d00")
 """Colours after Okabe and Ito 2008, distinguishable with any colour vision; two of them are darkened."""
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 2)))
-_WIDTH = 5.2  # inches, like all sizes in matplotlib
-_LONGEST_LABEL = 34
+_WIDTH, _FULL_WIDTH = 5.2, 9.0  # inches, like all sizes in matplotlib
+_LONGEST_LABEL, _LONGEST_IN_FULL_WIDTH = 34, 60
+_NARROW_RANGE = 5
+"""A logarithmic axis whose ends differ by less than this factor has equidistant ticks."""
 _MANY_POINTS = 16
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _STYLE: dict[Any, Any] = {
@@ -97,7 +99,7 @@ def interval_chart(
     x_label: str,
     caption: str = "",
 ) -> Chart:
-    """Draw means with their 95 % intervals, one below the other.
+    """Draw means with their 95 % intervals, one below the other, in a narrow and a wide form.
 
     Args:
         rows: the label, mean, ends of the interval (or ``None``) and kind of each mean. Each kind has its own colour
@@ -107,11 +109,19 @@ def interval_chart(
         x_label: the label of the x axis.
         caption: the text below the chart.
     """
+    narrow, wide = (_drawn_intervals(rows, x_label, width) for width in (_WIDTH, _FULL_WIDTH))
+    return Chart(narrow, name, caption, wide)
+
+
+def _drawn_intervals(
+    rows: Sequence[tuple[str, float, tuple[float, float] | None, str]], x_label: str, width: float
+) -> str:
     labels = list(dict.fromkeys(label for label, *_ in rows))
     kinds = list(dict.fromkeys(kind for *_, kind in rows))
     shared = len(labels) < len(rows)
     height = 0.7 + (0.34 if shared else 0.26) * len(labels) + (0.25 if len(kinds) > 1 else 0)
-    with _figure(height) as (figure, axes):
+    longest = _LONGEST_IN_FULL_WIDTH if width == _FULL_WIDTH else _LONGEST_LABEL
+    with _figure(height, width) as (figure, axes):
         for number, kind in enumerate(kinds):
             of_kind = [(label, mean, ends or (mean, mean)) for label, mean, ends, its in rows if its == kind]
             apart = (number - (len(kinds) - 1) / 2) * 0.5 / len(kinds) if shared else 0.0
@@ -122,47 +132,53 @@ def interval_chart(
                 for side in whiskers], fmt=_of(_MARKERS, number), color=_of(_COLOURS, number), capsize=2.5,
                 markersize=5, linewidth=1.4, label=_short(kind, 48),
             )  # fmt: skip
-        axes.set_yticks(range(len(labels)), [_short(label) for label in labels])
+        axes.set_yticks(range(len(labels)), [_short(label, longest) for label in labels])
         axes.set_ylim(len(labels) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         axes.set(xlabel=x_label)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
         if len(kinds) > 1:
-            figure.legend(loc="outside lower center", ncols=1 if max(map(len, kinds)) > 24 else 2, frameon=False)
-        return Chart(_drawn(figure), name, caption)
+            columns = 1 if max(map(len, kinds)) > 5 * width else 2
+            figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+        return _drawn(figure)
 
 
-def calibration_chart(points: Sequence[tuple[float, float, int]], *, name: str, caption: str = "") -> Chart:
+def calibration_chart(points: Sequence[tuple[float, float]], *, name: str, caption: str = "") -> Chart:
     """Draw a calibration curve of mean Dice over mean trust; on the diagonal, trust equals Dice.
 
+    Both axes have the same range, a multiple of 0.1 that holds all points.
+
     Args:
-        points: the mean trust, mean Dice and number of images of each bin.
+        points: the mean trust and mean Dice of each bin.
         name: a description for readers who cannot see the chart.
         caption: the text below the chart.
     """
+    ends = [end for point in points for end in point]
+    low, high = math.floor(10 * min(ends)) / 10, math.ceil(10 * max(ends)) / 10
+    low, high = (low, high) if low < high else (low - 0.1, high) if high > 0.5 else (low, high + 0.1)
+    margin = 0.02 * (high - low)
     with _figure(3.4) as (figure, axes):
-        axes.plot([0, 1], [0, 1], "--", color="#6b7780", linewidth=1.2, label="perfectly calibrated")
+        axes.plot([low, high], [low, high], "--", color="#6b7780", linewidth=1.2, label="perfectly calibrated")
         axes.plot(
-            [trust for trust, *_ in points], [dice for _, dice, _ in points], "o-", color=_COLOURS[0], markersize=5,
+            [trust for trust, _ in points], [dice for _, dice in points], "o-", color=_COLOURS[0], markersize=5,
             linewidth=1.5, label="images with similar trust",
         )  # fmt: skip
-        for trust, dice, images in points:
-            _note(axes, trust, dice, str(images))
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="trust (expected Dice)", ylabel="Dice")
+        limits = (low - margin, high + margin)
+        axes.set(xlim=limits, ylim=limits, xlabel="mean trust (expected Dice)", ylabel="mean Dice")
         axes.grid()
         figure.legend(loc="outside lower center", ncols=1, frameon=False)
         return Chart(_drawn(figure), name, caption)
 
 
 @contextmanager
-def _figure(height: float) -> "Iterator[tuple[Figure, Axes]]":
+def _figure(height: float, width: float = _WIDTH) -> "Iterator[tuple[Figure, Axes]]":
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # only layout uses these fonts; the reader has others
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots()
 
 
@@ -174,12 +190,16 @@ def _drawn(figure: "Figure") -> str:
 
 def _log_scale(axes: "Axes") -> None:
     """Make the y axis logarithmic, with plain numbers as labels, as many as fit."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     decades = math.log10(high / low)
     axes.yaxis.set_major_formatter("{x:g}")
+    if high < _NARROW_RANGE * low:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_minor_locator(NullLocator())
+        return
     axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5) if decades > 0.6 else range(2, 10)))
     axes.yaxis.set_minor_formatter("{x:g}" if decades < 2 else NullFormatter())
 

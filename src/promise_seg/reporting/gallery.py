@@ -55,7 +55,12 @@ def worst_cases(
 
 def caption_of(fact: Worst) -> str:
     """Return the caption of a strip."""
-    words = [fact.image, f"Dice {fact.dice:.3f}", f"IoU {fact.iou:.3f}", f"object {fact.share:.2%} of the image"]
+    words = [
+        fact.image,
+        f"Dice {fact.dice:.3f}",
+        f"IoU {fact.iou:.3f}",
+        f"object {100 * fact.share:.2f} % of the image",
+    ]
     return ", ".join(words if fact.trust is None else [*words, f"trust {fact.trust:.3f}"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from promise_seg.reporting.blocks import Block, Chart, Section, Table
+from promise_seg.reporting.blocks import Block, Section, Table
 from promise_seg.reporting.cells import is_nothing, is_numeric, number_of
 from promise_seg.reporting.svg import named_svg
 
@@ -31,8 +31,8 @@ def render_page(title: str, subtitle: str, sections: Sequence[Section]) -> str:
     script = _part("page.js")
     numbers = count(1)
 
-    def drawing(chart: Chart) -> Markup:
-        return Markup(named_svg(chart.svg, chart.name, f"chart-{next(numbers)}"))
+    def drawing(svg: str, name: str) -> Markup:
+        return Markup(named_svg(svg, name, f"chart-{next(numbers)}"))
 
     return environment.get_template("page.html.j2").render(
         title=title, subtitle=subtitle, sections=sections, kind_of=_kind_of, drawing=drawing,

@@ -180,7 +180,7 @@ def _curves(report: RunReport) -> Section:
     if losses:
         charts.append(
             line_chart(
-                losses, name="Losses of training over epochs", x_label="epoch", y_label="loss", log_y=True,
+                losses, name="Losses of training over epochs", x_label="epoch", y_label="loss (log scale)", log_y=True,
                 caption="The weighted parts of the loss.",
             )
         )  # fmt: skip
@@ -220,8 +220,12 @@ def _budget(report: RunReport) -> Section:
         )
         for one in report.budget
     )
-    head = ("prompts", "made", "Dice", interval_heading(groups), "draws", "spread of draws")
-    table = Table(head, rows, "Dice with every kind of prompts")
+    head = ("prompts", "source", "Dice", interval_heading(groups), "draws", "SD of draws")
+    caption = (
+        "Mean Dice with every kind of prompts. Prompts that are drawn at random are drawn several times: the SD is the "
+        "standard deviation of the mean Dice over these draws."
+    )
+    table = Table(head, rows, caption)
     return Section("Prompt error budget", (*_budget_texts(report), *notes, chart, table))
 
 
@@ -241,7 +245,7 @@ def _worst_table(report: RunReport) -> Table:
             one.image,
             f"{one.dice:.3f}",
             f"{one.iou:.3f}",
-            f"{one.share:.2%}",
+            f"{100 * one.share:.2f} %",
             "-" if one.trust is None else f"{one.trust:.3f}",
         )
         for one in report.worst

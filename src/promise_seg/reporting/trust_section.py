@@ -1,6 +1,7 @@
 """The section about how far a model's masks can be trusted."""
 
 from promise_seg.assessment.trust_quality import TrustQuality
+from promise_seg.quantities import count_in_words
 from promise_seg.reporting.blocks import Chart, Facts, Section, Table, Text
 from promise_seg.reporting.charts import calibration_chart, line_chart
 from promise_seg.reporting.document import ReportedEvaluation
@@ -39,9 +40,10 @@ def trust_section(evaluation: ReportedEvaluation) -> Section:
 def _charts(quality: TrustQuality) -> tuple[Chart, Chart]:
     """Return the charts of the calibration, and of the Dice of the most trusted images."""
     calibration = calibration_chart(
-        [(part.trust, part.dice, part.images) for part in quality.calibration],
+        [(part.trust, part.dice) for part in quality.calibration],
         name="Mean Dice over mean trust of images with similar trust",
-        caption="Numbers: images in each bin. On the dashed line, trust is the Dice.",
+        caption=f"Each point is the mean of {_bin_sizes(quality)} with similar trust. Above the dashed line, masks are "
+        "better than expected; below it, they are worse. The axes show only the range of the points.",
     )
     full = quality.risk_coverage[-1].dice if quality.risk_coverage else 0.0
     coverage = line_chart(
@@ -52,6 +54,13 @@ def _charts(quality: TrustQuality) -> tuple[Chart, Chart]:
         name="Mean Dice of the most trusted share of images",
         x_label="share of the images, the most trusted first",
         y_label="mean Dice",
-        caption="Higher on the left means that the most trusted images are better.",
+        caption="If the line falls from left to right, the most trusted images are the best. The mean gap between the "
+        "line and a Dice of 1 is the AURC.",
     )
     return calibration, coverage
+
+
+def _bin_sizes(quality: TrustQuality) -> str:
+    """Return the numbers of images in the bins of a calibration: ``12 images``, or ``11 to 13 images``."""
+    fewest, most = (end(part.images for part in quality.calibration) for end in (min, max))
+    return count_in_words(most, "image") if fewest == most else f"{fewest} to {count_in_words(most, 'image')}"

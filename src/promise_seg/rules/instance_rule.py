@@ -21,8 +21,14 @@ class InstanceRule(BaseModel):
     @property
     def words(self) -> str:
         """A short description of the rule."""
-        least = f", without objects whose score is below {self.least_score:g}" if self.least_score else ""
+        least = f"; objects with a score below {self.least_score:g} are left out" if self.least_score else ""
         return (
-            f"one object for each peak of the distance map with a prominence of {self.prominence:g} or more, outlined "
-            f"with a weight of {self.map_share:g} for the saliency{least}"
+            f"each peak of the distance map with a prominence of at least {self.prominence:g} is an object; its mask "
+            f"is {self._mask_words}{least}"
         )
+
+    @property
+    def _mask_words(self) -> str:
+        if self.map_share in (0, 1):
+            return "the saliency map alone" if self.map_share else "SAM's mask alone"
+        return f"{self.map_share:.0%} saliency map and {1 - self.map_share:.0%} SAM's mask"

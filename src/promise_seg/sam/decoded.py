@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+NUM_CANDIDATES = 3
+"""The number of candidate masks that every SAM decodes for a set of prompts."""
+
 
 class Decoded(NamedTuple):
     """The M masks for each of K sets of prompts of B images.

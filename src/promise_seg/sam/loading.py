@@ -77,10 +77,23 @@ def load_sam(source: str = NANO, device: str | torch.device = "cpu", image_size:
     side = trained_at if image_size is None else image_size
     model = resize(model, side)
     if side != trained_at:
-        notes += (f"trained at {trained_at} px, used at {side} px: position parameters interpolated",)
+        notes += (resized_note(trained_at, side),)
     elif only is not None:
         notes += (f"used at {side} px, as a MedSAM2 is, though its weights do not tell",)
     return freeze(model.to(device), source, sha256, notes, trained_at)
+
+
+def resized_note(trained_at: int, side: int) -> str:
+    """Return the note on a SAM that is used at another input size than it was trained at, both in pixels."""
+    return (
+        f"used at {side} px, although it was trained at {trained_at} px: its position parameters are interpolated, as "
+        "is usual for another input size"
+    )
+
+
+def notes_with_trained_model(sam: Backbone) -> tuple[str, ...]:
+    """Return the notes on the SAM of a trained model, without that on its input size, which is that of training."""
+    return tuple(note for note in sam.notes if note != resized_note(sam.trained_at, sam.image_size))
 
 
 def model_from_file(path: Path) -> tuple[PreTrainedModel, tuple[str, ...]]:

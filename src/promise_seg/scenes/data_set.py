@@ -14,7 +14,7 @@ from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.scenes.drawing import MOST_SIDE, draw_scene
 from promise_seg.scenes.kinds import KINDS, MEDICAL_KINDS
-from promise_seg.storage.files import write_text, write_whole
+from promise_seg.storage.files import check_writable, write_text, write_whole
 from promise_seg.vocabulary import Split
 
 MANIFEST = "manifest.csv"
@@ -57,7 +57,7 @@ def draw_data_set(
 
     Raises:
         SettingsError: if there is nothing to draw, or a number or a kind is invalid.
-        PromiseError: if the folder contains a different manifest, or scenes of other settings.
+        PromiseError: if the folder cannot be written, or contains a different manifest or scenes of other settings.
     """
     folder = Path(output)
     sizes = {Split.TRAIN: train, Split.VAL: val, Split.TEST: test}
@@ -72,6 +72,7 @@ def draw_data_set(
     manifest = folder / MANIFEST
     if not force:
         _refuse_another_set(manifest, text, {name for one in planned for name in (one.image_name, one.mask_name)})
+    check_writable(folder)
     drawn = Stage(progress, "drawing", len(planned))
     for number, one in enumerate(planned):
         if not ((folder / one.image_name).exists() and (folder / one.mask_name).exists()):

@@ -37,11 +37,11 @@ class Sync(Enum):
 
 def _explain(error: OSError | SafetensorError, path: Path, aside: Path | None = None) -> PromiseError:
     """Return an error on what failed; ``aside`` is the path of an old folder that could not be put back, if any."""
-    reason = getattr(error, "strerror", None) or str(error)
-    is_full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space" in reason
-    way_out = "free space or choose another place" if is_full else "choose another place"
-    if getattr(error, "errno", None) == errno.ENAMETOOLONG:
-        way_out = "choose a shorter name"
+    number, reason = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
+    if number in (errno.ENOTDIR, errno.EEXIST) and (above := [one for one in path.parents if one.is_file()]):
+        reason = f"{above[0]} is a file; expected a folder"
+    space = "free space or " if number in (errno.ENOSPC, errno.EDQUOT) or "No space" in reason else ""
+    way_out = "choose a shorter name" if number == errno.ENAMETOOLONG else f"{space}choose another place"
     if aside is None:
         return PromiseError(f"{path}: cannot write: {reason}. Nothing was changed there; {way_out}.")
     return PromiseError(

@@ -19,7 +19,7 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, Stage, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.features import Features
-from promise_seg.trust.calibration_report import measure_trust
+from promise_seg.trust.calibration_report import error_of_mean, measure_trust
 from promise_seg.trust.empty_detection import decide_out_of_fold, fit_empty_detection
 from promise_seg.trust.neighbours import Neighbours, pooled
 from promise_seg.trust.signals import Signals, measure_signals
@@ -180,6 +180,7 @@ def _learned(
     _check_numbers(examples.signals)
     values = np.array([one.values(tuple(SIGNS)) for one in examples.signals])
     empty_detection = fit_empty_detection(examples.signals, examples.has_object, examples.groups)
+    expected = np.clip(out_of_fold(values, examples.dice, SIGNS, examples.groups), 0, 1)
     calibration = Calibration(
         model_sha256=model.sha256(),
         train_sha256=train_sha256,
@@ -188,7 +189,7 @@ def _learned(
         line=fit_line(values, examples.dice, SIGNS, examples.groups),
         empty_detection=empty_detection,
         quality=measure_trust(
-            np.clip(out_of_fold(values, examples.dice, SIGNS, examples.groups), 0, 1),
+            expected,
             examples.dice,
             examples.groups,
             decide_out_of_fold(examples.signals, examples.has_object, examples.groups),
@@ -196,7 +197,8 @@ def _learned(
             empty_detection.rule,
         ),
     )
-    return TrustModel(calibration, neighbours, len(set(examples.groups)))
+    error = error_of_mean(np.abs(expected - examples.dice), examples.groups)
+    return TrustModel(calibration, neighbours, len(set(examples.groups)), error)
 
 
 def _check_numbers(signals: Sequence[Signals]) -> None:

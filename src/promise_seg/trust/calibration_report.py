@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 from promise_seg.arrays import BoolArray, Float64Array
 from promise_seg.assessment.statistics import LEAST_GROUPS, interval_words, tail_share
 from promise_seg.assessment.trust_quality import Bin, Covered, NothingHere, TrustQuality
+from promise_seg.quantities import count_in_words
 
 COVERAGES = 20
 BINS = 5
@@ -89,6 +90,15 @@ def rank_interval(
     return round(low, 6), round(high, 6)
 
 
+def error_of_mean(values: Float64Array, groups: Sequence[str]) -> float | None:
+    """Return the standard error of the mean of values (n,) whose groups are independent; ``None`` for one group."""
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < 2:
+        return None
+    sums = np.bincount(index, values - values.mean())
+    return float(np.sqrt(len(names) / (len(names) - 1) * np.sum(sums**2)) / len(values))
+
+
 def risk_coverage(trust: Float64Array, dice: Float64Array) -> list[float]:
     """Return the mean Dice of the most trusted 1/20, 2/20 ... of the images, rounded up to whole images.
 
@@ -117,25 +127,38 @@ def _bins(trust: Float64Array, dice: Float64Array) -> tuple[Bin, ...]:
 
 def describe_trust_quality(quality: TrustQuality) -> tuple[tuple[str, str], ...]:
     """Return names and values of everything except the curve and the bins, as text."""
-    correlation = "-" if quality.rank_correlation is None else f"{quality.rank_correlation:.3f}"
+    if quality.rank_correlation is None:
+        correlation = f"none, because {_reason_without_correlation(quality)}"
+    else:
+        correlation = f"{quality.rank_correlation:.3f}"
     if quality.rank_correlation_interval is not None:
-        correlation += f" (95 %: {interval_words(list(quality.rank_correlation_interval))})"
+        correlation += f" (95 % CI: {interval_words(list(quality.rank_correlation_interval))})"
     dice = {round(point.coverage, 2): point.dice for point in quality.risk_coverage}
-    risk = f"{quality.area_under_risk:.3f} (by chance {quality.area_by_chance:.3f}, ideally {quality.area_ideal:.3f})"
+    risk = (
+        f"{quality.area_under_risk:.3f} "
+        f"(random order {quality.area_by_chance:.3f}, ideal order {quality.area_ideal:.3f}; lower is better)"
+    )
     nothing = quality.nothing_here
     return (
-        ("Rank correlation with Dice", correlation),
-        ("Dice of all images, and of the more trusted half", f"{dice[1.0]:.3f}, {dice[0.5]:.3f}"),
-        ("Area under risk", risk),
+        ("Rank correlation with Dice (Spearman)", correlation),
+        ("Mean Dice of all images, and of the more trusted half", f"{dice[1.0]:.3f}, {dice[0.5]:.3f}"),
+        ("AURC (area under the risk-coverage curve)", risk),
         ("Mean absolute error as a prediction of Dice", f"{quality.mean_absolute_error:.3f}"),
         ("Rule for nothing here", nothing.rule),
         (
             "False alarms (something reported, nothing there)",
-            _share(nothing.false_alarms, nothing.images_without_object),
+            _share(nothing.false_alarms, nothing.images_without_object, "without"),
         ),
-        ("Misses (nothing reported, object there)", _share(nothing.misses, nothing.images_with_object)),
+        ("Misses (nothing reported, object there)", _share(nothing.misses, nothing.images_with_object, "with")),
     )
 
 
-def _share(count: int, of: int) -> str:
-    return f"{count} of {of} images ({count / of:.1%})" if of else "no such images"
+def _reason_without_correlation(quality: TrustQuality) -> str:
+    if quality.images < 2:
+        return "there is only one image"
+    return f"all images have the same {'trust score' if quality.is_constant else 'Dice'}"
+
+
+def _share(count: int, of: int, word: str) -> str:
+    share = f"{count} of {count_in_words(of, 'image')} {word} an object"
+    return f"{share} ({100 * count / of:.1f} %)" if of else f"no images {word} an object"

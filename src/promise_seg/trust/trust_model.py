@@ -19,6 +19,7 @@ from promise_seg.images.geometry import Geometry
 from promise_seg.inference.encoding import Sample, model_features
 from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, counted, silent
+from promise_seg.quantities import count_in_words
 from promise_seg.sam.features import Features
 from promise_seg.trust.calibration_report import measure_trust
 from promise_seg.trust.empty_detection import EmptyDetection
@@ -28,6 +29,11 @@ from promise_seg.trust.signed_regression import LEAST_IMAGES, Line
 
 FORMAT_VERSION: Literal[1] = 1
 """The version of the format; increase it when the same image would give different signals."""
+ENOUGH_GROUPS = 32
+"""The number of groups of val rows from which the quality of trust scores is known to about 20 %.
+
+Source: ``benchmarks/trust_val_images.py``.
+"""
 FLATTERING = (
     "trust was calibrated on the val rows among these images, so its quality is overestimated here; promise calibrate "
     "prints the cross-validated quality"
@@ -36,6 +42,15 @@ UNCOMBINED = (
     "trust and nothing here judge the mask of each slice before the slices are combined, so their quality is measured "
     "on these masks, not on the combined masks that the other scores are about"
 )
+UNGATED = (
+    "trust was calibrated on masks that are empty if the model judges an image to be without an object. With "
+    "--always-segment such images get other masks, so their trust scores are less reliable"
+)
+
+
+def is_ungated(model: PromiseModel) -> bool:
+    """Whether a model also segments images that it judges to be empty, unlike during calibration."""
+    return model.always_segments and model.config.presence_threshold is not None
 
 
 @dataclass(frozen=True)
@@ -92,11 +107,14 @@ class TrustModel:
         calibration: the calibration.
         neighbours: the training images.
         val_groups: the number of groups of the val rows; ``None`` if the calibration was read from a file.
+        error_of_absolute_error: the standard error, over groups, of the cross-validated mean absolute error; ``None``
+            for one group, and if the calibration was read from a file.
     """
 
     calibration: Calibration
     neighbours: Neighbours
     val_groups: int | None = None
+    error_of_absolute_error: float | None = None
 
     @property
     def why_constant(self) -> str:
@@ -110,6 +128,22 @@ class TrustModel:
             return f"all {images} val images are of one group; at least two groups are needed"
         useless = f"no signal is higher for better masks of the {images} val images"
         return useless if self.val_groups else f"the {images} val images are of one group, or {useless}"
+
+    @property
+    def why_uncertain(self) -> str:
+        """A sentence on how uncertain the quality of trust scores is that were just fitted to few groups; empty for
+        :data:`ENOUGH_GROUPS` and more, for constant scores, and if the calibration was read from a file."""
+        error, groups = self.error_of_absolute_error, self.val_groups
+        if self.why_constant or error is None or groups is None or groups >= ENOUGH_GROUPS:
+            return ""
+        quality = self.calibration.quality
+        images = count_in_words(quality.images, "val image")
+        of_groups = "" if groups == quality.images else f" of {groups} groups"
+        return (
+            f"trust is fitted to only {images}{of_groups}, so its quality is uncertain: its mean absolute error is "
+            f"{quality.mean_absolute_error:.3f} with a standard error of {error:.3f}. Use val rows of at least "
+            f"{ENOUGH_GROUPS} groups if you can"
+        )
 
     def sha256(self) -> str:
         """Return the hash of everything that determines a trust score."""

@@ -79,7 +79,7 @@ class _Run:
         return task.known is not None and all(map(self._is_there, task.known.masks))
 
     def _is_there(self, mask: str) -> bool:
-        return self._target.mask_of(stem_of(mask)) == mask
+        return self._target.mask_of(stem_of(mask, self._target.folder)) == mask
 
     def do(self, task: Task[SeriesNote], where: str) -> None:
         """Predict a retrieved series, unless its masks exist, and send the masks that were not sent before.

@@ -1,6 +1,7 @@
 """The devices that a user can choose."""
 
 import os
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,13 @@ from promise_seg.vocabulary import Precision
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+WAITING_TIME = timedelta(days=1)
+"""How long one of several processes waits for the others.
+
+The main process alone measures the best model and calibrates the trust scores. With PyTorch's default for NCCL, ten
+minutes, the other processes would abort the training in the meantime.
+"""
 
 
 def pick_device(name: str | torch.device) -> torch.device:
@@ -43,13 +51,15 @@ def pick_device(name: str | torch.device) -> torch.device:
 def make_accelerator(device: str | torch.device, precision: str = Precision.NO) -> "Accelerator":
     """Return an ``Accelerator`` for a device and a precision.
 
-    Both may differ from earlier calls in this process, unless several processes train together.
+    Both may differ from earlier calls in this process, unless several processes train together. Such processes wait for
+    each other for up to :data:`WAITING_TIME`.
 
     Raises:
         SettingsError: if this machine does not support them.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, PartialState
+    from accelerate.utils import InitProcessGroupKwargs
 
     chosen = pick_device(device)
     if PartialState._shared_state and PartialState().num_processes == 1:
@@ -57,7 +67,8 @@ def make_accelerator(device: str | torch.device, precision: str = Precision.NO) 
             state._shared_state = type(state._shared_state)()
     if chosen.type == "cuda" and int(os.environ.get("WORLD_SIZE", 1)) == 1:
         torch.cuda.set_device(chosen.index or 0)  # the one that a single process trains on
+    waiting = InitProcessGroupKwargs(timeout=WAITING_TIME)
     try:
-        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=str(precision))
+        return Accelerator(cpu=chosen.type == "cpu", mixed_precision=str(precision), kwargs_handlers=[waiting])
     except (ValueError, ImportError) as error:
         raise SettingsError(f"--precision {precision} on {chosen.type}: {error}") from error

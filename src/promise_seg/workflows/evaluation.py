@@ -27,7 +27,15 @@ from promise_seg.model import PromiseModel
 from promise_seg.progress import Progress, renamed, silent
 from promise_seg.sam.backbone import Backbone
 from promise_seg.storage.object_stores import is_address
-from promise_seg.trust.trust_model import FLATTERING, UNCOMBINED, TrustModel, add_trust, with_trust
+from promise_seg.trust.trust_model import (
+    FLATTERING,
+    UNCOMBINED,
+    UNGATED,
+    TrustModel,
+    add_trust,
+    is_ungated,
+    with_trust,
+)
 from promise_seg.vocabulary import MaskChoice, PromptSource, Protocol, Slices, SplitChoice, StorePrecision
 from promise_seg.volumes.whole_slices import asks_to_join
 from promise_seg.workflows.by_class import ByClass
@@ -41,6 +49,7 @@ from promise_seg.workflows.outputs import check_output, error_of_writing
 
 _MAY_STILL_BE_READ = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 """Errors of writing to a store that may nevertheless hold all features that are needed."""
+_NO_SLICES = "had no effect, because none of the images is a slice of a volume"
 
 
 @checks_arguments("data", "output", "image_size", "seed", "store", "progress")
@@ -110,7 +119,7 @@ def evaluate(
         mask_choice=None if mask is None else chosen(MaskChoice, mask, "--mask"), slices=together,
         protocol=chosen(Protocol, protocol, "--protocol"), tolerance=parse_tolerance(tolerance),
     )  # fmt: skip
-    check_points_and_slices(source, points, together)
+    check_points_and_slices(source, points, together, assessment.protocol)
     kept = as_store(store)
     check_before_scoring(
         model, data, split=split, output=output, device=device, encoder_precision=encoder_precision, prompts=[source],
@@ -142,8 +151,8 @@ def columns_of_rows(by: str | Sequence[str], rows: Sequence[CheckedRow], unit: U
     return columns
 
 
-def check_points_and_slices(source: PromptSource, points: int | None, slices: Slices) -> None:
-    """Refuse options that are meaningless for the source of the prompts.
+def check_points_and_slices(source: PromptSource, points: int | None, slices: Slices, protocol: Protocol) -> None:
+    """Refuse options that are meaningless for the source of the prompts or the protocol.
 
     Raises:
         SettingsError: naming the first of them.
@@ -157,6 +166,11 @@ def check_points_and_slices(source: PromptSource, points: int | None, slices: Sl
         raise SettingsError(
             f"--slices {slices}: is for the model's own prompts; with --prompts {source}, each slice is scored by "
             f"itself. Leave it out, or give --prompts {PromptSource.APM}"
+        )
+    if asks_to_join(slices) and protocol != Protocol.OWN:
+        raise SettingsError(
+            f"--slices {slices}: is for our own protocol; with --protocol {protocol}, each slice is scored by itself. "
+            f"Leave it out, or give --protocol {Protocol.OWN}"
         )
 
 
@@ -225,12 +239,7 @@ def score_and_judge(
         SettingsError: if the manifest lacks a column.
         CheckpointError: if the calibration is damaged.
     """
-    trust, notes = _find_trust(part, model, assessment)
-    if trust is not None and any(is_divided(row) for row in rows):
-        trust, notes = (
-            None,
-            ("no trust scores: they are calibrated for single tiles, but some images have several",),
-        )
+    trust, notes = _find_trust(part, model, rows, assessment)
     scorer = VolumeScorer(rows, assessment.tolerance)
     of_volumes: list[str] = []
     results = score(
@@ -242,18 +251,24 @@ def score_and_judge(
         summary = summary.with_volumes(summarise_volumes(volumes, scorer.tolerance, assessment.seed))
     if assessment.protocol == Protocol.OWN:
         notes = (*notes, *scorer.notes(), *of_volumes)
+        if asks_to_join(assessment.slices) and not of_volumes and all(one.joined is None for one in results):
+            notes = (*notes, f"--slices {assessment.slices}: {_NO_SLICES}")
     if trust is not None:
         results, quality = add_trust(model, trust, results, store, progress)
         summary = with_trust(summary, trust, quality, results)
+        if trust.why_constant:
+            notes = (*notes, f"all images have the same trust score: in its calibration, {trust.why_constant}")
         if summary.trust_calibrated_on_these_rows:
             notes = (*notes, FLATTERING)
         if summary.trust_of_uncombined_slices:
             notes = (*notes, UNCOMBINED)
+        if is_ungated(model):
+            notes = (*notes, UNGATED)
     return Evaluation(part.name, tuple(results), summary, notes, volumes=volumes)
 
 
 def _find_trust(
-    part: ModelPart, model: PromiseModel, assessment: Assessment
+    part: ModelPart, model: PromiseModel, rows: Sequence[CheckedRow], assessment: Assessment
 ) -> tuple[TrustModel | None, tuple[str, ...]]:
     """Return the calibration of a model, if its own masks are scored by our protocol, or a note on why there is none.
 
@@ -267,6 +282,8 @@ def _find_trust(
         trust, note = None, "no trust scores: they are of masks by our own protocol"
     elif trust is not None and assessment.choice_for(model) != model.config.mask_choice:
         trust, note = None, f"no trust scores: they are of the mask {model.config.mask_choice} that the model chose"
+    elif trust is not None and any(is_divided(row) for row in rows):
+        trust, note = None, "no trust scores: they are calibrated for single tiles, but some images have several"
     return trust, (note,) if note else ()
 
 

@@ -1,12 +1,13 @@
 """Results of an evaluation: the scores of one model, as records and as a table in a notebook."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from promise_seg.assessment.evaluation import Result
-from promise_seg.assessment.measures import name_with_unit
+from promise_seg.assessment.measures import find_measure, heading_of, name_with_unit
 from promise_seg.assessment.measuring import Unit
 from promise_seg.assessment.report import values_by_measure
 from promise_seg.assessment.statistics import interval_heading, interval_words
@@ -14,6 +15,36 @@ from promise_seg.assessment.summary import EvaluationSummary
 from promise_seg.assessment.volumes import VolumeScore
 from promise_seg.quantities import count_in_words
 from promise_seg.workflows.tables import pandas
+
+_PLAIN = {
+    "mae": "mean absolute error of probabilities", "maxEm": "E-measure, maximum", "meanEm": "E-measure, mean",
+    "adpEm": "E-measure, adaptive", "maxFm": "F-measure, maximum", "meanFm": "F-measure, mean",
+    "adpFm": "F-measure, adaptive", "weighted_f": "weighted F-measure", "assd": "average surface distance",
+    "average_precision": "average precision", "average_precision_50": "average precision at IoU 0.5",
+    "panoptic_quality": "panoptic quality", "object_f1": "F1, mean over IoU 0.5 to 0.95",
+    "object_f1_50": "F1 at IoU 0.5", "object_f1_75": "F1 at IoU 0.75", "object_f1_90": "F1 at IoU 0.9",
+    "count_error": "count error, as a share of the larger count",
+}  # fmt: skip
+"""The names of measures in tables where their headings are abbreviated."""
+
+
+def measures_in_order(names: Iterable[str]) -> list[str]:
+    """Return the names of measures in the order of tables: first those of the objects of instance maps, if any."""
+    return sorted(names, key=lambda name: (found := find_measure(name)) is None or not found.only_for_instances)
+
+
+def measure_words(name: str, unit: str) -> str:
+    """Return a readable name of a measure, with its name in files if that differs.
+
+    Args:
+        name: the name in files.
+        unit: the unit of distances.
+    """
+    measure = find_measure(name)
+    heading = _PLAIN.get(name, heading_of(name))
+    of_objects = "objects: " if measure is not None and measure.only_for_instances else ""
+    in_files = "" if heading.lower() == name else f" [{name}]"
+    return f"{of_objects}{heading}{f' ({unit})' if measure is not None and measure.is_distance else ''}{in_files}"
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class FeatureWork:
             data = Dataset.from_csv(data, like=usual_reading(self.protocol, None), progress=progress)
         rows = data.with_validation(self.val_share, settings.seed)
         rows, sam = tiles_to_learn(rows, self.sam, device, self.image_size, None, self.protocol, self.note, first)
-        sizing = Sizing(rows.train, None, self.note)
+        sizing = Sizing(rows.train, None, self.note, settings.fit)
         frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, device, self.image_size, settings, first)
         del first  # it may be another SAM than the one that encodes
         if encodes:

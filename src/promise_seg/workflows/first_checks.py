@@ -8,9 +8,10 @@ import torch
 from promise_seg.assessment.strata import columns_to_group_by
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import of_split, scan_manifest
-from promise_seg.errors import ManifestError
+from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.images.reading import DEFAULT_READING, NO_OPTIONS, ReadingOptions
 from promise_seg.inference.prompting import check_variant_prompts
+from promise_seg.prediction.identity import options_between
 from promise_seg.sam.encoder_precision import check_encoder_precision
 from promise_seg.storage.files import check_writable
 from promise_seg.vocabulary import PromptSource, Split, SplitChoice
@@ -18,7 +19,7 @@ from promise_seg.workflows.choices import chosen
 from promise_seg.workflows.devices import pick_device
 from promise_seg.workflows.encoding import parse_encoder_precision
 from promise_seg.workflows.model_ref import ModelRef
-from promise_seg.workflows.models import ModelLike, OpenModels, of_all_classes, open_models
+from promise_seg.workflows.models import ClassModels, Model, ModelLike, OpenModels, of_all_classes, open_models
 from promise_seg.workflows.outputs import check_output_place
 from promise_seg.workflows.training_rows import check_manifest_as_trained
 
@@ -88,7 +89,8 @@ def check_before_learning(
         The reference to the models.
 
     Raises:
-        SettingsError: if an option is invalid, or a model has no checkpoint folder to save to.
+        SettingsError: if an option is invalid, a model has no checkpoint folder to save to, or it was loaded with other
+            options than in training.
         ManifestError: if the manifest as a whole cannot be used, or val rows cannot be split off.
         CheckpointError: if there is no such model, or a file next to it is damaged.
         PromiseError: if a folder of a model cannot be written.
@@ -98,11 +100,38 @@ def check_before_learning(
         ref = ModelRef.resolve(model)
     else:
         ref = open_models(model).ref
+        _check_as_trained(model, kept)
     for part, folder in ref.checkpoints(kept):
         check_writable(folder)
         if data is not None:
             check_manifest_as_trained(data, part, val_share=val_share, seed=seed)
     return ref
+
+
+def _check_as_trained(model: Model | ClassModels | OpenModels, kept: str) -> None:
+    """Check that loaded models make the masks that their folders stand for.
+
+    What is stored in these folders is used by everyone who loads the models later, without such options.
+
+    Raises:
+        SettingsError: if they also segment images that they judge to be empty, or read images with other options than
+            in training.
+    """
+    for part, one in open_models(model):
+        if one.always_segments:
+            raise SettingsError(
+                f"{part.name}: was loaded with always_segment=True, but {kept} is stored for masks without it. Load "
+                "the model without this option"
+            )
+    if isinstance(model, OpenModels):
+        return
+    for each in model.values() if isinstance(model, ClassModels) else [model]:
+        trained = each.as_trained.config.reading
+        if each.reading != trained:
+            raise SettingsError(
+                f"{each.part.name}: reads images with {options_between(each.reading, trained)}, but {kept} is stored "
+                "for images that are read as in training. Load the model without these options"
+            )
 
 
 def _check_manifest(data: str | Path, split: SplitChoice, by: str | Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -308,7 +308,13 @@ def open_models(
     if isinstance(model, OpenModels):
         return model
     if isinstance(model, Model):
-        return OpenModels(ModelRef(model.part.name, (model.part,)), (model.model,))
+        if model.part.is_bare and protocol == Protocol.REFERENCE:
+            raise SettingsError(
+                f"protocol={protocol}: the bare SAM that is loaded already gets its images as our own models do. Give "
+                f"{model.part.name!r} in place of it, and its SAM as sam"
+            )
+        part = replace(model.part, label=None)  # alone it is no set, as if its folder was named
+        return OpenModels(ModelRef(part.name, (part,)), (model.model,))
     if isinstance(model, ClassModels):
         return OpenModels(model.ref, tuple(one.model for one in model.values()))
     ref, place = ModelRef.resolve(model), pick_device(device)

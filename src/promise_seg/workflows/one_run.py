@@ -12,6 +12,7 @@ from promise_seg.errors import PromiseError, SettingsError
 from promise_seg.inference.apm_cache import caching_apm_outputs
 from promise_seg.inference.planning import plan_encoding
 from promise_seg.learning.answering import MeasuredAnswer, answers_in_words
+from promise_seg.learning.instance_choices import read_object_scores
 from promise_seg.learning.training import TrainingRun
 from promise_seg.learning.training_classes import ClassesRun
 from promise_seg.model import PromiseModel
@@ -19,6 +20,7 @@ from promise_seg.progress import Progress, silent
 from promise_seg.trust.calibrating import ensure_calibrated
 from promise_seg.trust.trust_model import TrustModel
 from promise_seg.workflows.noting import Note, no_note
+from promise_seg.workflows.run_summary import SUMMARY_FILE, write_summary
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,18 @@ class Trained:
     answers: tuple[MeasuredAnswer, ...] = ()
 
     @property
+    def score_lines(self) -> list[str]:
+        """The best Dice on the val rows and, for models that separate objects, the F1 of the objects."""
+        lines = [f"best val Dice {self.best['dice']:.4f}, at epoch {self.best['epoch'] + 1}"]
+        objects = read_object_scores(self.folder) if self.separates else None
+        return lines if objects is None else [*lines, objects.words]
+
+    @property
+    def separates(self) -> bool:
+        """Whether the model separates objects, as it does after training on instance maps."""
+        return read_config(self.best_folder).instances is not None
+
+    @property
     def lines(self) -> list[str]:
         """The scores of prompts that a person gives, and the choices made on the val rows, in a fixed order."""
         lines = answers_in_words(self.answers)
@@ -55,8 +69,13 @@ class Trained:
         elif config.second_pass:
             lines.append("own prompts: SAM's masks are fed back to it once, which was better on the val rows")
         if config.instances is not None:
-            lines.append(f"separate objects: {config.instances.words}, as is best on the val rows")
+            lines.append(f"separate objects, as is best on the val rows: {config.instances.words}")
         return lines
+
+    @property
+    def summary_file(self) -> Path:
+        """The file with all of this in words."""
+        return self.folder / SUMMARY_FILE
 
     @property
     def best_folder(self) -> Path:
@@ -131,13 +150,16 @@ def _calibrated(
     forgiven: type[PromiseError],
     model: PromiseModel | None = None,
 ) -> Trained:
-    """Calibrate the trust scores of a trained model."""
+    """Calibrate the trust scores of a trained model, and write the summary of its run."""
     try:
         device = run.accelerator.device
         trust = ensure_calibrated(trained.best_folder, rows, run.store, run.sam, device, progress, model)
     except forgiven as error:
-        return replace(trained, why_no_trust=str(error))
-    return replace(trained, trust=trust)
+        trained = replace(trained, why_no_trust=str(error))
+    else:
+        trained = replace(trained, trust=trust)
+    write_summary(trained)
+    return trained
 
 
 def _encode(run: TrainingRun, note: Note, progress: Progress) -> int:

@@ -18,7 +18,7 @@ from promise_seg.parallel.parts import Part
 from promise_seg.prediction.cuts import parse_axes
 from promise_seg.prediction.folders import Outcome, PredictionFolder
 from promise_seg.prediction.folders import predict_folder as predict_inputs
-from promise_seg.prediction.labelling import Labeller
+from promise_seg.prediction.labelling import Labeller, parse_names
 from promise_seg.prediction.merging import Merged, merge_parts
 from promise_seg.prediction.output_copies import check_output_address
 from promise_seg.prediction.outputs.formats import check_holds_instances
@@ -28,6 +28,7 @@ from promise_seg.prediction.part_run import predict_part
 from promise_seg.prediction.part_status import PartStatus, status_of_parts
 from promise_seg.progress import Progress, silent
 from promise_seg.sam.backbone import Backbone
+from promise_seg.sam.loading import notes_with_trained_model
 from promise_seg.storage.object_stores import address_of
 from promise_seg.validation import make_options
 from promise_seg.vocabulary import OutputFormat, Slices
@@ -233,7 +234,8 @@ def _ready_labeller(model: ModelLike | Labeller, options: dict[str, Any], note: 
         _check_loaded_with(model, options)
         return model
     labeller = load_labeller(model, **options)
-    for line in (*(f"{labeller.sam.name}: {words}" for words in labeller.sam.notes), *labeller.notes):
+    of_sam = (f"{labeller.sam.name}: {words}" for words in notes_with_trained_model(labeller.sam))
+    for line in (*of_sam, *labeller.notes):
         note(line)
     return labeller
 
@@ -360,6 +362,11 @@ def _check_loaded_with(labeller: Labeller, options: dict[str, Any]) -> None:
         loaded = getattr(labeller, name)
         if (asked or ()) != (loaded or ()):
             raise SettingsError(f"{name}={asked}: the model was loaded with {name}={loaded}. Load it with the same")
+    if parse_names(options["names"], list(labeller.names)).items() - labeller.names.items():
+        known = ", ".join(f"{label}={name}" for label, name in labeller.names.items())
+        raise SettingsError(
+            f"names={', '.join(options['names'])}: the model was loaded with the names {known}. Load it with the same"
+        )
     refuse_for_loaded(
         sam=options["sam"],
         encoder_precision=options["encoder_precision"],

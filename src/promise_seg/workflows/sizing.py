@@ -14,7 +14,7 @@ from promise_seg.sam.backbone import Backbone
 from promise_seg.sam.encoder_precision import check_encoder_precision
 from promise_seg.sam.known import only_size
 from promise_seg.sam.loading import load_sam
-from promise_seg.vocabulary import Protocol
+from promise_seg.vocabulary import Fit, Protocol
 from promise_seg.workflows.begun_run import image_size_of, note_of_run
 from promise_seg.workflows.encoding import parse_encoder_precision
 from promise_seg.workflows.noting import Note
@@ -55,18 +55,25 @@ class Sizing:
         train: the train rows.
         output: folder of the run, which may already exist; ``None`` if there is none.
         note: called with a line about each size that is chosen.
+        fit: how the images become squares.
         is_new: whether the run does not start from another model.
     """
 
     def __init__(
-        self, train: Sequence[CheckedRow], output: str | Path | None, note: Note, *, is_new: bool = True
+        self,
+        train: Sequence[CheckedRow],
+        output: str | Path | None,
+        note: Note,
+        fit: Fit = Fit.STRETCH,
+        *,
+        is_new: bool = True,
     ) -> None:
-        self._train, self._note, self._is_new = train, note, is_new
+        self._train, self._note, self._fit, self._is_new = train, note, fit, is_new
         self._begun = note_of_run(output)
 
     @cached_property
     def _object_size(self) -> float | None:
-        return usual_object_size(self._train)
+        return usual_object_size(self._train, self._fit)
 
     def _side(self, usual: int) -> int:
         return usual if self._object_size is None else fitting_side(self._object_size, usual)

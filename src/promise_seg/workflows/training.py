@@ -11,12 +11,14 @@ import torch
 
 from promise_seg.arguments import checks_arguments
 from promise_seg.class_sets import check_class_set, class_folder, write_class_set
-from promise_seg.dataset.checks import classes_of
+from promise_seg.dataset.checks import CheckedRow, classes_of
+from promise_seg.dataset.contrast import Contrasts
 from promise_seg.dataset.dataset import Dataset
 from promise_seg.dataset.manifest import scan_manifest
 from promise_seg.dataset.shares import DEFAULT_VAL_SHARE
 from promise_seg.errors import ManifestError, SettingsError
 from promise_seg.features.store import FeatureStore
+from promise_seg.learning.object_sizes import MOST_ROWS, spread
 from promise_seg.learning.run_note import DataOrigin
 from promise_seg.learning.settings import (
     APM_PREFIX,
@@ -181,7 +183,7 @@ def train(
     data = _opened(data, output, protocol, starts, progress, note, one_model=one_model)
     rows = _with_validation(data, val_share, settings.seed, output, note)
     rows, sam = tiles_to_learn(rows, sam, first.device, image_size, output, protocol, note, first)
-    sizing = Sizing(rows.train, output, note, is_new=starts is None)
+    sizing = Sizing(rows.train, output, note, settings.fit, is_new=starts is None)
     frozen = sam if isinstance(sam, Backbone) else sizing.load_sam(sam, first.device, image_size, settings, first)
     frozen = encoding_in(frozen, encoder_precision, None if starts is None else starts.first.config)
     del first  # it may be another SAM than the one that is trained with, and take memory until the end
@@ -219,7 +221,11 @@ def _opened(
     *,
     one_model: bool,
 ) -> Dataset:
-    """Read the manifest of a training, unless it is a data set already, and check where its run will be written."""
+    """Return the data set of a training, read from its manifest unless it is one already.
+
+    The folder of the run is checked against the data, and a window to try is named for images of low contrast,
+    unless the window is that of the reference, of the model to start from, or of the run to resume.
+    """
     if callable(data):
         data = data()
     elif not isinstance(data, Dataset):
@@ -227,6 +233,8 @@ def _opened(
     check_apart_from_data(output, data, note)
     if one_model:
         check_has_classes(data)
+    if starts is None and protocol != Protocol.REFERENCE and settings_of_run(output) is None:
+        _tell_contrast(data.train, note)
     return data
 
 
@@ -249,6 +257,15 @@ def _with_validation(data: Dataset, val_share: float, seed: int, output: str | P
             rows = split_as_recorded(rows, images, seed)
         note(f"no val rows in {data_name(data)}: took {len(rows.val)} of the train rows (whole groups) to choose on")
     return rows
+
+
+def _tell_contrast(train: Sequence[CheckedRow], note: Note) -> None:
+    """Name another window to try if many of the train rows have a low contrast; at most 100 of them are read."""
+    contrasts = Contrasts()
+    for row in spread(train, MOST_ROWS):
+        contrasts.add(row, row.image())
+    if (advice := contrasts.advice()) is not None:
+        note(advice)
 
 
 @contextmanager

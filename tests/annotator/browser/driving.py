@@ -23,6 +23,14 @@ DRAWN = """async (layer) => {
     const { data } = context.getImageData(0, 0, width, height);
     let count = 0; for (let at = 3; at < data.length; at += 4) count += data[at] > 0; return count; }"""
 
+PLACED = """async () => {
+    const [stage, layer, canvas] = ['stage', 'layer-image', 'canvas'].map((id) => document.getElementById(id));
+    const drawn = (length) => Math.max(1, Math.round(length * (window.devicePixelRatio || 1)));
+    while (layer.width !== drawn(stage.clientWidth) || layer.height !== drawn(stage.clientHeight))
+        await new Promise(requestAnimationFrame); // the page has not heard yet of the new size of the stage
+    const { left, top } = canvas.getBoundingClientRect();
+    return [JSON.parse(document.documentElement.dataset.view), left, top]; }"""
+
 
 class Annotator:
     """The page of the annotator.
@@ -83,11 +91,9 @@ class Annotator:
         return [f"{one['mask']['box']}{one['mask']['bits']}" for one in self.served()["list"]]
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """Where a pixel of the image is in the window."""
-        scale, left, top = self.data("view")
-        frame = self.page.locator("#canvas").bounding_box()
-        assert frame is not None
-        return frame["x"] + left + (x + 0.5) * scale, frame["y"] + top + (y + 0.5) * scale
+        """Where a pixel of the image is in the window, once the view fits the size of the stage."""
+        (scale, left, top), canvas_left, canvas_top = self.page.evaluate(PLACED)
+        return canvas_left + left + (x + 0.5) * scale, canvas_top + top + (y + 0.5) * scale
 
     def hover(self, x: float, y: float) -> None:
         """Move the mouse to a pixel."""
@@ -100,6 +106,16 @@ class Annotator:
         self.page.mouse.click(*self.place(x, y), button=button)
         if key:
             self.page.keyboard.up(key)
+
+    def double_click(self, x: float, y: float) -> None:
+        """Click twice on a pixel, at once for the browser, however long a busy computer takes over it."""
+        left, top = self.place(x, y)
+        session, now = self.page.context.new_cdp_session(self.page), time.time()
+        for count in (1, 2):
+            for kind, buttons in (("mousePressed", 1), ("mouseReleased", 0)):
+                event = {"type": kind, "button": "left", "buttons": buttons, "clickCount": count, "timestamp": now}
+                session.send("Input.dispatchMouseEvent", {"x": left, "y": top, **event})
+        session.detach()
 
     def press(self, *keys: str) -> None:
         """Press keys one after the other."""

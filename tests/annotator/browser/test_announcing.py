@@ -67,7 +67,7 @@ def test_every_answered_action_is_announced(annotator, status):
 def test_a_double_click_leaves_the_number_of_pixels_of_the_mask_that_is_left(annotator, status):
     annotator.act(annotator.click, 12, 12)
     area = annotator.data("area")
-    annotator.act(annotator.page.mouse.dblclick, *annotator.place(80, 4), steps=2)
+    annotator.act(annotator.double_click, 80, 4, steps=2)
     assert annotator.data("area") == area
     expect(status).to_have_text(f"Undone. {mask_of(annotator)}")
 

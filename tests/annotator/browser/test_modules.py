@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from promise_seg.annotator.bits import MaskBits
+from tests.annotator.browser.driving import LONGEST_MS
 
 pytestmark = pytest.mark.slow
 W, H = 37, 23
@@ -82,6 +83,7 @@ ACCEPTED_MEANWHILE = """async () => {
 def modules(browser, access):
     """A page from which modules are imported; nothing is annotated on it."""
     context = browser.new_context()
+    context.set_default_timeout(LONGEST_MS)
     page = context.new_page()
     page.goto(access.address)
     page.wait_for_selector("html[data-state=ready]", state="attached")

@@ -207,7 +207,7 @@ def test_a_double_click_that_adds_no_point_undoes_nothing(annotator, monkeypatch
     annotator.page.reload()
     annotator.ready()
     before = annotator.data("revision")
-    annotator.page.mouse.dblclick(*annotator.place(70, 4))
+    annotator.double_click(70, 4)
     expect(annotator.page.locator("#status")).to_contain_text("points at most")
     annotator.act(annotator.press, "l")  # answered after whatever the double click sent
     assert annotator.served()["revision"] == before + 1

@@ -97,7 +97,7 @@ def test_the_wheel_zooms_at_the_pointer_and_a_double_click_fits(annotator):
     page.mouse.up()
     page.keyboard.up("Space")
     assert annotator.data("view") == pytest.approx([scale, left, top], abs=0.5)
-    page.mouse.dblclick(*annotator.place(20, 30))
+    annotator.double_click(20, 30)
     annotator.revision_after(2, revision)  # the first click's point, and its undoing
     assert annotator.data("view") == pytest.approx(fitted)
     assert annotator.data("points") == points

@@ -95,6 +95,7 @@ def test_objects_are_told_apart_by_their_own_colours(folder, tmp_path):
         ("t.txt", "polyp 250 50 83\ntool kit 0 128 0\n"),
         ("t.csv", "name,r,g,b\npolyp,250,50,83\ntool kit,0,128,0\n"),
         ("t.txt", "250 50 83 polyp\n0 128 0\ttool kit\n0 0 0 background\n"),
+        ("t.txt", "polyp:250,50,83:1,2:3\ntool kit,0,128,0\n"),
         ("t.json", json.dumps({"polyp": [250, 50, 83], "tool kit": "#008000"})),
         ("t.json", json.dumps([{"name": "polyp", "color": "fa3253"}, {"name": "tool kit", "color": [0, 128, 0]}])),
     ],
@@ -110,7 +111,9 @@ def test_tables_of_many_kinds(folder, tmp_path, name, text):
 @pytest.mark.parametrize(
     ("text", "words"),
     [("polyp:255,0,0::\ntool:255,0,0::\n", "have the same colour"), ("polyp:256,0,0::\n", "from 0 to 255"),
-     ("a\npolyp\n", "not a class with a colour"), ("\n", "has no colours")],
+     ("a\npolyp\n", "not a class with a colour"), ("\n", "has no colours"),
+     ("name,r,g,b,id\npolyp,255,0,0,1\n", r"t\.txt:2: 'polyp,255,0,0,1' has other numbers besides .*Remove the other"),
+     ("1,255,0,0,polyp\n", r"t\.txt:1: '1,255,0,0,polyp' has other numbers besides")],
 )  # fmt: skip
 def test_tables_that_cannot_be_read(tmp_path, text, words):
     (tmp_path / "t.txt").write_text(text)

@@ -104,6 +104,13 @@ def test_an_image_without_regions_is_empty_only_if_that_is_wished(place, tmp_pat
     assert [int(labels_in(result, number).max()) for number in range(2)] == [1, 0]
 
 
+def test_a_csv_that_lost_its_quotes_is_refused(place, tmp_path):
+    path = as_csv(place, REGIONS)
+    path.write_text(path.read_text().replace('"', ""))
+    with pytest.raises(ImageError, match=r"via\.csv:2: found \d+ cell\(s\) beyond the last column.*in quotes\. Export"):
+        run(path, tmp_path / "m.csv")
+
+
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_two_images_of_one_name_are_kept_apart(place, tmp_path, kind):
     """They come from two folders, and VIA tells them apart by their sizes in bytes."""

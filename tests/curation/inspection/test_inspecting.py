@@ -146,6 +146,20 @@ def test_pictures_that_show_nothing_and_other_depths(drawn):
     assert found_in(inspect(drawn)) == {3: Kind.NO_CONTRAST, 4: Kind.DEPTH}
 
 
+def test_dark_images_that_are_learned_from(drawn):
+    for number in range(8):
+        path = drawn.parent / f"images/{number}.png"
+        Image.fromarray(np.asarray(Image.open(path)) // 5).save(path)
+    (finding,) = inspect(drawn).findings
+    assert finding.kind == Kind.LOW_CONTRAST
+    assert "--window percentile" in finding.message
+    drawn.write_text(drawn.read_text().replace(",train,", ",test,").replace(",val,", ",test,"))
+    assert Kind.LOW_CONTRAST not in kinds(drawn), "no window is chosen by what test images show"
+    stretched = make_reading(window="percentile")
+    drawn.write_text(drawn.read_text().replace(",test,", ",train,"))
+    assert Kind.LOW_CONTRAST not in kinds(drawn, stretched)
+
+
 def test_masks_of_one_in_some_files_and_two_in_others(drawn):
     for number, value in ((0, 1), (1, 2), (2, 2)):
         path = drawn.parent / f"masks/{number}.png"
@@ -274,3 +288,27 @@ def test_whatever_a_row_runs_into_is_one_finding(drawn, monkeypatch):
     assert (found.kind, found.where) == (Kind.UNREADABLE, f"{drawn}:4")
     assert "images/2.png: cannot be read" in found.message
     assert "ZeroDivisionError" in found.message
+
+
+def test_the_objects_of_instance_maps_are_summarised(drawn, capsys, monkeypatch):
+    labels = np.zeros((30, 40), np.uint16)
+    labels[2:6, 2:6], labels[10:13, 2:5], labels[20:23, 20:23] = 1, 2, 3
+    for path in (drawn.parent / "masks").iterdir():
+        Image.fromarray(labels).save(path)
+    train = inspect(drawn, make_reading(instances=True)).summary[Split.TRAIN].as_json()
+    assert train["objects_per_image"] == [3.0] * 5
+    assert train["object_pixels"] == [9, 9, 9, 16, 16]
+    monkeypatch.setenv("COLUMNS", "300")
+    main(["data", "check", str(drawn), "--instances"])
+    head = capsys.readouterr().out
+    for words in ("foreground share: least", "image values", "objects per image", "3 ... 3 ... 3", "9 ... 9 ... 16"):
+        assert words in head
+
+
+def test_tables_are_as_wide_as_columns_says(drawn, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    main(["data", "check", str(drawn)])
+    assert 60 <= max(map(len, capsys.readouterr().out.splitlines())) <= 70
+    monkeypatch.delenv("COLUMNS")
+    main(["data", "check", str(drawn)])
+    assert 70 < max(map(len, capsys.readouterr().out.splitlines())) <= 200

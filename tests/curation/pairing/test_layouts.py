@@ -1,5 +1,6 @@
 """Each layout as it lies on a disk, and the splits and pairs that come of it. Files are empty: names decide."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -264,18 +265,60 @@ def test_a_folder_that_may_not_be_looked_at(lay, monkeypatch):
         pair_folder(folder)
 
 
-def test_nothing_to_pair_is_one_line_that_names_what_was_found_and_the_layouts(lay, tmp_path):
+def test_the_folder_that_may_not_be_looked_at_is_named_and_not_a_path_in_it(lay, monkeypatch):
+    folder = lay("images/a.png", "masks/a.png")
+    is_dir, scandir = Path.is_dir, os.scandir
+
+    def refuse(path):
+        if path.parent == folder / "images":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    def refuse_listing(path="."):
+        if Path(path) == folder / "images":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse_listing)
+    with pytest.raises(ImageError, match=r"data/images: cannot be listed: Permission denied\. Check its permissions"):
+        pair_folder(folder)
+
+
+def test_nothing_to_pair_is_told_in_short_lines_with_what_was_found_and_the_layouts(lay, tmp_path):
     folder = lay("images/a.png", "masks/b.png")
     with pytest.raises(ManifestError) as caught:
         pair_folder(folder)
     message = str(caught.value)
-    assert "\n" not in message
+    assert max(map(len, message.replace(str(folder), "").splitlines())) < 120
+    assert "would give" not in message
     for words in ("1 image(s) without mask: images/a.png", "1 mask(s) without image: masks/b.png", "nnU-Net", "ISIC"):
         assert words in message
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ManifestError, match=r"empty: no image could be paired .* it has no images at all"):
+    with pytest.raises(ManifestError, match=r"empty: no image could be paired .* it has\n  - no images at all\n"):
         pair_folder(tmp_path / "empty")
     with pytest.raises(ManifestError, match=r"nowhere: no such folder"):
         pair_folder(tmp_path / "nowhere")
     with pytest.raises(ManifestError, match=r"a\.png: is a file; expected the folder"):
         pair_folder(folder / "images/a.png")
+
+
+def test_a_subfolder_that_gives_pairs_is_proposed_and_packages_are_left_out(lay):
+    folder = lay(
+        "logo.png", "cells/images/a.png", "cells/masks/a.png", "cells/images/b.png", "cells/masks/b.png",
+        "node_modules/x/icon.png", "env/pyvenv.cfg", "env/lib/plot.png", ".venv/y.png",
+        *(f"src/a.x{number}" for number in range(9)),
+    )  # fmt: skip
+    with pytest.raises(ManifestError) as caught:
+        pair_folder(folder)
+    message = str(caught.value)
+    assert "Give one of its subfolders instead: cells/ would give 2 pairs\n" in message
+    assert "icon" not in message
+    assert "plot" not in message
+    assert ".x4 1, and 4 other kinds)" in message
+
+
+def test_annotations_are_pointed_out_unless_they_are_of_packages(lay):
+    hint = r"If its \.xml files are annotations, such as polygons: promise data import\Z"
+    with pytest.raises(ManifestError, match=hint):
+        pair_folder(lay("a.png", "a.xml", "node_modules/x/a.json", ".venv/b.json"))

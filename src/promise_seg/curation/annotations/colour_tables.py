@@ -21,6 +21,9 @@ _IGNORED = frozenset({"void", "ignore", "ignored", "__ignore__", "unlabeled", "u
 _NUMBER = r"(\d{1,3})"
 _BETWEEN = r"[,;\s]+"
 _LAST = re.compile(rf"(.+?)[:,;\s]+{_NUMBER}{_BETWEEN}{_NUMBER}{_BETWEEN}{_NUMBER}\s*(?::.*)?")
+_CELLS = re.compile(r"[,;\t:]")
+_PARTS_AND_ACTIONS = re.compile(r"(?<=:)([^:]*):.*")
+"""The last two fields of CVAT's lines."""
 _FIRST = re.compile(rf"{_NUMBER}{_BETWEEN}{_NUMBER}{_BETWEEN}{_NUMBER}[:,;\s]+(.+)")
 
 
@@ -79,6 +82,11 @@ def _of_lines(path: Path) -> list[tuple[str, Colour]]:
     for number, line in enumerate(read_lines(path), 1):
         if line.startswith("#"):
             continue
+        if _has_surplus_numbers(line):
+            raise ImageError(
+                f"{path}:{number}: {line[:60]!r} has other numbers besides those of the colour; expected "
+                "polyp,255,0,0 or 255,0,0,polyp. Remove the other columns"
+            )
         first, last = _FIRST.fullmatch(line), _LAST.fullmatch(line)
         if first:
             pairs.append((first[4].strip(), (int(first[1]), int(first[2]), int(first[3]))))
@@ -87,6 +95,12 @@ def _of_lines(path: Path) -> list[tuple[str, Colour]]:
         elif number > 1:
             raise ImageError(f"{path}:{number}: {line[:60]!r} is not a class with a colour; expected polyp:255,0,0")
     return pairs
+
+
+def _has_surplus_numbers(line: str) -> bool:
+    """Whether a line has more cells than a name and a colour, and more than three of them are numbers."""
+    cells = _CELLS.split(_PARTS_AND_ACTIONS.sub(r"\1", line))
+    return len(cells) > 4 and sum(cell.strip().isdecimal() for cell in cells) > 3
 
 
 def _of_json(path: Path) -> list[tuple[str, Colour]]:

@@ -25,6 +25,7 @@ from promise_seg.errors import ImageError
 _COLUMNS = {"filename", "region_shape_attributes", "region_attributes"}
 _USUAL = ("class", "label", "name", "type", "category", "object", "structure")
 _LONGEST_CELL = 2**27
+_SURPLUS = "\0surplus"
 
 
 def is_via(value: Any) -> bool:
@@ -83,7 +84,9 @@ def read_via_csv(path: Path, attribute: str | None = None) -> Document:
     names = dict[str, str]()
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
-        for row in csv.DictReader(io.StringIO(text_of(path, read_bytes(path)), newline="")):
+        reader = csv.DictReader(io.StringIO(text_of(path, read_bytes(path)), newline=""), restkey=_SURPLUS)
+        for row in reader:
+            _check_cells(f"{path}:{reader.line_num}", row)
             name = (row.get("filename") or "").lstrip("#")
             key = f"{name}{row.get('file_size') or ''}"  # as in the JSON formats
             names[key] = name
@@ -95,6 +98,20 @@ def read_via_csv(path: Path, attribute: str | None = None) -> Document:
     finally:
         csv.field_size_limit(before)
     return _document(path, names, regions, attribute)
+
+
+def _check_cells(where: str, row: Mapping[str, Any]) -> None:
+    """Check that a row of a CSV has no cells beyond its header, as if the quotes around JSON were lost.
+
+    Raises:
+        ImageError: if it has.
+    """
+    surplus = [cell for cell in row.get(_SURPLUS, ()) if cell.strip()]
+    if surplus:
+        raise ImageError(
+            f"{where}: found {len(surplus)} cell(s) beyond the last column of the header, the first of which is "
+            f"{surplus[0][:40]!r}; expected cells that contain commas in quotes. Export the CSV from VIA again"
+        )
 
 
 def _parsed(cell: str | None) -> Any:

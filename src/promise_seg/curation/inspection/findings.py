@@ -34,6 +34,7 @@ class Kind(StrEnum):
     MATCHED_BY_NUMBER = "matched by number"
     TINY_OBJECT = "tiny object"
     NO_CONTRAST = "no contrast"
+    LOW_CONTRAST = "low contrast"
     DEPTH = "depth"
     VALUES_DIFFER = "values differ"
     SPLITS = "splits"

@@ -21,6 +21,7 @@ from promise_seg.dataset.checks import (
     leaks,
     mask_notes,
 )
+from promise_seg.dataset.contrast import Contrasts
 from promise_seg.dataset.manifest import Row, scan_manifest
 from promise_seg.dataset.owners import divided_owners
 from promise_seg.dataset.split_warnings import divided_groups
@@ -102,6 +103,7 @@ class _Run:
         self.checked: list[CheckedRow] = []
         self.thumbnails = Thumbnails()
         self.inverted = InvertedMasks()
+        self.contrasts = Contrasts()
         self.depths: dict[str, list[str]] = defaultdict(list)
         self.values: dict[int, list[str]] = defaultdict(list)
         self.by_number: dict[PairingByNumber, list[Row]] = defaultdict(list)
@@ -165,6 +167,8 @@ class _Run:
             self._note(
                 Kind.NO_CONTRAST, row.where, f"{checked.name}: shows nothing: grey levels {low:.0f} to {high:.0f}"
             )
+        if not is_blank and row.split != Split.TEST:
+            self.contrasts.add(checked, image)
         if not checked.foreground_pixels and not checked.is_slice and self._expects_objects:
             self._note(Kind.EMPTY_MASK, row.where, f"{row.mask}: the mask is empty")
         elif share > FULL_SHARE:
@@ -194,6 +198,8 @@ class _Run:
             )  # fmt: skip
         if (warning := self.inverted.warning()) is not None:
             self._note(Kind.INVERTED_MASKS, str(self.manifest), warning)
+        if (advice := self.contrasts.advice()) is not None:
+            self._note(Kind.LOW_CONTRAST, str(self.manifest), advice)
         self._duplicates()
         for group in divided_groups(rows):
             members = [row for row in rows if row.group == group]

@@ -1,5 +1,6 @@
 """Pair the images and masks of a folder, and account for everything that could not be paired."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -18,11 +19,13 @@ from promise_seg.curation.pairing.matching import LayoutPart, Matches, match
 from promise_seg.curation.pairing.references import match_references
 from promise_seg.curation.pairing.scanning import Scan, scan, subfolders
 from promise_seg.curation.pairing.schemes import SCHEMES
-from promise_seg.errors import ImageError, ManifestError
+from promise_seg.errors import ImageError, ManifestError, PromiseError
 from promise_seg.images.own_folders import MASKS_BESIDE_A_MANIFEST
+from promise_seg.quantities import count_in_words
 from promise_seg.vocabulary import Split
 
 _SHOWN = 3
+_KINDS_SHOWN = 5
 _DEEPEST = 5
 _OF_ANNOTATIONS = frozenset({".json", ".geojson", ".xml"})
 
@@ -91,8 +94,11 @@ class Pairing(Matches):
 
 
 def _kinds(paths: list[Path]) -> str:
-    """Return text with the number of files of each suffix."""
-    return ", ".join(f"{name} {count}" for name, count in Counter(p.suffix or "no suffix" for p in paths).most_common())
+    """Return text with the number of files of each of the most common suffixes."""
+    counted = Counter(path.suffix or "no suffix" for path in paths).most_common()
+    listed = [f"{name} {count}" for name, count in counted[:_KINDS_SHOWN]]
+    more = len(counted) - _KINDS_SHOWN
+    return ", ".join([*listed, f"and {more} other kinds"] if more > 0 else listed)
 
 
 def _pair_parts(folder: Path, layout: str, parts: list[LayoutPart]) -> Pairing:
@@ -133,9 +139,24 @@ def pair_folder(folder: str | Path) -> Pairing:
     try:
         return _pair(folder)
     except OSError as error:
-        raise ImageError(
-            f"{error.filename or folder}: cannot be listed: {error.strerror or error}. Check its permissions"
-        ) from error
+        place = _closed(Path(error.filename or folder))
+        raise ImageError(f"{place}: cannot be listed: {error.strerror or error}. Check its permissions") from error
+
+
+def _closed(path: Path) -> Path:
+    """Return the first folder on the way to a path that cannot be listed; the path itself if all of them can.
+
+    The path that an error names may not even exist, as in a folder that cannot be searched.
+    """
+    for folder in reversed(path.parents):
+        try:
+            with os.scandir(folder):
+                pass
+        except PermissionError:
+            return folder
+        except OSError:
+            break
+    return path
 
 
 def pair_by_patterns(folder: str | Path, images: str, masks: str) -> Pairing:
@@ -172,23 +193,46 @@ def _pair(folder: Path) -> Pairing:
     tried = list[Pairing]()
     for pairing in chain(_by_layouts(folder, tried), _in_containers(folder), _by_layout(folder, FLAT, tried)):
         return pairing
-    best = tried[0]
-    contents = "; ".join(best.remarks()) or "no images at all"
-    known = "; ".join(layout.holds for layout in LAYOUTS)
-    raise ManifestError(
-        f"{folder}: no image could be paired with a mask. Read as {best.layout}, it has {contents}. Expected names "
-        f"that are equal except for an ending such as _mask, in one of these layouts: {known}. Give the patterns of "
-        "their names (--images '*_photo.jpg' --masks '*_drawn.png'), rename the files, or write the manifest by hand "
-        f"(docs/data-format.md){_hint_at_annotations(folder)}"
+    raise ManifestError(_nothing_paired(folder, tried[0]))
+
+
+def _nothing_paired(folder: Path, best: Pairing) -> str:
+    """Return the message for a folder without pairs: what it has, what was expected, and the ways out, in lines."""
+    return "\n  ".join(
+        [
+            f"{folder}: no image could be paired with a mask. Read as {best.layout}, it has",
+            *(f"- {remark}" for remark in best.remarks() or ["no images at all"]),
+            "Expected names that are equal except for an ending such as _mask, in one of these layouts:",
+            *(f"- {layout.holds}" for layout in LAYOUTS),
+            *_subfolders_with_pairs(folder),
+            "Give the patterns of their names (--images '*_photo.jpg' --masks '*_drawn.png'), rename the files,",
+            "or write the manifest by hand (docs/data-format.md)",
+            *_hint_at_annotations(folder),
+        ]
     )
 
 
-def _hint_at_annotations(folder: Path) -> str:
-    """Return a hint for annotations that are not masks, or an empty string if there are none."""
-    suffixes = sorted({path.suffix.lower() for path in folder.rglob("*")} & _OF_ANNOTATIONS)
+def _subfolders_with_pairs(folder: Path) -> list[str]:
+    """Return a line on the subfolders that would give pairs by themselves, or an empty list if there are none."""
+    found = list[tuple[int, str]]()
+    for path in subfolders(folder):
+        try:
+            pairing = next(chain(_by_layouts(path, []), _in_containers(path), _by_layout(path, FLAT, [])), None)
+        except (PromiseError, OSError):  # the user did not ask for this folder
+            continue
+        if pairing:
+            found.append((len(pairing.pairs), path.name))
+    listed = [f"{name}/ would give {count_in_words(count, 'pair')}" for count, name in sorted(found, reverse=True)]
+    return [f"Give one of its subfolders instead: {', '.join(listed[:_SHOWN])}"] if listed else []
+
+
+def _hint_at_annotations(folder: Path) -> list[str]:
+    """Return a hint for annotations that are not masks, or an empty list if there are none."""
+    contents = scan(folder)
+    suffixes = sorted({path.suffix.lower() for path in contents.ignored + contents.texts} & _OF_ANNOTATIONS)
     if not suffixes:
-        return ""
-    return f". If its {' and '.join(suffixes)} files are annotations, such as polygons: promise data import"
+        return []
+    return [f"If its {' and '.join(suffixes)} files are annotations, such as polygons: promise data import"]
 
 
 def _by_layout(folder: Path, layout: Layout, tried: list[Pairing]) -> Iterator[Pairing]:

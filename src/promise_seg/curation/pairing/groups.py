@@ -129,6 +129,17 @@ def with_groups(pairs: Sequence[ImagePair], folder: Path) -> Grouping:
     return Grouping(grouped, by if any(groups) else "")
 
 
+def single_group_warning(pairs: Sequence[ImagePair]) -> str | None:
+    """Return a warning if several images all have the same group, so that they cannot be divided."""
+    groups = {pair.group for pair in pairs}
+    if len(pairs) < 2 or len(groups) > 1 or "" in groups:
+        return None
+    return (
+        f"all {len(pairs)} images are in one group, {groups.pop()!r}, so they cannot be divided into splits. If they "
+        "are not of one patient or video, pass --group with a pattern that finds the patient in their names"
+    )
+
+
 def no_groups_note(pairs: Sequence[ImagePair]) -> str:
     """Return a note that there are no groups and how to set them, with a pattern that suits the names if possible."""
     example = "'^(patient\\d+)_'"

@@ -5,10 +5,17 @@ from pathlib import Path
 
 from promise_seg.arguments import checks_arguments
 from promise_seg.curation.pairing.folders import Pairing, pair_by_patterns, pair_folder
-from promise_seg.curation.pairing.groups import group_pattern, groups_of, no_groups_note, with_groups
+from promise_seg.curation.pairing.groups import (
+    group_pattern,
+    groups_of,
+    no_groups_note,
+    single_group_warning,
+    with_groups,
+)
+from promise_seg.curation.pairing.mask_kinds import masks_advice
 from promise_seg.curation.pairing.merging import Merging, merge_objects
 from promise_seg.curation.pairing.writing import pairs_table
-from promise_seg.dataset.manifest_writing import write_new
+from promise_seg.dataset.manifest_writing import Written, write_new
 from promise_seg.errors import SettingsError
 from promise_seg.images.own_folders import MERGED
 from promise_seg.progress import Progress, silent
@@ -25,12 +32,16 @@ class Made:
         pairing: pairs of images and masks, and the files that were left out.
         merging: the result of merging several masks of an image; ``None`` if no image has several.
         grouped_by: description of how images were grouped; empty if they were not, or by the layout or the user.
+        outcome: whether the manifest was written, replaced another one, or was there already.
+        masks_advice: the option with which the masks must be read; ``None`` if they need none.
     """
 
     output: Path
     pairing: Pairing
     merging: Merging | None
     grouped_by: str
+    outcome: Written = Written.NEW
+    masks_advice: str | None = None
 
     @property
     def masks_folder(self) -> Path:
@@ -51,18 +62,20 @@ class Made:
             lines.append(self.pairing.channels.words(self.pairing.folder))
         if self.merging:
             lines.append(_merged(self.merging, self.masks_folder))
-        return [*lines, f"written: {self.output}"]
+        return [*lines, f"{self.outcome}: {self.output}"]
 
     @property
     def warnings(self) -> list[str]:
         """Notes on everything that was left out or assumed, one line each."""
         of_channels = self.pairing.channels.remarks() if self.pairing.channels else []
-        return self.pairing.remarks() + of_channels + (self.merging.remarks() if self.merging else [])
+        of_groups = single_group_warning(self.pairing.pairs)
+        of_merging = self.merging.remarks() if self.merging else []
+        return self.pairing.remarks() + of_channels + of_merging + ([of_groups] if of_groups else [])
 
     @property
     def advice(self) -> list[str]:
-        """Advice on choices that are left to the user: groups, if none are known, and splits."""
-        lines = []
+        """Advice on choices that are left to the user: how to read the masks, groups if none are known, and splits."""
+        lines = [self.masks_advice] if self.masks_advice else []
         if not self._groups() and len(self.pairing.pairs) > 1:
             lines.append(no_groups_note(self.pairing.pairs))
         if not self.pairing.knows_splits:
@@ -131,9 +144,10 @@ def make_manifest(
         into, writing = _masks_folder(output), force or not output.exists()
         merging = merge_objects(pairing.pairs, folder, into, progress, kind, writing=writing)
         pairing.pairs = merging.pairs
-    write_new([pairs_table(pairing.pairs, output, every)], force=force)
+    outcome = write_new([pairs_table(pairing.pairs, output, every)], force=force)[output]
     pairing.texts = [path for path in pairing.texts if path.resolve() != output.resolve()]  # of an earlier call
-    return Made(output, pairing, merging, by)
+    advice = None if merging else masks_advice(pairing.pairs)
+    return Made(output, pairing, merging, by, outcome, advice)
 
 
 def _masks_folder(output: Path) -> Path:

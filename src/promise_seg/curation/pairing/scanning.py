@@ -10,6 +10,7 @@ from promise_seg.images.formats.kinds import SUFFIXES, kind_of, stem_of, suffix_
 from promise_seg.images.formats.pictures import Picture
 from promise_seg.images.listing import is_nobodys, visible, visible_and_hidden
 
+_OF_PROGRAMS = frozenset({"node_modules", "site-packages", "__pycache__"})
 _COMPANIONS = frozenset({".csv", ".json", ".txt"})
 
 
@@ -40,7 +41,7 @@ class Scan:
     """The contents of a folder.
 
     ``ignored`` are files with unknown suffixes, ``texts`` are tables and other text files, ``hidden`` are hidden files
-    and folders, and ``folders`` are the scanned folders.
+    and folders and those of installed packages, and ``folders`` are the scanned folders.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -51,8 +52,13 @@ class Scan:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the immediate subfolders of a folder, in order of name."""
-    return [path for path in visible(folder) if path.is_dir()]
+    """Return the immediate subfolders of a folder, in order of name, without those of programs."""
+    return [path for path in visible(folder) if path.is_dir() and not is_of_programs(path)]
+
+
+def is_of_programs(folder: Path) -> bool:
+    """Whether a folder holds the packages of Python or Node.js, whose images are nobody's data."""
+    return folder.name in _OF_PROGRAMS or (folder / "pyvenv.cfg").is_file()
 
 
 def _is_companion(path: Path) -> bool:
@@ -124,6 +130,9 @@ def _scan_into(
         if path.is_dir():
             if path.resolve() in above:
                 continue  # a link that leads back up
+            if is_of_programs(path):
+                found.hidden.append(path)
+                continue
             below = f"{parent}/{path.name}" if parent else path.name
             whole = singly is not None and is_series(path) and not _are_single(path, singly(below))
             if (composed(parent), composed(path.name)) in series or whole:

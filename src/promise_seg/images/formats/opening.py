@@ -4,11 +4,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from promise_seg.errors import ImageError
-from promise_seg.images.formats.kinds import SUFFIXES, kind_of
+from promise_seg.images.formats.kinds import kind_of
 from promise_seg.images.formats.pictures import UnrecognisedError
 from promise_seg.images.formats.series import DicomSeries
 from promise_seg.images.formats.series_files import files_of_series
 from promise_seg.images.formats.source import Source
+from promise_seg.images.formats.unrecognised import unrecognised_words
 from promise_seg.images.guarding import guarded
 from promise_seg.storage.remote_paths import RemotePath, as_path
 from promise_seg.vocabulary import Axis
@@ -78,7 +79,7 @@ def _opened(path: Path, kind: type[Source], axis: Axis) -> Source:
         try:
             return kind(path, axis)
         except UnrecognisedError as error:
-            raise ImageError(f"{error}; expected one of {', '.join(sorted(SUFFIXES))}") from None
+            raise ImageError(f"{error}{unrecognised_words(path)}") from None
 
 
 def _check_not_empty(path: Path) -> None:

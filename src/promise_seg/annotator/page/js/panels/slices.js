@@ -25,6 +25,9 @@ export class SlicesPanel {
     button("slice-back").addEventListener("click", () => void this.step(-1));
     button("slice-on").addEventListener("click", () => void this.step(1));
     session.changes.on(["image", "objects"], () => this.show());
+    const bar = part("slices");
+    const { style } = document.documentElement;
+    new ResizeObserver(() => style.setProperty("--slices-height", `${bar.offsetHeight}px`)).observe(bar);
   }
 
   show() {

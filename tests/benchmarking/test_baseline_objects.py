@@ -1,13 +1,13 @@
-"""Separate objects of rivals: they are told apart where they touch, by what train or val rows decide."""
+"""Separate objects of baselines: they are told apart where they touch, by what train or val rows decide."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from promise_seg.assessment.evaluation import Assessment
+from promise_seg.benchmarking.baseline_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.benchmarking.plain_rules import MeanMaskRule, OtsuRule
 from promise_seg.benchmarking.plain_run import PlainRun
-from promise_seg.benchmarking.rival_objects import Foreground, ObjectRule, choose_object_rule, objects_of
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.dataset.checks import check_rows
 from promise_seg.dataset.manifest import read_manifest

@@ -1,4 +1,4 @@
-"""Separate the objects in the mask of a rival, if masks are instance maps, by a watershed whose rule is fitted."""
+"""Separate the objects in the mask of a baseline, if masks are instance maps, by a watershed whose rule is fitted."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -30,8 +30,8 @@ class ObjectRule(NamedTuple):
 
 
 class Foreground(NamedTuple):
-    """The foreground that a rival finds in an image: the ``mask`` (H, W), and the ``depth`` (H, W) of each pixel inside
-    of its object, 0 to 1."""
+    """The foreground that a baseline finds in an image: the ``mask`` (H, W), and the ``depth`` (H, W) of each pixel
+    inside of its object, 0 to 1."""
 
     mask: BoolArray
     depth: Float32Array
@@ -53,7 +53,7 @@ def choose_object_rule(rows: Sequence[CheckedRow], find: Callable[[CheckedRow], 
 
     Args:
         rows: rows with instance maps; at most 40 evenly spaced rows are used.
-        find: returns the foreground that the rival finds in a row.
+        find: returns the foreground that the baseline finds in a row.
     """
     rows = spread(rows, _MOST_ROWS)
     found = [find(row) for row in rows]

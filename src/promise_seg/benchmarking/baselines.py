@@ -1,4 +1,4 @@
-"""The rivals of a benchmark by name, and the short form in which a spec lists them."""
+"""The baselines of a benchmark by name, and the short form in which a spec lists them."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ OTSU = "otsu"
 MEAN_MASK = "mean-mask"
 UNETS = (UNET, PRETRAINED_UNET)
 PLAIN = (OTSU, MEAN_MASK)
-RIVALS = (*UNETS, *PLAIN)
+BASELINES = (*UNETS, *PLAIN)
 """The variants of models that are neither SAM nor promise-seg."""
 
 EPOCHS, PATIENCE = 100, 20
@@ -22,41 +22,55 @@ KNOWN: dict[str, dict[str, Any]] = {
     PRETRAINED_UNET: {"variant": PRETRAINED_UNET},
     "pretrained-unet-early-stopping": {"variant": PRETRAINED_UNET, **_EARLY},
 }
-"""The models that the names under ``rivals`` stand for. U-Nets without epochs get the CPU time of another model."""
+"""The models that the names under ``baselines`` stand for. U-Nets without epochs get the CPU time of another model."""
 
+
+KEY, OLD_KEY = "baselines", "rivals"
+"""The key of a spec that lists baselines, and its earlier name, which is still read."""
 
 Fault = tuple[tuple[str, ...], str]
 """The keys that lead to an entry with a fault, and a message on it."""
 
 
-def with_rivals(values: Any) -> tuple[Any, list[Fault]]:
-    """Replace ``rivals`` in the values of a spec by models, which are added after the listed models.
+def with_baselines(values: Any) -> tuple[Any, list[Fault]]:
+    """Replace ``baselines`` in the values of a spec by models, which are added after the listed models.
 
     A U-Net without early stopping gets the CPU time of the last model of promise-seg that the spec lists.
 
     Args:
-        values: the values as read from YAML; only ``rivals`` is checked here.
+        values: the values as read from YAML; only ``baselines``, or ``rivals``, its earlier name, is checked here.
 
     Returns:
-        The values with a model for each rival without a fault; and the faults: unknown or duplicate names, invalid
-        options, and U-Nets whose duration is not defined.
+        The values with a model for each baseline without a fault; and the faults: both names of the key, unknown or
+        duplicate names, invalid options, and U-Nets whose duration is not defined.
     """
-    if not isinstance(values, dict) or "rivals" not in values:
+    keys = [key for key in (KEY, OLD_KEY) if isinstance(values, dict) and key in values]
+    if not keys:
         return values, []
-    others = {name: value for name, value in values.items() if name != "rivals"}
+    key = keys[0]
+    others = {name: value for name, value in values.items() if name not in (KEY, OLD_KEY)}
     models = _as_list(others.get("models"))
     if models is None:
         return others, []  # validation of the spec reports the error
     own = [m for m in models if isinstance(m, dict) and m.get("variant") in ("apm", "ips", "apm+ips")]
     timed = own[-1].get("name") if own else None
-    wanted, faults = _wanted(values["rivals"])
+    wanted, faults = _wanted(key, values[key])
+    if len(keys) > 1:
+        faults.append(((OLD_KEY,), f"is the earlier name of {KEY}, which is also given. Move its entries to {KEY}"))
     added = []
     for name, options in wanted.items():
         if words := _fault_of(name, options, timed):
-            faults.append((("rivals", str(name)), words) if name in KNOWN else (("rivals",), words))
+            faults.append(((key, str(name)), words) if name in KNOWN else ((key,), words))
         else:
             added.append(_model(name, options or {}, timed))
     return others | {"models": [*models, *added]}, faults
+
+
+def note_on_old_key(values: Any) -> str | None:
+    """Return a note if the values of a spec have the earlier name of ``baselines``, which is still read."""
+    if isinstance(values, dict) and OLD_KEY in values:
+        return f"{OLD_KEY} is now called {KEY}; the old name still works. Rename it in the spec: nothing else changes"
+    return None
 
 
 def _as_list(models: Any) -> list[Any] | None:
@@ -67,24 +81,24 @@ def _as_list(models: Any) -> list[Any] | None:
     return models if isinstance(models, list) else None
 
 
-def _wanted(rivals: Any) -> tuple[dict[Any, Any], list[Fault]]:
+def _wanted(key: str, baselines: Any) -> tuple[dict[Any, Any], list[Fault]]:
     """Return options by name, given a list of names or a mapping from names to options; and faults of the whole."""
-    entries: Any = dict.fromkeys(rivals) if isinstance(rivals, list) and _are_names(rivals) else rivals
+    entries: Any = dict.fromkeys(baselines) if isinstance(baselines, list) and _are_names(baselines) else baselines
     if not isinstance(entries, dict):
-        words = f"found {rivals!r}; expected a list of some of {', '.join(KNOWN)}, or a mapping from them"
-        return {}, [(("rivals",), words)]
-    doubled = isinstance(rivals, list) and len(entries) < len(rivals)
-    return entries, [(("rivals",), "duplicate entry")] if doubled else []
+        words = f"found {baselines!r}; expected a list of some of {', '.join(KNOWN)}, or a mapping from them"
+        return {}, [((key,), words)]
+    doubled = isinstance(baselines, list) and len(entries) < len(baselines)
+    return entries, [((key,), "duplicate entry")] if doubled else []
 
 
-def _are_names(rivals: list[Any]) -> bool:
-    return all(isinstance(name, str) for name in rivals)
+def _are_names(baselines: list[Any]) -> bool:
+    return all(isinstance(name, str) for name in baselines)
 
 
 def _fault_of(name: Any, options: Any, timed: str | None) -> str | None:
-    """Return what is wrong with a rival and its options; ``None`` if nothing is."""
+    """Return what is wrong with a baseline and its options; ``None`` if nothing is."""
     if name not in KNOWN:
-        return f"unknown rival {name!r}; expected some of {', '.join(KNOWN)}"
+        return f"unknown baseline {name!r}; expected some of {', '.join(KNOWN)}"
     if options is None:
         options = {}
     if not isinstance(options, dict):
@@ -105,6 +119,6 @@ def _needs_time(model: dict[str, Any]) -> bool:
 
 
 def _model(name: str, options: dict[str, Any], timed: str | None) -> dict[str, Any]:
-    """Return the entry of a rival as a spec would list it under ``models``."""
+    """Return the entry of a baseline as a spec would list it under ``models``."""
     model = {"name": name, **KNOWN[name], **options}
     return model | {"budget_of": timed} if _needs_time(model) else model

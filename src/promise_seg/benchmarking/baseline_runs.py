@@ -1,14 +1,14 @@
-"""The runs of rivals, which are trained or fitted, and scored."""
+"""The runs of baselines, which are trained or fitted, and scored."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from promise_seg.assessment.evaluation import Assessment, Result
+from promise_seg.benchmarking.baselines import OTSU, PLAIN
 from promise_seg.benchmarking.costs import training_seconds
 from promise_seg.benchmarking.plain_rules import MeanMaskRule, OtsuRule
 from promise_seg.benchmarking.plain_run import PlainRun, fitting_seconds
-from promise_seg.benchmarking.rivals import OTSU, PLAIN
 from promise_seg.benchmarking.spec import ModelSpec
 from promise_seg.benchmarking.unet import UnetRun, UnetSettings
 from promise_seg.dataset.checks import CheckedRow
@@ -17,8 +17,8 @@ from promise_seg.progress import Progress
 from promise_seg.sam.backbone import Backbone
 
 
-class RivalRun(Protocol):
-    """A rival that is trained or fitted in a folder, and resumes there."""
+class BaselineRun(Protocol):
+    """A baseline that is trained or fitted in a folder, and resumes there."""
 
     @property
     def finished(self) -> bool:
@@ -34,7 +34,7 @@ class RivalRun(Protocol):
         """Return the hash of the trained weights or the fitted values."""
 
 
-def rival_run(
+def baseline_run(
     model: ModelSpec,
     folder: Path,
     train: Sequence[CheckedRow],
@@ -42,17 +42,17 @@ def rival_run(
     sam: Backbone,
     settings: TrainSettings,
     cpu_seconds: float | None,
-) -> RivalRun:
-    """Create or resume the run of a rival.
+) -> BaselineRun:
+    """Create or resume the run of a baseline.
 
     Args:
-        model: the rival.
+        model: the baseline.
         folder: the folder of the run.
         train: training rows.
         val: validation rows, which select the best epoch.
-        sam: the SAM of the models with which the rival is compared.
+        sam: the SAM of the models with which the baseline is compared.
         settings: the settings of these models; seed, fit and augmentation are used.
-        cpu_seconds: the CPU time for training, if the rival has the budget of another model.
+        cpu_seconds: the CPU time for training, if the baseline has the budget of another model.
 
     Raises:
         CheckpointError: if the folder contains a run on other data or with other settings, or a damaged run.
