@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.pop("COLUMNS", None)  # the processes of pytest-xdist have the width of a terminal
 
 import hypothesis
 import numpy as np

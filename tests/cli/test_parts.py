@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -103,10 +104,13 @@ def test_encode_in_parts_train_and_predict_in_parts(manifest, sam_folder, tmp_pa
 )  # fmt: skip
 def test_mistakes(arguments, words, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    there = [Path(name) for name in ("m", "i") if arguments[0] == "predict" and name in arguments]
+    for folder in there:
+        folder.mkdir()
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID", raising=False)
     assert main(arguments) == 2
     assert words in words_of(capsys)
-    assert list(tmp_path.iterdir()) == []
+    assert sorted(tmp_path.iterdir()) == sorted(folder.absolute() for folder in there)
 
 
 @pytest.mark.parametrize("way", ["--status", "--merge"])

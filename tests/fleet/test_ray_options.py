@@ -40,6 +40,7 @@ def test_what_cannot_be_meant(address, cpus, words):
 def test_cpus_of_workers_without_a_cluster_are_refused(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_dataset(tmp_path)
+    (tmp_path / "run").mkdir()
     assert main([*command, "--ray-cpus", "4"]) == 2
     words = " ".join(capsys.readouterr().err.split())
     assert "--ray-cpus 4: only says what workers of a Ray cluster get. Add --ray, or leave it out" in words
@@ -47,7 +48,9 @@ def test_cpus_of_workers_without_a_cluster_are_refused(command, capsys, tmp_path
 
 @pytest.mark.usefixtures("_has_ray")
 def test_credentials_are_refused_and_never_printed(capsys, tmp_path):
-    assert main(["predict", "run", str(tmp_path), "-o", "out", "--ray", "ray://me:secret@head:6379"]) == 2
+    (tmp_path / "run").mkdir()
+    run, out = str(tmp_path / "run"), str(tmp_path / "out")
+    assert main(["predict", run, str(tmp_path), "-o", out, "--ray", "ray://me:secret@head:6379"]) == 2
     printed = capsys.readouterr()
     assert "contains a user name or password" in " ".join((printed.out + printed.err).split())
     assert "secret" not in printed.out + printed.err
@@ -108,6 +111,8 @@ def test_the_address_of_the_environment_is_checked_as_one_that_is_given(monkeypa
 )  # fmt: skip
 def test_options_that_do_not_go_with_it(more, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    for folder in ("run", "images"):
+        (tmp_path / folder).mkdir()
     for command in (["predict", "run", "images", "-o", "out"], ["features", "encode", "manifest.csv"]):
         if command[0] == "features":
             write_dataset(tmp_path)

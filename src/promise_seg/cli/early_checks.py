@@ -24,7 +24,8 @@ def paths_first(command: Callable[P, Code]) -> Callable[P, Code]:
 
     @functools.wraps(command)
     def checked(*args: P.args, **kwargs: P.kwargs) -> Code:
-        if not kwargs.get("merge") and not kwargs.get("status"):  # promise predict, without a model and images
+        lacks_images = "images" in kwargs and not kwargs["images"]  # the command says so, or needs none
+        if not lacks_images:
             _check(kwargs.get("data"), kwargs.get("images"), kwargs.get("run"))
         return command(*args, **kwargs)
 
@@ -36,7 +37,7 @@ def _check(data: object, images: object, run: object) -> None:
         check_manifest_file(data)
     for place in images if isinstance(images, list) else ():
         check_exists(place)
-    if isinstance(run, str | Path) and (not isinstance(images, list) or images):
+    if isinstance(run, str | Path):
         check_model_exists(run)
 
 

@@ -28,7 +28,7 @@ class Workers:
     The workers do not run the user's script again, as processes started by Python usually do; while one is started, no
     thread of this process finds the classes of that script. Ctrl-C does not reach the workers. Use this class as a
     context manager: workers end with the block, and with this process, even if it is killed. If the block ends with
-    an exception, they are terminated; so they must not write files.
+    an exception, they are killed; so they must not write files.
 
     Args:
         count: number of processes.
@@ -77,7 +77,7 @@ class Workers:
             return
         if kind is not None:  # such as Ctrl-C: no result is needed any more, and the executor has passed on some jobs
             for process in list((self._executor._processes or {}).values()):
-                process.terminate()
+                process.kill()  # SIGTERM may be blocked in this process, and so in its workers
         self._executor.shutdown(cancel_futures=True)
 
 

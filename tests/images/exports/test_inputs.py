@@ -207,6 +207,7 @@ def test_the_command_prints_notes(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     Image.fromarray(disc_image(0)[0]).save(tmp_path / "in/0.png")
     (tmp_path / "in/0.xlsx").write_text("a table")
+    (tmp_path / "run").mkdir()
     assert main(["predict", str(tmp_path / "run"), str(tmp_path), "-o", str(tmp_path / "out")]) == 2
     assert f"note: {tmp_path}: left out 1 file(s) that are not images: .xlsx 1" in capsys.readouterr().err
 
