@@ -149,7 +149,8 @@ def test_the_surest_objects_are_shown_if_there_are_too_many(tiny_sam, tab_of, mo
     answer = tab.act("propose", slice=0)
     assert len(answer["changed"]) == 7
     assert answer["note"] == (
-        "The model proposes 20 objects here. The 7 surest ones are shown, because an image can have 7 objects"
+        "The model proposes 20 objects here. The 7 with the highest scores are shown, because an image can have 7 "
+        "objects"
     )
     scores = sorted((one[2].score for one in _proposed(model)), reverse=True)
     assert sorted((one["score"] for one in answer["changed"]), reverse=True) == pytest.approx(scores[:7])

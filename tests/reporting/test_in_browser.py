@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from promise_seg.reporting.page import render_page
 from promise_seg.reporting.sections import report_sections
@@ -68,7 +69,7 @@ def test_tables_that_are_too_wide_can_be_scrolled_by_keyboard(open_page):
     region.focus()
     assert page.evaluate("document.activeElement.classList.contains('scroll')")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => document.querySelector('.scroll').scrollLeft > 0")  # it scrolls smoothly
+    page.wait_for_function("() => document.querySelector('.scroll').scrollLeft > 0", polling=100)  # it scrolls smoothly
 
 
 def test_every_chart_has_a_name(open_page):
@@ -143,9 +144,10 @@ def test_numbers_are_not_sorted_as_words(browser, tmp_path):
 @pytest.mark.slow
 def test_the_contents_lead_to_the_sections(open_page):
     page = open_page(1280)
+    page.emulate_media(reduced_motion="reduce")  # a click on a page that is still moving may miss the link
     for link in page.get_by_role("navigation").get_by_role("link").all():
         link.click()
-        page.wait_for_function("hash => location.hash === hash", arg=link.get_attribute("href"))
+        expect(page).to_have_url(f"{page.url.split('#')[0]}{link.get_attribute('href')}", timeout=LONGEST_MS)
         assert page.locator(":target").inner_text() == link.inner_text()
 
 

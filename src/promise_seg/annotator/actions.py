@@ -158,14 +158,14 @@ class Actions:
         return Change(objects, proposed=index, is_work=False, model=using, note=note)
 
     def _with_room(self, found: Sequence[Proposal]) -> tuple[Sequence[Proposal], str]:
-        """Return as many proposals as the image has room for, the surest ones, and a note if that is not all."""
+        """Return the proposals with the highest scores, as many as there is room for, and a note if that is not all."""
         room = max(MOST_OBJECTS - len(self._image.objects), 0)
         if len(found) <= room:
             return found, ""
-        surest = sorted(range(len(found)), key=lambda n: -(found[n][2].score or 0))[:room]
-        return [found[n] for n in sorted(surest)], (
-            f"The model proposes {len(found):,} objects here. The {room:,} surest ones are shown, because an image can "
-            f"have {MOST_OBJECTS:,} objects"
+        best = sorted(range(len(found)), key=lambda n: -(found[n][2].score or 0))[:room]
+        return [found[n] for n in sorted(best)], (
+            f"The model proposes {len(found):,} objects here. The {room:,} with the highest scores are shown, because "
+            f"an image can have {MOST_OBJECTS:,} objects"
         )
 
     def _is_there(self, index: int, label: int, prompts: Prompts, answer: Answer) -> bool:

@@ -16,6 +16,7 @@ from promise_seg.prediction.output_copies import OutputCopy
 from promise_seg.prediction.part_run import PartRun, prediction_claims
 from promise_seg.prediction.part_table import Piece, PieceTable
 from promise_seg.progress import Stage, silent
+from promise_seg.sam.loading import notes_with_trained_model
 from promise_seg.vocabulary import OutputFormat
 
 _HASH_SHOWN = 12
@@ -54,7 +55,8 @@ class PieceWork:
             "SAM": labeller.sam.sha256[:_HASH_SHOWN],
             "model": hashlib.sha256(identity).hexdigest()[:_HASH_SHOWN],
         }
-        self.notes = (*(f"{labeller.sam.name}: {words}" for words in labeller.sam.notes), *labeller.notes)
+        of_sam = (f"{labeller.sam.name}: {words}" for words in notes_with_trained_model(labeller.sam))
+        self.notes = (*of_sam, *labeller.notes)
         self._table = PieceTable(folder, labeller.instances, ends)
         check_identity(folder, identity_of(labeller, output, keep_empty_frames, every))
         self._claims = prediction_claims(folder)
